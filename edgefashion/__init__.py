@@ -1,0 +1,36 @@
+"""Edge deployment of garment classifiers on Intel CPUs with OpenVINO.
+
+The package is the command line's twin: every command is a function first.
+
+    from edgefashion import load
+    probabilities = load("edge")(images)   # uint8 (n, 28, 28, 1) in, float32 (n, 10) out
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from edgefashion.classify import Classifier, load
+    from edgefashion.errors import EdgeFashionError
+    from edgefashion.labels import LABELS
+
+__all__ = ["LABELS", "Classifier", "EdgeFashionError", "__version__", "load"]
+
+_HOMES = {
+    "Classifier": "edgefashion.classify",
+    "load": "edgefashion.classify",
+    "EdgeFashionError": "edgefashion.errors",
+    "LABELS": "edgefashion.labels",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `edgefashion --help` does not pay for numpy.
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

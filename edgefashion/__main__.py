@@ -1,0 +1,5 @@
+"""``python -m edgefashion``: the command line without the installed script."""
+
+from edgefashion.cli import main
+
+main()

@@ -1,0 +1,151 @@
+"""One engine in one process, measured on request: the other end of :mod:`edgefashion.bench`.
+
+Started as ``python -m edgefashion.bench_worker SPEC``. Answers the first image, says so, then
+obeys JSON lines on stdin with JSON lines on stdout. Nothing else runs in the process, so its
+start, its memory and its threads are the engine's alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgefashion.classify import Classifier
+
+_WARM_UP_CALLS = 20
+_THROUGHPUT_IMAGES = 2048
+
+
+def main() -> None:
+    """Serve one measuring process."""
+    # stdout is the protocol's: whatever a library prints goes to stderr.
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def reply(message: dict[str, Any]) -> None:
+        print(json.dumps(message), file=replies, flush=True)
+
+    spec = json.loads(sys.argv[1])
+    from edgefashion.errors import EdgeFashionError
+
+    try:
+        worker = _Worker(spec)
+        reply(worker.first_answer())
+        for line in sys.stdin:
+            request = json.loads(line)
+            if request["do"] == "quit":
+                break
+            reply(getattr(worker, request.pop("do"))(**request))
+    except EdgeFashionError as error:
+        reply({"error": str(error), "exit_code": error.exit_code})
+
+
+class _Worker:
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self._spec = spec
+        self._classifier = self._load("latency")
+        self._queue: Classifier | None = None
+        self._images: NDArray[np.uint8] | None = None
+
+    def _load(self, purpose: str) -> Classifier:
+        from edgefashion.classify import load
+
+        spec = self._spec
+        return load(
+            spec["model"], engine=spec["engine"], precision=spec["precision"], threads=spec["threads"], purpose=purpose
+        )
+
+    def first_answer(self) -> dict[str, Any]:
+        import numpy as np
+
+        self._classifier(np.zeros((1, *self._classifier.input_shape), np.uint8))
+        return {
+            "settings": self._classifier.settings,
+            "precision": self._classifier.precision,
+            "runtime_precision": self._classifier.runtime_precision,
+        }
+
+    def prepare(self) -> dict[str, Any]:
+        """Load the test images and warm both paths up."""
+        from edgefashion import data
+
+        self._images, self._labels = data.load("test")
+        for i in range(_WARM_UP_CALLS):
+            self._classifier(self._images[i : i + 1])
+        self._classifier(self._images[:_THROUGHPUT_IMAGES])
+        return {}
+
+    def latency(self, seconds: float, min_calls: int) -> dict[str, Any]:
+        """Batch-1 calls, one after the other: each one's microseconds."""
+        images, call, now = self._images, self._classifier, time.perf_counter
+        assert images is not None
+        taken: list[float] = []
+        end = now() + seconds
+        while len(taken) < min_calls or now() < end:
+            i = len(taken) % len(images)
+            start = now()
+            call(images[i : i + 1])
+            taken.append(round((now() - start) * 1e6, 2))
+        return {"latency_us": taken}
+
+    def throughput(self, seconds: float, batch: int) -> dict[str, Any]:
+        """Whole batches, synchronously: images a second."""
+        images = self._images
+        assert images is not None
+        stack = images[:_THROUGHPUT_IMAGES]
+
+        def once() -> int:
+            if self._spec["engine"] == "keras-predict":
+                # It batches by itself; one call per batch would measure its start-up instead.
+                self._classifier(stack)
+                return len(stack)
+            for at in range(0, len(stack), batch):
+                self._classifier(stack[at : at + batch])
+            return len(stack)
+
+        return {"throughput_fps": _rate(once, seconds)}
+
+    def queue(self, seconds: float) -> dict[str, Any]:
+        """OpenVINO's asynchronous queue with the throughput hint: images a second."""
+        images = self._images
+        assert images is not None
+        if self._queue is None:
+            self._queue = self._load("throughput")
+            self._queue(images[:_THROUGHPUT_IMAGES])
+        queue, stack = self._queue, images[:_THROUGHPUT_IMAGES]
+
+        def once() -> int:
+            queue(stack)
+            return len(stack)
+
+        return {"throughput_fps": _rate(once, seconds), "settings": queue.settings}
+
+    def memory(self) -> dict[str, Any]:
+        from edgefashion.machine import peak_rss_mb
+
+        return {"peak_rss_mb": peak_rss_mb()}
+
+    def accuracy(self) -> dict[str, Any]:
+        """Right answers over the whole test set."""
+        assert self._images is not None
+        answers = self._classifier(self._images).argmax(1)
+        return {"right": int((answers == self._labels).sum()), "n": len(self._labels)}
+
+
+def _rate(once: Callable[[], int], seconds: float) -> float:
+    done, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds:
+        done += once()
+    return done / elapsed
+
+
+if __name__ == "__main__":
+    main()

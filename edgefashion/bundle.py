@@ -1,0 +1,376 @@
+"""The model bundle: a folder with a network in every form, its facts, and a hash of each file.
+
+The only code that knows a file name under ``models/``. A bundle is written to a temporary folder
+beside its place and renamed, so a crash leaves the old bundle or the new one; a file is checked
+against the manifest before anything parses it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from edgefashion.errors import BadInputError
+
+FORMAT: Final = 1
+INFO: Final = "bundle.json"
+
+# What a stage asks for -> the file or folder that holds it, and what travels with it.
+PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "saved_model": ("saved_model",),
+        "keras": ("model.keras",),
+        "fp32": ("fp32.xml", "fp32.bin"),
+        "fp16": ("fp16.xml", "fp16.bin"),
+        "int8": ("int8.xml", "int8.bin"),
+        "reference": ("reference.npz",),
+        "history": ("history.csv",),
+        "curves": ("curves.png",),
+        "report": ("report.json",),
+        "card": ("MODEL_CARD.md",),
+    }
+)
+IR_PRECISIONS: Final = ("int8", "fp32", "fp16")
+"""The IRs a bundle may hold, the preferred one first."""
+
+DEFAULT_MODEL: Final = "edge"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk, its facts read and its format checked."""
+
+    path: Path
+    info: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.info["name"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.info["labels"])
+
+    @property
+    def accept_threshold(self) -> float:
+        """The confidence from which an answer counts; chosen on validation images."""
+        return float(self.info["thresholds"]["accept"])
+
+    def has(self, part: str) -> bool:
+        """True if the manifest lists ``part`` (``"fp32"``, ``"saved_model"``, ...)."""
+        return any(f == name or f.startswith(f"{name}/") for name in PARTS[part] for f in self.info["files"])
+
+    def verified(self, part: str) -> Path:
+        """The path of ``part``, every byte of it checked against the manifest.
+
+        Raises :class:`BadInputError` if the bundle has no such part, or if a file of it is
+        missing, altered, or not in the manifest at all.
+        """
+        if not self.has(part):
+            raise BadInputError(f"{self.path} has no {part}. {_HOW_TO_MAKE.get(part, 'Train it again')}")
+        for name in PARTS[part]:
+            self._check(name)
+        return self.path / PARTS[part][0]
+
+    def verify_all(self) -> None:
+        """Check every file of the manifest; raises :class:`BadInputError` at the first bad one."""
+        for name in self.info["files"]:
+            self._check(name)
+
+    def _check(self, name: str) -> None:
+        listed = {f: h for f, h in self.info["files"].items() if f == name or f.startswith(f"{name}/")}
+        target = self.path / name
+        if target.is_dir():
+            extra = {p.relative_to(self.path).as_posix() for p in target.rglob("*") if p.is_file()} - set(listed)
+            if extra:
+                raise BadInputError(f"{self.path / min(extra)} is not in {INFO}'s manifest. Remove it, or {_RESTORE}")
+        for file, digest in listed.items():
+            path = self.path / file
+            if not path.is_file():
+                raise BadInputError(f"{path} is missing. Its bundle lists it: {_RESTORE}")
+            if sha256(path) != digest:
+                raise BadInputError(f"{path} was altered: its SHA-256 is not the bundle's. Not loaded; {_RESTORE}")
+
+    def size_bytes(self, part: str) -> int:
+        """Bytes on disk of ``part``."""
+        paths = [self.path / name for name in PARTS[part]]
+        return sum(f.stat().st_size for p in paths for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file())
+
+    def report(self) -> dict[str, Any]:
+        """What training, conversion and quantization measured, by stage."""
+        loaded: dict[str, Any] = json.loads(self.verified("report").read_text(encoding="utf-8"))
+        return loaded
+
+
+_RESTORE: Final = "restore the bundle from its source, or run `edgefashion convert` or `train` again"
+_HOW_TO_MAKE: Final = {
+    "fp32": "Run: edgefashion convert",
+    "fp16": "Run: edgefashion convert",
+    "int8": "Run: edgefashion convert --int8",
+}
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Read a bundle's facts. Raises :class:`BadInputError` if they are unreadable or too new."""
+    _restore_interrupted_swap(path)
+    try:
+        info = json.loads((path / INFO).read_text(encoding="utf-8"))
+        missing = {"format", "name", "labels", "input_shape", "thresholds", "files"} - set(info)
+        if missing:
+            raise ValueError(f"no {', '.join(sorted(missing))}")
+        if info["format"] > FORMAT:
+            raise BadInputError(
+                f"{path} was made by a newer edgefashion (format {info['format']}). Upgrade edgefashion"
+            )
+        for name in info["files"]:
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise ValueError(f"{name} points outside the bundle")
+    except FileNotFoundError as error:
+        raise BadInputError(f"{path} is no bundle: it has no {INFO}. Name a bundle, or train one") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise BadInputError(f"{path / INFO} cannot be read ({error}); {_RESTORE}") from error
+    return Bundle(path, MappingProxyType(info))
+
+
+# --- MODEL on a command line -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a MODEL argument turned out to be: ``kind`` is bundle, saved_model, keras or ir."""
+
+    kind: str
+    path: Path
+    bundle: Bundle | None = None
+
+    @property
+    def name(self) -> str:
+        if self.bundle is not None:
+            return self.bundle.name
+        # `models/mine/saved_model` is called "mine": the last folder's name says nothing.
+        generic = self.path.stem in {"saved_model", "model"}
+        return self.path.absolute().parent.name if generic else self.path.stem
+
+
+def model_dirs() -> list[Path]:
+    """Where a bundle's name is looked up: ``./models``, then the ones shipped with the package."""
+    package = Path(__file__).parent
+    shipped = package / "models"
+    if not shipped.is_dir() and (package.parent / "pyproject.toml").is_file():
+        shipped = package.parent / "models"  # an editable install: the checkout's own folder
+    return [Path("models"), shipped]
+
+
+def resolve(model: str | Path) -> Model:
+    """Find what MODEL names: a bundle's name, or a path to a bundle, SavedModel, .keras or .xml.
+
+    An IR that lies in a bundle is verified against that bundle's manifest. Raises
+    :class:`BadInputError` for anything else, naming what is known.
+    """
+    path = Path(model)
+    if len(path.parts) == 1 and not path.suffix:
+        for folder in model_dirs():
+            _restore_interrupted_swap(folder / path)
+            if (folder / path / INFO).is_file():
+                return Model("bundle", folder / path, open_bundle(folder / path))
+    _restore_interrupted_swap(path)
+    if path.is_dir():
+        if (path / INFO).is_file():
+            return Model("bundle", path, open_bundle(path))
+        if (path / "saved_model.pb").is_file():
+            return Model("saved_model", path)
+        raise BadInputError(f"{path} is neither a bundle ({INFO}) nor a SavedModel (saved_model.pb). Give one of them")
+    if path.suffix in {".h5", ".hdf5"}:
+        raise BadInputError(
+            f"{path}: .h5 files can run code when loaded and are refused. Save it as .keras or SavedModel"
+        )
+    if path.suffix in {".keras", ".xml"}:
+        if not path.is_file():
+            raise BadInputError(f"{path} does not exist. Check the path")
+        return _keras_or_ir(path)
+    if path.exists():
+        raise BadInputError(f"{path} is no model. Give a bundle, a SavedModel folder, a .keras file or an IR .xml")
+    names = ", ".join(b.path.name for b in known()) or "none"
+    raise BadInputError(f"no model {str(model)!r}: not a path, and no bundle of that name. Known bundles: {names}")
+
+
+def is_model(model: str | Path) -> bool:
+    """True if :func:`resolve` would take ``model`` for a model; nothing is read or verified."""
+    path = Path(model)
+    by_name = len(path.parts) == 1 and any((folder / path / INFO).is_file() for folder in model_dirs())
+    on_disk = path.is_dir() and any((path / name).is_file() for name in (INFO, "saved_model.pb"))
+    return by_name or on_disk or path.suffix in {".keras", ".xml", ".h5", ".hdf5"}
+
+
+def known() -> list[Bundle]:
+    """Every bundle in ``./models`` and those shipped; an unreadable one is left out."""
+    found: dict[str, Bundle] = {}
+    for info in sorted(info for folder in model_dirs() for info in folder.glob(f"[!.]*/{INFO}")):
+        with contextlib.suppress(BadInputError):
+            found.setdefault(info.parent.name, open_bundle(info.parent))
+    return list(found.values())
+
+
+def _keras_or_ir(path: Path) -> Model:
+    owner = open_bundle(path.parent) if (path.parent / INFO).is_file() else None
+    if path.suffix == ".keras":
+        return Model("keras", path)
+    weights = path.with_suffix(".bin")
+    if owner is not None:
+        for part in IR_PRECISIONS:
+            if PARTS[part][0] == path.name and owner.has(part):
+                owner.verified(part)
+                return Model("ir", path, owner)
+    if not weights.is_file():
+        raise BadInputError(f"{weights} is missing: an IR is an .xml and a .bin of the same name. Convert it again")
+    return Model("ir", path)
+
+
+# --- Writing ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Draft:
+    """A bundle being made: fill ``path`` with files and ``info`` with facts."""
+
+    path: Path
+    info: dict[str, Any]
+
+    def part(self, name: str) -> Path:
+        """Where ``name`` (``"fp32"``, ``"history"``, ...) is to be written."""
+        return self.path / PARTS[name][0]
+
+    def drop(self, part: str) -> None:
+        """Remove ``part``, if it is there."""
+        for name in PARTS[part]:
+            target = self.path / name
+            if target.is_dir():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+
+    def add_report(self, stage: str, facts: Mapping[str, Any]) -> None:
+        """Put ``facts`` under ``stage`` in the bundle's report."""
+        path = self.part("report")
+        report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        report[stage] = dict(facts)
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
+    """Make the bundle ``target``, starting from a verified copy of ``base`` if given.
+
+    On leaving the block the manifest is written and the folder takes its place; if the block
+    raises, nothing of it remains and an older bundle at ``target`` is untouched. Raises
+    :class:`BadInputError` if ``target`` cannot be written or is a folder of something else.
+    """
+    if target.exists() and not (target / INFO).is_file() and (target.is_file() or any(target.iterdir())):
+        raise BadInputError(f"{target} exists and is no bundle. Choose another --out")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
+    except OSError as error:
+        raise BadInputError(f"{target} cannot be written: {error.strerror}. Choose another --out") from error
+    try:
+        work.chmod(0o755)  # mkdtemp's 0700 is for secrets
+        info: dict[str, Any] = {}
+        if base is not None:
+            base.verify_all()
+            for name in base.info["files"]:
+                copy = work / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(base.path / name, copy)
+            info = json.loads(json.dumps(dict(base.info)))
+        making = Draft(work, info)
+        yield making
+        files = sorted(p.relative_to(work).as_posix() for p in work.rglob("*") if p.is_file() and p.name != INFO)
+        info = {"format": FORMAT, **making.info, "files": {f: sha256(work / f) for f in files}}
+        (work / INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        _sync(work)
+        _swap(work, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _previous(target: Path) -> Path:
+    return target.with_name(f".{target.name}.previous")
+
+
+def _swap(new: Path, target: Path) -> None:
+    """Put ``new`` at ``target``. Two renames: a crash between them is undone by the next open."""
+    previous = _previous(target)
+    if target.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        target.replace(previous)
+    new.replace(target)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _restore_interrupted_swap(target: Path) -> None:
+    previous = _previous(target) if target.name else target
+    if not target.exists() and (previous / INFO).is_file():
+        with contextlib.suppress(OSError):
+            previous.replace(target)
+
+
+def _sync(folder: Path) -> None:
+    """Flush a folder's files to the disk, so that the rename never outruns the bytes."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checkpoints_dir(target: Path) -> Path:
+    """Where a training run that will become ``target`` keeps its checkpoints."""
+    return target.with_name(f".{target.name}.training")
+
+
+# --- The model card --------------------------------------------------------------------------
+
+
+def write_card(making: Draft) -> None:
+    """Write the draft's model card from its facts, so that the two never disagree."""
+    info = making.info
+    rows = [f"| {form} | {100 * m['test_accuracy']:.2f} % |" for form, m in info["metrics"].items()]
+    count = "unknown" if info["parameters"] is None else f"{info['parameters']:,}"
+    text = _CARD.format(**info, count=count, accuracy="\n".join(rows), joined_labels=", ".join(info["labels"]))
+    making.part("card").write_text(text, encoding="utf-8")
+
+
+_CARD: Final = """\
+# Model card: {name}
+
+- **Network**: {architecture}, {count} parameters, after {source}.
+- **Answers**: {joined_labels}.
+- **Input**: {pixels}. Shape (n, {input_shape[0]}, {input_shape[1]}, {input_shape[2]}).
+- **Trained on**: Fashion-MNIST (Zalando, MIT), {validation_split:.0%} of its training images held out, seed {seed}.
+- **Accept threshold**: {thresholds[accept]} (chosen on {thresholds[chosen_on]}).
+
+| form | accuracy, 10,000 test images |
+|---|---|
+{accuracy}
+
+## What it is good for, and what not
+
+It names one garment shown alone on a plain background, photographed like a catalogue picture. It
+was not trained on photographs of people or rooms and is wrong about most of them; it has no class
+for anything but the ten, and white garments are missing from its training images. Do not use it
+to decide anything about a person.
+"""

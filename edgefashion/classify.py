@@ -1,0 +1,329 @@
+"""``load(model)`` to a callable: uint8 images in, probabilities out, whatever runs underneath.
+
+OpenVINO is called the way that costs least: static shapes (a dynamic one is slower, and INT8 with
+one has crashed on AMX), one thread for a single image, input and output tensors bound once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from edgefashion import bundle, originals
+from edgefashion.errors import BadInputError, MissingError
+from edgefashion.labels import LABELS
+from edgefashion.originals import BATCH, image_shape
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ENGINES: Final = ("openvino", "tensorflow", "keras", "keras-predict")
+PRECISIONS: Final = ("fp32", "fp16", "bf16", "int8")
+PIXELS: Final = "uint8 intensity 0 to 255, NHWC, garment bright on a background of 0; scaled inside the graph"
+"""The pixel contract of every network here, in one sentence."""
+
+RT_INFO: Final = "edgefashion"
+"""The section of an IR's rt_info that holds our own facts, as JSON."""
+
+
+class Runner(Protocol):
+    """One engine with one network loaded. Batches arrive as uint8 (n, height, width, channels)."""
+
+    input_shape: tuple[int, ...]
+    runtime_precision: str
+    settings: dict[str, Any]
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A loaded network. Call it with images; read from it what is running.
+
+    Make one with :func:`load`.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    engine: str
+    precision: str
+    """What was asked for: fp32, fp16, bf16 or int8."""
+    accept_threshold: float
+    """Confidence from which an answer counts (0.0 where the model brings none)."""
+    source: Path
+    run: Runner = field(repr=False)
+
+    @property
+    def runtime_precision(self) -> str:
+        """What the convolutions and dense layers really run in, as the runtime reports it."""
+        return self.run.runtime_precision
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The runtime settings in force (threads, streams, hints)."""
+        return self.run.settings
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of one image."""
+        return self.run.input_shape
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Classify uint8 images, (n, h, w, c), (n, h, w) or one (h, w): probabilities (n, classes).
+
+        Pixels are intensities 0 to 255, the garment bright on 0. Raises :class:`BadInputError`
+        for another dtype or shape.
+        """
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+            got = getattr(images, "dtype", type(images).__name__)
+            raise BadInputError(f"images must be a uint8 array of intensities 0 to 255, not {got}. Do not scale them")
+        return self.run(self._as_batch(images))
+
+    def _as_batch(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        shape = self.run.input_shape
+        if images.shape[1:] == shape:
+            return images
+        grey = shape[:-1] if shape[-1] == 1 else None
+        if images.shape in (shape, grey) or images.shape[1:] == grey:
+            return images.reshape(-1, *shape)
+        wanted = ", ".join(str(n) for n in shape)
+        raise BadInputError(f"images must have shape (n, {wanted}), not {images.shape}")
+
+
+def load(
+    model: str | Path = bundle.DEFAULT_MODEL,
+    *,
+    engine: str | None = None,
+    precision: str | None = None,
+    purpose: str = "latency",
+    threads: int | None = None,
+) -> Classifier:
+    """Load MODEL (a bundle's name, or a path to a bundle, SavedModel, .keras or IR).
+
+    ``engine``: by default OpenVINO where there is an IR, else what the file is for.
+    ``precision``: by default the best IR the bundle has, INT8 before FP32; ``"bf16"`` runs the
+    FP32 IR in BF16. ``purpose``: ``"latency"`` answers one image soonest, ``"throughput"`` most
+    images a second. ``threads``: for one image; None means 1 for latency, 0 all cores.
+    Raises :class:`BadInputError` for a model that cannot be used, :class:`MissingError` for an
+    engine or precision this machine lacks.
+    """
+    found = bundle.resolve(model)
+    engine = engine or {"saved_model": "tensorflow", "keras": "keras"}.get(found.kind, "openvino")
+    if engine not in ENGINES:
+        raise BadInputError(f"no engine named {engine!r}. Known: {', '.join(ENGINES)}")
+    if precision is not None and precision not in PRECISIONS:
+        raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(PRECISIONS)}")
+    if engine == "openvino":
+        path, precision = _ir(found, precision)
+        run: Runner = _OpenVino(path, precision, purpose, threads)
+    else:
+        if precision not in (None, "fp32"):
+            raise BadInputError(f"{engine} runs the original in fp32, not {precision}. Leave --precision out")
+        precision = "fp32"
+        path = _original(found, engine)
+        runners: dict[str, Callable[[Path], Runner]] = {
+            "tensorflow": originals.SavedModel,
+            "keras": originals.KerasCall,
+            "keras-predict": originals.KerasPredict,
+        }
+        run = runners[engine](path)
+    facts = found.bundle
+    labels = facts.labels if facts else getattr(run, "labels", None) or LABELS
+    return Classifier(
+        name=found.name,
+        labels=tuple(labels),
+        engine=engine,
+        precision=precision,
+        accept_threshold=facts.accept_threshold if facts else 0.0,
+        source=path,
+        run=run,
+    )
+
+
+def _ir(found: bundle.Model, precision: str | None) -> tuple[Path, str]:
+    """The IR to read and the precision to run it in."""
+    part = "fp32" if precision == "bf16" else precision
+    if found.kind == "bundle":
+        assert found.bundle is not None
+        if part is None:
+            part = next((p for p in bundle.IR_PRECISIONS if found.bundle.has(p)), "fp32")
+        return found.bundle.verified(part), precision or part
+    if found.kind == "ir":
+        stem = found.path.stem
+        return found.path, precision or (stem if stem in PRECISIONS else "fp32")
+    raise BadInputError(f"{found.path} is not an IR. Run: edgefashion convert {found.path}")
+
+
+def _original(found: bundle.Model, engine: str) -> Path:
+    part = "saved_model" if engine == "tensorflow" else "keras"
+    if found.kind == "bundle":
+        assert found.bundle is not None
+        return found.bundle.verified(part)
+    if found.kind == part:
+        return found.path
+    raise BadInputError(f"{found.path} cannot be run by {engine}. Give a bundle or a {part.replace('_', ' ')}")
+
+
+# --- OpenVINO --------------------------------------------------------------------------------
+
+
+def cpu_has_bf16() -> bool:
+    """True if OpenVINO can run in BF16 on this CPU."""
+    import openvino as ov
+
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+class _OpenVino:
+    """An IR, compiled for one image at once and, when a batch first comes, for 64."""
+
+    def __init__(self, path: Path, precision: str, purpose: str, threads: int | None) -> None:
+        import openvino as ov
+
+        if purpose not in ("latency", "throughput"):
+            raise BadInputError(f"no purpose named {purpose!r}. Known: latency, throughput")
+        if precision == "bf16" and not cpu_has_bf16():
+            raise MissingError("this CPU cannot run BF16. Use --precision fp32 or int8")
+        self._core = ov.Core()
+        self._model = read_ir(path)
+        self.labels = ir_labels(self._model)
+        self._shape = tuple(int(n) for n in self._model.input(0).shape)[1:]
+        self.input_shape = image_shape(self._shape)
+        # Never the plugin's own default: on a CPU with BF16 it would run FP32 in BF16 unasked.
+        self._precision_hint = "bf16" if precision == "bf16" else "f32"
+        self._batch_threads = threads or 0
+        self._single: _Bound | None = None
+        self._batched: _Bound | _Queue | None = None
+        if purpose == "throughput":
+            self._batched = _Queue(self._compile(BATCH, PERFORMANCE_HINT="THROUGHPUT"))
+        else:
+            one_image_threads = 1 if threads is None else threads
+            self._single = _Bound(self._compile(1, PERFORMANCE_HINT="LATENCY", INFERENCE_NUM_THREADS=one_image_threads))
+        compiled = (self._single or self._batched).compiled  # type: ignore[union-attr]
+        self.settings = _settings(compiled)
+        self.runtime_precision = _runtime_precision(compiled)
+
+    def _compile(self, batch: int, **config: Any) -> Any:
+        model = self._model.clone()
+        model.reshape([batch, *self._shape])
+        return self._core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": self._precision_hint, **config})
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self._single is not None and 0 < len(images) < BATCH:
+            return self._single(images)
+        if self._batched is None:
+            # All cores: a whole batch gains from them what one small image does not.
+            compiled = self._compile(BATCH, PERFORMANCE_HINT="LATENCY", INFERENCE_NUM_THREADS=self._batch_threads)
+            self._batched = _Bound(compiled)
+        return self._batched(images)
+
+
+class _Bound:
+    """One request whose input and output tensors are bound once; images are copied in."""
+
+    def __init__(self, compiled: Any) -> None:
+        import openvino as ov
+
+        self.compiled = compiled
+        self._request = compiled.create_infer_request()
+        port = compiled.input(0)
+        bound = np.zeros(tuple(port.shape), port.element_type.to_dtype())
+        self._request.set_input_tensor(ov.Tensor(bound, shared_memory=True))
+        self._batch, *shape = bound.shape
+        # A view of the same memory, shaped like an image whatever the network's own shape is.
+        self._input = bound.reshape(self._batch, *image_shape(tuple(shape)))
+        self._output = self._request.get_output_tensor(0).data
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if len(images) == self._batch:
+            self._input[...] = images
+            # Not infer(): its Python wrapper builds a dictionary of results nobody reads.
+            self._request.start_async()
+            self._request.wait()
+            return np.array(self._output)
+        probabilities = np.empty((len(images), self._output.shape[1]), np.float32)
+        for at in range(0, len(images), self._batch):
+            part = images[at : at + self._batch]
+            self._input[: len(part)] = part  # what is left over of an earlier batch is not read
+            self._request.start_async()
+            self._request.wait()
+            probabilities[at : at + len(part)] = self._output[: len(part)]
+        return probabilities
+
+
+class _Queue:
+    """OpenVINO's asynchronous queue: as many batches in flight as the CPU has streams for."""
+
+    def __init__(self, compiled: Any) -> None:
+        import openvino as ov
+
+        self.compiled = compiled
+        self._queue = ov.AsyncInferQueue(compiled)
+        self._queue.set_callback(self._collect)
+        self._shape = tuple(compiled.input(0).shape)
+        self._dtype = compiled.input(0).element_type.to_dtype()
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        probabilities = np.empty((len(images), self.compiled.output(0).shape[1]), np.float32)
+        batch = self._shape[0]
+        for at in range(0, len(images), batch):
+            part = images[at : at + batch]
+            if len(part) < batch:
+                part = np.concatenate([part, np.zeros((batch - len(part), *part.shape[1:]), part.dtype)])
+            part = np.ascontiguousarray(part, self._dtype).reshape(self._shape)
+            self._queue.start_async(part, (probabilities, at))
+        self._queue.wait_all()
+        return probabilities
+
+    @staticmethod
+    def _collect(request: Any, place: tuple[NDArray[np.float32], int]) -> None:
+        probabilities, at = place
+        window = probabilities[at:]
+        answers = request.get_output_tensor(0).data
+        window[: len(answers)] = answers[: len(window)]
+
+
+def read_ir(path: Path) -> Any:
+    """Read an IR as an ``openvino.Model``; raises :class:`BadInputError` if it is none."""
+    import openvino as ov
+
+    try:
+        model = ov.Core().read_model(path)
+    except RuntimeError as error:
+        raise BadInputError(f"{path} is no IR OpenVINO can read. Convert the model again") from error
+    shape = model.input(0).get_partial_shape()
+    if shape.rank.is_dynamic or any(d.is_dynamic for d in list(shape)[1:]):
+        raise BadInputError(f"{path} has a dynamic input {shape}. Convert it with a fixed image size")
+    if shape[0].is_dynamic:
+        model.reshape([1, *list(shape)[1:]])
+    return model
+
+
+def ir_labels(model: Any) -> tuple[str, ...]:
+    """The labels an IR made here carries in its rt_info; empty for another's."""
+    path = [RT_INFO, "labels"]
+    return tuple(json.loads(model.get_rt_info(path).astype(str))) if model.has_rt_info(path) else ()
+
+
+def _settings(compiled: Any) -> dict[str, Any]:
+    return {
+        "threads": int(compiled.get_property("INFERENCE_NUM_THREADS")),
+        "streams": int(compiled.get_property("NUM_STREAMS")),
+        "hint": str(compiled.get_property("PERFORMANCE_HINT")).rpartition(".")[2].lower(),
+    }
+
+
+def _runtime_precision(compiled: Any) -> str:
+    """The precisions of the layers that do the arithmetic, from the executed graph."""
+    heavy = {"Convolution", "FullyConnected", "MatMul", "Deconvolution"}
+    seen = set()
+    for op in compiled.get_runtime_model().get_ops():
+        info = op.get_rt_info()
+        if "layerType" in info and info["layerType"].astype(str) in heavy:
+            seen.add(info["runtimePrecision"].astype(str))
+    return "+".join(sorted(seen)) or "none"

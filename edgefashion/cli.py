@@ -1,0 +1,632 @@
+"""The command line: parse, call one library function, print.
+
+stdout carries the result, stderr everything else. No heavy import at module level.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+
+from edgefashion.bundle import DEFAULT_MODEL
+from edgefashion.errors import EdgeFashionError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from edgefashion.bench import BenchReport
+
+EXIT_BUG: Final = 70
+"""Not in the contract: our own fault. (sysexits.h calls it EX_SOFTWARE.)"""
+
+# Plain help: it reads the same in every terminal, and costs no import of rich.
+app = typer.Typer(
+    name="edgefashion",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Fetch, verify or look at Fashion-MNIST.")
+app.add_typer(data_app, name="data")
+
+MODEL_HELP: Final = "A bundle's name, or a path to a bundle, SavedModel, .keras or IR .xml. Default: the shipped model."
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from edgefashion import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train, convert, measure and run garment classifiers on Intel CPUs with OpenVINO."""
+    # The flag itself is read by main(), which catches what happens before parsing is over too.
+
+
+# --- data ------------------------------------------------------------------------------------
+
+
+@data_app.command("fetch")
+def data_fetch() -> None:
+    """Download Fashion-MNIST (30 MB), verified; what is there already is kept.
+
+    Example: edgefashion data fetch
+    """
+    from edgefashion import data
+
+    with _progress() as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total or None)
+            bar.update(tasks[name], completed=done)
+
+        folder = data.fetch(progress=show)
+    print(folder)
+
+
+@data_app.command("verify")
+def data_verify() -> None:
+    """Check the SHA-256 of every file of Fashion-MNIST.
+
+    Example: edgefashion data verify
+    """
+    from edgefashion import data
+
+    print(f"{data.verify()}: all {len(data.SHA256)} files are Fashion-MNIST's own")
+
+
+@data_app.command("show")
+def data_show(
+    out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("fashion-mnist.png"),
+) -> None:
+    """Write a contact sheet of the training images, a row for each class.
+
+    Example: edgefashion data show --out sheet.png
+    """
+    from edgefashion import data
+    from edgefashion.labels import LABELS
+
+    images, labels = data.load("train")
+    data.write_png(out, data.contact_sheet(images, labels, LABELS))
+    print(out)
+
+
+# --- zoo, train ------------------------------------------------------------------------------
+
+
+@app.command()
+def zoo() -> None:
+    """List the networks: source, parameters, MACs, reported and measured accuracy.
+
+    Example: edgefashion zoo
+    """
+    from edgefashion import bundle
+    from edgefashion.zoo import ZOO
+
+    measured = {b.info.get("architecture"): b for b in bundle.known()}
+    table = _table("name", "what it is", "source", ">parameters", ">MACs", ">reported", ">measured")
+    for arch in ZOO.values():
+        made = measured.get(arch.name)
+        accuracy = f"{made.info['metrics']['original']['test_accuracy']:.2%} ({made.name})" if made else "-"
+        facts = arch.name, arch.summary, arch.source
+        table.add_row(
+            *facts, f"{arch.parameters:,}", f"{arch.macs / 1e6:.1f} M", f"{arch.reported_accuracy:.2%}", accuracy
+        )
+    _print(table)
+
+
+@app.command()
+def train(
+    arch: Annotated[str, typer.Argument(help="A network's name; `edgefashion zoo` lists them.")],
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Step size.")] = None,
+    validation_split: Annotated[float | None, typer.Option(help="Share of the training images held out.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Two runs with one seed agree. Default: 0.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The bundle to write. Default: models/ARCH.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run's last epoch.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Train on so many images only, to try things out.")] = None,
+) -> None:
+    """Train a network on Fashion-MNIST; what is not given comes from its source's settings.
+
+    Example: edgefashion train cnn-242k --epochs 10 --out models/mine
+    """
+    from edgefashion import bundle
+    from edgefashion.train import train as run
+
+    target = out or Path("models") / arch
+    with _progress() as bar:
+        task = bar.add_task("starting", total=None)
+
+        def step(epoch: int, batch: int, steps: int, logs: dict[str, float]) -> None:
+            text = f"epoch {epoch + 1}  loss {logs.get('loss', 0):.3f}  accuracy {logs.get('accuracy', 0):.3f}"
+            bar.update(task, description=text, total=steps, completed=batch)
+
+        def finished(row: dict[str, float]) -> None:
+            metrics = "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "seconds"))
+            bar.console.print(f"epoch {row['epoch']:.0f}: {metrics}  ({row['seconds']:.0f} s)", highlight=False)
+
+        try:
+            made = run(
+                arch,
+                out=target,
+                resume=resume,
+                on_step=step,
+                on_epoch=finished,
+                limit=limit,
+                epochs=epochs,
+                batch_size=batch_size,
+                optimizer=optimizer,
+                learning_rate=learning_rate,
+                validation_split=validation_split,
+                seed=seed,
+            )
+        except (KeyboardInterrupt, _Terminated):
+            if bundle.checkpoints_dir(target).is_dir():
+                bar.console.print(
+                    f"stopped; go on with: edgefashion train {arch} --out {target} --resume", highlight=False
+                )
+            raise
+    print(f"{made.path}: {made.info['metrics']['original']['test_accuracy']:.2%} of the test images right")
+
+
+# --- convert, evaluate, bench ----------------------------------------------------------------
+
+
+@app.command()
+def convert(
+    model: ModelArgument = DEFAULT_MODEL,
+    int8: Annotated[bool, typer.Option("--int8", help="Quantize to INT8 too.")] = False,
+    max_drop: Annotated[float, typer.Option(help="Accuracy INT8 may lose, 0 to 1.")] = 0.005,
+    calibration: Annotated[int, typer.Option(help="Training images to calibrate INT8 on.")] = 300,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The bundle to write. Default: a bundle of yours in place, else models/NAME.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Convert a model to OpenVINO IR, proved equal to the original; with --int8, quantize it.
+
+    Example: edgefashion convert models/mine --int8
+    """
+    from edgefashion.convert import convert as run
+    from edgefashion.errors import need
+
+    if int8:
+        need("nncf", "to quantize to INT8")  # before the minutes, not after
+    with _progress() as bar:
+        task = bar.add_task("converting and comparing with the original", total=None)
+        done = run(model, out)
+        result = None
+        if int8:
+            from edgefashion.quantize import quantize
+
+            bar.update(task, description="quantizing to INT8 and comparing accuracy")
+            made, result = quantize(done.bundle, max_drop=max_drop, calibration=calibration)
+        else:
+            made = done.bundle
+    table = _table("form", ">size", ">test accuracy", "gate")
+    original = made.info["metrics"]["original"]["test_accuracy"]
+    table.add_row("original", _size(made.size_bytes("saved_model")), f"{original:.2%}", "-")
+    for p in done.parity:
+        accuracy = made.info["metrics"].get(p.precision, {}).get("test_accuracy")
+        gate = f"passed: largest difference {p.max_abs_difference:.1e}, {p.changed_top1} of {p.n:,} answers changed"
+        table.add_row(
+            p.precision,
+            _size(made.size_bytes(p.precision)),
+            "-" if accuracy is None else f"{accuracy:.2%}",
+            f"{gate} ({p.reference})",
+        )
+    if result:
+        gate = (
+            f"passed: {result.accuracy_before:.2%} to {result.accuracy_after:.2%} on {result.gate_images:,} held-out "
+            f"images, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g})"
+        )
+        table.add_row("int8", _size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)
+    _print(table)
+    print(made.path)
+
+
+@app.command()
+def evaluate(
+    model: ModelArgument = DEFAULT_MODEL,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, fp16, bf16 or int8. Default: the best the model has.", show_default=False)
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the confusion matrix as a PNG heat map.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure accuracy, per-class scores and confusion on the 10,000 test images.
+
+    Example: edgefashion evaluate --precision fp32 --plot confusion.png
+    """
+    from edgefashion import evaluate as rooms
+    from edgefashion.classify import load
+
+    if plot:
+        from edgefashion.errors import need
+
+        need("matplotlib", "to draw the heat map")
+    result = rooms.evaluate(load(model, precision=precision))
+    if plot:
+        rooms.plot_confusion(result, plot)
+    if as_json:
+        print(json.dumps(result.as_json()))
+        return
+    table = _table("label", ">precision", ">recall", ">F1", ">images", "most often taken for")
+    for row, (label, scores) in enumerate(result.per_class.items()):
+        wrong = result.confusion[row].copy()
+        wrong[row] = 0
+        most = f"{result.labels[wrong.argmax()]} ({wrong.max()})" if wrong.any() else "-"
+        table.add_row(
+            label, *(f"{scores[k]:.3f}" for k in ("precision", "recall", "f1")), f"{scores['support']:,}", most
+        )
+    _print(table)
+    low, high = result.ci95
+    print(
+        f"{result.model} {result.precision}: {result.accuracy:.2%} of {result.n:,} right "
+        f"(95 % interval {low:.2%} to {high:.2%})"
+    )
+    if plot:
+        print(plot)
+
+
+@app.command()
+def bench(
+    model: ModelArgument = DEFAULT_MODEL,
+    vs: Annotated[
+        str | None,
+        typer.Option(
+            help="Originals to measure beside the IRs: tensorflow,keras or none. Default: those installed.",
+            show_default=False,
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option(help="OpenVINO's threads for one image; 0: all cores.")] = 1,
+    rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 5,
+    seconds: Annotated[float, typer.Option(help="Seconds of each measurement in a round.")] = 0.5,
+    chart: Annotated[Path | None, typer.Option(help="Write a PNG chart.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure latency, throughput, accuracy, size, cold start and memory, engine beside engine.
+
+    Example: edgefashion bench --chart bench.png
+    """
+    from edgefashion import bench as rooms
+
+    if chart:
+        from edgefashion.errors import need
+
+        need("matplotlib", "to draw the chart")
+    chosen = None if vs is None else tuple(name for name in vs.split(",") if name and name != "none")
+    with _progress() as bar:
+        task = bar.add_task("starting", total=None)
+        report = rooms.bench(
+            model,
+            vs=chosen,
+            threads=threads,
+            options=rooms.BenchOptions(rounds=rounds, seconds=seconds),
+            on_progress=lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total),
+        )
+    if chart:
+        rooms.plot(report, chart)
+    if as_json:
+        print(json.dumps(report.as_json()))
+        return
+    _print_bench(report)
+    if chart:
+        print(chart)
+
+
+def _print_bench(report: BenchReport) -> None:
+    machine = report.machine
+    print(
+        f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['isa'])}; "
+        f"openvino {machine['versions']['openvino']}"
+    )
+    table = _table(
+        "engine",
+        "runs in",
+        ">threads",
+        ">p50 us",
+        ">p90",
+        ">p99",
+        ">img/s",
+        ">async",
+        ">accuracy",
+        "95 %",
+        ">size",
+        ">start s",
+        ">MB",
+    )
+    for r in report.rows:
+        low, high = r.accuracy_ci95
+        table.add_row(
+            r.name,
+            r.runtime_precision,
+            str(r.threads or "all"),
+            *(f"{r.latency_us[q]:,.0f}" for q in ("p50", "p90", "p99")),
+            f"{r.throughput_fps:,.0f}",
+            "-" if r.throughput_async_fps is None else f"{r.throughput_async_fps:,.0f}",
+            f"{r.accuracy:.2%}",
+            f"{low * 100:.1f}-{high * 100:.1f}",
+            _size(r.size_bytes),
+            f"{r.cold_start_s:.2f}",
+            f"{r.peak_rss_mb:,.0f}",
+        )
+    _print(table)
+    print(
+        f"p50, p90, p99: one image; img/s: batches of {report.settings['batch']}; async: OpenVINO's queue; "
+        "start: process start to first answer; MB: peak memory"
+    )
+    for note in report.notes:
+        print(note)
+
+
+# --- predict, camera -------------------------------------------------------------------------
+
+
+@app.command()
+def predict(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL] PATH...",
+            help="Pictures or folders of them; a model first, if not the shipped one.",
+            show_default=False,
+        ),
+    ],
+    top: Annotated[int, typer.Option(min=1, max=10, help="Labels to name for each picture.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object a picture.")] = False,
+) -> None:
+    """Name the garment in pictures of any size, mode and depth.
+
+    Example: edgefashion predict shirt.jpg photos/
+    """
+    from edgefashion import predict as rooms
+    from edgefashion.classify import load
+    from edgefashion.errors import BadInputError
+
+    model, paths = _model_and_paths(arguments)
+    classifier = load(model)
+    failed = 0
+    for path, seen in rooms.predict_files(classifier, paths, top):
+        if isinstance(seen, BadInputError):
+            failed += 1
+            print(f"edgefashion: {seen}", file=sys.stderr)
+        elif as_json:
+            print(json.dumps(seen.as_json(str(path))), flush=True)
+        elif seen.answer is None:
+            print(f"{path}: no garment stands out from the background")
+        else:
+            first, *rest = (f"{label} {p:.1%}" for label, p in seen.answer.top)
+            sure = "" if seen.answer.accepted else "not sure, perhaps "
+            print(f"{path}: {sure}{first}" + (f"  ({', '.join(rest)})" if rest else ""))
+    if failed:
+        raise typer.Exit(2)
+
+
+def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
+    """Split MODEL from PATH...: the first argument is a model if it is no picture or folder of
+    pictures, or if it is a model on disk."""
+    from edgefashion import bundle
+
+    first, rest = arguments[0], arguments[1:]
+    if rest and bundle.is_model(first):
+        return first, [Path(p) for p in rest]
+    return DEFAULT_MODEL, [Path(p) for p in arguments]
+
+
+@app.command()
+def camera(
+    model: ModelArgument = DEFAULT_MODEL,
+    source: Annotated[str, typer.Option(help="Camera number, video, folder of images, or http/rtsp URL.")] = "0",
+    headless: Annotated[bool, typer.Option("--headless", help="No window; events as JSON Lines on stdout.")] = False,
+    events: Annotated[
+        str | None, typer.Option(help="Write events to this file (- for stdout).", metavar="FILE", show_default=False)
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="Record the drawn frames to an .mp4 or .avi.")] = None,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Flip the picture, as in a mirror.")] = False,
+    fullscreen: Annotated[bool, typer.Option("--fullscreen", help="Fill the screen.")] = False,
+) -> None:
+    """Name the garment in view, live; q or Esc ends it.
+
+    Example: edgefashion camera --source clip.mp4 --headless
+    """
+    import threading
+
+    from edgefashion import camera as rooms
+    from edgefashion import display, sources
+    from edgefashion.classify import load
+
+    # Signals only set a flag: a frame in the making is finished and everything is closed.
+    stop = threading.Event()
+    received: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        received.append(number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    classifier = load(model)
+    frames = sources.open_source(source)
+    try:
+        window = None if headless else display.Window(fullscreen)
+        recorder = display.Recorder(record, frames.fps or 30) if record else None
+        to = events or ("-" if headless else None)
+        file = rooms.open_events(Path(to)) if to not in (None, "-") else None
+    except BaseException:
+        frames.close()
+        raise
+    try:
+        summary = rooms.run(
+            classifier,
+            frames,
+            stop=stop,
+            events=rooms.json_lines(file or sys.stdout) if to else None,
+            window=window,
+            recorder=recorder,
+            mirror=mirror,
+        )
+    finally:
+        if file:
+            file.close()
+    rate = summary.frames / summary.seconds if summary.seconds else 0.0
+    print(f"{summary.frames:,} frames in {summary.seconds:.1f} s ({rate:.0f} fps)", file=sys.stderr)
+    if received:
+        raise typer.Exit(128 + received[0])
+
+
+# --- doctor, demo ----------------------------------------------------------------------------
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: versions, CPU, model, dataset, extras, cameras, display.
+
+    Example: edgefashion doctor
+    """
+    from edgefashion.doctor import checks
+
+    broken = False
+    for check in checks():
+        print(f"{'ok  ' if check.ok else '--  '}{check.name:20} {check.detail}", flush=True)
+        broken = broken or (check.needed and not check.ok)
+    if broken:
+        raise typer.Exit(3)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for what it makes.")] = Path("demo-output"),
+) -> None:
+    """Run the whole road on the shipped model: convert, quantize, bench, camera. About a minute.
+
+    Example: edgefashion demo
+    """
+    from edgefashion.demo import demo as run
+
+    with _progress() as bar:
+        task = bar.add_task("starting", total=None)
+        result = run(out, on_progress=lambda doing: bar.update(task, description=doing))
+    parity = result.conversion.parity[0]
+    print("1. Converted: the OpenVINO network answers like the original")
+    print(f"   (largest difference of a probability over {parity.n:,} test images: {parity.max_abs_difference:.0e})")
+    if result.quantization:
+        q = result.quantization
+        print(
+            f"2. Quantized to INT8: {_size(q.size_before_bytes)} became {_size(q.size_after_bytes)}; accuracy on the "
+            f"test images {q.test_accuracy_before:.2%} before, {q.test_accuracy_after:.2%} after"
+        )
+    else:
+        print("2. Not quantized here (NNCF is not installed); the shipped INT8 network is used")
+    print("3. Measured side by side on this CPU:")
+    _print_bench(result.report)
+    print(
+        f"4. Watched a 1280x720 clip: {result.frames_right:,} of {result.frames:,} frames named right "
+        f"({result.frames_right / result.frames:.1%}), {result.camera_fps:.0f} frames a second "
+        "with drawing and recording"
+    )
+    print("Look at:", *(str(p) for p in result.pictures))
+    print(f"Done in {result.seconds:.0f} s. Next: edgefashion camera")
+
+
+# --- Printing --------------------------------------------------------------------------------
+
+
+def _progress() -> Progress:
+    """A progress display on stderr, gone when done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    return Progress(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+
+
+def _table(*columns: str) -> Any:
+    """A plain table; a column whose name starts with ``>`` is right-aligned."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        right = column.startswith(">")
+        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=right)
+    return table
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    # Into a pipe or a file a table must not be cut to 80 columns.
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.0f} kB"
+
+
+# --- The way in and out ----------------------------------------------------------------------
+
+
+class _Terminated(SystemExit):
+    """SIGTERM: every ``finally`` runs, then the process ends with 143."""
+
+
+def _on_sigterm(number: int, _: object) -> NoReturn:
+    raise _Terminated(128 + number)
+
+
+def main() -> None:
+    """Run the command line; errors become one or two lines and an exit code."""
+    debug = "--debug" in sys.argv[1:2] or bool(os.environ.get("EDGEFASHION_DEBUG"))
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        app()
+    except EdgeFashionError as error:
+        _fail(str(error), error.exit_code, debug)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}. Check the path, its permissions and the free space", 2, debug)
+    except ImportError as error:
+        hint = "On Debian a missing .so is often cured by: apt-get install libgl1 libglib2.0-0"
+        _fail(f"a package cannot be loaded: {error}. {hint}", 3, debug)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        _fail(f"this should not have happened ({reason}). Please report it with the output of --debug", EXIT_BUG, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> NoReturn:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"edgefashion: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

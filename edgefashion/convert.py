@@ -1,0 +1,244 @@
+"""SavedModel to OpenVINO IR, facts into the IR, and the gate that proves the two agree."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion import bundle, classify, data, decide, originals
+from edgefashion.errors import BadInputError, GateError, MissingError, install_line, installed, need
+from edgefashion.labels import LABELS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PARITY_LIMIT: Final = {"fp32": 1e-4, "fp16": 1e-2}
+"""Largest absolute difference of a probability. FP16 stores each weight to 3 digits: its limit
+catches a broken conversion, not rounding, and its changed top-1 answers are only reported."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an IR's answers are from the original's."""
+
+    precision: str
+    reference: str
+    """Who gave the original's answers: the original itself, or those stored at training."""
+    n: int
+    max_abs_difference: float
+    changed_top1: int
+
+    @property
+    def passed(self) -> bool:
+        close = self.max_abs_difference < PARITY_LIMIT[self.precision]
+        return close and (self.precision != "fp32" or self.changed_top1 == 0)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What :func:`convert` made and measured."""
+
+    bundle: bundle.Bundle
+    parity: tuple[Parity, ...]
+
+
+def default_out(found: bundle.Model) -> Path:
+    """Where a conversion goes unless told otherwise: a user's own bundle in place, anything else
+    (a shipped bundle, a SavedModel, a .keras file) to ``./models/NAME``."""
+    shipped = bundle.model_dirs()[-1]
+    own = found.kind == "bundle" and shipped.absolute() not in found.path.absolute().parents
+    return found.path if own else Path("models") / found.name
+
+
+def convert(model: str | Path, out: Path | None = None) -> Conversion:
+    """Convert MODEL to FP32 and FP16 IR in the bundle ``out`` and gate both on parity.
+
+    The IRs have static batch 1 (reshape them for more). The gate compares with the original run
+    by TensorFlow, or without TensorFlow with the answers the bundle stored at training.
+    Raises :class:`GateError` with nothing written if the answers differ, :class:`BadInputError`
+    for a model that is not a garment classifier, :class:`MissingError` for what is not installed.
+    """
+    found = bundle.resolve(model)
+    if found.kind == "ir":
+        raise BadInputError(f"{found.path} is already an IR. Give the SavedModel, the .keras file or the bundle")
+    out = out or default_out(found)
+    images, labels = data.load("test")
+    with _saved_model(found) as saved_model:
+        ir = _to_ir(saved_model, found.path)
+        expected, reference = _expected(found, saved_model, images[: data.REFERENCE_IMAGES])
+        with bundle.draft(out, found.bundle) as making:
+            if found.bundle is None:
+                making.info.update(_facts(found, out, saved_model, making))
+            making.info["name"] = out.name
+            _describe(ir, making.info)
+            parity = tuple(
+                _write_and_compare(ir, precision, making, images[: data.REFERENCE_IMAGES], expected, reference)
+                for precision in ("fp32", "fp16")
+            )
+            making.add_report("convert", {"parity": [asdict(p) for p in parity]})
+            making.info.setdefault("versions", {})["openvino"] = version("openvino")
+            _measure(making, images, labels)
+            bundle.write_card(making)
+    return Conversion(bundle.open_bundle(out), parity)
+
+
+@contextmanager
+def _saved_model(found: bundle.Model) -> Iterator[Path]:
+    """The SavedModel of what MODEL named; a .keras file is exported to a temporary one."""
+    if found.kind == "keras":
+        need("tensorflow", "to convert a .keras file (a SavedModel converts without it)")
+        with tempfile.TemporaryDirectory() as folder:
+            exported = Path(folder) / "saved_model"
+            originals.export_saved_model(originals.load_keras(found.path), exported)
+            yield exported
+    else:
+        yield found.bundle.verified("saved_model") if found.bundle else found.path
+
+
+def _to_ir(saved_model: Path, named: Path) -> Any:
+    import openvino as ov
+
+    try:
+        ir = ov.convert_model(saved_model)
+    except Exception as error:  # the frontends raise bare Exceptions of many kinds
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise BadInputError(
+            f"{named} cannot be converted ({reason}). Export the network as a SavedModel again"
+        ) from error
+    if len(ir.inputs) != 1 or len(ir.outputs) != 1:
+        raise BadInputError(
+            f"{named} has {len(ir.inputs)} inputs and {len(ir.outputs)} outputs; one of each is expected"
+        )
+    image, answer = ir.input(0).get_partial_shape(), ir.output(0).get_partial_shape()
+    if image.rank.is_dynamic or any(d.is_dynamic for d in list(image)[1:]):
+        raise BadInputError(f"{named} takes {image}: its image size is not fixed. Export it with a fixed one")
+    if int(np.prod([d.get_length() for d in list(image)[1:]])) != data.SIDE_PX**2:
+        raise BadInputError(
+            f"{named} takes {image}, not 28x28 grey images. Only Fashion-MNIST networks can be converted"
+        )
+    if (
+        answer.rank.is_dynamic
+        or answer.rank.get_length() != 2
+        or answer[1].is_dynamic
+        or answer[1].get_length() != len(LABELS)
+    ):
+        raise BadInputError(f"{named} answers {answer}, not one probability for each of the {len(LABELS)} garments")
+    # Static: the fast way to call it, and INT8 with a dynamic dimension has crashed on AMX.
+    ir.reshape([1, *(d.get_length() for d in list(image)[1:])])
+    return ir
+
+
+def _expected(found: bundle.Model, saved_model: Path, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], str]:
+    """The original's probabilities for the gate's images, and who gave them."""
+    if installed("tensorflow"):
+        expected, reference = classify.load(saved_model, engine="tensorflow")(images), "tensorflow"
+    elif found.bundle is not None and found.bundle.has("reference"):
+        expected, reference = data.load_reference(found.bundle.verified("reference")), "stored at training"
+    else:
+        raise MissingError(
+            "the parity gate has to run the original, and TensorFlow is not installed. "
+            f"Run: {install_line('tensorflow')}"
+        )
+    if expected.min() < 0 or np.abs(expected.sum(1) - 1).max() > 1e-3:
+        raise BadInputError(f"{found.path} does not answer with probabilities. End the network with a softmax")
+    return expected, reference
+
+
+def _write_and_compare(
+    ir: Any,
+    precision: str,
+    making: bundle.Draft,
+    images: NDArray[np.uint8],
+    expected: NDArray[np.float32],
+    reference: str,
+) -> Parity:
+    import openvino as ov
+
+    path = making.part(precision)
+    ov.save_model(ir, path, compress_to_fp16=precision == "fp16")
+    classifier = classify.load(path, precision=precision)
+    # Both ways it will be called: image by image, and in batches.
+    one_by_one = np.concatenate([classifier(images[i : i + 1]) for i in range(len(images))])
+    answers = np.stack([one_by_one, classifier(images)])
+    parity = Parity(
+        precision=precision,
+        reference=reference,
+        n=len(images),
+        max_abs_difference=float(np.abs(answers - expected).max()),
+        changed_top1=int((answers.argmax(2) != expected.argmax(1)).any(0).sum()),
+    )
+    if not parity.passed:
+        raise GateError(
+            f"parity gate failed for {precision}: over {parity.n} test images the IR differs from the original by up "
+            f"to {parity.max_abs_difference:.2e} (limit {PARITY_LIMIT[precision]:.0e}) and changes "
+            f"{parity.changed_top1} answers. No IR was written; check the network for random or unsupported layers"
+        )
+    return parity
+
+
+def _describe(ir: Any, info: dict[str, Any]) -> None:
+    """Write what a user of the bare IR must know into its rt_info, twice: as Intel's Model API
+    reads it (``model_info``), and exactly (``edgefashion``: labels with their spaces)."""
+    model_info = {
+        "model_type": "Classification",
+        "labels": " ".join(label.replace(" ", "_") for label in info["labels"]),
+        "resize_type": "fit_to_window_letterbox",
+        "pad_value": "0",
+        "mean_values": "0",
+        "scale_values": "1",  # the 1/255 is inside the graph
+        "reverse_input_channels": "False",
+        "output_raw_scores": "False",
+    }
+    for key, value in model_info.items():
+        ir.set_rt_info(value, ["model_info", key])
+    for key in ("name", "labels", "pixels", "thresholds"):
+        ir.set_rt_info(json.dumps(info[key]), [classify.RT_INFO, key])
+
+
+def _facts(found: bundle.Model, out: Path, saved_model: Path, making: bundle.Draft) -> dict[str, Any]:
+    """A bundle's facts for a network trained elsewhere; the SavedModel is copied in."""
+    import shutil
+
+    shutil.copytree(saved_model, making.part("saved_model"))
+    if found.kind == "keras":
+        shutil.copyfile(found.path, making.part("keras"))
+    original = classify.load(saved_model, engine="tensorflow")
+    train_images, train_labels = data.load("train")
+    _, held_out = data.split(train_labels, data.VALIDATION_SPLIT, seed=0)
+    test_images, test_labels = data.load("test")
+    test = original(test_images)
+    accuracy = float(np.mean(test.argmax(1) == test_labels))
+    data.save_reference(making.part("reference"), test)
+    return {
+        "name": out.name,
+        "architecture": "unknown",
+        "source": found.path.name,
+        "parameters": None,
+        "labels": list(LABELS),
+        "input_shape": list(original.input_shape),
+        "pixels": classify.PIXELS,
+        "thresholds": {
+            "accept": decide.accept_threshold(original(train_images[held_out])),
+            "chosen_on": "training images",
+        },
+        "metrics": {"original": {"test_accuracy": accuracy}},
+        "versions": {},
+        "data_sha256": dict(data.SHA256),
+        "seed": 0,
+        "validation_split": data.VALIDATION_SPLIT,
+    }
+
+
+def _measure(making: bundle.Draft, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+    """Put each IR's accuracy on the 10,000 test images into the bundle's facts."""
+    for precision in ("fp32", "fp16"):
+        answers = classify.load(making.part(precision), precision=precision)(images).argmax(1)
+        making.info["metrics"][precision] = {"test_accuracy": float(np.mean(answers == labels))}

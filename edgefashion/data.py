@@ -1,0 +1,401 @@
+"""Fashion-MNIST and image files: find, fetch, verify, load, split. Raw uint8 out.
+
+Fashion-MNIST: Xiao, Rasul and Vollgraf, 2017 (MIT licence, Zalando). 60,000 training and 10,000
+test images, 28x28 grey, the garment bright on a background of 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion.errors import BadInputError, MissingError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIDE_PX: Final = 28
+VALIDATION_SPLIT: Final = 0.1
+"""Share of the training images held out where a network brings no choice of its own."""
+
+REFERENCE_IMAGES: Final = 1000
+"""The parity gate compares on the first so many test images."""
+
+# Both serve the same bytes; the first is the one keras.datasets uses, the second is upstream's.
+SOURCES: Final = (
+    "https://storage.googleapis.com/tensorflow/tf-keras-datasets",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+)
+TIMEOUT_S: Final = 20.0
+_CHUNK_BYTES: Final = 1 << 16
+
+IMAGE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+FetchProgress = Callable[[str, int, int], None]
+"""Called with a file's name, the bytes there so far and the bytes expected (0 when unknown)."""
+
+
+@dataclass(frozen=True)
+class IdxFile:
+    """One of the four files. The hash is of the decompressed bytes: Debian recompresses them."""
+
+    name: str
+    sha256: str
+    header_bytes: int
+    shape: tuple[int, ...]
+
+
+_FILES: Final = {
+    ("train", "images"): IdxFile(
+        "train-images-idx3-ubyte",
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        16,
+        (60_000, SIDE_PX, SIDE_PX, 1),
+    ),
+    ("train", "labels"): IdxFile(
+        "train-labels-idx1-ubyte",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        8,
+        (60_000,),
+    ),
+    ("test", "images"): IdxFile(
+        "t10k-images-idx3-ubyte",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        16,
+        (10_000, SIDE_PX, SIDE_PX, 1),
+    ),
+    ("test", "labels"): IdxFile(
+        "t10k-labels-idx1-ubyte",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        8,
+        (10_000,),
+    ),
+}
+SHA256: Final = {file.name: file.sha256 for file in _FILES.values()}
+
+
+# --- Fashion-MNIST on disk -------------------------------------------------------------------
+
+
+def cache_dir() -> Path:
+    """Where ``fetch`` puts the files: ``EDGEFASHION_DATA``, else the user's cache."""
+    if given := os.environ.get("EDGEFASHION_DATA"):
+        return Path(given)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("edgefashion", appauthor=False) / "fashion-mnist"
+
+
+def candidates() -> list[Path]:
+    """The folders searched, in order. ``EDGEFASHION_DATA``, when set, is the only one."""
+    if os.environ.get("EDGEFASHION_DATA"):
+        return [cache_dir()]
+    return [
+        Path("data/fashion-mnist"),
+        cache_dir(),
+        Path.home() / ".keras/datasets/fashion-mnist",
+        Path("/usr/share/datasets/fashion-mnist"),  # Debian's package dataset-fashion-mnist
+    ]
+
+
+def _on_disk(folder: Path, file: IdxFile) -> Path | None:
+    for path in (folder / f"{file.name}.gz", folder / file.name):
+        if path.is_file():
+            return path
+    return None
+
+
+def find() -> Path:
+    """The first folder holding all four files; raises :class:`MissingError` if there is none."""
+    for folder in candidates():
+        if all(_on_disk(folder, file) for file in _FILES.values()):
+            return folder
+    searched = ", ".join(str(folder) for folder in candidates())
+    raise MissingError(
+        f"Fashion-MNIST was not found in: {searched}. Run: edgefashion data fetch "
+        "(or on Debian: apt-get install dataset-fashion-mnist)"
+    )
+
+
+def _read_verified(path: Path, file: IdxFile) -> bytes:
+    try:
+        raw = path.read_bytes()
+        if path.suffix == ".gz":
+            raw = gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInputError(f"{path} cannot be read ({error}). Delete it and run: edgefashion data fetch") from error
+    if hashlib.sha256(raw).hexdigest() != file.sha256:
+        raise BadInputError(
+            f"{path} is not Fashion-MNIST's {file.name}: its SHA-256 differs. Delete it and run: edgefashion data fetch"
+        )
+    return raw
+
+
+def verify(folder: Path | None = None) -> Path:
+    """Check the SHA-256 of all four files' decompressed bytes; returns the folder."""
+    folder = folder or find()
+    for file in _FILES.values():
+        path = _on_disk(folder, file)
+        if path is None:
+            raise MissingError(f"{folder} has no {file.name}(.gz). Run: edgefashion data fetch")
+        _read_verified(path, file)
+    return folder
+
+
+def load(part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Read and verify ``"train"`` or ``"test"``.
+
+    Returns images, uint8 (n, 28, 28, 1), garment bright on 0, and labels, int64 (n,).
+    Raises :class:`MissingError` if the files are absent, :class:`BadInputError` if altered.
+    """
+    folder = find()
+    arrays = []
+    for kind in ("images", "labels"):
+        file = _FILES[part, kind]
+        path = _on_disk(folder, file)
+        assert path is not None  # find() has just seen it
+        raw = _read_verified(path, file)
+        arrays.append(np.frombuffer(raw, np.uint8, offset=file.header_bytes).reshape(file.shape))
+    return arrays[0], arrays[1].astype(np.int64)
+
+
+def fetch(
+    folder: Path | None = None,
+    *,
+    sources: tuple[str, ...] = SOURCES,
+    timeout_s: float = TIMEOUT_S,
+    progress: FetchProgress | None = None,
+) -> Path:
+    """Download the four files (30 MB), verified, each written aside and renamed.
+
+    A broken download leaves ``NAME.gz.part``, which the next call resumes. Files already there
+    and right are kept. Raises :class:`MissingError` when no source could be reached,
+    :class:`BadInputError` when a source served something else.
+    """
+    folder = folder or cache_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in _FILES.values():
+        present = _on_disk(folder, file)
+        if present is not None:
+            try:
+                _read_verified(present, file)
+            except BadInputError:
+                present.unlink()
+            else:
+                continue
+        _fetch_one(folder / f"{file.name}.gz", file, sources, timeout_s, progress)
+    return folder
+
+
+def _fetch_one(
+    target: Path, file: IdxFile, sources: tuple[str, ...], timeout_s: float, progress: FetchProgress | None
+) -> None:
+    part = target.with_name(target.name + ".part")
+    reasons = []
+    for source in sources:
+        url = f"{source}/{target.name}"
+        # Twice: the first try may resume bytes that turn out wrong; the second starts clean.
+        for _ in range(2):
+            try:
+                _download(url, part, timeout_s, lambda done, total: progress and progress(target.name, done, total))
+            except (OSError, http.client.HTTPException) as error:
+                reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
+                break
+            part_as_gz = part.rename(target.with_name(f".{target.name}.unverified.gz"))
+            try:
+                _read_verified(part_as_gz, file)
+            except BadInputError:
+                part_as_gz.unlink()
+                reasons.append(f"{url}: not the file it should be")
+                continue
+            part_as_gz.replace(target)
+            return
+    raise MissingError(
+        f"{target.name} could not be downloaded ({'; '.join(dict.fromkeys(reasons))}). Check the network and run "
+        "`edgefashion data fetch` again, or on Debian: apt-get install dataset-fashion-mnist"
+    )
+
+
+def _download(url: str, part: Path, timeout_s: float, progress: Callable[[int, int], Any]) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=timeout_s)
+    except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            return  # everything was there already; the hash decides
+        raise
+    with response:
+        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
+        have = have if resumed else 0
+        expected = have + int(response.headers.get("Content-Length") or 0)
+        with part.open("ab" if resumed else "wb") as out:
+            while chunk := response.read(_CHUNK_BYTES):
+                out.write(chunk)
+                have += len(chunk)
+                progress(have, expected)
+    if have < expected:
+        raise ConnectionError(f"the connection broke after {have:,} of {expected:,} bytes")
+
+
+# --- Splits ----------------------------------------------------------------------------------
+
+
+def split(labels: NDArray[np.int64], validation_split: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Stratified, seeded split of ``labels`` into sorted (training, validation) indices.
+
+    ``validation_split`` 0.1 of Fashion-MNIST's 60,000 gives 54,000 and 6,000, 600 a class.
+    """
+    validation = _stratified(labels, round(len(labels) * validation_split), seed)
+    return np.setdiff1d(np.arange(len(labels)), validation), validation
+
+
+def calibration_indices(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """``count`` sorted indices, drawn evenly over the classes, for post-training quantization."""
+    return _stratified(labels, min(count, len(labels)), seed)
+
+
+def _stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    rng = np.random.default_rng(seed)
+    # Each class's images in random order, then every class's first, every class's second, ...:
+    # a prefix of any length is as even over the classes as it can be.
+    order = rng.permutation(len(labels))
+    rank = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        rank[members] = np.arange(len(members)) * len(labels) // len(members)
+    return np.sort(order[np.argsort(rank[order], kind="stable")][:count])
+
+
+# --- The parity gate's reference ---------------------------------------------------------------
+
+
+def save_reference(path: Path, test_probabilities: NDArray[np.float32]) -> None:
+    """Keep an original's answers to the first ``REFERENCE_IMAGES`` test images, for the gate on a
+    machine that cannot run the original."""
+    np.savez_compressed(path, probabilities=test_probabilities[:REFERENCE_IMAGES].astype(np.float32))
+
+
+def load_reference(path: Path) -> NDArray[np.float32]:
+    """The answers :func:`save_reference` kept: float32 (1000, 10)."""
+    with np.load(path, allow_pickle=False) as stored:
+        return np.asarray(stored["probabilities"], np.float32)
+
+
+# --- Image files -----------------------------------------------------------------------------
+
+
+def image_paths(path: Path) -> list[Path]:
+    """``path`` itself if it is a file, else every image below the folder, sorted.
+
+    Raises :class:`BadInputError` if the path does not exist or the folder holds no image.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise BadInputError(f"{path} does not exist. Give an image file or a folder of images")
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    if not found:
+        raise BadInputError(f"{path} holds no image ({' '.join(sorted(IMAGE_SUFFIXES))}). Give a folder with pictures")
+    return found
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read a picture of any mode and depth as BGR uint8 (height, width, 3), upright.
+
+    EXIF rotation is applied, 16 bits become 8, transparency is laid over white. Raises
+    :class:`BadInputError` for anything unreadable, a truncated file included.
+    """
+    import cv2
+
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}") from error
+    broken = BadInputError(f"{path} is not a whole, readable picture. Replace it or leave it out")
+    if not raw or _truncated(raw):
+        raise broken
+    buffer = np.frombuffer(raw, np.uint8)
+    try:
+        with quiet_cv2():
+            image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+            if image is None:
+                raise broken
+            if image.ndim == 3 and image.shape[2] == 4:
+                return _over_white(image)
+            image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+    except cv2.error as error:  # a size beyond OpenCV's limit, for one
+        raise broken from error
+    if image is None:
+        raise broken
+    return np.asarray(image, np.uint8)
+
+
+def _truncated(raw: bytes) -> bool:
+    """True for a JPEG or PNG whose end is missing, which OpenCV would read as success."""
+    if raw.startswith(b"\xff\xd8"):
+        # In entropy-coded data 0xFF is stuffed, so these two bytes are always real markers. The
+        # last start-of-scan must be followed by an end-of-image (a thumbnail has its own pair).
+        return raw.rfind(b"\xff\xd9") < raw.rfind(b"\xff\xda")
+    if raw.startswith(b"\x89PNG"):
+        return b"IEND" not in raw[-64:] and b"IEND" not in raw
+    return False
+
+
+def _over_white(bgra: NDArray[Any]) -> NDArray[np.uint8]:
+    full = float(np.iinfo(bgra.dtype).max) if bgra.dtype.kind == "u" else 1.0
+    unit = bgra.astype(np.float32) / full
+    colour, alpha = unit[..., :3], unit[..., 3:]
+    return np.asarray(np.rint((colour * alpha + (1 - alpha)) * 255), np.uint8)
+
+
+@contextlib.contextmanager
+def quiet_cv2() -> Iterator[None]:
+    """Silence OpenCV's own warnings while it decodes: ours is the one line the user reads."""
+    import cv2
+
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+
+
+def contact_sheet(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], names: tuple[str, ...], per_class: int = 12
+) -> NDArray[np.uint8]:
+    """One row of ``per_class`` examples a class, its name in front: uint8 (height, width)."""
+    import cv2
+
+    scale, name_width = 2, 150
+    cell = SIDE_PX * scale
+    sheet = np.zeros((cell * len(names), name_width + cell * per_class), np.uint8)
+    for row, name in enumerate(names):
+        top = row * cell
+        cv2.putText(sheet, name, (8, top + cell // 2 + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.55, 255, 1, cv2.LINE_AA)
+        for column, image in enumerate(images[labels == row][:per_class]):
+            left = name_width + column * cell
+            big = cv2.resize(image[..., 0], (cell, cell), interpolation=cv2.INTER_NEAREST)
+            sheet[top : top + cell, left : left + cell] = big
+    return sheet
+
+
+def write_png(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write a grey or BGR picture as PNG; raises OSError if the place cannot be written."""
+    import cv2
+
+    _, encoded = cv2.imencode(".png", image)
+    path.write_bytes(encoded.tobytes())  # not imwrite: it fails silently, and on some Windows paths

@@ -1,0 +1,56 @@
+"""What can go wrong, as exceptions the command line turns into exit codes.
+
+Every message says what was wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+
+class EdgeFashionError(Exception):
+    """Base of every error a user can cause or mend."""
+
+    exit_code = 2
+
+
+class BadInputError(EdgeFashionError):
+    """A path, file, option or model that cannot be used as it is (exit code 2)."""
+
+
+class GateError(EdgeFashionError):
+    """A measured gate failed: parity, accuracy or regression (exit code 1)."""
+
+    exit_code = 1
+
+
+class MissingError(EdgeFashionError):
+    """Something this machine lacks: an extra, a dataset, a camera, a display (exit code 3)."""
+
+    exit_code = 3
+
+
+# Import name -> (what to call it, the extra that brings it).
+_EXTRAS = {
+    "tensorflow": ("TensorFlow", "train"),
+    "keras": ("Keras", "train"),
+    "nncf": ("NNCF", "int8"),
+    "matplotlib": ("matplotlib", "bench"),
+}
+
+
+def install_line(module: str) -> str:
+    """The exact command that brings the extra an import name belongs to."""
+    return f"pip install 'edgefashion[{_EXTRAS[module][1]}]'"
+
+
+def installed(module: str) -> bool:
+    """True if ``module`` could be imported; nothing is imported."""
+    return find_spec(module) is not None
+
+
+def need(module: str, purpose: str) -> None:
+    """Raise :class:`MissingError` with the install line unless ``module`` is installed."""
+    if not installed(module):
+        title = _EXTRAS[module][0]
+        raise MissingError(f"{title} is needed {purpose} and is not installed. Run: {install_line(module)}")

@@ -1,0 +1,130 @@
+"""Photo to model input: find the garment, normalise it the Fashion-MNIST way.
+
+Zalando's pipeline for a product shot (Xiao, Rasul and Vollgraf, 2017, section 2): trim to the
+garment (edges within 5 % of the corner colour), longest edge to 28 by subsampling, sharpen
+(Gaussian of radius and sigma 1.0), pad the short edge centred to 28, negate, 8-bit grey.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIDE_PX: Final = 28
+TRIM_TOLERANCE: Final = 0.05 * 255
+"""Grey levels a pixel may differ from the background and still count as background."""
+
+SHARPEN_SIGMA: Final = 1.0
+SEARCH_PX: Final = 256
+"""The garment's box is searched at this longest edge: noise averages out and time is bounded."""
+
+MIN_AREA: Final = 0.005
+"""Share of the picture a garment covers at least; less is noise or a speck."""
+
+GUIDE_SHARE: Final = 0.9
+"""The camera's guide box is this share of the frame's shorter edge."""
+
+Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels of the picture."""
+
+
+@dataclass(frozen=True)
+class Garment:
+    """A garment found in a picture."""
+
+    pixels: NDArray[np.uint8]
+    """(28, 28, 1), the garment bright on 0: the model's input."""
+    box: Box
+
+
+def guide_box(width: int, height: int) -> Box:
+    """The centred square of a frame in which the camera looks for a garment."""
+    side = int(min(width, height) * GUIDE_SHARE)
+    return (width - side) // 2, (height - side) // 2, side, side
+
+
+def find(picture: NDArray[np.uint8], within: Box | None = None) -> Garment | None:
+    """Find the garment on a plain background in a BGR (h, w, 3) or grey (h, w) uint8 picture.
+
+    ``within`` limits the search to a box. Returns None where nothing stands out. The background
+    may be light or dark: its brightness is read from the rim.
+    """
+    import cv2
+
+    left, top = 0, 0
+    if within is not None:
+        left, top, width, height = within
+        picture = picture[top : top + height, left : left + width]
+    shrink = min(1.0, SEARCH_PX / max(picture.shape[:2]))
+    small = _resize(picture, shrink)
+    grey = small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    background = _background(grey)
+    mask = cv2.absdiff(grey, background) > TRIM_TOLERANCE
+    if mask.mean() < MIN_AREA:
+        return None
+    x0, x1 = _extent(mask.any(0))
+    y0, y1 = _extent(mask.any(1))
+    # Back to the picture's own pixels, outwards, so that no edge of the garment is cut.
+    rows, columns = picture.shape[:2]
+    x0, y0 = int(x0 / shrink), int(y0 / shrink)
+    x1, y1 = min(columns, int(np.ceil(x1 / shrink))), min(rows, int(np.ceil(y1 / shrink)))
+    crop = picture[y0:y1, x0:x1]
+    crop = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
+    return Garment(_normalise(crop, background), (left + x0, top + y0, x1 - x0, y1 - y0))
+
+
+def _resize(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    import cv2
+
+    if factor == 1.0:
+        return picture
+    height, width = picture.shape[:2]
+    size_wh = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _background(grey: NDArray[np.uint8]) -> float:
+    """The rim's median: unlike a corner it survives a hand, a shadow or a logo there."""
+    rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    return float(np.median(rim))
+
+
+def _extent(occupied: NDArray[np.bool_]) -> tuple[int, int]:
+    where = np.flatnonzero(occupied)
+    return int(where[0]), int(where[-1]) + 1
+
+
+def _normalise(crop: NDArray[np.uint8], background: float) -> NDArray[np.uint8]:
+    """A grey crop of the garment to (28, 28, 1), bright on 0."""
+    import cv2
+
+    factor = SIDE_PX / max(crop.shape)
+    size_wh = max(1, round(crop.shape[1] * factor)), max(1, round(crop.shape[0] * factor))
+    # Zalando subsamples; averaging the pixels in between does the same without aliasing noise.
+    shrunk = cv2.resize(crop, size_wh, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    if factor < 1:
+        # Sharpening makes up for the blur of shrinking; what was not shrunk needs none.
+        shrunk = cv2.filter2D(shrunk, -1, _sharpening_kernel(), borderType=cv2.BORDER_REPLICATE)
+    # Negate: the background to 0, whichever side of grey it is on, and its opposite to 255.
+    level = shrunk.astype(np.float32)
+    dark_garment = background >= 128
+    intensity = (background - level) / background if dark_garment else (level - background) / (255 - background)
+    pixels = np.zeros((SIDE_PX, SIDE_PX, 1), np.uint8)
+    y, x = (SIDE_PX - size_wh[1]) // 2, (SIDE_PX - size_wh[0]) // 2
+    pixels[y : y + size_wh[1], x : x + size_wh[0], 0] = np.clip(np.rint(intensity * 255), 0, 255)
+    return pixels
+
+
+def _sharpening_kernel() -> NDArray[np.float32]:
+    """ImageMagick's ``-sharpen 1x1``, which Zalando used: a Gaussian of radius 1 subtracted from
+    twice its sum at the centre, normalised to keep the mean."""
+    y, x = np.mgrid[-1:2, -1:2]
+    gaussian = np.exp(-(x**2 + y**2) / (2 * SHARPEN_SIGMA**2))
+    kernel = -gaussian
+    kernel[1, 1] = 2 * gaussian.sum()
+    return np.asarray(kernel / kernel.sum(), np.float32)

@@ -1,0 +1,74 @@
+"""What this machine is: CPU, instruction sets, memory, versions. For bench and doctor."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+PACKAGES: Final = ("openvino", "numpy", "opencv-python", "nncf", "tensorflow", "keras", "matplotlib")
+
+# The instruction sets that decide how fast a quantized network runs, oldest first.
+_ISA: Final = (
+    "sse4_2",
+    "avx2",
+    "avx_vnni",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_int8",
+)
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of Python, edgefashion and the packages it works with."""
+    found = {"python": platform.python_version()}
+    for package in ("edgefashion", *PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def isa() -> list[str]:
+    """The CPU's instruction sets that matter here, by Linux's names."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), "").split()
+        return [name for name in _ISA if name in flags]
+    # Elsewhere numpy has asked the CPU already; it knows the AVX family, not AMX.
+    from numpy._core._multiarray_umath import __cpu_features__ as known  # type: ignore[import-not-found]
+
+    by_numpy = {"sse4_2": "SSE42", "avx2": "AVX2", "avx512f": "AVX512F", "avx512_vnni": "AVX512VNNI"}
+    return [name for name, theirs in by_numpy.items() if known.get(theirs)]
+
+
+def describe() -> dict[str, Any]:
+    """The ``machine`` field of bench's JSON: cpu, isa, cores, ram_gb, os, versions."""
+    import openvino as ov
+    import psutil
+
+    return {
+        "cpu": str(ov.Core().get_property("CPU", "FULL_DEVICE_NAME")).strip(),
+        "isa": isa(),
+        "cores": psutil.cpu_count(logical=False) or psutil.cpu_count(),
+        "ram_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "os": f"{platform.system()} {platform.release()}",
+        "versions": versions(),
+    }
+
+
+def peak_rss_mb() -> float:
+    """The most memory this process has held, in MiB."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # Not getrusage: its maximum is inherited from the parent across exec.
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import psutil
+
+    memory = psutil.Process().memory_info()
+    return float(getattr(memory, "peak_wset", memory.rss)) / 2**20

@@ -1,0 +1,143 @@
+"""The network as it was trained: load, run and export SavedModel and .keras with TensorFlow.
+
+The only code that imports TensorFlow outside of training, and only inside its functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion.errors import BadInputError, need
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BATCH: Final = 64
+"""Images a call from which a batched path pays, and the batch every engine's throughput is
+measured at."""
+
+
+class SavedModel:
+    """A SavedModel's serving signature."""
+
+    runtime_precision = "f32"
+
+    def __init__(self, path: Path) -> None:
+        tf = tensorflow("to run a SavedModel")
+        try:
+            self._loaded = tf.saved_model.load(str(path))
+            self._signature = self._loaded.signatures["serving_default"]
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise BadInputError(f"{path} is no SavedModel with a serving signature. Export it again") from error
+        (self._name, spec), *more = self._signature.structured_input_signature[1].items()
+        if more:
+            raise BadInputError(f"{path} has {len(more) + 1} inputs; one image tensor is expected")
+        self._dtype = spec.dtype
+        self._shape = (-1, *tuple(spec.shape)[1:])
+        self.input_shape = image_shape(self._shape[1:])
+        self.settings: dict[str, Any] = {"threads": 0}
+        self._tf = tf
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        answers = self._signature(**{self._name: self._tf.constant(images.reshape(self._shape), self._dtype)})
+        return np.asarray(next(iter(answers.values())), np.float32)
+
+
+class _Keras:
+    runtime_precision = "f32"
+
+    def __init__(self, path: Path) -> None:
+        self._model = load_keras(path)
+        self._shape = (-1, *tuple(self._model.input_shape)[1:])
+        self.input_shape = image_shape(self._shape[1:])
+        self.settings: dict[str, Any] = {"threads": 0}
+
+
+class KerasCall(_Keras):
+    """``model(images)``: what Keras advises for small inputs."""
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.asarray(self._model(images.reshape(self._shape), training=False), np.float32)
+
+
+class KerasPredict(_Keras):
+    """``model.predict(images)``: what most people write."""
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.asarray(self._model.predict(images.reshape(self._shape), batch_size=BATCH, verbose=0), np.float32)
+
+
+def export_saved_model(model: Any, path: Path) -> None:
+    """Write a Keras model as a SavedModel with a serving signature: images in, probabilities out.
+
+    Not ``model.export``: that stores every weight twice and leaves the input nameless.
+    """
+    tf = tensorflow("to export a SavedModel")
+    images = tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype, name="images")
+
+    class Serving(tf.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = [weight.value for weight in model.weights]
+
+        @tf.function(input_signature=[images])  # type: ignore[untyped-decorator]
+        def serve(self, images: Any) -> dict[str, Any]:
+            return {"probabilities": model(images, training=False)}
+
+    serving = Serving()
+    tf.saved_model.save(serving, str(path), signatures={"serving_default": serving.serve})
+
+
+def load_keras(path: Path) -> Any:
+    """A .keras file as a Keras model, uncompiled. Raises :class:`BadInputError` if it is none, or
+    holds code that Keras's safe mode refuses to run."""
+    tensorflow("to run a .keras model")
+    import keras
+
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadInputError(f"{path} is no .keras model that loads safely. Save it again") from error
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(height, width, channels) of a network that may take (28, 28) or a flat 784 instead."""
+    if len(shape) == 3:
+        return shape
+    side = math.isqrt(math.prod(shape))
+    if side * side != math.prod(shape):
+        raise BadInputError(f"a network that takes {shape} does not take square grey images")
+    return (side, side, 1)
+
+
+def tensorflow(purpose: str) -> Any:
+    """Import TensorFlow, quietly; raises :class:`MissingError` with the install line without it."""
+    need("tensorflow", purpose)
+    with _no_stderr():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+    return tf
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Silence file descriptor 2: TensorFlow's C++ side greets every start with half a screen about
+    CUDA that no option turns off. Its errors come as exceptions and are not lost."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

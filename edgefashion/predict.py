@@ -1,0 +1,78 @@
+"""A picture to an answer: find the garment, classify it, decide. Used by predict and camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgefashion import data, garment
+from edgefashion.decide import Answer, Smoother, decide
+from edgefashion.errors import BadInputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgefashion.classify import Classifier
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was seen in one picture; without a garment there is no answer."""
+
+    answer: Answer | None
+    garment: garment.Garment | None
+
+    def as_json(self, source: str) -> dict[str, Any]:
+        """The fields ``predict --json`` prints."""
+        answer = self.answer
+        return {
+            "source": source,
+            "label": answer.label if answer else None,
+            "confidence": answer.confidence if answer else 0.0,
+            "top": [[label, p] for label, p in answer.top] if answer else [],
+            "accepted": bool(answer and answer.accepted),
+            "box": list(self.garment.box) if self.garment else None,
+        }
+
+
+def predict(
+    classifier: Classifier,
+    picture: NDArray[np.uint8],
+    *,
+    within: garment.Box | None = None,
+    smoother: Smoother | None = None,
+    top: int = 3,
+) -> Prediction:
+    """Name the garment in a BGR uint8 (h, w, 3) picture, or in its box ``within``.
+
+    ``smoother`` carries what earlier frames of the same garment said.
+    """
+    found = garment.find(picture, within)
+    if found is None:
+        if smoother:
+            smoother.reset()
+        return Prediction(None, None)
+    probabilities = classifier(found.pixels)[0]
+    if smoother:
+        probabilities = smoother(found.pixels, probabilities)
+    return Prediction(decide(probabilities, classifier.labels, classifier.accept_threshold, top), found)
+
+
+def predict_files(
+    classifier: Classifier, paths: list[Path], top: int = 3
+) -> Iterator[tuple[Path, Prediction | BadInputError]]:
+    """Predict image files and every image in folders, one result a file.
+
+    An unreadable file yields its error in place of a prediction. Raises :class:`BadInputError`
+    before the first result for a path that does not exist or a folder without images.
+    """
+    for path in [file for given in paths for file in data.image_paths(given)]:
+        try:
+            picture = data.read_image(path)
+        except BadInputError as error:
+            yield path, error
+        else:
+            yield path, predict(classifier, picture, top=top)

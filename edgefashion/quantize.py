@@ -1,0 +1,118 @@
+"""FP32 IR and calibration images to INT8 IR, with a gate on the accuracy it costs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion import bundle, classify, data
+from edgefashion.errors import BadInputError, GateError, need
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_DROP: Final = 0.005
+CALIBRATION_IMAGES: Final = 300
+"""NNCF's own default subset size."""
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What INT8 costs and brings. The gate's accuracies are on held-out training images; the
+    test set's are for the report and decide nothing."""
+
+    calibration_images: int
+    gate_images: int
+    accuracy_before: float
+    accuracy_after: float
+    test_accuracy_before: float
+    test_accuracy_after: float
+    size_before_bytes: int
+    size_after_bytes: int
+
+    @property
+    def drop(self) -> float:
+        """Accuracy lost on the gate's images; negative where INT8 is better."""
+        return self.accuracy_before - self.accuracy_after
+
+
+def quantize(
+    made: bundle.Bundle, *, max_drop: float = MAX_DROP, calibration: int = CALIBRATION_IMAGES
+) -> tuple[bundle.Bundle, Quantization]:
+    """Add an INT8 IR to the bundle, calibrated on ``calibration`` training images by NNCF.
+
+    Calibration and gate use disjoint parts of the training set: the part the network was fitted
+    on and the part held out from it. Raises :class:`GateError` if accuracy drops by more than
+    ``max_drop`` (0 to 1); the FP32 IR stays, and no INT8 IR is left.
+    """
+    if not 0 <= max_drop <= 1:
+        raise BadInputError("--max-drop must be from 0 to 1 (0.005 is half a point)")
+    if calibration < 1:
+        raise BadInputError("--calibration must be at least 1 image")
+    need("nncf", "to quantize to INT8")
+    images, labels = data.load("train")
+    # A network trained on everything has no held-out part; the default split stands in.
+    share = made.info["validation_split"] or data.VALIDATION_SPLIT
+    fit_at, gate_at = data.split(labels, share, made.info["seed"])
+    calibrate_at = fit_at[data.calibration_indices(labels[fit_at], calibration, made.info["seed"])]
+
+    fp32 = made.verified("fp32")
+    quantized = _quantize(fp32, images[calibrate_at])
+    test_images, test_labels = data.load("test")
+    with bundle.draft(made.path, made) as making:
+        import openvino as ov
+
+        path = making.part("int8")
+        ov.save_model(quantized, path, compress_to_fp16=False)
+        before = classify.load(fp32, precision="fp32")
+        after = classify.load(path, precision="int8")
+        result = Quantization(
+            calibration_images=len(calibrate_at),
+            gate_images=len(gate_at),
+            accuracy_before=_accuracy(before, images[gate_at], labels[gate_at]),
+            accuracy_after=_accuracy(after, images[gate_at], labels[gate_at]),
+            test_accuracy_before=_accuracy(before, test_images, test_labels),
+            test_accuracy_after=_accuracy(after, test_images, test_labels),
+            size_before_bytes=made.size_bytes("fp32"),
+            size_after_bytes=sum(p.stat().st_size for p in (path, path.with_suffix(".bin"))),
+        )
+        passed = result.drop <= max_drop
+        making.add_report("int8", {**asdict(result), "drop": result.drop, "max_drop": max_drop, "passed": passed})
+        if passed:
+            making.info["metrics"]["int8"] = {"test_accuracy": result.test_accuracy_after}
+            making.info["versions"]["nncf"] = version("nncf")
+        else:
+            making.drop("int8")
+            making.info["metrics"].pop("int8", None)
+        bundle.write_card(making)
+    if not passed:
+        raise GateError(
+            f"accuracy gate failed: INT8 gets {result.accuracy_after:.4f} of {result.gate_images:,} held-out images "
+            f"right, FP32 {result.accuracy_before:.4f}: a drop of {result.drop:.4f}, above --max-drop {max_drop:g}. "
+            f"The FP32 IR is kept in {made.path}; try more --calibration images or a larger --max-drop"
+        )
+    return bundle.open_bundle(made.path), result
+
+
+def _quantize(fp32: Path, images: NDArray[np.uint8]) -> Any:
+    # NNCF draws its own progress on stdout, which belongs to the command's result.
+    with contextlib.redirect_stdout(io.StringIO()):
+        import logging
+
+        import nncf
+
+        nncf.set_log_level(logging.ERROR)
+        model = classify.read_ir(fp32)
+        shape, dtype = tuple(model.input(0).shape), model.input(0).element_type.to_dtype()
+        dataset = nncf.Dataset([image.reshape(shape).astype(dtype) for image in images])
+        return nncf.quantize(model, dataset, subset_size=len(images))
+
+
+def _accuracy(classifier: classify.Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+    return float(np.mean(classifier(images).argmax(1) == labels))
