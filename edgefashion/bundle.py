@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -90,9 +90,13 @@ class Bundle:
         listed = {f: h for f, h in self.info["files"].items() if f == name or f.startswith(f"{name}/")}
         target = self.path / name
         if target.is_dir():
-            extra = {p.relative_to(self.path).as_posix() for p in target.rglob("*") if p.is_file()} - set(listed)
+            # A link to a folder counts as a file: what lies behind it is in no manifest.
+            found = (p for p in target.rglob("*") if p.is_symlink() or not p.is_dir())
+            extra = {p.relative_to(self.path).as_posix() for p in found} - set(listed)
             if extra:
                 raise BadInputError(f"{self.path / min(extra)} is not in {INFO}'s manifest. Remove it, or {_RESTORE}")
+        if not listed:
+            raise BadInputError(f"{target} is not in {INFO}'s manifest. Not loaded; {_RESTORE}")
         for file, digest in listed.items():
             path = self.path / file
             if not path.is_file():
@@ -131,14 +135,27 @@ def open_bundle(path: Path) -> Bundle:
             raise BadInputError(
                 f"{path} was made by a newer edgefashion (format {info['format']}). Upgrade edgefashion"
             )
-        for name in info["files"]:
-            if Path(name).is_absolute() or ".." in Path(name).parts:
-                raise ValueError(f"{name} points outside the bundle")
+        _check_facts(info)
     except FileNotFoundError as error:
         raise BadInputError(f"{path} is no bundle: it has no {INFO}. Name a bundle, or train one") from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise BadInputError(f"{path / INFO} cannot be read ({error}); {_RESTORE}") from error
     return Bundle(path, MappingProxyType(info))
+
+
+def _check_facts(info: Mapping[str, Any]) -> None:
+    """Raise ValueError unless what :class:`Bundle` relies on is there and of the right kind."""
+    labels, files, thresholds = info["labels"], info["files"], info["thresholds"]
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError("labels is no list of names")
+    if not isinstance(thresholds, dict) or not isinstance(thresholds.get("accept"), int | float):
+        raise ValueError("thresholds has no number for accept")
+    if not isinstance(files, dict):
+        raise ValueError("files is no table of names and hashes")
+    for name in files:
+        # Both systems' rules, because a bundle made on one is opened on the other.
+        if any(path.anchor or ".." in path.parts for path in (PurePosixPath(name), PureWindowsPath(name))):
+            raise ValueError(f"{name} points outside the bundle")
 
 
 # --- MODEL on a command line -----------------------------------------------------------------
@@ -173,11 +190,17 @@ def model_dirs() -> list[Path]:
 def resolve(model: str | Path) -> Model:
     """Find what MODEL names: a bundle's name, or a path to a bundle, SavedModel, .keras or .xml.
 
-    An IR that lies in a bundle is verified against that bundle's manifest. Raises
+    A part of a bundle given by its own path is verified against that bundle's manifest. Raises
     :class:`BadInputError` for anything else, naming what is known.
     """
-    path = Path(model)
-    if len(path.parts) == 1 and not path.suffix:
+    try:
+        return _resolve(Path(model))
+    except OSError as error:
+        raise BadInputError(f"{model} cannot be read: {error.strerror}. Check the path and its permissions") from error
+
+
+def _resolve(path: Path) -> Model:
+    if len(path.parts) == 1:
         for folder in model_dirs():
             _restore_interrupted_swap(folder / path)
             if (folder / path / INFO).is_file():
@@ -187,6 +210,7 @@ def resolve(model: str | Path) -> Model:
         if (path / INFO).is_file():
             return Model("bundle", path, open_bundle(path))
         if (path / "saved_model.pb").is_file():
+            _verified_owner(path)
             return Model("saved_model", path)
         raise BadInputError(f"{path} is neither a bundle ({INFO}) nor a SavedModel (saved_model.pb). Give one of them")
     if path.suffix in {".h5", ".hdf5"}:
@@ -200,7 +224,7 @@ def resolve(model: str | Path) -> Model:
     if path.exists():
         raise BadInputError(f"{path} is no model. Give a bundle, a SavedModel folder, a .keras file or an IR .xml")
     names = ", ".join(b.path.name for b in known()) or "none"
-    raise BadInputError(f"no model {str(model)!r}: not a path, and no bundle of that name. Known bundles: {names}")
+    raise BadInputError(f"no model {str(path)!r}: not a path, and no bundle of that name. Known bundles: {names}")
 
 
 def is_model(model: str | Path) -> bool:
@@ -214,25 +238,34 @@ def is_model(model: str | Path) -> bool:
 def known() -> list[Bundle]:
     """Every bundle in ``./models`` and those shipped; an unreadable one is left out."""
     found: dict[str, Bundle] = {}
-    for info in sorted(info for folder in model_dirs() for info in folder.glob(f"[!.]*/{INFO}")):
+    # Folder by folder, as resolve() looks: of two bundles of one name the first found counts.
+    for info in (info for folder in model_dirs() for info in sorted(folder.glob(f"[!.]*/{INFO}"))):
         with contextlib.suppress(BadInputError):
             found.setdefault(info.parent.name, open_bundle(info.parent))
     return list(found.values())
 
 
 def _keras_or_ir(path: Path) -> Model:
-    owner = open_bundle(path.parent) if (path.parent / INFO).is_file() else None
+    owner = _verified_owner(path)
     if path.suffix == ".keras":
         return Model("keras", path)
     weights = path.with_suffix(".bin")
-    if owner is not None:
-        for part in IR_PRECISIONS:
-            if PARTS[part][0] == path.name and owner.has(part):
-                owner.verified(part)
-                return Model("ir", path, owner)
     if not weights.is_file():
         raise BadInputError(f"{weights} is missing: an IR is an .xml and a .bin of the same name. Convert it again")
-    return Model("ir", path)
+    return Model("ir", path, owner)
+
+
+def _verified_owner(path: Path) -> Bundle | None:
+    """The bundle ``path`` lies in, if any, once ``path`` is checked against its manifest."""
+    folder = path.absolute().parent
+    if not (folder / INFO).is_file():
+        return None
+    owner = open_bundle(folder)
+    part = next((part for part, names in PARTS.items() if names[0] == path.name), None)
+    if part is None:
+        raise BadInputError(f"{path} is not in its bundle's manifest. Move it out of the bundle to use it as it is")
+    owner.verified(part)
+    return owner
 
 
 # --- Writing ---------------------------------------------------------------------------------
@@ -274,9 +307,11 @@ def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
     raises, nothing of it remains and an older bundle at ``target`` is untouched. Raises
     :class:`BadInputError` if ``target`` cannot be written or is a folder of something else.
     """
-    if target.exists() and not (target / INFO).is_file() and (target.is_file() or any(target.iterdir())):
-        raise BadInputError(f"{target} exists and is no bundle. Choose another --out")
+    if target.name in {"", ".."}:
+        raise BadInputError(f"{target} cannot be replaced from inside. Change to the folder above and give its name")
     try:
+        if target.exists() and not (target / INFO).is_file() and (target.is_file() or any(target.iterdir())):
+            raise BadInputError(f"{target} exists and is no bundle. Choose another --out")
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
     except OSError as error:
@@ -293,7 +328,7 @@ def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
             info = json.loads(json.dumps(dict(base.info)))
         making = Draft(work, info)
         yield making
-        files = sorted(p.relative_to(work).as_posix() for p in work.rglob("*") if p.is_file() and p.name != INFO)
+        files = sorted(p.relative_to(work).as_posix() for p in work.rglob("*") if p.is_file() and p != work / INFO)
         info = {"format": FORMAT, **making.info, "files": {f: sha256(work / f) for f in files}}
         (work / INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         _sync(work)

@@ -20,8 +20,8 @@ from edgefashion.predict import Prediction, predict
 if TYPE_CHECKING:
     from edgefashion.classify import Classifier
 
-READ_TIMEOUT_S: Final = 0.5
-"""How long the loop waits for a frame before it looks at its stop signal again."""
+READ_TIMEOUT_S: Final = 0.1
+"""How long the loop waits for a frame before it looks at its stop signal and window again."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,9 @@ def run(
             events(Event(now, number, state, label, confidence, latency_ms))
 
     answered = 0
-    picture = None
+    due_s = began
+    picture = display.draw_waiting("waiting", None) if window else None
+    last_image = None
     try:
         while not stop.is_set():
             frame = source.read(READ_TIMEOUT_S)
@@ -94,6 +96,9 @@ def run(
                     smoother.reset()
                     emit("reconnecting", frames)
                     last_state = "reconnecting"
+                    rate = _Rate()
+                    if window:
+                        picture = display.draw_waiting("reconnecting", last_image, mirror)
                 if window and picture is not None and not window.show(picture):
                     break
                 continue
@@ -106,7 +111,7 @@ def run(
             label = seen.answer.label if seen.answer else None
             confidence = seen.answer.confidence if seen.answer else None
             emit(state, frame.number, label, confidence, latency_ms)
-            last_state = state
+            last_state, last_image = state, frame.image
             answered += 1
             if window is None and recorder is None:
                 continue
@@ -123,10 +128,11 @@ def run(
                 mirror=mirror,
             )
             if recorder:
-                recorder.write(picture)
+                recorder.write(picture, frame.time_s if source.live else None)
             if window:
-                due_s = 0.0 if source.live or not source.fps else frame.time_s + 1 / source.fps - time.monotonic()
-                if not window.show(picture, round(due_s * 1000)):
+                now = time.monotonic()
+                due_s = now if source.live else max(now, due_s + 1 / source.fps)
+                if not window.show(picture, round((due_s - now) * 1000)):
                     break
     finally:
         source.close()

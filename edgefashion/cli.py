@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 from edgefashion.bundle import DEFAULT_MODEL
-from edgefashion.errors import EdgeFashionError
+from edgefashion.errors import BadInputError, EdgeFashionError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -105,6 +105,7 @@ def data_show(
     from edgefashion import data
     from edgefashion.labels import LABELS
 
+    _check_folder(out)
     images, labels = data.load("train")
     data.write_png(out, data.contact_sheet(images, labels, LABELS))
     print(out)
@@ -212,7 +213,9 @@ def convert(
     """
     from edgefashion.convert import convert as run
     from edgefashion.errors import need
+    from edgefashion.quantize import QuantizeOptions, quantize
 
+    wanted = QuantizeOptions(max_drop, calibration)
     if int8:
         need("nncf", "to quantize to INT8")  # before the minutes, not after
     with _progress() as bar:
@@ -220,10 +223,8 @@ def convert(
         done = run(model, out)
         result = None
         if int8:
-            from edgefashion.quantize import quantize
-
             bar.update(task, description="quantizing to INT8 and comparing accuracy")
-            made, result = quantize(done.bundle, max_drop=max_drop, calibration=calibration)
+            made, result = quantize(done.bundle, wanted)
         else:
             made = done.bundle
     table = _table("form", ">size", ">test accuracy", "gate")
@@ -268,6 +269,7 @@ def evaluate(
         from edgefashion.errors import need
 
         need("matplotlib", "to draw the heat map")
+        _check_folder(plot)
     result = rooms.evaluate(load(model, precision=precision))
     if plot:
         rooms.plot_confusion(result, plot)
@@ -318,6 +320,7 @@ def bench(
         from edgefashion.errors import need
 
         need("matplotlib", "to draw the chart")
+        _check_folder(chart)
     chosen = None if vs is None else tuple(name for name in vs.split(",") if name and name != "none")
     with _progress() as bar:
         task = bar.add_task("starting", total=None)
@@ -405,7 +408,6 @@ def predict(
     """
     from edgefashion import predict as rooms
     from edgefashion.classify import load
-    from edgefashion.errors import BadInputError
 
     model, paths = _model_and_paths(arguments)
     classifier = load(model)
@@ -454,10 +456,7 @@ def camera(
     Example: edgefashion camera --source clip.mp4 --headless
     """
     import threading
-
-    from edgefashion import camera as rooms
-    from edgefashion import display, sources
-    from edgefashion.classify import load
+    from contextlib import ExitStack
 
     # Signals only set a flag: a frame in the making is finished and everything is closed.
     stop = threading.Event()
@@ -469,17 +468,21 @@ def camera(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
+
+    from edgefashion import camera as rooms
+    from edgefashion import display, sources
+    from edgefashion.classify import load
+
     classifier = load(model)
-    frames = sources.open_source(source)
-    try:
-        window = None if headless else display.Window(fullscreen)
-        recorder = display.Recorder(record, frames.fps or 30) if record else None
+    with ExitStack() as opened:
+        frames = sources.open_source(source)
+        opened.callback(frames.close)
         to = events or ("-" if headless else None)
-        file = rooms.open_events(Path(to)) if to not in (None, "-") else None
-    except BaseException:
-        frames.close()
-        raise
-    try:
+        file = opened.enter_context(rooms.open_events(Path(to))) if to not in (None, "-") else None
+        recorder = display.Recorder(record, frames.fps or 30) if record else None
+        if recorder:
+            opened.callback(recorder.close)
+        window = None if headless else display.Window(fullscreen)
         summary = rooms.run(
             classifier,
             frames,
@@ -489,9 +492,6 @@ def camera(
             recorder=recorder,
             mirror=mirror,
         )
-    finally:
-        if file:
-            file.close()
     rate = summary.frames / summary.seconds if summary.seconds else 0.0
     print(f"{summary.frames:,} frames in {summary.seconds:.1f} s ({rate:.0f} fps)", file=sys.stderr)
     if received:
@@ -552,6 +552,13 @@ def demo(
     print(f"Done in {result.seconds:.0f} s. Next: edgefashion camera")
 
 
+def _check_folder(out: Path) -> None:
+    """Fail before the work, not after it, if ``out`` cannot be written."""
+    folder = out.absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise BadInputError(f"{out} cannot be written: its folder does not exist or is read-only. Choose another place")
+
+
 # --- Printing --------------------------------------------------------------------------------
 
 
@@ -560,9 +567,12 @@ def _progress() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    console = Console(stderr=True)
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    # In a log file a bar is noise: there only what is printed through its console appears.
+    quiet = not console.is_terminal
     return Progress(
-        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+        *columns, console=console, transient=True, disable=quiet, redirect_stdout=False, redirect_stderr=False
     )
 
 
@@ -605,7 +615,7 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:2] or bool(os.environ.get("EDGEFASHION_DEBUG"))
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
-        app()
+        app(prog_name="edgefashion")
     except EdgeFashionError as error:
         _fail(str(error), error.exit_code, debug)
     except OSError as error:

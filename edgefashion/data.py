@@ -11,6 +11,8 @@ import gzip
 import hashlib
 import http.client
 import os
+import re
+import struct
 import urllib.error
 import urllib.request
 import zlib
@@ -42,6 +44,9 @@ TIMEOUT_S: Final = 20.0
 _CHUNK_BYTES: Final = 1 << 16
 
 IMAGE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+MAX_PIXELS: Final = 1 << 27
+"""Larger pictures are refused before decoding: phones make 108 million pixels, and a few kilobytes
+can claim a billion, which decoded would fill a small computer's memory."""
 
 FetchProgress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes there so far and the bytes expected (0 when unknown)."""
@@ -181,8 +186,8 @@ def fetch(
     """Download the four files (30 MB), verified, each written aside and renamed.
 
     A broken download leaves ``NAME.gz.part``, which the next call resumes. Files already there
-    and right are kept. Raises :class:`MissingError` when no source could be reached,
-    :class:`BadInputError` when a source served something else.
+    and right are kept. Raises :class:`MissingError` when no source answers (``timeout_s`` is how
+    long it may be silent) or none serves the right bytes.
     """
     folder = folder or cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
@@ -213,7 +218,7 @@ def _fetch_one(
             except (OSError, http.client.HTTPException) as error:
                 reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
                 break
-            part_as_gz = part.rename(target.with_name(f".{target.name}.unverified.gz"))
+            part_as_gz = part.replace(target.with_name(f".{target.name}.unverified.gz"))
             try:
                 _read_verified(part_as_gz, file)
             except BadInputError:
@@ -242,7 +247,8 @@ def _download(url: str, part: Path, timeout_s: float, progress: Callable[[int, i
         have = have if resumed else 0
         expected = have + int(response.headers.get("Content-Length") or 0)
         with part.open("ab" if resumed else "wb") as out:
-            while chunk := response.read(_CHUNK_BYTES):
+            # Not read(): it waits for a whole chunk and loses what it has when the source stalls.
+            while chunk := response.read1(_CHUNK_BYTES):
                 out.write(chunk)
                 have += len(chunk)
                 progress(have, expected)
@@ -313,52 +319,64 @@ def image_paths(path: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read a picture of any mode and depth as BGR uint8 (height, width, 3), upright.
+    """Read a BMP, JPEG, PNG, TIFF or WebP of any mode and depth as BGR uint8 (height, width, 3), upright.
 
     EXIF rotation is applied, 16 bits become 8, transparency is laid over white. Raises
-    :class:`BadInputError` for anything unreadable, a truncated file included.
+    :class:`BadInputError` for anything else, a truncated or oversized file included.
     """
     import cv2
 
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise BadInputError(f"{path} cannot be read: {error.strerror}") from error
+        raise BadInputError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions") from error
     broken = BadInputError(f"{path} is not a whole, readable picture. Replace it or leave it out")
-    if not raw or _truncated(raw):
+    try:
+        header = _read_header(raw)
+    except struct.error as error:  # the file ends inside its header
+        raise broken from error
+    if header is None:
+        raise BadInputError(f"{path} is no BMP, JPEG, PNG, TIFF or WebP. Replace it or leave it out")
+    if not header.whole:
         raise broken
+    if header.width * header.height > MAX_PIXELS:
+        raise BadInputError(
+            f"{path} has {header.width}x{header.height} pixels, more than {MAX_PIXELS:,}. Make it smaller"
+        )
     buffer = np.frombuffer(raw, np.uint8)
     try:
         with quiet_cv2():
             image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-            if image is None:
-                raise broken
-            if image.ndim == 3 and image.shape[2] == 4:
-                return _over_white(image)
+            if image is not None and image.ndim == 3 and image.shape[2] == 4:
+                return _upright(_over_white(image), header.orientation)
+            del image  # two large pictures at once would double the memory needed
             image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
-    except cv2.error as error:  # a size beyond OpenCV's limit, for one
+    except cv2.error as error:
         raise broken from error
     if image is None:
         raise broken
     return np.asarray(image, np.uint8)
 
 
-def _truncated(raw: bytes) -> bool:
-    """True for a JPEG or PNG whose end is missing, which OpenCV would read as success."""
-    if raw.startswith(b"\xff\xd8"):
-        # In entropy-coded data 0xFF is stuffed, so these two bytes are always real markers. The
-        # last start-of-scan must be followed by an end-of-image (a thumbnail has its own pair).
-        return raw.rfind(b"\xff\xd9") < raw.rfind(b"\xff\xda")
-    if raw.startswith(b"\x89PNG"):
-        return b"IEND" not in raw[-64:] and b"IEND" not in raw
-    return False
-
-
 def _over_white(bgra: NDArray[Any]) -> NDArray[np.uint8]:
     full = float(np.iinfo(bgra.dtype).max) if bgra.dtype.kind == "u" else 1.0
-    unit = bgra.astype(np.float32) / full
-    colour, alpha = unit[..., :3], unit[..., 3:]
-    return np.asarray(np.rint((colour * alpha + (1 - alpha)) * 255), np.uint8)
+    flat = np.empty((*bgra.shape[:2], 3), np.uint8)
+    for top in range(0, len(bgra), 256):  # strips, because as floats a large picture needs gigabytes
+        unit = bgra[top : top + 256].astype(np.float32) / full
+        colour, alpha = unit[..., :3], unit[..., 3:]
+        flat[top : top + 256] = np.rint((colour * alpha + (1 - alpha)) * 255)
+    return flat
+
+
+def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an EXIF orientation, 1 to 8, where OpenCV does not: in pictures with transparency."""
+    if orientation in {5, 6, 7, 8}:
+        image = image.transpose(1, 0, 2)
+    if orientation in {3, 4, 7, 8}:
+        image = image[::-1]
+    if orientation in {2, 3, 6, 7}:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
 
 
 @contextlib.contextmanager
@@ -399,3 +417,109 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
 
     _, encoded = cv2.imencode(".png", image)
     path.write_bytes(encoded.tobytes())  # not imwrite: it fails silently, and on some Windows paths
+
+
+# --- Image headers: what must be known before OpenCV decodes ----------------------------------
+
+
+@dataclass(frozen=True)
+class _Header:
+    width: int
+    height: int
+    whole: bool = True
+    """False if the end is missing, which OpenCV reads as success in a JPEG."""
+    orientation: int = 1
+    """EXIF's, of the formats in which OpenCV ignores it for pictures with transparency."""
+
+
+def _read_header(raw: bytes) -> _Header | None:
+    """A picture's size, from its header alone; None if it is in none of the known formats."""
+    if raw.startswith(b"\xff\xd8"):
+        return _jpeg_header(raw)
+    if raw.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _png_header(raw)
+    if raw.startswith((b"II*\0", b"MM\0*")):
+        tags = _tiff_tags(raw)
+        # OpenCV itself turns a TIFF, whatever its mode.
+        return _Header(tags[256], tags[257]) if {256, 257} <= tags.keys() else None
+    if raw.startswith(b"BM"):
+        old = raw[14:18] == b"\x0c\0\0\0"
+        width, height = struct.unpack_from("<HH" if old else "<ii", raw, 18)
+        return _Header(abs(width), abs(height))  # a negative height means: rows from the top
+    if raw.startswith(b"RIFF") and raw[8:12] == b"WEBP":
+        return _webp_header(raw)
+    return None
+
+
+# A marker ends entropy-coded data, in which 0xFF is stuffed or numbers a restart (D0 to D7).
+_JPEG_MARKER: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+_JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_END: Final = 0xD9
+
+
+def _jpeg_header(raw: bytes) -> _Header | None:
+    width = height = at = 0
+    # From marker to marker, because bytes that look like one may stand in a thumbnail, and after
+    # the end, where phones put a film.
+    while marker := _JPEG_MARKER.search(raw, at):
+        at = marker.end()
+        if marker[1][0] == _JPEG_END:
+            return _Header(width, height)
+        (length,) = struct.unpack_from(">H", raw, at)
+        if marker[1][0] in _JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", raw, at + 3)
+        at += length
+    return _Header(width, height, whole=False)
+
+
+def _png_header(raw: bytes) -> _Header:
+    width, height = struct.unpack_from(">II", raw, 16)
+    at, kind, orientation = 8, b"", 1
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", raw, at)
+        content = memoryview(raw)[at + 4 : at + 8 + length]
+        (crc,) = struct.unpack_from(">I", raw, at + 8 + length)
+        # An upper-case kind is critical to the picture. libpng would print to stderr.
+        if kind[:1].isupper() and zlib.crc32(content) != crc:
+            return _Header(width, height, whole=False)
+        if kind == b"eXIf":
+            orientation = _tiff_tags(bytes(content[4:])).get(_ORIENTATION, 1)
+        at += 12 + length
+    return _Header(width, height, orientation=orientation)
+
+
+def _webp_header(raw: bytes) -> _Header | None:
+    kind = raw[12:16]
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", raw, 26)
+        return _Header(width & 0x3FFF, height & 0x3FFF)  # the upper two bits ask for scaling
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", raw, 21)
+        return _Header((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    if kind != b"VP8X" or len(raw) < 30:
+        return None
+    width, height = (int.from_bytes(raw[at : at + 3], "little") + 1 for at in (24, 27))
+    at, orientation = 12, 1
+    while at + 8 <= len(raw):
+        kind, length = struct.unpack_from("<4sI", raw, at)
+        if kind == b"EXIF":
+            orientation = _tiff_tags(raw[at + 8 : at + 8 + length].removeprefix(b"Exif\0\0")).get(_ORIENTATION, 1)
+        at += 8 + length + length % 2
+    return _Header(width, height, orientation=orientation)
+
+
+_ORIENTATION: Final = 274
+
+
+def _tiff_tags(raw: bytes) -> dict[int, int]:
+    """The tags of a TIFF's first directory that hold one number; EXIF is a TIFF without a picture."""
+    order = "<" if raw.startswith(b"II") else ">"
+    (start,) = struct.unpack_from(f"{order}I", raw, 4)
+    (count,) = struct.unpack_from(f"{order}H", raw, start)
+    tags: dict[int, int] = {}
+    for at in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind, numbers = struct.unpack_from(f"{order}HHI", raw, at)
+        if numbers == 1 and kind in (3, 4):  # 16 and 32 bits
+            (value,) = struct.unpack_from(f"{order}{'HI'[kind - 3]}", raw, at + 8)
+            tags.setdefault(tag, value)
+    return tags

@@ -64,7 +64,8 @@ class Smoother:
         if same and self._average is not None:
             self._average = self._average + self._weight * (probabilities - self._average)
         else:
-            self._average = probabilities
+            # A copy: a caller may write the next frame's answer into the same array.
+            self._average = np.array(probabilities, np.float32)
         self._seen = seen
         return self._average
 

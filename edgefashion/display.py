@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,14 +20,29 @@ if TYPE_CHECKING:
 WINDOW: Final = "edgefashion"
 _QUIT_KEYS: Final = (ord("q"), ord("Q"), 27)  # 27 is Esc
 
+READABLE_PX: Final = 360
+"""A frame with a shorter edge than this is enlarged before it is drawn on: words need pixels."""
+
+LARGEST_WH: Final = (1280, 720)
+"""A window opens no larger than this; the user may enlarge it."""
+
+LONGEST_GAP_S: Final = 2.0
+"""A recording repeats frames to keep time up to this gap; a longer one is a cut."""
+
 # BGR
 _WHITE: Final = (255, 255, 255)
 _DARK: Final = (32, 32, 32)
-_COLOURS: Final = {"garment": (80, 200, 60), "unknown": (40, 170, 250), "none": (200, 200, 200)}
+_COLOURS: Final = {
+    "garment": (80, 200, 60),
+    "unknown": (40, 170, 250),
+    "none": (200, 200, 200),
+    "reconnecting": (90, 90, 255),
+}
 _ANSWERS: Final = {
     "none": "Show me a garment",
     "unknown": "Not sure",
     "reconnecting": "Camera lost - reconnecting",
+    "waiting": "Waiting for the camera",
 }
 
 
@@ -35,46 +52,61 @@ def draw(
     state: str,
     label: str | None,
     confidence: float | None,
-    guide: Box,
+    guide: Box | None,
     box: Box | None,
     pixels: NDArray[np.uint8] | None,
-    fps: float,
+    fps: float | None,
     latency_ms: float | None,
     mirror: bool = False,
 ) -> NDArray[np.uint8]:
     """Draw the guide, the garment's box, the answer, FPS, latency and what the model saw.
 
-    Takes BGR (h, w, 3) and returns a new picture of the same size; ``mirror`` flips the picture
-    under the drawing, as a person facing a camera expects, never the words.
+    Takes BGR (h, w, 3) and returns a new picture of the same size, or of a whole multiple of it
+    where the words could not be read otherwise; ``mirror`` flips the picture under the drawing,
+    as a person facing a camera expects, never the words.
     """
     import cv2
 
     picture = cv2.flip(frame, 1) if mirror else frame.copy()
+    # Not beyond a window's size: a strip of a picture would become a huge one.
+    times = max(1, min(math.ceil(READABLE_PX / min(frame.shape[:2])), LARGEST_WH[0] // max(frame.shape[:2])))
+    if times > 1:
+        picture = cv2.resize(picture, None, fx=times, fy=times, interpolation=cv2.INTER_LINEAR)
     height, width = picture.shape[:2]
     colour = _COLOURS.get(state, _WHITE)
-    unit = height / 720  # every size below is for a 720-pixel frame
+    unit = min(height, width) / 720  # every size below is for a shorter edge of 720 pixels
 
-    def at(b: Box) -> tuple[tuple[int, int], tuple[int, int]]:
-        x = width - b[0] - b[2] if mirror else b[0]
-        return (x, b[1]), (x + b[2], b[1] + b[3])
+    def outline(b: Box, colour: tuple[int, ...], thickness: float) -> None:
+        x, y, w, h = (times * n for n in b)
+        x = width - x - w if mirror else x
+        cv2.rectangle(picture, (x, y), (x + w, y + h), colour, max(1, round(thickness * unit)))
 
-    cv2.rectangle(picture, *at(guide), _WHITE, max(1, round(4 * unit)))
-    cv2.rectangle(picture, *at(guide), _DARK, max(1, round(2 * unit)))
+    bar = picture[height - round(84 * unit) :]
+    behind_words = (bar * 0.25).astype(picture.dtype)
+    if guide is not None:
+        outline(guide, _WHITE, 4)
+        outline(guide, _DARK, 2)
     if box is not None:
-        cv2.rectangle(picture, *at(box), colour, max(1, round(3 * unit)))
+        outline(box, colour, 3)
+    bar[:] = behind_words  # over the outlines, which would strike the words through
 
-    bar = round(84 * unit)
-    picture[height - bar :] = (picture[height - bar :] * 0.25).astype(picture.dtype)
     answer = (
         f"{label}  {confidence:.0%}"
         if state == "garment" and label and confidence is not None
         else _ANSWERS.get(state, state)
     )
+    speed = "   ".join(
+        text
+        for value, text in ((fps, f"{fps or 0:.0f} fps"), (latency_ms, f"{latency_ms or 0:.1f} ms"))
+        if value is not None
+    )
     margin = round(24 * unit)
-    _text(picture, answer, (margin, height - round(26 * unit)), 1.5 * unit, colour)
-    speed = f"{fps:.0f} fps" + ("" if latency_ms is None else f"   {latency_ms:.1f} ms")
-    (speed_width, _), _ = cv2.getTextSize(speed, cv2.FONT_HERSHEY_SIMPLEX, 0.8 * unit, 2)
-    _text(picture, speed, (width - speed_width - margin, height - round(30 * unit)), 0.8 * unit, _WHITE)
+    large, small = 1.5 * unit, 0.8 * unit
+    wanted = _text_width(answer, large) + _text_width(speed, small) + 3 * margin
+    shrink = min(1.0, width / wanted)  # a portrait picture's bar is narrow
+    large, small = large * shrink, small * shrink
+    _text(picture, answer, (margin, height - round(26 * unit)), large, colour)
+    _text(picture, speed, (width - _text_width(speed, small) - margin, height - round(30 * unit)), small, _WHITE)
 
     if pixels is not None:
         side = round(112 * unit)
@@ -85,11 +117,33 @@ def draw(
     return picture
 
 
+def draw_waiting(state: str, frame: NDArray[np.uint8] | None, mirror: bool = False) -> NDArray[np.uint8]:
+    """The last frame, darkened, under words that say what is waited for: an old answer would lie.
+
+    ``state`` is reconnecting or waiting; without a ``frame`` the picture is black.
+    """
+    import numpy as np
+
+    dark = np.zeros((LARGEST_WH[1], LARGEST_WH[0], 3), np.uint8) if frame is None else (frame * 0.4).astype(np.uint8)
+    nothing = {"label": None, "confidence": None, "guide": None, "box": None, "pixels": None}
+    return draw(dark, state=state, fps=None, latency_ms=None, mirror=mirror, **nothing)
+
+
 def _text(picture: NDArray[np.uint8], text: str, at: tuple[int, int], scale: float, colour: tuple[int, ...]) -> None:
     import cv2
 
-    thickness = max(1, round(2 * scale))
-    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA)
+    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, _thickness(scale), cv2.LINE_AA)
+
+
+def _text_width(text: str, scale: float) -> int:
+    import cv2
+
+    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, _thickness(scale))
+    return int(width)
+
+
+def _thickness(scale: float) -> int:
+    return max(1, round(2 * scale))
 
 
 def display_works() -> bool:
@@ -99,7 +153,13 @@ def display_works() -> bool:
     """
     code = "import cv2; cv2.namedWindow('probe'); cv2.waitKey(1); cv2.destroyAllWindows()"
     try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=20, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            timeout=20,
+            check=False,
+            start_new_session=True,  # a Ctrl-C meant for us must not look like a missing display
+        )
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
@@ -113,7 +173,10 @@ class Window:
             raise MissingError("no display here to show a window on. Run with --headless, or from a desktop session")
         import cv2
 
-        cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        # Qt's warnings (it misses fonts that nothing here uses) are not for whoever runs a kiosk.
+        os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
+        # GUI_NORMAL: no toolbar over the picture.
+        cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         if fullscreen:
             cv2.setWindowProperty(WINDOW, cv2.WND_PROP_FULLSCREEN, cv2.WINDOW_FULLSCREEN)
         self._shown = False
@@ -124,7 +187,9 @@ class Window:
         import cv2
 
         if not self._shown and not self._fullscreen:
-            cv2.resizeWindow(WINDOW, picture.shape[1], picture.shape[0])
+            height, width = picture.shape[:2]
+            factor = min(1.0, LARGEST_WH[0] / width, LARGEST_WH[1] / height)
+            cv2.resizeWindow(WINDOW, max(1, round(width * factor)), max(1, round(height * factor)))
         cv2.imshow(WINDOW, picture)
         key = cv2.waitKey(max(1, wait_ms)) & 0xFF
         closed = self._shown and cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1
@@ -132,6 +197,7 @@ class Window:
         return key not in _QUIT_KEYS and not closed
 
     def close(self) -> None:
+        """Take the window off the screen. May be called twice."""
         import cv2
 
         cv2.destroyAllWindows()
@@ -145,12 +211,22 @@ class Recorder:
             raise BadInputError(f"--record {path}: give a name ending in .mp4 or .avi")
         if not path.absolute().parent.is_dir():
             raise BadInputError(f"--record {path}: its folder does not exist. Create it first")
+        self._new = not path.exists()
+        try:
+            path.open("ab").close()  # now, not at the first frame; what is there already stays until then
+        except OSError as error:
+            raise BadInputError(f"--record {path} cannot be written: {error.strerror}. Choose another place") from error
         self._path = path
         self._fps = fps
         self._size_wh: tuple[int, int] | None = None
+        self._due_s = -math.inf
 
-    def write(self, picture: NDArray[np.uint8]) -> None:
-        """Add a frame; later frames are scaled to the first one's size."""
+    def write(self, picture: NDArray[np.uint8], at_s: float | None = None) -> None:
+        """Add a frame; later frames are scaled to the first one's size.
+
+        ``at_s`` is the time a live frame was taken, in seconds: it is repeated or left out, so
+        that the recording plays at the speed of life whatever the camera's rate.
+        """
         import cv2
 
         if self._size_wh is None:
@@ -161,8 +237,20 @@ class Recorder:
                 raise BadInputError(f"--record {self._path} cannot be written. Choose another place")
         if (picture.shape[1], picture.shape[0]) != self._size_wh:
             picture = cv2.resize(picture, self._size_wh, interpolation=cv2.INTER_AREA)
-        self._writer.write(picture)
+        for _ in range(1 if at_s is None else self._copies(at_s)):
+            self._writer.write(picture)
+
+    def _copies(self, at_s: float) -> int:
+        """How many frames of the recording are due at ``at_s``."""
+        if at_s - self._due_s > LONGEST_GAP_S:
+            self._due_s = at_s
+        copies = max(0, math.floor((at_s - self._due_s) * self._fps) + 1)
+        self._due_s += copies / self._fps
+        return copies
 
     def close(self) -> None:
+        """Finish the file; nothing is left of one that got no frame. May be called twice."""
         if self._size_wh is not None:
             self._writer.release()
+        elif self._new:
+            self._path.unlink(missing_ok=True)

@@ -96,7 +96,7 @@ def wilson95(right: int, n: int) -> tuple[float, float]:
     share, z2 = right / n, _Z95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return centre - half, centre + half
+    return max(0.0, centre - half), min(1.0, centre + half)  # the ends are reached, but for rounding
 
 
 def plot_confusion(evaluation: Evaluation, path: Path) -> None:

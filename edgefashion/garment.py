@@ -26,6 +26,9 @@ SEARCH_PX: Final = 256
 MIN_AREA: Final = 0.005
 """Share of the picture a garment covers at least; less is noise or a speck."""
 
+SPECK_AREA: Final = 0.0002
+"""Share of the picture below which a separate patch is a speck: noise or dust, no part of a garment."""
+
 GUIDE_SHARE: Final = 0.9
 """The camera's guide box is this share of the frame's shorter edge."""
 
@@ -44,31 +47,37 @@ class Garment:
 
 def guide_box(width: int, height: int) -> Box:
     """The centred square of a frame in which the camera looks for a garment."""
-    side = int(min(width, height) * GUIDE_SHARE)
+    side = max(1, int(min(width, height) * GUIDE_SHARE))
     return (width - side) // 2, (height - side) // 2, side, side
 
 
 def find(picture: NDArray[np.uint8], within: Box | None = None) -> Garment | None:
     """Find the garment on a plain background in a BGR (h, w, 3) or grey (h, w) uint8 picture.
 
-    ``within`` limits the search to a box. Returns None where nothing stands out. The background
-    may be light or dark: its brightness is read from the rim.
+    ``within`` limits the search to a box, of which the part inside the picture counts. Returns
+    None where nothing stands out. The background may be light or dark: its brightness is read
+    from the rim. The box is found to one pixel of the search, the longest edge / ``SEARCH_PX``.
     """
     import cv2
 
     left, top = 0, 0
     if within is not None:
-        left, top, width, height = within
-        picture = picture[top : top + height, left : left + width]
+        x, y, width, height = within
+        left, top = max(0, x), max(0, y)
+        picture = picture[top : max(0, y + height), left : max(0, x + width)]
+        if not picture.size:
+            return None
     shrink = min(1.0, SEARCH_PX / max(picture.shape[:2]))
     small = _resize(picture, shrink)
     grey = small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
     background = _background(grey)
-    mask = cv2.absdiff(grey, background) > TRIM_TOLERANCE
+    # Not cv2.absdiff: it takes the number for an array where the picture is 1 by 4.
+    difference = np.abs(np.asarray(grey, np.float32) - background)
+    mask = _without_specks(difference > TRIM_TOLERANCE)
     if mask.mean() < MIN_AREA:
         return None
-    x0, x1 = _extent(mask.any(0))
-    y0, y1 = _extent(mask.any(1))
+    x0, x1 = _extent(np.asarray(mask.any(0)))
+    y0, y1 = _extent(np.asarray(mask.any(1)))
     # Back to the picture's own pixels, outwards, so that no edge of the garment is cut.
     rows, columns = picture.shape[:2]
     x0, y0 = int(x0 / shrink), int(y0 / shrink)
@@ -92,6 +101,16 @@ def _background(grey: NDArray[np.uint8]) -> float:
     """The rim's median: unlike a corner it survives a hand, a shadow or a logo there."""
     rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     return float(np.median(rim))
+
+
+def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask less its specks, any one of which would stretch the box."""
+    import cv2
+
+    _, patches, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    keep = stats[:, cv2.CC_STAT_AREA] >= SPECK_AREA * mask.size
+    keep[0] = False  # patch 0 is the background
+    return np.asarray(keep[patches], np.bool_)
 
 
 def _extent(occupied: NDArray[np.bool_]) -> tuple[int, int]:

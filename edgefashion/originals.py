@@ -86,7 +86,7 @@ def export_saved_model(model: Any, path: Path) -> None:
     class Serving(tf.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.weights = [weight.value for weight in model.weights]
+            self.tracked = [variable.value for variable in model.variables]
 
         @tf.function(input_signature=[images])  # type: ignore[untyped-decorator]
         def serve(self, images: Any) -> dict[str, Any]:

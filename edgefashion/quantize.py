@@ -7,7 +7,7 @@ import io
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,21 @@ from edgefashion.errors import BadInputError, GateError, need
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_DROP: Final = 0.005
-CALIBRATION_IMAGES: Final = 300
-"""NNCF's own default subset size."""
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """How to calibrate and what INT8 may cost."""
+
+    max_drop: float = 0.005
+    """Accuracy INT8 may lose, 0 to 1."""
+    calibration: int = 300
+    """Training images to calibrate on; NNCF's own default."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_drop <= 1:
+            raise BadInputError(f"--max-drop must be from 0 to 1, not {self.max_drop:g} (0.005 is half a point)")
+        if self.calibration < 1:
+            raise BadInputError(f"--calibration must be at least 1 image, not {self.calibration}")
 
 
 @dataclass(frozen=True)
@@ -42,25 +54,19 @@ class Quantization:
         return self.accuracy_before - self.accuracy_after
 
 
-def quantize(
-    made: bundle.Bundle, *, max_drop: float = MAX_DROP, calibration: int = CALIBRATION_IMAGES
-) -> tuple[bundle.Bundle, Quantization]:
-    """Add an INT8 IR to the bundle, calibrated on ``calibration`` training images by NNCF.
+def quantize(made: bundle.Bundle, options: QuantizeOptions = QuantizeOptions()) -> tuple[bundle.Bundle, Quantization]:
+    """Add an INT8 IR to the bundle, calibrated by NNCF on training images.
 
     Calibration and gate use disjoint parts of the training set: the part the network was fitted
     on and the part held out from it. Raises :class:`GateError` if accuracy drops by more than
-    ``max_drop`` (0 to 1); the FP32 IR stays, and no INT8 IR is left.
+    ``options.max_drop``; the FP32 IR stays, and no INT8 IR is left.
     """
-    if not 0 <= max_drop <= 1:
-        raise BadInputError("--max-drop must be from 0 to 1 (0.005 is half a point)")
-    if calibration < 1:
-        raise BadInputError("--calibration must be at least 1 image")
     need("nncf", "to quantize to INT8")
     images, labels = data.load("train")
     # A network trained on everything has no held-out part; the default split stands in.
     share = made.info["validation_split"] or data.VALIDATION_SPLIT
     fit_at, gate_at = data.split(labels, share, made.info["seed"])
-    calibrate_at = fit_at[data.calibration_indices(labels[fit_at], calibration, made.info["seed"])]
+    calibrate_at = fit_at[data.calibration_indices(labels[fit_at], options.calibration, made.info["seed"])]
 
     fp32 = made.verified("fp32")
     quantized = _quantize(fp32, images[calibrate_at])
@@ -82,8 +88,10 @@ def quantize(
             size_before_bytes=made.size_bytes("fp32"),
             size_after_bytes=sum(p.stat().st_size for p in (path, path.with_suffix(".bin"))),
         )
-        passed = result.drop <= max_drop
-        making.add_report("int8", {**asdict(result), "drop": result.drop, "max_drop": max_drop, "passed": passed})
+        passed = result.drop <= options.max_drop
+        making.add_report(
+            "int8", {**asdict(result), "drop": result.drop, "max_drop": options.max_drop, "passed": passed}
+        )
         if passed:
             making.info["metrics"]["int8"] = {"test_accuracy": result.test_accuracy_after}
             making.info["versions"]["nncf"] = version("nncf")
@@ -94,8 +102,9 @@ def quantize(
     if not passed:
         raise GateError(
             f"accuracy gate failed: INT8 gets {result.accuracy_after:.4f} of {result.gate_images:,} held-out images "
-            f"right, FP32 {result.accuracy_before:.4f}: a drop of {result.drop:.4f}, above --max-drop {max_drop:g}. "
-            f"The FP32 IR is kept in {made.path}; try more --calibration images or a larger --max-drop"
+            f"right, FP32 {result.accuracy_before:.4f}: a drop of {result.drop:.4f}, above --max-drop "
+            f"{options.max_drop:g}. The FP32 IR is kept in {made.path}; try more "
+            "--calibration images or a larger --max-drop"
         )
     return bundle.open_bundle(made.path), result
 

@@ -1,0 +1,73 @@
+"""Make the README's pictures: the camera looking at a drawn T-shirt, and the bench chart.
+
+python benchmarks/readme_pictures.py       # measure on an otherwise idle machine
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefashion import bench, camera, data, display, load, sources
+
+RESULTS = Path(__file__).parent / "results"
+
+# A T-shirt, in hundredths of the frame's height, the collar in the middle of the top.
+SHIRT = [
+    (-9, -30),
+    (-20, -24),
+    (-32, -8),
+    (-22, -1),
+    (-17, -7),
+    (-17, 32),
+    (17, 32),
+    (17, -7),
+    (22, -1),
+    (32, -8),
+    (20, -24),
+    (9, -30),
+]
+
+
+def main() -> None:
+    report = bench.bench()
+    bench.plot(report, RESULTS / "bench.png")
+    (RESULTS / "bench.json").write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+    picture = RESULTS / "scene.png"
+    data.write_png(picture, scene())
+
+    class Still(display.Recorder):
+        """Keeps the drawn frame as a PNG instead of a video."""
+
+        def write(self, frame: NDArray[np.uint8]) -> None:
+            data.write_png(
+                RESULTS / "camera.png", np.asarray(cv2.resize(frame, (960, 540), interpolation=cv2.INTER_AREA))
+            )
+
+    camera.run(load(), sources.open_source(str(picture)), recorder=Still(RESULTS / "unused.mp4", 30))
+    picture.unlink()
+
+
+def scene() -> NDArray[np.uint8]:
+    """A 1280x720 frame: a dark T-shirt with soft folds on a light, unevenly lit wall."""
+    height, width = 720, 1280
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    wall = 232 - 8 * (x / width - 0.5) ** 2
+    outline = np.array([(width / 2 + 7.2 * px, height / 2 + 7.2 * py) for px, py in SHIRT], np.int32)
+    mask = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(mask, [outline], 255)
+    cv2.ellipse(mask, (width // 2, round(height / 2 - 7.2 * 30)), (65, 34), 0, 0, 180, 0, -1)  # the collar
+    soft = cv2.GaussianBlur(mask, (5, 5), 0).astype(np.float32) / 255
+    cloth = 96 + 14 * np.sin(x / 23 + y / 61) + 10 * (y / height)
+    colours = np.array([1.15, 0.75, 0.55], np.float32)  # BGR: a blue shirt
+    frame = wall[..., None] * (1 - soft[..., None]) + cloth[..., None] * colours * soft[..., None]
+    noise = np.random.default_rng(0).normal(0, 2, frame.shape)
+    return np.clip(frame + noise, 0, 255).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What several tests share: the real data, the real command, small networks trained on the spot."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from edgefashion import data
+
+if TYPE_CHECKING:
+    from edgefashion.bundle import Bundle
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Arrays = tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int64]]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dataset() -> Path:
+    """Fashion-MNIST's folder, named by its full path so that tests may change directory."""
+    folder = data.find().resolve()
+    os.environ["EDGEFASHION_DATA"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def test_set() -> Arrays:
+    return data.load("test")
+
+
+@pytest.fixture(scope="session")
+def train_set() -> Arrays:
+    return data.load("train")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run the real command in an empty folder: ``run("convert", "edge")``."""
+
+    def command(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        options = {"cwd": tmp_path, "timeout": 300, **options}
+        return subprocess.run(
+            [sys.executable, "-m", "edgefashion", *map(str, arguments)], capture_output=True, text=True, **options
+        )
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle as training leaves it: two short epochs of the small network, no IR yet."""
+    from edgefashion.train import train
+
+    return train("cnn-242k", out=tmp_path_factory.mktemp("trained") / "small", epochs=2, batch_size=32, limit=4000)

@@ -1,0 +1,289 @@
+"""Sources: files give every frame, live ones the newest, and nothing is left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from camera_helpers import NetworkCamera, number_of, numbered, read_frame, refusing_url, wait_until, write_clip
+
+from edgefashion import data, sources
+from edgefashion.errors import BadInputError, MissingError
+
+
+def _capture_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "capture"]
+
+
+@pytest.fixture
+def network_camera() -> Iterator[NetworkCamera]:
+    with NetworkCamera() as camera:
+        yield camera
+    assert not _capture_threads(), "the test left a source open"
+
+
+# --- Files -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_video_gives_every_frame(tmp_path: Path, suffix: str) -> None:
+    """A video gives every frame once and in order, knows its speed, and then has ended."""
+    clip = write_clip(tmp_path / f"clip 1%02d{suffix}", [numbered(n * 321) for n in range(20)], fps=12.5)
+    source = sources.open_source(str(clip))
+    assert (source.live, source.fps, source.state) == (False, 12.5, "live")
+    frames = [read_frame(source) for _ in range(20)]
+    assert [frame.number for frame in frames] == list(range(20))
+    assert [number_of(frame.image) for frame in frames] == [n * 321 for n in range(20)]
+    assert source.read(1) is None
+    assert source.state == "ended"
+    assert source.read(1) is None
+
+
+def test_folder_gives_every_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder gives its pictures sorted; an unreadable one is told of on stderr and passed over."""
+    for number in (3, 1, 0):
+        data.write_png(tmp_path / f"{number}.png", numbered(number))
+    (tmp_path / "2.jpg").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("no picture either, and not meant to be one")
+    source = sources.open_source(str(tmp_path))
+    frames = [read_frame(source) for _ in range(3)]
+    assert [number_of(frame.image) for frame in frames] == [frame.number for frame in frames[:2]] + [3] == [0, 1, 3]
+    assert source.read(1) is None
+    assert source.state == "ended"
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1
+    assert "2.jpg" in told.err
+    assert not told.out
+
+
+def test_single_picture(tmp_path: Path) -> None:
+    """A picture file is a source of one frame."""
+    data.write_png(tmp_path / "shirt.png", numbered(77))
+    source = sources.open_source(str(tmp_path / "shirt.png"))
+    assert number_of(read_frame(source).image) == 77
+    assert source.read(1) is None
+    assert source.state == "ended"
+
+
+def test_closed_file_gives_nothing(tmp_path: Path) -> None:
+    """A closed source has ended, whatever was left in it, and may be closed twice."""
+    clip = write_clip(tmp_path / "clip.avi", [numbered(n) for n in range(3)])
+    data.write_png(tmp_path / "picture.png", numbered(0))
+    for path in (clip, tmp_path / "picture.png"):
+        source = sources.open_source(str(path))
+        source.close()
+        source.close()
+        assert source.state == "ended"
+        assert source.read(1) is None
+
+
+def _text(path: Path) -> None:
+    path.write_text("just words\n" * 5)
+
+
+def _long_text(path: Path) -> None:
+    path.write_text("\n".join(str(n) for n in range(5000)))
+
+
+def _nothing(path: Path) -> None:
+    path.touch()
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _cut_video(path: Path) -> None:
+    write_clip(path, [numbered(n) for n in range(20)])
+    path.write_bytes(path.read_bytes()[:6000])
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "words"),
+    [
+        ("notes.txt", _text, "no video"),
+        ("log1.txt", _long_text, "no video"),  # FFmpeg would show it as a film of a terminal
+        ("empty.mp4", _nothing, "no video"),
+        ("cut.mp4", _cut_video, "no video"),
+        ("folder", _folder, "no image"),
+    ],
+)
+def test_no_pictures_in_it(tmp_path: Path, name: str, make: Callable[[Path], None], words: str) -> None:
+    """A path without pictures is bad input that says so."""
+    make(tmp_path / name)
+    with pytest.raises(BadInputError, match=words):
+        sources.open_source(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("spec", ["", "no/such/clip.mp4", "-1", "ftp://127.0.0.1/clip.mp4"])
+def test_not_a_path(spec: str) -> None:
+    """What is neither a path, a camera number nor a URL is bad input."""
+    with pytest.raises(BadInputError, match="does not exist"):
+        sources.open_source(spec)
+
+
+def test_no_readable_picture_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A source none of whose pictures can be read is bad input, not a quiet success."""
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    source = sources.open_source(str(tmp_path))
+    with pytest.raises(BadInputError, match="can be read"):
+        source.read(1)
+    assert source.state == "ended"
+
+
+# --- Live ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spec", ["63", "99999999999", ""])
+def test_nothing_there(spec: str) -> None:
+    """A camera number or URL that is not there is something missing, and leaves no thread behind."""
+    with pytest.raises(MissingError, match="cannot be opened"):
+        sources.open_source(spec or refusing_url())
+    assert not _capture_threads()
+
+
+def test_password_is_not_repeated() -> None:
+    """The error about a URL leaves out the user and password in it."""
+    url = refusing_url().replace("//", "//admin:s3cret@")
+    with pytest.raises(MissingError) as raised:
+        sources.open_source(url)
+    assert "s3cret" not in str(raised.value)
+    assert "127.0.0.1" in str(raised.value)
+
+
+def test_live_frames_arrive(network_camera: NetworkCamera) -> None:
+    """A stream gives whole frames, numbered upwards, each with the time it was taken."""
+    began = time.monotonic()
+    source = sources.open_source(network_camera.url)
+    frames = [read_frame(source) for _ in range(10)]
+    assert source.live
+    assert source.state == "live"
+    numbers = [frame.number for frame in frames]
+    assert numbers == sorted(set(numbers))
+    carried = [number_of(frame.image) for frame in frames]
+    assert carried == sorted(set(carried))
+    assert frames[0].image.shape == (240, 320, 3)
+    assert frames[0].image.dtype == np.uint8
+    times = [frame.time_s for frame in frames]
+    assert began < times[0]
+    assert times == sorted(times)
+    assert times[-1] < time.monotonic()
+    source.close()
+
+
+def test_newest_frame_wins(network_camera: NetworkCamera) -> None:
+    """A slow reader of a stream skips what it missed and does not fall behind."""
+    source = sources.open_source(network_camera.url)
+    first = read_frame(source)
+    frames = [first]
+    for _ in range(4):
+        mark = network_camera.sent
+        wait_until(lambda mark=mark: network_camera.sent >= mark + 25, "25 more pictures")  # type: ignore[misc]
+        frames.append(read_frame(source))
+    source.close()
+    steps = np.diff([number_of(frame.image) for frame in frames])
+    # A queue would step by 1. The first step is left out: opening a stream reads ahead.
+    assert steps[1:].min() > 5
+    assert np.diff([frame.number for frame in frames])[1:].min() > 5
+    assert frames[-1].number > first.number + 50
+
+
+def test_reconnects(network_camera: NetworkCamera) -> None:
+    """A stream that breaks is reconnecting until its camera is back on the same address."""
+    source = sources.open_source(network_camera.url)
+    before = read_frame(source)
+    network_camera.cut()
+    wait_until(lambda: source.read(0.1) is None and source.state == "reconnecting", "the loss to show")
+    network_camera.start()
+    after = read_frame(source)
+    assert source.state == "live"
+    assert after.number > before.number
+    assert number_of(after.image) > number_of(before.image)
+    source.close()
+
+
+def test_stalled_stream_is_lost(network_camera: NetworkCamera) -> None:
+    """A stream that stays connected and sends nothing is lost too, and found again."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    network_camera.paused.set()
+    wait_until(lambda: source.read(0.1) is None and source.state == "reconnecting", "the stall to show")
+    network_camera.paused.clear()
+    read_frame(source)
+    assert source.state == "live"
+    source.close()
+
+
+def test_loss_is_told_once(network_camera: NetworkCamera) -> None:
+    """The loss of a stream ends a read at once; the reads after that wait out their time, so that
+    a loop around them does not spin."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    network_camera.cut()
+    while source.read(5 * 60) is not None:  # the last frames; then the loss, or this would hang
+        pass
+    assert source.state == "reconnecting"
+    began = time.monotonic()
+    assert source.read(0.3) is None
+    assert time.monotonic() - began >= 0.3
+    source.close()
+
+
+def test_close_leaves_nothing(network_camera: NetworkCamera) -> None:
+    """Closing a live source ends its thread and its connection, and no late frame revives it."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    assert len(_capture_threads()) == 1
+    assert network_camera.watched
+    source.close()
+    source.close()
+    assert not _capture_threads()
+    wait_until(lambda: not network_camera.watched, "the connection to close")
+    assert source.state == "ended"
+    assert source.read(5 * 60) is None
+    assert source.state == "ended"
+
+
+def test_close_while_reconnecting(network_camera: NetworkCamera) -> None:
+    """A live source can be closed while it is reconnecting."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    network_camera.cut()
+    wait_until(lambda: source.read(0.1) is None and source.state == "reconnecting", "the loss to show")
+    source.close()
+    assert not _capture_threads()
+    assert source.state == "ended"
+
+
+def test_close_wakes_a_reader(network_camera: NetworkCamera) -> None:
+    """Closing a live source that waits for a frame ends a read of it in another thread."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    network_camera.paused.set()
+    wait_until(lambda: source.read(0.3) is None, "the stream to stall")
+    answers: list[object] = []
+
+    def wait_for_end() -> None:
+        while source.state != "ended":
+            answers.append(source.read(5 * 60))
+
+    reader = threading.Thread(target=wait_for_end)
+    reader.start()
+    source.close()
+    reader.join(timeout=60)
+    assert not reader.is_alive()
+    assert not any(answers)
+    assert not _capture_threads()
+
+
+def test_opencv_log_level_is_restored() -> None:
+    """Silencing OpenCV for a failed open does not silence it for the rest of the program."""
+    level = cv2.utils.logging.getLogLevel()
+    with pytest.raises(MissingError):
+        sources.open_source("63")
+    assert cv2.utils.logging.getLogLevel() == level

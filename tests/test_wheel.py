@@ -1,0 +1,145 @@
+"""The built wheel, alone in a clean environment, is a whole kiosk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from edgefashion import bundle, data, demo
+
+if TYPE_CHECKING:
+    from conftest import Arrays
+
+ROOT = Path(__file__).parent.parent
+Kiosk = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the wheel's base install and nothing else."""
+    folder = tmp_path_factory.mktemp("wheel")
+
+    def pip(python: Path | str, *arguments: str | Path) -> None:
+        done = subprocess.run([python, "-m", "pip", *arguments], capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stderr
+
+    pip(sys.executable, "wheel", "-q", "--no-deps", "-w", folder, ROOT)
+    (wheel,) = folder.glob("edgefashion-*.whl")
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    pip(python, "install", "-q", "-c", ROOT / "constraints.txt", wheel)
+    return python
+
+
+@pytest.fixture
+def kiosk(environment: Path, tmp_path: Path) -> Kiosk:
+    """Run the installed command in an empty folder."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+
+    def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [environment.parent / "edgefashion", *map(str, arguments)],
+            cwd=tmp_path,
+            env=clean,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return command
+
+
+def test_base_install_has_no_training_packages(environment: Path) -> None:
+    """The base install brings neither TensorFlow, Keras, NNCF, matplotlib nor torch."""
+    listed = subprocess.run([environment, "-m", "pip", "list", "--format", "json"], capture_output=True, text=True)
+    names = {package["name"].lower() for package in json.loads(listed.stdout)}
+    assert "openvino" in names
+    assert not names & {"tensorflow", "keras", "nncf", "matplotlib", "torch", "scikit-learn"}
+
+
+def test_the_wheel_carries_the_shipped_bundle(kiosk: Kiosk) -> None:
+    """doctor finds the bundle inside the installed package and verifies every file of it."""
+    done = kiosk("doctor")
+    assert done.returncode == 0, done.stdout
+    model = next(line for line in done.stdout.splitlines() if " model " in line)
+    assert model.startswith("ok")
+    assert "site-packages" in model
+
+
+def test_kiosk_predicts_evaluates_and_watches(kiosk: Kiosk, tmp_path: Path, test_set: Arrays) -> None:
+    """predict, evaluate and camera work without TensorFlow."""
+    data.write_png(tmp_path / "boot.png", demo.scene_of(test_set[0][0]))
+    assert "Ankle boot" in kiosk("predict", "boot.png").stdout
+    assert json.loads(kiosk("evaluate", "--json").stdout)["accuracy"] > 0.92
+    demo.make_clip(tmp_path / "clip.mp4", test_set[0][:5])
+    watched = kiosk("camera", "--source", "clip.mp4", "--headless")
+    assert watched.returncode == 0, watched.stderr
+    assert [json.loads(line)["state"] for line in watched.stdout.splitlines()][-1] == "ended"
+
+
+def test_kiosk_benches_the_irs(kiosk: Kiosk) -> None:
+    """bench measures the IRs and says, with the install line, that the original is left out."""
+    done = kiosk("bench", "--rounds", "1", "--seconds", "0.02", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert {row["precision"] for row in report["rows"]} >= {"fp32", "int8"}
+    assert any("pip install 'edgefashion[" in note for note in report["notes"])
+
+
+def test_kiosk_converts_against_the_stored_answers(kiosk: Kiosk, tmp_path: Path) -> None:
+    """Without TensorFlow the gate compares with the answers stored at training; the shipped bundle
+    is not touched, the new one is written to ./models."""
+    done = kiosk("convert")
+    assert done.returncode == 0, done.stderr
+    assert "stored at training" in done.stdout
+    made = bundle.open_bundle(tmp_path / "models" / "edge")
+    made.verify_all()
+    assert [p["reference"] for p in made.report()["convert"]["parity"]] == ["stored at training"] * 2
+
+
+def test_the_stored_answers_can_fail_the_gate(kiosk: Kiosk, tmp_path: Path) -> None:
+    """If the stored answers are another network's, the gate exits 1 and writes no bundle."""
+    source = bundle.resolve("edge").bundle
+    assert source is not None
+    with bundle.draft(tmp_path / "other", source) as making:
+        stored = data.load_reference(making.part("reference"))
+        data.save_reference(making.part("reference"), np.roll(stored, 1, axis=0))
+    done = kiosk("convert", "./other", "--out", "made")
+    assert done.returncode == 1
+    assert "parity gate failed" in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("train cnn-242k", "pip install 'edgefashion[train]'"),
+        ("convert --int8", "pip install 'edgefashion[int8]'"),
+        ("convert model.keras", "pip install 'edgefashion[train]'"),
+        ("convert ./saved_model", "pip install 'edgefashion[train]'"),
+        ("bench --vs tensorflow", "pip install 'edgefashion[train]'"),
+        ("bench --chart chart.png", "pip install 'edgefashion[bench]'"),
+        ("evaluate --plot heat.png", "pip install 'edgefashion[bench]'"),
+    ],
+)
+def test_a_missing_extra_is_named(command: str, line: str, kiosk: Kiosk, tmp_path: Path) -> None:
+    """What needs an extra exits 3 in one line that ends with the exact install line, and writes
+    nothing."""
+    shipped: Any = bundle.resolve("edge").bundle
+    shutil.copytree(shipped.verified("saved_model"), tmp_path / "saved_model")
+    shutil.copy(shipped.verified("keras"), tmp_path)
+    before = sorted(tmp_path.iterdir())
+    done = kiosk(*command.split())
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.strip().endswith(line)
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert sorted(tmp_path.iterdir()) == before
