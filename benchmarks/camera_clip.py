@@ -21,7 +21,9 @@ from edgefashion.evaluate import wilson95
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=2000)
-    images, labels = (part[: parser.parse_args().images] for part in data.load("test"))
+    count = parser.parse_args().images
+    images, labels = data.load("test")
+    images, labels = images[:count], labels[:count]
     classifier = load()
     direct = int((classifier(images).argmax(1) == labels).sum())
     events: list[camera.Event] = []

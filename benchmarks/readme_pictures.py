@@ -66,7 +66,7 @@ def scene() -> NDArray[np.uint8]:
     colours = np.array([1.15, 0.75, 0.55], np.float32)  # BGR: a blue shirt
     frame = wall[..., None] * (1 - soft[..., None]) + cloth[..., None] * colours * soft[..., None]
     noise = np.random.default_rng(0).normal(0, 2, frame.shape)
-    return np.clip(frame + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(frame + noise, 0, 255), np.uint8)
 
 
 if __name__ == "__main__":

@@ -174,8 +174,8 @@ def bench(
 ) -> BenchReport:
     """Measure MODEL with every engine it can run on, side by side, on this CPU.
 
-    ``threads``: OpenVINO's for batch-1 latency; None means 1, 0 all cores. ``on_progress`` is
-    called with what is being done, the steps done and their number.
+    ``threads``: OpenVINO's; 0 means all cores, None one for a single image and all for a batch.
+    ``on_progress`` is called with what is being done, the steps done and their number.
     """
     options = options or BenchOptions()
     if options.rounds < 1 or options.seconds <= 0:

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -153,8 +153,9 @@ def _check_facts(info: Mapping[str, Any]) -> None:
     if not isinstance(files, dict):
         raise ValueError("files is no table of names and hashes")
     for name in files:
-        # Both systems' rules, because a bundle made on one is opened on the other.
-        if any(path.anchor or ".." in path.parts for path in (PurePosixPath(name), PureWindowsPath(name))):
+        # By the rules of Windows, which know the other systems' separator and root too.
+        path = PureWindowsPath(name)
+        if path.anchor or ".." in path.parts:
             raise ValueError(f"{name} points outside the bundle")
 
 
@@ -257,10 +258,10 @@ def _keras_or_ir(path: Path) -> Model:
 
 def _verified_owner(path: Path) -> Bundle | None:
     """The bundle ``path`` lies in, if any, once ``path`` is checked against its manifest."""
-    folder = path.absolute().parent
-    if not (folder / INFO).is_file():
+    path = path.absolute()  # "." has neither a name nor a parent
+    if not (path.parent / INFO).is_file():
         return None
-    owner = open_bundle(folder)
+    owner = open_bundle(path.parent)
     part = next((part for part, names in PARTS.items() if names[0] == path.name), None)
     if part is None:
         raise BadInputError(f"{path} is not in its bundle's manifest. Move it out of the bundle to use it as it is")

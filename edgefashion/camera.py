@@ -128,7 +128,10 @@ def run(
                 mirror=mirror,
             )
             if recorder:
-                recorder.write(picture, frame.time_s if source.live else None)
+                if source.live:
+                    recorder.write_at(picture, frame.time_s)
+                else:
+                    recorder.write(picture)
             if window:
                 now = time.monotonic()
                 due_s = now if source.live else max(now, due_s + 1 / source.fps)

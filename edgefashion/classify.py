@@ -108,7 +108,7 @@ def load(
     ``engine``: by default OpenVINO where there is an IR, else what the file is for.
     ``precision``: by default the best IR the bundle has, INT8 before FP32; ``"bf16"`` runs the
     FP32 IR in BF16. ``purpose``: ``"latency"`` answers one image soonest, ``"throughput"`` most
-    images a second. ``threads``: for one image; None means 1 for latency, 0 all cores.
+    images a second. ``threads``: 0 means all cores, None one for a single image and all for a batch.
     Raises :class:`BadInputError` for a model that cannot be used, :class:`MissingError` for an
     engine or precision this machine lacks.
     """

@@ -304,7 +304,9 @@ def bench(
             show_default=False,
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(help="OpenVINO's threads for one image; 0: all cores.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(help="OpenVINO's threads, 0: all cores. Default: 1 for one image, all for a batch.")
+    ] = None,
     rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 5,
     seconds: Annotated[float, typer.Option(help="Seconds of each measurement in a round.")] = 0.5,
     chart: Annotated[Path | None, typer.Option(help="Write a PNG chart.")] = None,

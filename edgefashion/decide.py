@@ -37,7 +37,8 @@ def accept_threshold(probabilities: NDArray[np.float32]) -> float:
 
     Rounded down to four decimals, so that rounding never rejects more.
     """
-    return int(np.quantile(probabilities.max(1), ACCEPT_QUANTILE) * 1e4) / 1e4
+    # float: in float32 the multiplication itself may round up.
+    return int(float(np.quantile(probabilities.max(1), ACCEPT_QUANTILE)) * 1e4) / 1e4
 
 
 def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshold: float, top: int = 3) -> Answer:

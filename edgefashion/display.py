@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +164,23 @@ def display_works() -> bool:
     return done.returncode == 0
 
 
+def _x11_screen_wh() -> tuple[int, int] | None:
+    """The X screen's size, which OpenCV does not tell; None where there is no X."""
+    import ctypes
+
+    try:
+        x = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return None
+    x.XOpenDisplay.restype = ctypes.c_void_p
+    screen = ctypes.c_void_p(x.XOpenDisplay(None))
+    if not screen:
+        return None
+    size_wh = x.XDisplayWidth(screen, 0), x.XDisplayHeight(screen, 0)
+    x.XCloseDisplay(screen)
+    return size_wh
+
+
 class Window:
     """A window on the screen. Raises :class:`MissingError` where there is no display."""
 
@@ -173,28 +189,36 @@ class Window:
             raise MissingError("no display here to show a window on. Run with --headless, or from a desktop session")
         import cv2
 
-        # Qt's warnings (it misses fonts that nothing here uses) are not for whoever runs a kiosk.
-        os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
-        # GUI_NORMAL: no toolbar over the picture.
+        # GUI_NORMAL: no toolbar over the picture, and no complaint of Qt's about its missing fonts.
         cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        self._sized = fullscreen
         if fullscreen:
+            # Without a window manager, as on a bare kiosk, nobody grants full screen: take it.
+            if screen_wh := _x11_screen_wh():
+                cv2.moveWindow(WINDOW, 0, 0)
+                cv2.resizeWindow(WINDOW, *screen_wh)
             cv2.setWindowProperty(WINDOW, cv2.WND_PROP_FULLSCREEN, cv2.WINDOW_FULLSCREEN)
-        self._shown = False
-        self._fullscreen = fullscreen
 
     def show(self, picture: NDArray[np.uint8], wait_ms: int = 1) -> bool:
-        """Show ``picture``; False once the user pressed q or Esc or closed the window."""
+        """Show ``picture`` for ``wait_ms``; False once the user pressed q or Esc or closed the window."""
         import cv2
 
-        if not self._shown and not self._fullscreen:
+        if not self._sized:
+            self._sized = True
             height, width = picture.shape[:2]
             factor = min(1.0, LARGEST_WH[0] / width, LARGEST_WH[1] / height)
             cv2.resizeWindow(WINDOW, max(1, round(width * factor)), max(1, round(height * factor)))
         cv2.imshow(WINDOW, picture)
         key = cv2.waitKey(max(1, wait_ms)) & 0xFF
-        closed = self._shown and cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1
-        self._shown = True
-        return key not in _QUIT_KEYS and not closed
+        return key not in _QUIT_KEYS and not self._gone()
+
+    def _gone(self) -> bool:
+        import cv2
+
+        try:
+            return bool(cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1)
+        except cv2.error:  # with its last window gone, OpenCV's Qt has no windows to ask about
+            return True
 
     def close(self) -> None:
         """Take the window off the screen. May be called twice."""
@@ -219,14 +243,10 @@ class Recorder:
         self._path = path
         self._fps = fps
         self._size_wh: tuple[int, int] | None = None
-        self._due_s = -math.inf
+        self._since_s, self._written = -math.inf, 0  # of write_at, since the last gap
 
-    def write(self, picture: NDArray[np.uint8], at_s: float | None = None) -> None:
-        """Add a frame; later frames are scaled to the first one's size.
-
-        ``at_s`` is the time a live frame was taken, in seconds: it is repeated or left out, so
-        that the recording plays at the speed of life whatever the camera's rate.
-        """
+    def write(self, picture: NDArray[np.uint8]) -> None:
+        """Add a frame; later frames are scaled to the first one's size."""
         import cv2
 
         if self._size_wh is None:
@@ -237,16 +257,16 @@ class Recorder:
                 raise BadInputError(f"--record {self._path} cannot be written. Choose another place")
         if (picture.shape[1], picture.shape[0]) != self._size_wh:
             picture = cv2.resize(picture, self._size_wh, interpolation=cv2.INTER_AREA)
-        for _ in range(1 if at_s is None else self._copies(at_s)):
-            self._writer.write(picture)
+        self._writer.write(picture)
 
-    def _copies(self, at_s: float) -> int:
-        """How many frames of the recording are due at ``at_s``."""
-        if at_s - self._due_s > LONGEST_GAP_S:
-            self._due_s = at_s
-        copies = max(0, math.floor((at_s - self._due_s) * self._fps) + 1)
-        self._due_s += copies / self._fps
-        return copies
+    def write_at(self, picture: NDArray[np.uint8], at_s: float) -> None:
+        """Add a live frame taken at ``at_s`` seconds, as often as is due, or not at all: so the
+        recording plays at the speed of life, whatever the camera's rate."""
+        if at_s - (self._since_s + self._written / self._fps) > LONGEST_GAP_S:
+            self._since_s, self._written = at_s, 0
+        while self._since_s + self._written / self._fps <= at_s:
+            self.write(picture)
+            self._written += 1
 
     def close(self) -> None:
         """Finish the file; nothing is left of one that got no frame. May be called twice."""

@@ -78,7 +78,7 @@ def write_clip(path: Path, pictures: Sequence[Picture], fps: float = 10) -> Path
 def read_clip(path: Path) -> list[Picture]:
     """Every frame of a video file, by OpenCV itself."""
     capture = cv2.VideoCapture(str(path))
-    frames = []
+    frames: list[Picture] = []
     while True:
         ok, frame = capture.read()
         if not ok:

@@ -287,6 +287,7 @@ def test_crash_after_renames() -> None:
     made = make(content="new")
     Path("old").rename("models/.mine.previous")
     assert bundle.resolve("mine").path == made.path
+    assert [found.path for found in bundle.known() if found.path.parent == Path("models")] == [made.path]
     assert made.verified("keras").read_text() == "new keras"
     make(content="newest")
     assert names("models") == {"mine"}
@@ -559,6 +560,16 @@ def test_part_by_path_is_verified(file: str, model: str, monkeypatch: pytest.Mon
     monkeypatch.chdir(made.path)
     with pytest.raises(BadInputError, match="was altered"):
         bundle.resolve(Path(model).name)
+
+
+def test_saved_model_from_inside_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle's SavedModel is its bundle's also to one who stands in its folder and calls it by a dot."""
+    made = make()
+    monkeypatch.chdir(made.path / "saved_model")
+    assert bundle.resolve(".").kind == "saved_model"
+    _alter(Path("saved_model.pb"))
+    with pytest.raises(BadInputError, match="was altered"):
+        bundle.resolve(".")
 
 
 @pytest.mark.parametrize(("name", "message"), [("fp16", "has no fp16"), ("custom", "not in its bundle's manifest")])

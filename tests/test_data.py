@@ -702,8 +702,8 @@ def png_bomb() -> bytes:
 
 
 def jpeg_claiming(height: int, width: int) -> bytes:
-    raw = bytearray(NOISE_JPEG)
-    frame = raw.index(b"\xff\xc0")
+    raw = bytearray(THUMBNAIL_JPEG)
+    frame = raw.rindex(b"\xff\xc0")  # the picture's own, behind the thumbnail's
     struct.pack_into(">HH", raw, frame + 5, height, width)
     return bytes(raw)
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 SCREEN_WH = (1600, 1000)
 GREEN = (80, 200, 60)
 """BGR of an accepted answer and its garment's box."""
-ORANGE = (40, 170, 250)
 RED = (90, 90, 255)
 
 
@@ -56,7 +55,7 @@ def draw(frame: Picture, state: str = "none", **changes: Any) -> Picture:
         "box": None,
         "pixels": None,
         "fps": 120.0,
-        "latency_ms": 123.4,
+        "latency_ms": 12345.6,  # as wide as it gets
     }
     return display.draw(frame, state=state, **settings | changes)
 
@@ -65,15 +64,17 @@ SIZES = [(1280, 720), (640, 480), (720, 1280), (160, 120), (1920, 1080), (480, 4
 
 
 @pytest.mark.parametrize("size_wh", SIZES)
-@pytest.mark.parametrize(("state", "colour"), [("garment", GREEN), ("unknown", ORANGE)])
-def test_words_have_room(size_wh: tuple[int, int], state: str, colour: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("state", ["garment", "unknown"])
+def test_words_have_room(size_wh: tuple[int, int], state: str) -> None:
     """On a frame of any usual size the words are large enough to read, inside the picture, apart
     from one another, and nothing is drawn through them."""
     picture = draw(np.zeros((size_wh[1], size_wh[0], 3), np.uint8), state)
     height, width = picture.shape[:2]
     bar = picture[height - round(84 * min(height, width) / 720) :]
-    answer = np.argwhere((bar == colour).all(2))
-    speed = np.argwhere((bar == 255).all(2))
+    # The answer is in colour, the speed in grey; faint pixels belong to the letters' smooth edges.
+    coloured = np.ptp(bar, axis=2) > 20
+    answer = np.argwhere(coloured & (bar.max(2) > 60))
+    speed = np.argwhere(~coloured & (bar.max(2) > 60))
     (top, left), (bottom, right) = answer.min(0), answer.max(0)
     assert left > 0
     assert top > 0
@@ -82,9 +83,9 @@ def test_words_have_room(size_wh: tuple[int, int], state: str, colour: tuple[int
     assert right < speed[:, 1].min()
     assert speed[:, 1].max() < width - 1
     assert np.ptp(speed[:, 0]) >= 6
-    # What lies between the words, and around them, is the bar alone.
-    assert not bar[:top].any()
-    assert not bar[:, right + 12 : speed[:, 1].min() - 2].any()
+    # What lies over the words and between them is the bar alone.
+    assert not bar[: top - 2].any()
+    assert not bar[:, right + 2 : speed[:, 1].min() - 2].any()
 
 
 @pytest.mark.parametrize("state", ["reconnecting", "waiting"])
@@ -154,11 +155,11 @@ def test_recording_keeps_time(tmp_path: Path) -> None:
     repeated, a fast one's left out, and the time a camera was lost is cut."""
     slow, fast, lost = (display.Recorder(tmp_path / f"{name}.avi", 10) for name in ("slow", "fast", "lost"))
     for number in range(5):
-        slow.write(numbered(number), at_s=1000 + number * 0.5)
+        slow.write_at(numbered(number), 1000 + number * 0.5)
     for number in range(101):
-        fast.write(numbered(number), at_s=1000 + number * 0.02)
+        fast.write_at(numbered(number), 1000 + number * 0.02)
     for number, at_s in enumerate([1000, 1000.1, 4600, 4600.1]):
-        lost.write(numbered(number), at_s=at_s)
+        lost.write_at(numbered(number), at_s)
     for recorder in (slow, fast, lost):
         recorder.close()
     assert len(read_clip(tmp_path / "slow.avi")) == 21  # 2 s at 10 a second, and the first
@@ -245,7 +246,7 @@ def test_escape_ends_it(tmp_path: Path, screen: str, clip: Path) -> None:
 
 
 def test_close_button_ends_it(tmp_path: Path, screen: str, clip: Path) -> None:
-    """Closing the window ends the command with 0, and the window does not come back."""
+    """Closing the window ends the command with 0."""
     with RunningCamera(tmp_path, "--source", clip, display_name=screen) as running:
         running.wait_for("garment")
         wait_until(lambda: count(screenshot(screen), GREEN) > 1000, "the answer on the screen")

@@ -241,6 +241,7 @@ def test_close_leaves_nothing(network_camera: NetworkCamera) -> None:
     assert len(_capture_threads()) == 1
     assert network_camera.watched
     source.close()
+    assert source.state == "ended"
     source.close()
     assert not _capture_threads()
     wait_until(lambda: not network_camera.watched, "the connection to close")

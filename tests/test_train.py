@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conftest import Arrays, Run
 
 # Small enough for a test, several epochs long, with dropout and an optimizer that has state.
-RUN = {"epochs": 3, "batch_size": 32, "limit": 1500}
+RUN: dict[str, Any] = {"epochs": 3, "batch_size": 32, "limit": 1500}
 
 
 def test_bundle_is_whole(trained: bundle.Bundle, test_set: Arrays) -> None:

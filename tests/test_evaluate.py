@@ -1,0 +1,143 @@
+"""The metrics, against scikit-learn's and published values, and what is printed and drawn of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+
+from edgefashion import data, evaluate
+from edgefashion.labels import LABELS
+
+if TYPE_CHECKING:
+    from edgefashion.classify import Classifier
+
+
+def answers(kind: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """1,000 true classes and as many answers."""
+    rng = np.random.default_rng(0)
+    truth, said = rng.integers(0, 10, 1000), rng.integers(0, 10, 1000)
+    if kind == "mostly right":
+        said = np.where(rng.random(1000) < 0.9, truth, said)
+    elif kind == "a class never answered":
+        said[said == 4] = 6
+    elif kind == "a class never shown":
+        truth[truth == 4] = 6
+    elif kind == "neither shown nor answered":
+        said[said == 4], truth[truth == 4] = 6, 6
+    elif kind == "one answer":
+        said[:] = 9
+    return truth, said
+
+
+def evaluated(truth: NDArray[np.int64], said: NDArray[np.int64]) -> evaluate.Evaluation:
+    return evaluate.Evaluation("mine", "int8", "made up", LABELS, evaluate.confusion_matrix(truth, said, 10))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "random",
+        "mostly right",
+        "a class never answered",
+        "a class never shown",
+        "neither shown nor answered",
+        "one answer",
+    ],
+)
+def test_metrics_are_scikit_learns(kind: str) -> None:
+    """Confusion, accuracy, precision, recall, F1 and support are scikit-learn's, 0 where they are undefined."""
+    truth, said = answers(kind)
+    ours = evaluated(truth, said)
+    assert np.array_equal(ours.confusion, confusion_matrix(truth, said, labels=range(10)))
+    assert ours.n == 1000
+    assert ours.accuracy == pytest.approx(accuracy_score(truth, said))
+    theirs = precision_recall_fscore_support(truth, said, labels=range(10), zero_division=0)
+    for i, label in enumerate(LABELS):
+        expected = dict(zip(("precision", "recall", "f1", "support"), (column[i] for column in theirs), strict=True))
+        assert ours.per_class[label] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "expected"),
+    [
+        # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+        (81, 263, (0.2553, 0.3662)),
+        (15, 148, (0.0624, 0.1605)),
+        (0, 20, (0.0000, 0.1611)),
+        (1, 29, (0.0061, 0.1718)),
+        # The mirror image of 0 of 20.
+        (20, 20, (0.8389, 1.0000)),
+    ],
+)
+def test_wilson95(right: int, n: int, expected: tuple[float, float]) -> None:
+    """Wilson's interval is the published one to its four decimals."""
+    assert evaluate.wilson95(right, n) == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize("right", ["none", "all"])
+def test_wilson95_stays_a_share(right: str) -> None:
+    """With nothing or everything right the interval still lies within 0 and 1, whatever rounding does."""
+    for n in range(1, 500):
+        low, high = evaluate.wilson95(0 if right == "none" else n, n)
+        assert 0 <= low < high <= 1
+
+
+def test_json_fields() -> None:
+    """``evaluate --json`` prints exactly the promised fields, of plain JSON types, and they agree with each other."""
+    truth, said = answers("mostly right")
+    ours = evaluated(truth, said)
+    printed = json.loads(json.dumps(ours.as_json()))
+    assert list(printed) == ["model", "precision", "dataset", "n", "accuracy", "ci95", "per_class", "confusion"]
+    assert (printed["model"], printed["precision"], printed["dataset"]) == ("mine", "int8", "made up")
+    assert list(printed["per_class"]) == list(LABELS)
+    assert {tuple(row) for row in printed["per_class"].values()} == {("precision", "recall", "f1", "support")}
+    assert printed["n"] == np.sum(printed["confusion"]) == sum(row["support"] for row in printed["per_class"].values())
+    assert printed["accuracy"] == np.trace(printed["confusion"]) / printed["n"]
+    low, high = printed["ci95"]
+    assert low < printed["accuracy"] < high
+    # The row is the true class, the column the answer.
+    assert printed["confusion"][3][5] == ((truth == 3) & (said == 5)).sum()
+
+
+class AlwaysBag:
+    """Says Bag to everything, but knows the first 100 images."""
+
+    name, precision, labels = "bagger", "fp32", LABELS
+
+    def __init__(self, known: NDArray[np.int64]) -> None:
+        self._known = known
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        said = np.full(len(images), LABELS.index("Bag"))
+        said[: len(self._known)] = self._known
+        return np.asarray(np.eye(10)[said], np.float32)
+
+
+def test_evaluate_on_fashion_mnist() -> None:
+    """A model is measured on the 10,000 test images in their order, and called what it calls itself."""
+    known = data.load("test")[1][:100]
+    result = evaluate.evaluate(cast("Classifier", AlwaysBag(known)))
+    bags = int((known == LABELS.index("Bag")).sum())
+    assert result.n == 10_000
+    assert result.accuracy == (1000 + 100 - bags) / 10_000
+    assert result.per_class["Bag"]["recall"] == 1
+    assert (result.model, result.precision, result.dataset) == ("bagger", "fp32", "fashion-mnist/test")
+
+
+@pytest.mark.parametrize("kind", ["mostly right", "a class never shown"])
+def test_plot_confusion(kind: str, tmp_path: Path) -> None:
+    """The heat map is a readable PNG with a dark diagonal where the model is right."""
+    path = tmp_path / "confusion.png"
+    evaluate.plot_confusion(evaluated(*answers(kind)), path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    image = data.read_image(path)
+    assert min(image.shape[:2]) > 500
+    other = tmp_path / "other.png"
+    evaluate.plot_confusion(evaluated(*answers("one answer")), other)
+    assert not np.array_equal(image, data.read_image(other))
