@@ -11,10 +11,10 @@ import gzip
 import hashlib
 import http.client
 import os
-import re
 import struct
 import urllib.error
 import urllib.request
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from edgefashion.errors import BadInputError, MissingError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
 
 SIDE_PX: Final = 28
 VALIDATION_SPLIT: Final = 0.1
@@ -324,59 +325,47 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     EXIF rotation is applied, 16 bits become 8, transparency is laid over white. Raises
     :class:`BadInputError` for anything else, a truncated or oversized file included.
     """
-    import cv2
+    # Pillow, not OpenCV: it knows a picture's size before it decodes, turns every format upright,
+    # and raises on a truncated file where OpenCV reads grey bars as success.
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        raw = path.read_bytes()
+        with warnings.catch_warnings():
+            # Pillow warns of half-broken metadata and large sizes; the picture is what counts.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_FORMATS) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise Image.DecompressionBombError
+                opened.load()
+                return _as_bgr(ImageOps.exif_transpose(opened))
+    except UnidentifiedImageError as error:
+        raise BadInputError(f"{path} is no BMP, JPEG, PNG, TIFF or WebP. Replace it or leave it out") from error
+    except Image.DecompressionBombError as error:
+        raise BadInputError(f"{path} has more than {MAX_PIXELS:,} pixels. Make it smaller") from error
     except OSError as error:
-        raise BadInputError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions") from error
-    broken = BadInputError(f"{path} is not a whole, readable picture. Replace it or leave it out")
-    try:
-        header = _read_header(raw)
-    except struct.error as error:  # the file ends inside its header
-        raise broken from error
-    if header is None:
-        raise BadInputError(f"{path} is no BMP, JPEG, PNG, TIFF or WebP. Replace it or leave it out")
-    if not header.whole:
-        raise broken
-    if header.width * header.height > MAX_PIXELS:
-        raise BadInputError(
-            f"{path} has {header.width}x{header.height} pixels, more than {MAX_PIXELS:,}. Make it smaller"
-        )
-    buffer = np.frombuffer(raw, np.uint8)
-    try:
-        with quiet_cv2():
-            image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-            if image is not None and image.ndim == 3 and image.shape[2] == 4:
-                return _upright(_over_white(image), header.orientation)
-            del image  # two large pictures at once would double the memory needed
-            image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise broken from error
-    if image is None:
-        raise broken
-    return np.asarray(image, np.uint8)
+        if error.errno is not None:
+            reason = f"{error.strerror}. Check the path and its permissions"
+            raise BadInputError(f"{path} cannot be read: {reason}") from error
+        raise BadInputError(f"{path} {_BROKEN}") from error
+    except (ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:  # what its decoders let through
+        raise BadInputError(f"{path} {_BROKEN}") from error
 
 
-def _over_white(bgra: NDArray[Any]) -> NDArray[np.uint8]:
-    full = float(np.iinfo(bgra.dtype).max) if bgra.dtype.kind == "u" else 1.0
-    flat = np.empty((*bgra.shape[:2], 3), np.uint8)
-    for top in range(0, len(bgra), 256):  # strips, because as floats a large picture needs gigabytes
-        unit = bgra[top : top + 256].astype(np.float32) / full
-        colour, alpha = unit[..., :3], unit[..., 3:]
-        flat[top : top + 256] = np.rint((colour * alpha + (1 - alpha)) * 255)
-    return flat
+_BROKEN: Final = "is not a whole, readable picture. Replace it or leave it out"
+_FORMATS: Final = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 
 
-def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Undo an EXIF orientation, 1 to 8, where OpenCV does not: in pictures with transparency."""
-    if orientation in {5, 6, 7, 8}:
-        image = image.transpose(1, 0, 2)
-    if orientation in {3, 4, 7, 8}:
-        image = image[::-1]
-    if orientation in {2, 3, 6, 7}:
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image)
+def _as_bgr(picture: Image.Image) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    if picture.mode.startswith("I"):  # 16-bit grey, in one of Pillow's four spellings
+        grey = np.asarray(picture, np.float32) / 257
+        return np.repeat(np.clip(np.rint(grey), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        picture = Image.alpha_composite(white, rgba)
+    return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[..., ::-1])
 
 
 @contextlib.contextmanager
@@ -417,109 +406,3 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
 
     _, encoded = cv2.imencode(".png", image)
     path.write_bytes(encoded.tobytes())  # not imwrite: it fails silently, and on some Windows paths
-
-
-# --- Image headers: what must be known before OpenCV decodes ----------------------------------
-
-
-@dataclass(frozen=True)
-class _Header:
-    width: int
-    height: int
-    whole: bool = True
-    """False if the end is missing, which OpenCV reads as success in a JPEG."""
-    orientation: int = 1
-    """EXIF's, of the formats in which OpenCV ignores it for pictures with transparency."""
-
-
-def _read_header(raw: bytes) -> _Header | None:
-    """A picture's size, from its header alone; None if it is in none of the known formats."""
-    if raw.startswith(b"\xff\xd8"):
-        return _jpeg_header(raw)
-    if raw.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _png_header(raw)
-    if raw.startswith((b"II*\0", b"MM\0*")):
-        tags = _tiff_tags(raw)
-        # OpenCV itself turns a TIFF, whatever its mode.
-        return _Header(tags[256], tags[257]) if {256, 257} <= tags.keys() else None
-    if raw.startswith(b"BM"):
-        old = raw[14:18] == b"\x0c\0\0\0"
-        width, height = struct.unpack_from("<HH" if old else "<ii", raw, 18)
-        return _Header(abs(width), abs(height))  # a negative height means: rows from the top
-    if raw.startswith(b"RIFF") and raw[8:12] == b"WEBP":
-        return _webp_header(raw)
-    return None
-
-
-# A marker ends entropy-coded data, in which 0xFF is stuffed or numbers a restart (D0 to D7).
-_JPEG_MARKER: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
-_JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_END: Final = 0xD9
-
-
-def _jpeg_header(raw: bytes) -> _Header | None:
-    width = height = at = 0
-    # From marker to marker, because bytes that look like one may stand in a thumbnail, and after
-    # the end, where phones put a film.
-    while marker := _JPEG_MARKER.search(raw, at):
-        at = marker.end()
-        if marker[1][0] == _JPEG_END:
-            return _Header(width, height)
-        (length,) = struct.unpack_from(">H", raw, at)
-        if marker[1][0] in _JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", raw, at + 3)
-        at += length
-    return _Header(width, height, whole=False)
-
-
-def _png_header(raw: bytes) -> _Header:
-    width, height = struct.unpack_from(">II", raw, 16)
-    at, kind, orientation = 8, b"", 1
-    while kind != b"IEND":
-        length, kind = struct.unpack_from(">I4s", raw, at)
-        content = memoryview(raw)[at + 4 : at + 8 + length]
-        (crc,) = struct.unpack_from(">I", raw, at + 8 + length)
-        # An upper-case kind is critical to the picture. libpng would print to stderr.
-        if kind[:1].isupper() and zlib.crc32(content) != crc:
-            return _Header(width, height, whole=False)
-        if kind == b"eXIf":
-            orientation = _tiff_tags(bytes(content[4:])).get(_ORIENTATION, 1)
-        at += 12 + length
-    return _Header(width, height, orientation=orientation)
-
-
-def _webp_header(raw: bytes) -> _Header | None:
-    kind = raw[12:16]
-    if kind == b"VP8 ":
-        width, height = struct.unpack_from("<HH", raw, 26)
-        return _Header(width & 0x3FFF, height & 0x3FFF)  # the upper two bits ask for scaling
-    if kind == b"VP8L":
-        (bits,) = struct.unpack_from("<I", raw, 21)
-        return _Header((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
-    if kind != b"VP8X" or len(raw) < 30:
-        return None
-    width, height = (int.from_bytes(raw[at : at + 3], "little") + 1 for at in (24, 27))
-    at, orientation = 12, 1
-    while at + 8 <= len(raw):
-        kind, length = struct.unpack_from("<4sI", raw, at)
-        if kind == b"EXIF":
-            orientation = _tiff_tags(raw[at + 8 : at + 8 + length].removeprefix(b"Exif\0\0")).get(_ORIENTATION, 1)
-        at += 8 + length + length % 2
-    return _Header(width, height, orientation=orientation)
-
-
-_ORIENTATION: Final = 274
-
-
-def _tiff_tags(raw: bytes) -> dict[int, int]:
-    """The tags of a TIFF's first directory that hold one number; EXIF is a TIFF without a picture."""
-    order = "<" if raw.startswith(b"II") else ">"
-    (start,) = struct.unpack_from(f"{order}I", raw, 4)
-    (count,) = struct.unpack_from(f"{order}H", raw, start)
-    tags: dict[int, int] = {}
-    for at in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind, numbers = struct.unpack_from(f"{order}HHI", raw, at)
-        if numbers == 1 and kind in (3, 4):  # 16 and 32 bits
-            (value,) = struct.unpack_from(f"{order}{'HI'[kind - 3]}", raw, at + 8)
-            tags.setdefault(tag, value)
-    return tags

@@ -27,7 +27,7 @@ from camera_helpers import (
     write_clip,
 )
 
-from edgefashion import camera, data, demo, load, sources
+from edgefashion import camera, data, demo, display, load, sources
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -219,8 +219,10 @@ def test_reader_leaves(tmp_path: Path, clip: Path) -> None:
         assert process.wait(PATIENCE_S) >= 0  # not killed by SIGPIPE: what it opened was closed
 
 
-def test_broken_sink_closes_the_source(tmp_path: Path) -> None:
-    """Whatever goes wrong in the loop, the source is closed on the way out and ``ended`` is told."""
+def test_broken_sink(tmp_path: Path) -> None:
+    """Whatever goes wrong in the loop, on the way out the source is closed, the recording is made
+    playable and ``ended`` is told."""
+    recorder = display.Recorder(tmp_path / "recording.mp4", 10)
     source = sources.open_source(str(write_clip(tmp_path / "wall.avi", [blank((320, 240))] * 5)))
     states = []
 
@@ -230,9 +232,10 @@ def test_broken_sink_closes_the_source(tmp_path: Path) -> None:
             raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="disk is full"):
-        camera.run(load(), source, events=sink)
+        camera.run(load(), source, events=sink, recorder=recorder)
     assert states == ["none", "none", "none", "ended"]
     assert source.state == "ended"
+    assert len(read_clip(tmp_path / "recording.mp4")) == 2  # the third frame was not drawn any more
 
 
 def test_stop(tmp_path: Path) -> None:
@@ -306,6 +309,19 @@ def test_signal(
         frames = read_clip(tmp_path / recording)
         assert len(frames) >= 5
         assert frames[0].shape == (360, 640, 3)
+
+
+def test_live_recording_keeps_time(tmp_path: Path, test_set: Arrays) -> None:
+    """A recording of a camera slower than its frame rate has the time, not the frames, of life."""
+    scene = np.asarray(_scene(test_set), np.uint8)
+    with (
+        NetworkCamera(lambda _: scene, interval_s=0.2) as slow,
+        RunningCamera(tmp_path, "--source", slow.url, "--headless", "--record", "x.avi") as running,
+    ):
+        running.wait_for("garment", after=5)
+        assert running.end(signal.SIGTERM) == 143
+        answered = len(running.events) - 1
+    assert len(read_clip(tmp_path / "x.avi")) > 2 * answered  # 6 times, at 5 and 30 a second
 
 
 def test_signal_before_the_first_frame(tmp_path: Path, network_camera: NetworkCamera) -> None:

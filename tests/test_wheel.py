@@ -67,7 +67,7 @@ def test_base_install_has_no_training_packages(environment: Path) -> None:
 
 
 def test_the_wheel_carries_the_shipped_bundle(kiosk: Kiosk) -> None:
-    """doctor finds the bundle inside the installed package and verifies every file of it."""
+    """Doctor finds the bundle inside the installed package and verifies every file of it."""
     done = kiosk("doctor")
     assert done.returncode == 0, done.stdout
     model = next(line for line in done.stdout.splitlines() if " model " in line)
@@ -87,7 +87,7 @@ def test_kiosk_predicts_evaluates_and_watches(kiosk: Kiosk, tmp_path: Path, test
 
 
 def test_kiosk_benches_the_irs(kiosk: Kiosk) -> None:
-    """bench measures the IRs and says, with the install line, that the original is left out."""
+    """Bench measures the IRs and says, with the install line, that the original is left out."""
     done = kiosk("bench", "--rounds", "1", "--seconds", "0.02", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
