@@ -349,41 +349,33 @@ def _print_bench(report: BenchReport) -> None:
         f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['isa'])}; "
         f"openvino {machine['versions']['openvino']}"
     )
-    table = _table(
-        "engine",
-        "runs in",
-        ">threads",
-        ">p50 us",
-        ">p90",
-        ">p99",
-        ">img/s",
-        ">async",
-        ">accuracy",
-        "95 %",
-        ">size",
-        ">start s",
-        ">MB",
-    )
+    speed = _table("engine", "runs in", ">threads", ">p50 us", ">p90 us", ">p99 us", ">img/s", ">img/s async")
+    cost = _table("engine", ">accuracy", "95 % interval", ">size", ">cold start", ">peak memory")
     for r in report.rows:
         low, high = r.accuracy_ci95
-        table.add_row(
+        speed.add_row(
             r.name,
             r.runtime_precision,
             str(r.threads or "all"),
             *(f"{r.latency_us[q]:,.0f}" for q in ("p50", "p90", "p99")),
             f"{r.throughput_fps:,.0f}",
             "-" if r.throughput_async_fps is None else f"{r.throughput_async_fps:,.0f}",
-            f"{r.accuracy:.2%}",
-            f"{low * 100:.1f}-{high * 100:.1f}",
-            _size(r.size_bytes),
-            f"{r.cold_start_s:.2f}",
-            f"{r.peak_rss_mb:,.0f}",
         )
-    _print(table)
+        cost.add_row(
+            r.name,
+            f"{r.accuracy:.2%}",
+            f"{low:.2%} to {high:.2%}",
+            _size(r.size_bytes),
+            f"{r.cold_start_s:.2f} s",
+            f"{r.peak_rss_mb:,.0f} MB",
+        )
+    _print(speed)
     print(
-        f"p50, p90, p99: one image; img/s: batches of {report.settings['batch']}; async: OpenVINO's queue; "
-        "start: process start to first answer; MB: peak memory"
+        f"p50, p90, p99: one image; img/s: batches of {report.settings['batch']}; "
+        "async: OpenVINO's queue of such batches"
     )
+    _print(cost)
+    print("cold start: process start to first answer; accuracy: 10,000 test images")
     for note in report.notes:
         print(note)
 

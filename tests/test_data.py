@@ -603,9 +603,9 @@ def alpha_webp(image: Picture, orientation: int) -> bytes:
     assert still[12:16] == b"VP8L"
     height, width = image.shape[:2]
     # 0x18: it has alpha and EXIF; the sizes are 24 bits, less one.
-    size = bytes() + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     content = exif(orientation)
-    body = b"WEBPVP8X" + struct.pack("<II", 10, 0x18) + size + still[12:]
+    body: bytes = b"WEBPVP8X" + struct.pack("<II", 10, 0x18) + size + still[12:]
     body += b"EXIF" + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
