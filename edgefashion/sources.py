@@ -50,7 +50,8 @@ class Frame:
 
 
 class Source(Protocol):
-    """Where frames come from. ``state`` is live, reconnecting or ended."""
+    """Where frames come from. ``state`` is live, reconnecting or ended; ``fps`` is a file's own
+    speed, 0 of a live source."""
 
     live: bool
     state: str

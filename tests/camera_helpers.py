@@ -145,7 +145,7 @@ class NetworkCamera:
         handler.send_response(200)
         handler.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         handler.end_headers()
-        while True:
+        while handler.server is self._server:  # a viewer that slips in while cut() is at it is cut too
             if not self.paused.is_set():
                 jpeg = cv2.imencode(".jpg", self._picture(self.sent))[1].tobytes()
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
@@ -163,9 +163,9 @@ class NetworkCamera:
         """Pull the plug: every connection breaks and the port refuses."""
         if self._server is None:
             return
-        self._server.shutdown()
-        self._server.server_close()
-        self._server = None
+        server, self._server = self._server, None
+        server.shutdown()
+        server.server_close()
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -315,7 +315,12 @@ def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
 def xdotool(display_name: str, *arguments: str) -> str:
     """Run xdotool; its answer."""
     done = subprocess.run(
-        ["xdotool", *arguments], env=environment(display_name), capture_output=True, text=True, check=True
+        ["xdotool", *arguments],
+        env=environment(display_name),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
     )
     return done.stdout.strip()
 
@@ -342,7 +347,13 @@ def window_id(display_name: str) -> str:
 def press(display_name: str, key: str) -> None:
     """Press a key in our window. No window manager runs here, so nobody else gives it the focus."""
     window = window_id(display_name)
-    xdotool(display_name, "windowfocus", "--sync", window, "key", key)
+
+    def focused() -> bool:
+        xdotool(display_name, "windowfocus", window)
+        return xdotool(display_name, "getwindowfocus", "-f") == window
+
+    wait_until(focused, "the focus")
+    xdotool(display_name, "key", key)
 
 
 def click_close_button(display_name: str) -> None:

@@ -539,7 +539,7 @@ FIRST_TRANSPARENT = chunk(b"tRNS", b"\0")
         pytest.param([[7], [200]], (8, GREY), [7, 200], id="grey"),
         pytest.param([[42]], (8, GREY), [42], id="1x1"),
         pytest.param([[0], [1]], (1, GREY), [0, 255], id="black and white"),
-        pytest.param([[0], [0x8080], [0xFFFF]], (16, GREY), [0, 128, 255], id="grey 16-bit"),
+        pytest.param([[0], [0x8080], [0xFEFE], [0xFFFF]], (16, GREY), [0, 128, 254, 255], id="grey 16-bit"),
         pytest.param([[30, 20, 10]], (8, RGB), [(10, 20, 30)], id="colour"),
         pytest.param([[0xF0F0, 0x8080, 0x1010]], (16, RGB), [(0x10, 0x80, 0xF0)], id="colour 16-bit"),
         pytest.param([[0], [1]], (8, PALETTE, TWO_COLOURS), [(10, 20, 30), (40, 50, 60)], id="palette"),
@@ -652,6 +652,8 @@ def corrupted(raw: bytes) -> bytes:
 NOISE_JPEG = encoded(".jpg", NOISE)
 # The thumbnail inside is whole, with an end of its own.
 THUMBNAIL_JPEG = with_exif(NOISE_JPEG, exif(1) + encoded(".jpg", NOISE[:8, :8]))
+# One black pixel.
+GIF = b"GIF89a\1\0\1\0\x80\0\0" + bytes(6) + b",\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
 
 
 @pytest.mark.parametrize(
@@ -669,7 +671,8 @@ THUMBNAIL_JPEG = with_exif(NOISE_JPEG, exif(1) + encoded(".jpg", NOISE[:8, :8]))
         pytest.param(b"II*\0\xff\xff\xff\xff", id="TIFF pointing past its end"),
         pytest.param(b"", id="empty"),
         pytest.param(b"garment,price\nshirt,12\n", id="text"),
-        pytest.param(b"GIF89a" + bytes(100), id="another format"),
+        pytest.param(GIF, id="another format, whole"),
+        pytest.param(b"GIF89a" + bytes(100), id="another format, damaged"),
     ],
 )
 def test_read_refuses(raw: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -691,9 +694,8 @@ def test_read_refuses_path(name: str, tmp_path: Path) -> None:
     assert str(tmp_path / name) in str(caught.value)
 
 
-def png_bomb() -> bytes:
-    """A whole, right PNG of 20,000 by 20,000 black pixels in 60 kB; decoded it takes 1.2 GB."""
-    side = 20_000
+def png_bomb(side: int) -> bytes:
+    """A whole, right PNG of black pixels; of 20,000 by 20,000 it has 60 kB and takes 1.2 GB decoded."""
     packer = zlib.compressobj(9)
     lines = b"".join(packer.compress(bytes(1 + side // 8)) for _ in range(side)) + packer.flush()
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, GREY, 0, 0, 0))
@@ -727,7 +729,8 @@ def webp_claiming(height: int, width: int, kind: bytes) -> bytes:
 @pytest.mark.parametrize(
     "make",
     [
-        pytest.param(png_bomb, id="PNG that decodes"),
+        pytest.param(lambda: png_bomb(20_000), id="PNG that decodes"),
+        pytest.param(lambda: png_bomb(11_600), id="PNG just above the limit"),  # 2 ** 27 is 11,585 squared
         pytest.param(lambda: jpeg_claiming(20_000, 30_000), id="JPEG"),
         pytest.param(lambda: bmp_claiming(20_000, 30_000), id="BMP"),
         pytest.param(lambda: bmp_claiming(-20_000, 30_000), id="BMP from the top"),
