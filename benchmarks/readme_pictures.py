@@ -1,4 +1,4 @@
-"""Make the README's pictures: the camera looking at a drawn T-shirt, and the bench chart.
+"""Make the README's pictures and table: the camera looking at a drawn T-shirt, and the bench.
 
 python benchmarks/readme_pictures.py       # measure on an otherwise idle machine
 """
@@ -37,6 +37,7 @@ def main() -> None:
     report = bench.bench()
     bench.plot(report, RESULTS / "bench.png")
     (RESULTS / "bench.json").write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+    (RESULTS / "bench.md").write_text(table(report), encoding="utf-8")
     picture = RESULTS / "scene.png"
     data.write_png(picture, scene())
 
@@ -50,6 +51,22 @@ def main() -> None:
 
     camera.run(load(), sources.open_source(str(picture)), recorder=Still(RESULTS / "unused.mp4", 30))
     picture.unlink()
+
+
+def table(report: bench.BenchReport) -> str:
+    """The report's rows as Markdown."""
+    lines = [
+        "| engine | runs in | p50 us | p99 us | images/s | async | accuracy | size | cold start | memory |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for r in report.rows:
+        queue = "" if r.throughput_async_fps is None else f"{r.throughput_async_fps:,.0f}"
+        lines.append(
+            f"| {r.name} | {r.runtime_precision} | {r.latency_us['p50']:,.0f} | {r.latency_us['p99']:,.0f} "
+            f"| {r.throughput_fps:,.0f} | {queue} | {r.accuracy:.2%} | {r.size_bytes / 1e6:.2f} MB "
+            f"| {r.cold_start_s:.2f} s | {r.peak_rss_mb:,.0f} MB |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def scene() -> NDArray[np.uint8]:

@@ -241,8 +241,8 @@ def convert(
         )
     if result:
         gate = (
-            f"passed: {result.accuracy_before:.2%} to {result.accuracy_after:.2%} on {result.gate_images:,} held-out "
-            f"images, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g})"
+            f"passed: {result.accuracy_before:.2%} to {result.accuracy_after:.2%} on {result.gate_images:,} training "
+            f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g})"
         )
         table.add_row("int8", _size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)
     _print(table)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -164,40 +166,52 @@ def display_works() -> bool:
     return done.returncode == 0
 
 
-def _x11_screen_wh() -> tuple[int, int] | None:
-    """The X screen's size, which OpenCV does not tell; None where there is no X."""
+@contextlib.contextmanager
+def _x_connection() -> Iterator[tuple[int, int] | None]:
+    """Hold a connection to the X server; gives the screen's size, which OpenCV does not tell, or
+    None where there is no X.
+
+    A bare X server starts anew when its last client leaves, and that must not be the probe of
+    :func:`display_works`: a window opened meanwhile stays black.
+    """
     import ctypes
 
     try:
         x = ctypes.CDLL("libX11.so.6")
     except OSError:
-        return None
+        yield None
+        return
     x.XOpenDisplay.restype = ctypes.c_void_p
-    screen = ctypes.c_void_p(x.XOpenDisplay(None))
-    if not screen:
-        return None
-    size_wh = x.XDisplayWidth(screen, 0), x.XDisplayHeight(screen, 0)
-    x.XCloseDisplay(screen)
-    return size_wh
+    server = ctypes.c_void_p(x.XOpenDisplay(None))
+    if not server:
+        yield None
+        return
+    try:
+        yield x.XDisplayWidth(server, 0), x.XDisplayHeight(server, 0)
+    finally:
+        x.XCloseDisplay(server)
 
 
 class Window:
     """A window on the screen. Raises :class:`MissingError` where there is no display."""
 
     def __init__(self, fullscreen: bool = False) -> None:
-        if not display_works():
-            raise MissingError("no display here to show a window on. Run with --headless, or from a desktop session")
-        import cv2
+        with _x_connection() as screen_wh:
+            if not display_works():
+                raise MissingError(
+                    "no display here to show a window on. Run with --headless, or from a desktop session"
+                )
+            import cv2
 
-        # GUI_NORMAL: no toolbar over the picture, and no complaint of Qt's about its missing fonts.
-        cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+            # GUI_NORMAL: no toolbar over the picture, and no complaint of Qt's about its missing fonts.
+            cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+            if fullscreen:
+                # Without a window manager, as on a bare kiosk, nobody grants full screen: take it.
+                if screen_wh:
+                    cv2.moveWindow(WINDOW, 0, 0)
+                    cv2.resizeWindow(WINDOW, *screen_wh)
+                cv2.setWindowProperty(WINDOW, cv2.WND_PROP_FULLSCREEN, cv2.WINDOW_FULLSCREEN)
         self._sized = fullscreen
-        if fullscreen:
-            # Without a window manager, as on a bare kiosk, nobody grants full screen: take it.
-            if screen_wh := _x11_screen_wh():
-                cv2.moveWindow(WINDOW, 0, 0)
-                cv2.resizeWindow(WINDOW, *screen_wh)
-            cv2.setWindowProperty(WINDOW, cv2.WND_PROP_FULLSCREEN, cv2.WINDOW_FULLSCREEN)
 
     def show(self, picture: NDArray[np.uint8], wait_ms: int = 1) -> bool:
         """Show ``picture`` for ``wait_ms``; False once the user pressed q or Esc or closed the window."""

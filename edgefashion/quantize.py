@@ -36,7 +36,8 @@ class QuantizeOptions:
 
 @dataclass(frozen=True)
 class Quantization:
-    """What INT8 costs and brings. The gate's accuracies are on held-out training images; the
+    """What INT8 costs and brings. The gate's accuracies are on training images that
+    calibration has not seen; the
     test set's are for the report and decide nothing."""
 
     calibration_images: int
@@ -101,10 +102,10 @@ def quantize(made: bundle.Bundle, options: QuantizeOptions = QuantizeOptions()) 
         bundle.write_card(making)
     if not passed:
         raise GateError(
-            f"accuracy gate failed: INT8 gets {result.accuracy_after:.4f} of {result.gate_images:,} held-out images "
-            f"right, FP32 {result.accuracy_before:.4f}: a drop of {result.drop:.4f}, above --max-drop "
-            f"{options.max_drop:g}. The FP32 IR is kept in {made.path}; try more "
-            "--calibration images or a larger --max-drop"
+            f"accuracy gate failed: of {result.gate_images:,} images kept from calibration INT8 gets "
+            f"{result.accuracy_after:.4f} right, FP32 {result.accuracy_before:.4f}: a drop of {result.drop:.4f}, above "
+            f"--max-drop {options.max_drop:g}. The FP32 IR is kept in {made.path}; try more --calibration images "
+            "or a larger --max-drop"
         )
     return bundle.open_bundle(made.path), result
 
