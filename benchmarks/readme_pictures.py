@@ -6,13 +6,14 @@ python benchmarks/readme_pictures.py       # measure on an otherwise idle machin
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefashion import bench, camera, data, display, load, sources
+from edgefashion import bench, camera, data, demo, display, load, sources
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -38,19 +39,26 @@ def main() -> None:
     bench.plot(report, RESULTS / "bench.png")
     (RESULTS / "bench.json").write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     (RESULTS / "bench.md").write_text(table(report), encoding="utf-8")
-    picture = RESULTS / "scene.png"
-    data.write_png(picture, scene())
+    draw_camera()
+
+
+def draw_camera() -> None:
+    """Let the camera look at the scene for a second and keep what it draws."""
 
     class Still(display.Recorder):
-        """Keeps the drawn frame as a PNG instead of a video."""
+        """Keeps the latest drawn frame as a PNG instead of a video."""
 
         def write(self, frame: NDArray[np.uint8]) -> None:
-            data.write_png(
-                RESULTS / "camera.png", np.asarray(cv2.resize(frame, (960, 540), interpolation=cv2.INTER_AREA))
-            )
+            small = np.asarray(cv2.resize(frame, (960, 540), interpolation=cv2.INTER_AREA), np.uint8)
+            data.write_png(RESULTS / "camera.png", small)
 
-    camera.run(load(), sources.open_source(str(picture)), recorder=Still(RESULTS / "unused.mp4", 30))
-    picture.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        recorder = display.Recorder(clip, demo.FPS)
+        for _ in range(demo.FPS):
+            recorder.write(scene())
+        recorder.close()
+        camera.run(load(), sources.open_source(str(clip)), recorder=Still(RESULTS / "unused.mp4", demo.FPS))
 
 
 def table(report: bench.BenchReport) -> str:
