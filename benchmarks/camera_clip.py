@@ -32,13 +32,15 @@ def main() -> None:
         demo.make_clip(clip, images)
         summary = camera.run(classifier, sources.open_source(str(clip)), events=events.append)
     seen = [event for event in events if event.state != "ended"]
-    right = sum(event.label == classifier.labels[labels[event.frame]] for event in seen)
+    right = sum(e.state == "garment" and e.label == classifier.labels[labels[e.frame]] for e in seen)
+    unsure = sum(e.state != "garment" for e in seen)
     low, high = wilson95(right, len(seen))
     latency = np.percentile([event.latency_ms for event in seen if event.latency_ms is not None], (50, 99))
     print(f"images fed directly: {direct / len(images):.2%} of {len(images):,} right")
     print(
         f"frames of the clip:  {right / len(seen):.2%} of {len(seen):,} right (95 % interval {low:.2%} to {high:.2%})"
     )
+    print(f"not sure, or no garment found: {unsure / len(seen):.2%} (counted as not right)")
     print(
         f"frame to answer: p50 {latency[0]:.2f} ms, p99 {latency[1]:.2f} ms; {summary.frames / summary.seconds:.0f} fps"
     )

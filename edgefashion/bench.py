@@ -6,6 +6,7 @@ alike; one process measuring at a time, the others blocked on a pipe.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import subprocess
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, classify, machine
+from edgefashion import bundle, classify, data, machine
 from edgefashion.errors import BadInputError, EdgeFashionError, install_line, installed, need
 from edgefashion.evaluate import wilson95
 from edgefashion.originals import BATCH
@@ -43,6 +44,7 @@ class BenchOptions:
     min_calls: int = 20
     batch: int = BATCH
     cold_starts: int = 3
+    """Fresh processes started to time their first answer, after one that warms the disk."""
 
     @classmethod
     def quick(cls) -> BenchOptions:
@@ -159,6 +161,8 @@ def contenders(
         need("tensorflow", f"to measure {found.path}")
         for engine in engines:
             add(engine, "fp32", sum(f.stat().st_size for f in files))
+    without = set(vs) - {row.engine.removesuffix("-predict") for row in rows}
+    notes.extend(f"No {name} row: {found.path} holds nothing it can run." for name in sorted(without))
     if not rows:
         raise BadInputError(f"{found.path} holds nothing to measure. Run: edgefashion convert {found.name}")
     return rows, notes
@@ -183,7 +187,7 @@ def bench(
     if threads is not None and threads < 0:
         raise BadInputError("--threads must be at least 0 (0 means all cores)")
     chosen, notes = contenders(model, vs, threads)
-    steps = len(chosen) * (options.rounds + 2 + max(0, options.cold_starts - 1))
+    steps = len(chosen) * (options.rounds + 2 + options.cold_starts)
     done = 0
 
     def step(doing: str) -> None:
@@ -206,10 +210,10 @@ def bench(
         for m in measured:
             step(f"accuracy of {m.contender.name}")
             m.finish()
-        for _ in range(options.cold_starts - 1):
+        for _ in range(options.cold_starts):
             for m in measured:
                 step(f"cold start of {m.contender.name}")
-                m.cold_start_again()
+                m.cold_start()
     finally:
         for m in measured:
             m.close()
@@ -218,7 +222,7 @@ def bench(
     return BenchReport(
         model=str(model),
         machine=machine.describe(),
-        settings=asdict(options),
+        settings={**asdict(options), "threads": threads, "vs": list(vs) if vs is not None else None},
         rows=[m.row(options) for m in measured],
         notes=notes,
     )
@@ -235,10 +239,13 @@ class _Measured:
     def __init__(self, contender: Contender) -> None:
         self.contender = contender
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close())
-        start = time.perf_counter()
         self._process = self._spawn()
-        self._first = self._read(self._process)
-        self._cold_s = [time.perf_counter() - start]
+        try:
+            self._first = self._read(self._process)
+        except BaseException:
+            self.close()
+            raise
+        self._cold_s: list[float] = []
         self._latency_us: list[list[float]] = []
         self._throughput: list[float] = []
         self._queue: list[float] = []
@@ -261,7 +268,9 @@ class _Measured:
         if not line:
             self._log.seek(0)
             last = self._log.read().decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-            raise BadInputError(f"the process measuring {self.contender.name} ended early: {last[0]}")
+            raise EdgeFashionError(
+                f"the process measuring {self.contender.name} ended early ({last[0]}). Is there memory enough?"
+            )
         reply: dict[str, Any] = json.loads(line)
         if "error" in reply:
             error = EdgeFashionError(reply["error"])
@@ -271,7 +280,8 @@ class _Measured:
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
-        print(json.dumps({"do": do, **request}), file=self._process.stdin, flush=True)
+        with contextlib.suppress(OSError):  # it died in between: reading tells
+            print(json.dumps({"do": do, **request}), file=self._process.stdin, flush=True)
         return self._read(self._process)
 
     def round(self, options: BenchOptions) -> None:
@@ -286,7 +296,7 @@ class _Measured:
     def finish(self) -> None:
         self._end |= self.ask("accuracy")
 
-    def cold_start_again(self) -> None:
+    def cold_start(self) -> None:
         start = time.perf_counter()
         process = self._spawn()
         try:
@@ -326,7 +336,8 @@ def _stop(process: subprocess.Popen[str]) -> None:
     """End a worker: closing its stdin is its signal; one that does not obey is killed."""
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            pipe.close()
+            with contextlib.suppress(OSError):
+                pipe.close()
     try:
         process.wait(timeout=10)
     except subprocess.TimeoutExpired:
@@ -358,4 +369,5 @@ def plot(report: BenchReport, path: Path) -> None:
         axes.margins(x=0.18)
     latency.set_xscale("log")
     latency.set_xlim(min(p50) / 2, max(p50) * 4)
-    figure.savefig(path, dpi=110)
+    with data.written_aside(path) as aside:
+        figure.savefig(aside, dpi=110)

@@ -41,8 +41,6 @@ def main() -> None:
         reply(worker.first_answer())
         for line in sys.stdin:
             request = json.loads(line)
-            if request["do"] == "quit":
-                break
             reply(getattr(worker, request.pop("do"))(**request))
     except EdgeFashionError as error:
         reply({"error": str(error), "exit_code": error.exit_code})
@@ -69,7 +67,6 @@ class _Worker:
         self._classifier(np.zeros((1, *self._classifier.input_shape), np.uint8))
         return {
             "settings": self._classifier.settings,
-            "precision": self._classifier.precision,
             "runtime_precision": self._classifier.runtime_precision,
         }
 
@@ -126,7 +123,7 @@ class _Worker:
             queue(stack)
             return len(stack)
 
-        return {"throughput_fps": _rate(once, seconds), "settings": queue.settings}
+        return {"throughput_fps": _rate(once, seconds)}
 
     def memory(self) -> dict[str, Any]:
         from edgefashion.machine import peak_rss_mb

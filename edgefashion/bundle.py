@@ -211,8 +211,7 @@ def _resolve(path: Path) -> Model:
         if (path / INFO).is_file():
             return Model("bundle", path, open_bundle(path))
         if (path / "saved_model.pb").is_file():
-            _verified_owner(path)
-            return Model("saved_model", path)
+            return Model("saved_model", path, _verified_owner(path))
         raise BadInputError(f"{path} is neither a bundle ({INFO}) nor a SavedModel (saved_model.pb). Give one of them")
     if path.suffix in {".h5", ".hdf5"}:
         raise BadInputError(
@@ -249,7 +248,7 @@ def known() -> list[Bundle]:
 def _keras_or_ir(path: Path) -> Model:
     owner = _verified_owner(path)
     if path.suffix == ".keras":
-        return Model("keras", path)
+        return Model("keras", path, owner)
     weights = path.with_suffix(".bin")
     if not weights.is_file():
         raise BadInputError(f"{weights} is missing: an IR is an .xml and a .bin of the same name. Convert it again")
@@ -300,6 +299,17 @@ class Draft:
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
+def check_target(target: Path) -> None:
+    """Raise :class:`BadInputError` if ``target`` is something a bundle must not replace."""
+    if target.name in {"", ".."}:
+        raise BadInputError(f"{target} cannot be replaced from inside. Change to the folder above and give its name")
+    try:
+        if target.exists() and not (target / INFO).is_file() and (target.is_file() or any(target.iterdir())):
+            raise BadInputError(f"{target} exists and is no bundle. Choose another --out")
+    except OSError as error:
+        raise BadInputError(f"{target} cannot be written: {error.strerror}. Choose another --out") from error
+
+
 @contextlib.contextmanager
 def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
     """Make the bundle ``target``, starting from a verified copy of ``base`` if given.
@@ -308,11 +318,8 @@ def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
     raises, nothing of it remains and an older bundle at ``target`` is untouched. Raises
     :class:`BadInputError` if ``target`` cannot be written or is a folder of something else.
     """
-    if target.name in {"", ".."}:
-        raise BadInputError(f"{target} cannot be replaced from inside. Change to the folder above and give its name")
+    check_target(target)
     try:
-        if target.exists() and not (target / INFO).is_file() and (target.is_file() or any(target.iterdir())):
-            raise BadInputError(f"{target} exists and is no bundle. Choose another --out")
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
     except OSError as error:
@@ -386,7 +393,14 @@ def write_card(making: Draft) -> None:
     info = making.info
     rows = [f"| {form} | {100 * m['test_accuracy']:.2f} % |" for form, m in info["metrics"].items()]
     count = "unknown" if info["parameters"] is None else f"{info['parameters']:,}"
-    text = _CARD.format(**info, count=count, accuracy="\n".join(rows), joined_labels=", ".join(info["labels"]))
+    share, seed = info["validation_split"], info["seed"]
+    if share is None:
+        trained_on = "not known: it came here trained"
+    else:
+        trained_on = f"Fashion-MNIST (Zalando, MIT), {share:.0%} of its training images held out, seed {seed}"
+    text = _CARD.format(
+        **info, count=count, trained_on=trained_on, accuracy="\n".join(rows), joined_labels=", ".join(info["labels"])
+    )
     making.part("card").write_text(text, encoding="utf-8")
 
 
@@ -396,7 +410,7 @@ _CARD: Final = """\
 - **Network**: {architecture}, {count} parameters, after {source}.
 - **Answers**: {joined_labels}.
 - **Input**: {pixels}. Shape (n, {input_shape[0]}, {input_shape[1]}, {input_shape[2]}).
-- **Trained on**: Fashion-MNIST (Zalando, MIT), {validation_split:.0%} of its training images held out, seed {seed}.
+- **Trained on**: {trained_on}.
 - **Accept threshold**: {thresholds[accept]} (chosen on {thresholds[chosen_on]}).
 
 | form | accuracy, 10,000 test images |

@@ -139,7 +139,7 @@ def load(
         labels=tuple(labels),
         engine=engine,
         precision=precision,
-        accept_threshold=facts.accept_threshold if facts else 0.0,
+        accept_threshold=facts.accept_threshold if facts else getattr(run, "accept_threshold", 0.0),
         source=path,
         run=run,
     )
@@ -191,7 +191,8 @@ class _OpenVino:
             raise MissingError("this CPU cannot run BF16. Use --precision fp32 or int8")
         self._core = ov.Core()
         self._model = read_ir(path)
-        self.labels = ir_labels(self._model)
+        self.labels: tuple[str, ...] = tuple(_rt_info(self._model, "labels", ()))
+        self.accept_threshold = float(_rt_info(self._model, "thresholds", {}).get("accept", 0.0))
         self._shape = tuple(int(n) for n in self._model.input(0).shape)[1:]
         self.input_shape = image_shape(self._shape)
         # Never the plugin's own default: on a CPU with BF16 it would run FP32 in BF16 unasked.
@@ -293,7 +294,10 @@ def read_ir(path: Path) -> Any:
     import openvino as ov
 
     try:
-        model = ov.Core().read_model(path)
+        core = ov.Core()
+        # Mapped, the weights could not be renamed or replaced on Windows while the model lives.
+        core.set_property({"ENABLE_MMAP": False})
+        model = core.read_model(path)
     except RuntimeError as error:
         raise BadInputError(f"{path} is no IR OpenVINO can read. Convert the model again") from error
     shape = model.input(0).get_partial_shape()
@@ -304,10 +308,10 @@ def read_ir(path: Path) -> Any:
     return model
 
 
-def ir_labels(model: Any) -> tuple[str, ...]:
-    """The labels an IR made here carries in its rt_info; empty for another's."""
-    path = [RT_INFO, "labels"]
-    return tuple(json.loads(model.get_rt_info(path).astype(str))) if model.has_rt_info(path) else ()
+def _rt_info(model: Any, key: str, otherwise: Any) -> Any:
+    """A fact an IR made here carries in its rt_info; ``otherwise`` for another's."""
+    path = [RT_INFO, key]
+    return json.loads(model.get_rt_info(path).astype(str)) if model.has_rt_info(path) else otherwise
 
 
 def _settings(compiled: Any) -> dict[str, Any]:

@@ -49,15 +49,27 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+class _Debug:
+    """Whether main() shows tracebacks; set while the command line is parsed."""
+
+    on = False
+
+
+def _set_debug(wanted: bool) -> bool:
+    _Debug.on = wanted
+    return wanted
+
+
 @app.callback()
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", callback=_set_debug, help="Show a traceback with every error.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Train, convert, measure and run garment classifiers on Intel CPUs with OpenVINO."""
-    # The flag itself is read by main(), which catches what happens before parsing is over too.
 
 
 # --- data ------------------------------------------------------------------------------------
@@ -105,7 +117,7 @@ def data_show(
     from edgefashion import data
     from edgefashion.labels import LABELS
 
-    _check_folder(out)
+    _check_png(out)
     images, labels = data.load("train")
     data.write_png(out, data.contact_sheet(images, labels, LABELS))
     print(out)
@@ -183,7 +195,7 @@ def train(
                 seed=seed,
             )
         except (KeyboardInterrupt, _Terminated):
-            if bundle.checkpoints_dir(target).is_dir():
+            if any(bundle.checkpoints_dir(target).glob("epoch-*")):
                 bar.console.print(
                     f"stopped; go on with: edgefashion train {arch} --out {target} --resume", highlight=False
                 )
@@ -269,7 +281,7 @@ def evaluate(
         from edgefashion.errors import need
 
         need("matplotlib", "to draw the heat map")
-        _check_folder(plot)
+        _check_png(plot)
     result = rooms.evaluate(load(model, precision=precision))
     if plot:
         rooms.plot_confusion(result, plot)
@@ -322,7 +334,7 @@ def bench(
         from edgefashion.errors import need
 
         need("matplotlib", "to draw the chart")
-        _check_folder(chart)
+        _check_png(chart)
     chosen = None if vs is None else tuple(name for name in vs.split(",") if name and name != "none")
     with _progress() as bar:
         task = bar.add_task("starting", total=None)
@@ -423,8 +435,7 @@ def predict(
 
 
 def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
-    """Split MODEL from PATH...: the first argument is a model if it is no picture or folder of
-    pictures, or if it is a model on disk."""
+    """Split MODEL from PATH...: of several arguments the first is the model if it names one."""
     from edgefashion import bundle
 
     first, rest = arguments[0], arguments[1:]
@@ -472,11 +483,12 @@ def camera(
         frames = sources.open_source(source)
         opened.callback(frames.close)
         to = events or ("-" if headless else None)
-        file = opened.enter_context(rooms.open_events(Path(to))) if to not in (None, "-") else None
         recorder = display.Recorder(record, frames.fps or 30) if record else None
         if recorder:
             opened.callback(recorder.close)
         window = None if headless else display.Window(fullscreen)
+        # Last, so that nothing that fails before leaves an empty file behind.
+        file = opened.enter_context(rooms.open_events(Path(to))) if to not in (None, "-") else None
         summary = rooms.run(
             classifier,
             frames,
@@ -546,8 +558,10 @@ def demo(
     print(f"Done in {result.seconds:.0f} s. Next: edgefashion camera")
 
 
-def _check_folder(out: Path) -> None:
+def _check_png(out: Path) -> None:
     """Fail before the work, not after it, if ``out`` cannot be written."""
+    if out.suffix.lower() != ".png" or out.is_dir():
+        raise BadInputError(f"{out}: only PNG pictures are written. Give a name ending in .png")
     folder = out.absolute().parent
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise BadInputError(f"{out} cannot be written: its folder does not exist or is read-only. Choose another place")
@@ -606,25 +620,29 @@ def _on_sigterm(number: int, _: object) -> NoReturn:
 
 def main() -> None:
     """Run the command line; errors become one or two lines and an exit code."""
-    debug = "--debug" in sys.argv[1:2] or bool(os.environ.get("EDGEFASHION_DEBUG"))
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         app(prog_name="edgefashion")
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            # The reader of our output has gone (`| head`). Click's own 1 would mean: a gate failed.
+            raise SystemExit(128 + 13) from None
+        raise
     except EdgeFashionError as error:
-        _fail(str(error), error.exit_code, debug)
+        _fail(str(error), error.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}. Check the path, its permissions and the free space", 2, debug)
+        _fail(f"{where}{error.strerror or error}. Check the path, its permissions and the free space", 2)
     except ImportError as error:
         hint = "On Debian a missing .so is often cured by: apt-get install libgl1 libglib2.0-0"
-        _fail(f"a package cannot be loaded: {error}. {hint}", 3, debug)
+        _fail(f"a package cannot be loaded: {error}. {hint}", 3)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        _fail(f"this should not have happened ({reason}). Please report it with the output of --debug", EXIT_BUG, debug)
+        _fail(f"this should not have happened ({reason}). Please report it with the output of --debug", EXIT_BUG)
 
 
-def _fail(message: str, code: int, debug: bool) -> NoReturn:
-    if debug:
+def _fail(message: str, code: int) -> NoReturn:
+    if _Debug.on:
         import traceback
 
         traceback.print_exc()

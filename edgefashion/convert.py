@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,10 +53,17 @@ class Conversion:
 
 def default_out(found: bundle.Model) -> Path:
     """Where a conversion goes unless told otherwise: a user's own bundle in place, anything else
-    (a shipped bundle, a SavedModel, a .keras file) to ``./models/NAME``."""
+    (a shipped bundle, a SavedModel, a .keras file) to ``./models/NAME``.
+
+    Raises :class:`BadInputError` if that would replace a bundle of another network.
+    """
     shipped = bundle.model_dirs()[-1]
-    own = found.kind == "bundle" and shipped.absolute() not in found.path.absolute().parents
-    return found.path if own else Path("models") / found.name
+    if found.bundle is not None and shipped.absolute() not in found.bundle.path.absolute().parents:
+        return found.bundle.path
+    out = Path("models") / found.name
+    if found.bundle is None and out.exists():
+        raise BadInputError(f"{out} is there already, of another network. Name it with --out to replace it")
+    return out
 
 
 def convert(model: str | Path, out: Path | None = None) -> Conversion:
@@ -70,6 +78,7 @@ def convert(model: str | Path, out: Path | None = None) -> Conversion:
     if found.kind == "ir":
         raise BadInputError(f"{found.path} is already an IR. Give the SavedModel, the .keras file or the bundle")
     out = out or default_out(found)
+    bundle.check_target(out)
     images, labels = data.load("test")
     with _saved_model(found) as saved_model:
         ir = _to_ir(saved_model, found.path)
@@ -92,15 +101,19 @@ def convert(model: str | Path, out: Path | None = None) -> Conversion:
 
 @contextmanager
 def _saved_model(found: bundle.Model) -> Iterator[Path]:
-    """The SavedModel of what MODEL named; a .keras file is exported to a temporary one."""
-    if found.kind == "keras":
-        need("tensorflow", "to convert a .keras file (a SavedModel converts without it)")
-        with tempfile.TemporaryDirectory() as folder:
-            exported = Path(folder) / "saved_model"
-            originals.export_saved_model(originals.load_keras(found.path), exported)
-            yield exported
-    else:
-        yield found.bundle.verified("saved_model") if found.bundle else found.path
+    """A temporary SavedModel of what MODEL named, copied or, from a .keras file, exported.
+
+    A copy, because OpenVINO maps the weights it converts, and Windows lets nobody rename the
+    bundle around a mapped file.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        copy = Path(folder) / "saved_model"
+        if found.kind == "keras":
+            need("tensorflow", "to convert a .keras file (a SavedModel converts without it)")
+            originals.export_saved_model(originals.load_keras(found.path), copy)
+        else:
+            shutil.copytree(found.bundle.verified("saved_model") if found.bundle else found.path, copy)
+        yield copy
 
 
 def _to_ir(saved_model: Path, named: Path) -> Any:
@@ -205,8 +218,6 @@ def _describe(ir: Any, info: dict[str, Any]) -> None:
 
 def _facts(found: bundle.Model, out: Path, saved_model: Path, making: bundle.Draft) -> dict[str, Any]:
     """A bundle's facts for a network trained elsewhere; the SavedModel is copied in."""
-    import shutil
-
     shutil.copytree(saved_model, making.part("saved_model"))
     if found.kind == "keras":
         shutil.copyfile(found.path, making.part("keras"))
@@ -232,8 +243,8 @@ def _facts(found: bundle.Model, out: Path, saved_model: Path, making: bundle.Dra
         "metrics": {"original": {"test_accuracy": accuracy}},
         "versions": {},
         "data_sha256": dict(data.SHA256),
-        "seed": 0,
-        "validation_split": data.VALIDATION_SPLIT,
+        "seed": None,
+        "validation_split": None,  # nobody here knows what it was trained on
     }
 
 

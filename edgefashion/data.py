@@ -195,13 +195,13 @@ def fetch(
     for file in _FILES.values():
         present = _on_disk(folder, file)
         if present is not None:
-            try:
+            with contextlib.suppress(BadInputError):
                 _read_verified(present, file)
-            except BadInputError:
-                present.unlink()
-            else:
                 continue
-        _fetch_one(folder / f"{file.name}.gz", file, sources, timeout_s, progress)
+        target = folder / f"{file.name}.gz"
+        _fetch_one(target, file, sources, timeout_s, progress)
+        if present is not None and present != target:
+            present.unlink()  # the wrong, uncompressed twin
     return folder
 
 
@@ -405,4 +405,17 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
     import cv2
 
     _, encoded = cv2.imencode(".png", image)
-    path.write_bytes(encoded.tobytes())  # not imwrite: it fails silently, and on some Windows paths
+    with written_aside(path) as aside:
+        aside.write_bytes(encoded.tobytes())  # not imwrite: it fails silently, and on some Windows paths
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A temporary path of the same suffix, renamed to ``path`` once the block is left well."""
+    aside = path.with_name(f".{path.stem}.new{path.suffix}")
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()

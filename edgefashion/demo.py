@@ -98,7 +98,7 @@ def demo(out: Path, *, garments: int = 100, on_progress: Callable[[str], None] |
         classify.load(made.path), sources.open_source(str(clip)), events=events.append, recorder=recorder
     )
     named = [e for e in events if e.state != "ended"]
-    right = sum(e.label == made.labels[labels[e.frame // 3]] for e in named)
+    right = sum(e.state == "garment" and e.label == made.labels[labels[e.frame // 3]] for e in named)
     pictures = [still, recording]
     _save_still(recording, still)
     if installed("matplotlib"):

@@ -41,7 +41,7 @@ _EXTRAS = {
 
 def install_line(module: str) -> str:
     """The exact command that brings the extra an import name belongs to."""
-    return f"pip install 'edgefashion[{_EXTRAS[module][1]}]'"
+    return f'pip install "edgefashion[{_EXTRAS[module][1]}]"'
 
 
 def installed(module: str) -> bool:

@@ -121,4 +121,5 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> None:
     for row, column in np.argwhere(counts > 0):
         dark = share[row, column] > 0.5
         axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=8, color="w" if dark else "k")
-    figure.savefig(path, dpi=110)
+    with data.written_aside(path) as aside:
+        figure.savefig(aside, dpi=110)

@@ -9,7 +9,7 @@ import contextlib
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,8 +47,11 @@ class SavedModel:
         self._tf = tf
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        answers = self._signature(**{self._name: self._tf.constant(images.reshape(self._shape), self._dtype)})
-        return np.asarray(next(iter(answers.values())), np.float32)
+        def run(part: NDArray[np.uint8]) -> Any:
+            tensor = self._tf.constant(part.reshape(self._shape), self._dtype)
+            return next(iter(self._signature(**{self._name: tensor}).values()))
+
+        return _in_batches(run, images)
 
 
 class _Keras:
@@ -65,7 +68,7 @@ class KerasCall(_Keras):
     """``model(images)``: what Keras advises for small inputs."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.asarray(self._model(images.reshape(self._shape), training=False), np.float32)
+        return _in_batches(lambda part: self._model(part.reshape(self._shape), training=False), images)
 
 
 class KerasPredict(_Keras):
@@ -73,6 +76,14 @@ class KerasPredict(_Keras):
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.asarray(self._model.predict(images.reshape(self._shape), batch_size=BATCH, verbose=0), np.float32)
+
+
+def _in_batches(run: Callable[[NDArray[np.uint8]], Any], images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Run ``images`` through ``run``, ``BATCH`` at a time: ten thousand at once take a gigabyte."""
+    if len(images) <= BATCH:
+        return np.asarray(run(images), np.float32)
+    parts = [np.asarray(run(images[at : at + BATCH]), np.float32) for at in range(0, len(images), BATCH)]
+    return np.concatenate(parts)
 
 
 def export_saved_model(model: Any, path: Path) -> None:

@@ -36,12 +36,14 @@ class QuantizeOptions:
 
 @dataclass(frozen=True)
 class Quantization:
-    """What INT8 costs and brings. The gate's accuracies are on training images that
-    calibration has not seen; the
+    """What INT8 costs and brings. The gate's accuracies are on training images that calibration
+    has not seen; the
     test set's are for the report and decide nothing."""
 
     calibration_images: int
     gate_images: int
+    gate_images_held_out: bool
+    """True if the network had not seen them in training either."""
     accuracy_before: float
     accuracy_after: float
     test_accuracy_before: float
@@ -59,15 +61,15 @@ def quantize(made: bundle.Bundle, options: QuantizeOptions = QuantizeOptions()) 
     """Add an INT8 IR to the bundle, calibrated by NNCF on training images.
 
     Calibration and gate use disjoint parts of the training set: the part the network was fitted
-    on and the part held out from it. Raises :class:`GateError` if accuracy drops by more than
+    on and the part held out from it, where there is one. Raises :class:`GateError` if accuracy drops by more than
     ``options.max_drop``; the FP32 IR stays, and no INT8 IR is left.
     """
     need("nncf", "to quantize to INT8")
     images, labels = data.load("train")
-    # A network trained on everything has no held-out part; the default split stands in.
-    share = made.info["validation_split"] or data.VALIDATION_SPLIT
-    fit_at, gate_at = data.split(labels, share, made.info["seed"])
-    calibrate_at = fit_at[data.calibration_indices(labels[fit_at], options.calibration, made.info["seed"])]
+    # A network trained on everything, or elsewhere, has no held-out part; the default split stands in.
+    share, seed = made.info["validation_split"] or data.VALIDATION_SPLIT, made.info["seed"] or 0
+    fit_at, gate_at = data.split(labels, share, seed)
+    calibrate_at = fit_at[data.calibration_indices(labels[fit_at], options.calibration, seed)]
 
     fp32 = made.verified("fp32")
     quantized = _quantize(fp32, images[calibrate_at])
@@ -82,6 +84,7 @@ def quantize(made: bundle.Bundle, options: QuantizeOptions = QuantizeOptions()) 
         result = Quantization(
             calibration_images=len(calibrate_at),
             gate_images=len(gate_at),
+            gate_images_held_out=bool(made.info["validation_split"]),
             accuracy_before=_accuracy(before, images[gate_at], labels[gate_at]),
             accuracy_after=_accuracy(after, images[gate_at], labels[gate_at]),
             test_accuracy_before=_accuracy(before, test_images, test_labels),

@@ -52,6 +52,8 @@ class TrainOptions:
     learning_rate: float
     validation_split: float
     seed: int
+    limit: int | None = None
+    """Train on so many of the images only, to try things out; None means all."""
 
     def __post_init__(self) -> None:
         for rule, ok in (
@@ -60,6 +62,7 @@ class TrainOptions:
             ("--learning-rate must be above 0", self.learning_rate > 0),
             ("--validation-split must be from 0 to 0.5", 0 <= self.validation_split <= 0.5),
             (f"--optimizer must be one of {', '.join(OPTIMIZERS)}", self.optimizer in OPTIMIZERS),
+            ("--limit must be at least 1", self.limit is None or self.limit >= 1),
             (f"--seed must be from 0 to {_SEED_LIMIT - 1}", 0 <= self.seed < _SEED_LIMIT),
         ):
             if not ok:
@@ -79,19 +82,18 @@ def train(
     resume: bool = False,
     on_step: StepProgress | None = None,
     on_epoch: EpochProgress | None = None,
-    limit: int | None = None,
     **given: Any,
 ) -> bundle.Bundle:
     """Train ``arch`` and write the bundle ``out``.
 
-    ``given``: any of epochs, batch_size, optimizer, learning_rate, validation_split, seed; what
-    is left out comes from the architecture's recipe, or with ``resume`` from the interrupted run.
-    ``limit`` trains on so many images only (to try things out).
+    ``given``: any of epochs, batch_size, optimizer, learning_rate, validation_split, seed, limit;
+    what is left out comes from the architecture's recipe, or with ``resume`` from the interrupted run.
     Raises :class:`BadInputError` for options out of range or a resume that does not fit,
     :class:`MissingError` without the ``train`` extra or the dataset.
     """
     need("tensorflow", "to train")
     need("matplotlib", "to draw the training curves")
+    bundle.check_target(out)
     checkpoints = bundle.checkpoints_dir(out)
     latest = _latest(checkpoints) if resume else None
     if latest is None:
@@ -108,7 +110,9 @@ def train(
     except OSError as error:
         raise BadInputError(f"{checkpoints} cannot be written: {error.strerror}. Choose another --out") from error
     fit_at, val_at = data.split(labels, options.validation_split, options.seed)
-    fit_at = fit_at if limit is None else data.calibration_indices(labels, limit, options.seed)
+    if options.limit is not None:
+        # Drawn from the training part alone: validation images stay unseen.
+        fit_at = fit_at[data.calibration_indices(labels[fit_at], options.limit, options.seed)]
 
     model, history = _start(options) if latest is None else _restore(latest)
     for epoch in range(len(history), options.epochs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,26 @@ def test_converting_in_place_keeps_the_original(converted: bundle.Bundle) -> Non
     done = convert(converted.path)
     assert done.bundle.path == converted.path
     assert {f: h for f, h in done.bundle.info["files"].items() if f in before} == before
+
+
+def test_part_of_a_bundle_by_its_path_keeps_the_bundle(trained: bundle.Bundle, tmp_path: Path) -> None:
+    """Converting a bundle's own SavedModel or .keras file by path converts the bundle: its history
+    and facts stay."""
+    copy = Path(shutil.copytree(trained.path, tmp_path / "small"))
+    for part in ("saved_model", "model.keras"):
+        made = convert(copy / part).bundle
+        assert made.path == copy
+        assert made.has("history")
+        assert made.info["architecture"] == "cnn-242k"
+
+
+def test_another_networks_bundle_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that would land in a bundle of the same name is refused unless --out says so."""
+    monkeypatch.chdir(tmp_path)
+    _save(tmp_path / "theirs")
+    (tmp_path / "models" / "theirs").mkdir(parents=True)
+    with pytest.raises(BadInputError, match="Name it with --out"):
+        convert(tmp_path / "theirs")
 
 
 def test_random_network_fails_the_gate_and_leaves_nothing(tmp_path: Path, run: Run) -> None:

@@ -60,6 +60,26 @@ def test_threshold_rejects_one_percent_of_held_out_garments(trained: bundle.Bund
     assert np.mean(confidence >= trained.accept_threshold) == pytest.approx(0.99, abs=0.002)
 
 
+def test_limit_leaves_validation_images_alone(trained: bundle.Bundle, train_set: Arrays, monkeypatch: Any) -> None:
+    """--limit draws from the training part alone: nothing trained on is validated on."""
+    import keras
+
+    fitted: list[set[bytes]] = []
+
+    def spy(self: Any, images: Any, labels: Any, **options: Any) -> Any:
+        fitted.append({image.tobytes() for image in images})
+        fitted.append({image.tobytes() for image in options["validation_data"][0]})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(keras.Model, "fit", spy)
+    with pytest.raises(KeyboardInterrupt):
+        train("cnn-242k", out=trained.path.parent / "limited", limit=2000)
+    seen, held_out = fitted
+    assert len(seen) > 1900
+    # Fashion-MNIST holds a few pictures twice; a leak would share thousands.
+    assert len(seen & held_out) < 5
+
+
 def test_same_seed_same_network(tmp_path: Path) -> None:
     """Two runs with one seed give the same weights to the bit; another seed gives others."""
     made = [

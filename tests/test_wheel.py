@@ -92,7 +92,7 @@ def test_kiosk_benches_the_irs(kiosk: Kiosk) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert {row["precision"] for row in report["rows"]} >= {"fp32", "int8"}
-    assert any("pip install 'edgefashion[" in note for note in report["notes"])
+    assert any('pip install "edgefashion[' in note for note in report["notes"])
 
 
 def test_kiosk_converts_against_the_stored_answers(kiosk: Kiosk, tmp_path: Path) -> None:
@@ -122,13 +122,13 @@ def test_the_stored_answers_can_fail_the_gate(kiosk: Kiosk, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("command", "line"),
     [
-        ("train cnn-242k", "pip install 'edgefashion[train]'"),
-        ("convert --int8", "pip install 'edgefashion[int8]'"),
-        ("convert model.keras", "pip install 'edgefashion[train]'"),
-        ("convert ./saved_model", "pip install 'edgefashion[train]'"),
-        ("bench --vs tensorflow", "pip install 'edgefashion[train]'"),
-        ("bench --chart chart.png", "pip install 'edgefashion[bench]'"),
-        ("evaluate --plot heat.png", "pip install 'edgefashion[bench]'"),
+        ("train cnn-242k", 'pip install "edgefashion[train]"'),
+        ("convert --int8", 'pip install "edgefashion[int8]"'),
+        ("convert model.keras", 'pip install "edgefashion[train]"'),
+        ("convert ./saved_model", 'pip install "edgefashion[train]"'),
+        ("bench --vs tensorflow", 'pip install "edgefashion[train]"'),
+        ("bench --chart chart.png", 'pip install "edgefashion[bench]"'),
+        ("evaluate --plot heat.png", 'pip install "edgefashion[bench]"'),
     ],
 )
 def test_a_missing_extra_is_named(command: str, line: str, kiosk: Kiosk, tmp_path: Path) -> None:
