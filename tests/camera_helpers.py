@@ -297,7 +297,17 @@ def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
             pytest.skip(f"{program} is not installed")
     read_end, write_end = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", f"{size_wh[0]}x{size_wh[1]}x24", "-nolisten", "tcp"],
+        [
+            "Xvfb",
+            "-displayfd",
+            str(write_end),
+            "-screen",
+            "0",
+            f"{size_wh[0]}x{size_wh[1]}x24",
+            "-nolisten",
+            "tcp",
+            "-noreset",
+        ],
         pass_fds=[write_end],
         stderr=subprocess.DEVNULL,
     )
