@@ -296,6 +296,7 @@ def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
     read_end, write_end = os.pipe()
+    # -noreset: else the server starts anew when its last window goes, while the next one comes.
     server = subprocess.Popen(
         [
             "Xvfb",
