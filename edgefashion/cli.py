@@ -177,7 +177,9 @@ def train(
 
         def finished(row: dict[str, float]) -> None:
             metrics = "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "seconds"))
-            bar.console.print(f"epoch {row['epoch']:.0f}: {metrics}  ({row['seconds']:.0f} s)", highlight=False)
+            bar.console.print(
+                f"epoch {row['epoch']:.0f}: {metrics}  ({row['seconds']:.0f} s)", highlight=False, soft_wrap=True
+            )
 
         try:
             made = run(
@@ -197,7 +199,9 @@ def train(
         except (KeyboardInterrupt, _Terminated):
             if any(bundle.checkpoints_dir(target).glob("epoch-*")):
                 bar.console.print(
-                    f"stopped; go on with: edgefashion train {arch} --out {target} --resume", highlight=False
+                    f"stopped; go on with: edgefashion train {arch} --out {target} --resume",
+                    highlight=False,
+                    soft_wrap=True,
                 )
             raise
     print(f"{made.path}: {made.info['metrics']['original']['test_accuracy']:.2%} of the test images right")

@@ -132,6 +132,7 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 def tensorflow(purpose: str) -> Any:
     """Import TensorFlow, quietly; raises :class:`MissingError` with the install line without it."""
     need("tensorflow", purpose)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on graph versions, in mid-training
     with _no_stderr():
         import tensorflow as tf
 
