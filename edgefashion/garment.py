@@ -7,6 +7,7 @@ garment (edges within 5 % of the corner colour), longest edge to 28 by subsampli
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -139,6 +140,7 @@ def _normalise(crop: NDArray[np.uint8], background: float) -> NDArray[np.uint8]:
     return pixels
 
 
+@functools.cache
 def _sharpening_kernel() -> NDArray[np.float32]:
     """ImageMagick's ``-sharpen 1x1``, which Zalando used: a Gaussian of radius 1 subtracted from
     twice its sum at the centre, normalised to keep the mean."""
