@@ -43,6 +43,8 @@ IR_PRECISIONS: Final = ("int8", "fp32", "fp16")
 """The IRs a bundle may hold, the preferred one first."""
 
 DEFAULT_MODEL: Final = "edge"
+PHOTO_MODEL: Final = "kiosk"
+"""The shipped model for real pictures: ``camera``, ``predict`` and ``evaluate --photos``."""
 
 
 @dataclass(frozen=True)

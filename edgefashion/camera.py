@@ -121,7 +121,7 @@ def run(
                 label=label,
                 confidence=confidence,
                 guide=guide,
-                box=seen.garment.box if seen.garment else None,
+                box=seen.garment.box if seen.garment and seen.answer else None,
                 pixels=seen.garment.pixels if seen.garment else None,
                 fps=rate.tick(),
                 latency_ms=latency_ms,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from edgefashion import bundle, originals
+from edgefashion import bundle, garment, originals
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.labels import LABELS
 from edgefashion.originals import BATCH, image_shape
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 ENGINES: Final = ("openvino", "tensorflow", "keras", "keras-predict")
 PRECISIONS: Final = ("fp32", "fp16", "bf16", "int8")
 PIXELS: Final = "uint8 intensity 0 to 255, NHWC, garment bright on a background of 0; scaled inside the graph"
-"""The pixel contract of every network here, in one sentence."""
+"""The pixel contract of a Fashion-MNIST network, in one sentence."""
+
+PHOTO_PIXELS: Final = "uint8 RGB 0 to 255, NHWC, the photo as it is resized to the input; scaled inside the graph"
+"""The pixel contract of a photo network. Fashion-MNIST's images it gets negated and enlarged."""
 
 RT_INFO: Final = "edgefashion"
 """The section of an IR's rt_info that holds our own facts, as JSON."""
@@ -59,6 +62,11 @@ class Classifier:
     run: Runner = field(repr=False)
 
     @property
+    def takes_photos(self) -> bool:
+        """True for a photo network: RGB pictures as they are, not garments cut out in grey."""
+        return self.run.input_shape[-1] == 3
+
+    @property
     def runtime_precision(self) -> str:
         """What the convolutions and dense layers really run in, as the runtime reports it."""
         return self.run.runtime_precision
@@ -76,18 +84,35 @@ class Classifier:
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Classify uint8 images, (n, h, w, c), (n, h, w) or one (h, w): probabilities (n, classes).
 
-        Pixels are intensities 0 to 255, the garment bright on 0. Raises :class:`BadInputError`
-        for another dtype or shape.
+        Pixels are intensities 0 to 255, the garment bright on 0; a photo network's are RGB, and it
+        takes Fashion-MNIST's (n, 28, 28, 1) too. Raises :class:`BadInputError` for another dtype
+        or shape.
         """
         if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
             got = getattr(images, "dtype", type(images).__name__)
             raise BadInputError(f"images must be a uint8 array of intensities 0 to 255, not {got}. Do not scale them")
         return self.run(self._as_batch(images))
 
+    def look(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """A photo network's whole answer for one uint8 (h, w, 3): probabilities (classes,) and
+        the mask (h/8, w/8), the probability that a cell shows the garment.
+
+        Raises :class:`BadInputError` for a network that has no mask.
+        """
+        if not isinstance(self.run, _OpenVino) or not self.takes_photos:
+            raise BadInputError(f"{self.name} run by {self.engine} gives no mask. Use a photo network's IR")
+        return self.run.look(self._as_batch(image))
+
     def _as_batch(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         shape = self.run.input_shape
         if images.shape[1:] == shape:
             return images
+        if self.takes_photos:
+            if images.shape == shape:
+                return images[None]
+            fashion = (garment.SIDE_PX, garment.SIDE_PX)
+            if images.shape[1:] in (fashion, (*fashion, 1)) or images.shape == (*fashion, 1):
+                return garment.as_photos(images.reshape(-1, *fashion, 1))
         grey = shape[:-1] if shape[-1] == 1 else None
         if images.shape in (shape, grey) or images.shape[1:] == grey:
             return images.reshape(-1, *shape)
@@ -198,30 +223,49 @@ class _OpenVino:
         # Never the plugin's own default: on a CPU with BF16 it would run FP32 in BF16 unasked.
         self._precision_hint = "bf16" if precision == "bf16" else "f32"
         self._batch_threads = threads or 0
-        self._single: _Bound | None = None
-        self._batched: _Bound | _Queue | None = None
-        if purpose == "throughput":
-            self._batched = _Queue(self._compile(BATCH, PERFORMANCE_HINT="THROUGHPUT"))
-        else:
-            one_image_threads = 1 if threads is None else threads
-            self._single = _Bound(self._compile(1, PERFORMANCE_HINT="LATENCY", INFERENCE_NUM_THREADS=one_image_threads))
-        compiled = (self._single or self._batched).compiled  # type: ignore[union-attr]
+        self._single: dict[tuple[int, ...], _Bound] = {}
+        self._batched: dict[tuple[int, ...], _Bound | _Queue] = {}
+        self._purpose = purpose
+        self._one_image_threads = 1 if threads is None else threads
+        compiled = self._for(1 if purpose == "latency" else BATCH, self._shape).compiled
         self.settings = _settings(compiled)
         self.runtime_precision = _runtime_precision(compiled)
 
-    def _compile(self, batch: int, **config: Any) -> Any:
+    def _for(self, images: int, shape: tuple[int, ...]) -> _Bound | _Queue:
+        """The compiled network for so many images of a shape; compiled when first asked for.
+
+        A fully convolutional network is asked for two: photos, and Fashion-MNIST's enlarged.
+        """
+        if images < BATCH and self._purpose == "latency":
+            if shape not in self._single:
+                config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": self._one_image_threads}
+                self._single[shape] = _Bound(self._compile(1, shape, config))
+            return self._single[shape]
+        if shape not in self._batched:
+            if self._purpose == "throughput":
+                self._batched[shape] = _Queue(self._compile(BATCH, shape, {"PERFORMANCE_HINT": "THROUGHPUT"}))
+            else:
+                # All cores: a whole batch gains from them what one small image does not.
+                config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": self._batch_threads}
+                self._batched[shape] = _Bound(self._compile(BATCH, shape, config))
+        return self._batched[shape]
+
+    def _compile(self, batch: int, shape: tuple[int, ...], config: dict[str, Any]) -> Any:
         model = self._model.clone()
-        model.reshape([batch, *self._shape])
+        model.reshape([batch, *shape])
         return self._core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": self._precision_hint, **config})
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if self._single is not None and 0 < len(images) < BATCH:
-            return self._single(images)
-        if self._batched is None:
-            # All cores: a whole batch gains from them what one small image does not.
-            compiled = self._compile(BATCH, PERFORMANCE_HINT="LATENCY", INFERENCE_NUM_THREADS=self._batch_threads)
-            self._batched = _Bound(compiled)
-        return self._batched(images)
+        # The network's own shape where an image of its size comes: it may want (28, 28) or a flat 784.
+        shape = self._shape if images.shape[1:] == self.input_shape else images.shape[1:]
+        return self._for(len(images), shape)(images)
+
+    def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities (classes,) and mask (rows, columns) of a batch of one."""
+        bound = self._for(1, self._shape)
+        if isinstance(bound, _Queue) or bound.mask is None:
+            raise BadInputError("this IR gives no mask. Load the bundle for latency, or convert it again")
+        return bound(images)[0], bound.mask[0, ..., 0].copy()
 
 
 class _Bound:
@@ -238,7 +282,10 @@ class _Bound:
         self._batch, *shape = bound.shape
         # A view of the same memory, shaped like an image whatever the network's own shape is.
         self._input = bound.reshape(self._batch, *image_shape(tuple(shape)))
-        self._output = self._request.get_output_tensor(0).data
+        self._output = self._request.get_output_tensor(_answer_at(compiled)).data
+        masks = [i for i, port in enumerate(compiled.outputs) if len(port.shape) == 4]
+        self.mask = self._request.get_output_tensor(masks[0]).data if masks else None
+        """The last image's mask (1, rows, columns, 1), overwritten by the next; None without one."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         if len(images) == self._batch:
@@ -257,6 +304,11 @@ class _Bound:
         return probabilities
 
 
+def _answer_at(network: Any) -> int:
+    """Which output holds the probabilities: the one of (n, classes)."""
+    return next(i for i, port in enumerate(network.outputs) if len(port.get_partial_shape()) == 2)
+
+
 class _Queue:
     """OpenVINO's asynchronous queue: as many batches in flight as the CPU has streams for."""
 
@@ -266,11 +318,12 @@ class _Queue:
         self.compiled = compiled
         self._queue = ov.AsyncInferQueue(compiled)
         self._queue.set_callback(self._collect)
+        self._answer_at = _answer_at(compiled)
         self._shape = tuple(compiled.input(0).shape)
         self._dtype = compiled.input(0).element_type.to_dtype()
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        probabilities = np.empty((len(images), self.compiled.output(0).shape[1]), np.float32)
+        probabilities = np.empty((len(images), self.compiled.output(self._answer_at).shape[1]), np.float32)
         batch = self._shape[0]
         for at in range(0, len(images), batch):
             part = images[at : at + batch]
@@ -281,11 +334,10 @@ class _Queue:
         self._queue.wait_all()
         return probabilities
 
-    @staticmethod
-    def _collect(request: Any, place: tuple[NDArray[np.float32], int]) -> None:
+    def _collect(self, request: Any, place: tuple[NDArray[np.float32], int]) -> None:
         probabilities, at = place
         window = probabilities[at:]
-        answers = request.get_output_tensor(0).data
+        answers = request.get_output_tensor(self._answer_at).data
         window[: len(answers)] = answers[: len(window)]
 
 

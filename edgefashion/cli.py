@@ -9,18 +9,22 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from edgefashion.bundle import DEFAULT_MODEL
+from edgefashion.bundle import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.errors import BadInputError, EdgeFashionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.progress import Progress
 
     from edgefashion.bench import BenchReport
+    from edgefashion.finetune import Scores
 
 EXIT_BUG: Final = 70
 """Not in the contract: our own fault. (sysexits.h calls it EX_SOFTWARE.)"""
@@ -33,7 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Fetch, verify or look at Fashion-MNIST.")
+data_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Fetch and look at Fashion-MNIST; check photos."
+)
 app.add_typer(data_app, name="data")
 
 MODEL_HELP: Final = "A bundle's name, or a path to a bundle, SavedModel, .keras or IR .xml. Default: the shipped model."
@@ -123,6 +129,39 @@ def data_show(
     print(out)
 
 
+@data_app.command("check")
+def data_check(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of photos, a sub-folder a label.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Look through photos before training: unreadable files, duplicates, small or missing labels.
+
+    Example: edgefashion data check photos/
+    """
+    from edgefashion import photos
+
+    found = photos.check(*folders)
+    if as_json:
+        pairs = [[str(a.path), str(b.path)] for a, b in found.duplicates]
+        facts = {"labels": found.counts, "senders": found.senders, "skipped": found.skipped, "duplicates": pairs}
+        print(json.dumps(facts))
+        return
+    table = _table("label", ">photos", "note")
+    for label, count in found.counts.items():
+        note = "none" if not count else f"few: at least {photos.FEW} are wanted" if label in found.few else ""
+        table.add_row(label, f"{count:,}", note)
+    _print(table)
+    for a, b in found.duplicates:
+        differ = "" if a.label == b.label else "  <- one picture, two labels"
+        print(f"duplicate: {a.path}  {b.path}{differ}")
+    for line in found.skipped:
+        print(f"skipped: {line}")
+    print(
+        f"{sum(found.counts.values()):,} photos by {found.senders:,} senders, "
+        f"{len(found.duplicates):,} duplicates, {len(found.skipped):,} skipped"
+    )
+
+
 # --- zoo, train ------------------------------------------------------------------------------
 
 
@@ -140,10 +179,9 @@ def zoo() -> None:
     for arch in ZOO.values():
         made = measured.get(arch.name)
         accuracy = f"{made.info['metrics']['original']['test_accuracy']:.2%} ({made.name})" if made else "-"
+        reported = "-" if arch.reported_accuracy is None else f"{arch.reported_accuracy:.2%}"
         facts = arch.name, arch.summary, arch.source
-        table.add_row(
-            *facts, f"{arch.parameters:,}", f"{arch.macs / 1e6:.1f} M", f"{arch.reported_accuracy:.2%}", accuracy
-        )
+        table.add_row(*facts, f"{arch.parameters:,}", f"{arch.macs / 1e6:.1f} M", reported, accuracy)
     _print(table)
 
 
@@ -159,8 +197,16 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The bundle to write. Default: models/ARCH.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run's last epoch.")] = False,
     limit: Annotated[int | None, typer.Option(help="Train on so many images only, to try things out.")] = None,
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="For kiosk: a folder of photos, a sub-folder a label. May be repeated.", show_default=False),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="For kiosk: the bundle to start from, or imagenet. Default: kiosk.", show_default=False),
+    ] = None,
 ) -> None:
-    """Train a network on Fashion-MNIST; what is not given comes from its source's settings.
+    """Train a network on Fashion-MNIST, or kiosk on photos; what is not given is its source's.
 
     Example: edgefashion train cnn-242k --epochs 10 --out models/mine
     """
@@ -168,6 +214,20 @@ def train(
     from edgefashion.train import train as run
 
     target = out or Path("models") / arch
+    if arch == "kiosk":
+        fixed = {"--optimizer": optimizer, "--learning-rate": learning_rate, "--limit": limit, "--resume": resume}
+        for flag, given in fixed.items():
+            if given:
+                raise BadInputError(f"{flag} is not for kiosk, whose recipe is fixed. Leave it out")
+        if not photos:
+            raise BadInputError("kiosk learns from photos. Give a folder of them with --photos")
+        given_options = {
+            "epochs": epochs, "batch_size": batch_size, "validation_split": validation_split, "seed": seed
+        }  # fmt: skip
+        _finetune(photos, target, start or PHOTO_MODEL, {k: v for k, v in given_options.items() if v is not None})
+        return
+    if photos or start:
+        raise BadInputError(f"--photos and --start are for kiosk; {arch} learns from Fashion-MNIST alone")
     with _progress() as bar:
         task = bar.add_task("starting", total=None)
 
@@ -207,6 +267,42 @@ def train(
     print(f"{made.path}: {made.info['metrics']['original']['test_accuracy']:.2%} of the test images right")
 
 
+def _finetune(folders: list[Path], target: Path, start: str, given: dict[str, Any]) -> None:
+    """Train the photo network, with progress and the report of what it changed."""
+    from edgefashion.finetune import FinetuneOptions, finetune
+
+    with _progress() as bar:
+        task = bar.add_task("reading photos and finding the garments in them", total=None)
+
+        def step(epoch: int, batch: int, steps: int, logs: dict[str, float]) -> None:
+            bar.update(task, description=f"epoch {epoch + 1}  loss {logs['loss']:.3f}", total=steps, completed=batch)
+
+        def finished(row: dict[str, float]) -> None:
+            metrics = "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "seconds"))
+            bar.console.print(
+                f"epoch {row['epoch']:.0f}: {metrics}  ({row['seconds']:.0f} s)", highlight=False, soft_wrap=True
+            )
+
+        done = finetune(folders, target, FinetuneOptions(**given), start=start, on_step=step, on_epoch=finished)
+    before, after = done.before, done.after
+    table = _table(f"{done.held_out:,} photos of senders not trained on", ">before", ">after")
+
+    def row(name: str, of: Callable[[Scores], float | None], form: str = ".1%") -> None:
+        values = (None if scores is None else of(scores) for scores in (before, after))
+        table.add_row(name, *("-" if value is None else format(value, form) for value in values))
+
+    row("all labels", lambda scores: scores.accuracy)
+    for label in after.per_label:
+        row(label, lambda scores, label=label: scores.per_label.get(label))  # type: ignore[misc]
+    row("AUROC, known against Unknown", lambda scores: scores.reject_auroc, ".3f")
+    row("Fashion-MNIST's test images", lambda scores: scores.fashion_accuracy, ".2%")
+    _print(table)
+    if done.skipped:
+        print(f"{len(done.skipped):,} skipped; the first: {done.skipped[0]}")
+    print(f"{done.bundle.path}: trained on {done.trained:,} photos. Next:")
+    print(f"  edgefashion convert {done.bundle.path} --int8 " + " ".join(f"--photos {f}" for f in folders))
+
+
 # --- convert, evaluate, bench ----------------------------------------------------------------
 
 
@@ -221,6 +317,10 @@ def convert(
         typer.Option(
             help="The bundle to write. Default: a bundle of yours in place, else models/NAME.", show_default=False
         ),
+    ] = None,
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="For INT8 of a photo network: photos to calibrate on. May be repeated.", show_default=False),
     ] = None,
 ) -> None:
     """Convert a model to OpenVINO IR, proved equal to the original; with --int8, quantize it.
@@ -240,12 +340,13 @@ def convert(
         result = None
         if int8:
             bar.update(task, description="quantizing to INT8 and comparing accuracy")
-            made, result = quantize(done.bundle, wanted)
+            made, result = quantize(done.bundle, wanted, photos or ())
         else:
             made = done.bundle
     table = _table("form", ">size", ">test accuracy", "gate")
     original = made.info["metrics"]["original"]["test_accuracy"]
-    table.add_row("original", _size(made.size_bytes("saved_model")), f"{original:.2%}", "-")
+    form = "saved_model" if made.has("saved_model") else "keras"
+    table.add_row("original", _size(made.size_bytes(form)), f"{original:.2%}", "-")
     for p in done.parity:
         accuracy = made.info["metrics"].get(p.precision, {}).get("test_accuracy")
         gate = f"passed: largest difference {p.max_abs_difference:.1e}, {p.changed_top1} of {p.n:,} answers changed"
@@ -257,7 +358,7 @@ def convert(
         )
     if result:
         gate = (
-            f"passed: {result.accuracy_before:.2%} to {result.accuracy_after:.2%} on {result.gate_images:,} training "
+            f"passed: {result.accuracy_before:.2%} to {result.accuracy_after:.2%} on {result.gate_images:,} "
             f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g})"
         )
         table.add_row("int8", _size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)
@@ -267,20 +368,30 @@ def convert(
 
 @app.command()
 def evaluate(
-    model: ModelArgument = DEFAULT_MODEL,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)] = None,
     precision: Annotated[
         str | None, typer.Option(help="fp32, fp16, bf16 or int8. Default: the best the model has.", show_default=False)
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write the confusion matrix as a PNG heat map.")] = None,
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="Measure on photos instead: a sub-folder a label. May be repeated.", show_default=False),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the confusion matrix as a PNG; with --photos the worst mistakes.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure accuracy, per-class scores and confusion on the 10,000 test images.
+    """Measure accuracy, per-class scores and confusion on the 10,000 test images, or on photos.
 
-    Example: edgefashion evaluate --precision fp32 --plot confusion.png
+    Example: edgefashion evaluate --photos photos/ --plot worst.png
     """
     from edgefashion import evaluate as rooms
     from edgefashion.classify import load
 
+    if photos:
+        _evaluate_photos(model or PHOTO_MODEL, precision, photos, plot, as_json)
+        return
+    model = model or DEFAULT_MODEL
     if plot:
         from edgefashion.errors import need
 
@@ -306,6 +417,56 @@ def evaluate(
         f"{result.model} {result.precision}: {result.accuracy:.2%} of {result.n:,} right "
         f"(95 % interval {low:.2%} to {high:.2%})"
     )
+    if plot:
+        print(plot)
+
+
+def _evaluate_photos(model: str, precision: str | None, folders: list[Path], plot: Path | None, as_json: bool) -> None:
+    from edgefashion import data
+    from edgefashion import evaluate as rooms
+    from edgefashion.classify import load
+
+    if plot:
+        _check_png(plot)
+    with _progress() as bar:
+        task = bar.add_task("looking at photos", total=None)
+        result = rooms.evaluate_photos(
+            load(model, precision=precision),
+            *folders,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if plot:
+        data.write_png(plot, rooms.worst_photos(result))
+    facts = result.as_json()
+    if as_json:
+        print(json.dumps(facts))
+        return
+    table = _table("label", ">photos", ">right", ">accepted", "most often taken for")
+    for label, accuracy in result.per_label.items():
+        of = result.of(label)
+        wrong = Counter(s.answer or "nothing" for s in of if not s.right).most_common(1)
+        most = f"{wrong[0][0]} ({wrong[0][1]})" if wrong else "-"
+        table.add_row(label, f"{len(of):,}", f"{accuracy:.1%}", f"{result.accepted(of) or 0:.1%}", most)
+    for label in ("Unknown", "No garment"):
+        if of := result.of(label):
+            right = f"{facts['no_garment_right']:.1%}" if label == "No garment" else "-"
+            table.add_row(label, f"{len(of):,}", right, f"{result.accepted(of) or 0:.1%}", "-")
+    _print(table)
+    for line in result.skipped[:10]:
+        print(f"skipped: {line}", file=sys.stderr)
+    if result.ci95 is not None:
+        low, high = result.ci95
+        print(
+            f"{result.model} {result.precision}: {result.accuracy:.2%} of {len(result.known):,} known photos right "
+            f"(95 % interval {low:.2%} to {high:.2%}), {result.accepted(result.known):.1%} of them accepted"
+        )
+    if result.reject_auroc is not None:
+        print(
+            f"Unknown: AUROC {result.reject_auroc:.4f}, {facts['accepted_unknown']:.1%} of "
+            f"{facts['n_unknown']:,} accepted"
+        )
+    if result.skipped:
+        print(f"{len(result.skipped):,} folders or files skipped")
     if plot:
         print(plot)
 
@@ -411,6 +572,10 @@ def predict(
     ],
     top: Annotated[int, typer.Option(min=1, max=10, help="Labels to name for each picture.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object a picture.")] = False,
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="Of one picture, write a PNG: the garment's box, its mask, what the model saw, the answer."),
+    ] = None,
 ) -> None:
     """Name the garment in pictures of any size, mode and depth.
 
@@ -420,6 +585,10 @@ def predict(
     from edgefashion.classify import load
 
     model, paths = _model_and_paths(arguments)
+    if explain:
+        _check_png(explain)
+        if len(paths) != 1 or not paths[0].is_file():
+            raise BadInputError("--explain draws one picture. Give one image file")
     classifier = load(model)
     failed = 0
     for path, seen in rooms.predict_files(classifier, paths, top):
@@ -429,11 +598,17 @@ def predict(
         elif as_json:
             print(json.dumps(seen.as_json(str(path))), flush=True)
         elif seen.answer is None:
-            print(f"{path}: no garment stands out from the background")
+            print(f"{path}: no garment in view")
         else:
             first, *rest = (f"{label} {p:.1%}" for label, p in seen.answer.top)
             sure = "" if seen.answer.accepted else "not sure, perhaps "
             print(f"{path}: {sure}{first}" + (f"  ({', '.join(rest)})" if rest else ""))
+        if explain and not isinstance(seen, BadInputError):
+            from edgefashion import data
+            from edgefashion.explain import draw
+
+            data.write_png(explain, draw(data.read_image(path), seen))
+            print(explain, file=sys.stderr if as_json else sys.stdout)
     if failed:
         raise typer.Exit(2)
 
@@ -445,12 +620,12 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
     first, rest = arguments[0], arguments[1:]
     if rest and bundle.is_model(first):
         return first, [Path(p) for p in rest]
-    return DEFAULT_MODEL, [Path(p) for p in arguments]
+    return PHOTO_MODEL, [Path(p) for p in arguments]
 
 
 @app.command()
 def camera(
-    model: ModelArgument = DEFAULT_MODEL,
+    model: ModelArgument = PHOTO_MODEL,
     source: Annotated[str, typer.Option(help="Camera number, video, folder of images, or http/rtsp URL.")] = "0",
     headless: Annotated[bool, typer.Option("--headless", help="No window; events as JSON Lines on stdout.")] = False,
     events: Annotated[

@@ -296,7 +296,7 @@ def save_reference(path: Path, test_probabilities: NDArray[np.float32]) -> None:
 
 
 def load_reference(path: Path) -> NDArray[np.float32]:
-    """The answers :func:`save_reference` kept: float32 (1000, 10)."""
+    """The answers :func:`save_reference` kept: float32 (images, classes)."""
     with np.load(path, allow_pickle=False) as stored:
         return np.asarray(stored["probabilities"], np.float32)
 

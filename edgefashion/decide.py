@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgefashion.labels import LABELS, NO_GARMENT, UNKNOWN, groups
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ACCEPT_QUANTILE: Final = 0.01
 """The shipped threshold rejects this share of held-out garments, the least certain ones."""
+
+NONE_LEVEL: Final = 0.5
+"""Probability of no garment from which that is the answer."""
 
 SMOOTHING: Final = 0.3
 """Weight of the newest frame while the same garment stays in view (about 6 frames of memory)."""
@@ -33,21 +38,57 @@ class Answer:
     """The likeliest labels with their probabilities, likeliest first."""
 
 
-def accept_threshold(probabilities: NDArray[np.float32]) -> float:
-    """The confidence that all but ``ACCEPT_QUANTILE`` of the held-out ``probabilities`` reach.
+def accept_threshold(probabilities: NDArray[np.float32], labels: tuple[str, ...] = LABELS) -> float:
+    """The score that all but ``ACCEPT_QUANTILE`` of the held-out garments' ``probabilities`` reach.
 
     Rounded down to four decimals, so that rounding never rejects more.
     """
     # float: in float32 the multiplication itself may round up.
-    return int(float(np.quantile(probabilities.max(1), ACCEPT_QUANTILE)) * 1e4) / 1e4
+    return int(float(np.quantile(acceptance(probabilities, labels), ACCEPT_QUANTILE)) * 1e4) / 1e4
+
+
+def acceptance(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.float32]:
+    """The score (n,) that decides whether an answer counts, of ``probabilities`` (n, classes).
+
+    A network that knows the reject label is asked how sure it is of a garment it knows; another
+    only has its largest probability.
+    """
+    if UNKNOWN not in labels:
+        return np.asarray(probabilities.max(-1), np.float32)
+    known = [labels.index(label) for label in labels if label not in (UNKNOWN, NO_GARMENT)]
+    return np.asarray(probabilities[..., known].sum(-1), np.float32)
+
+
+def shows_none(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> bool:
+    """True if a network that can say so sees no garment in the picture: (classes,)."""
+    return NO_GARMENT in labels and bool(probabilities[labels.index(NO_GARMENT)] > NONE_LEVEL)
+
+
+def best(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.int64]:
+    """The answer's position in ``labels`` for each of ``probabilities`` (n, classes), nothing rejected.
+
+    A group is one answer until it has won: three kinds of shoe share what one boot is sure of.
+    """
+    named = {name: at for name, at in groups(labels).items() if name not in (UNKNOWN, NO_GARMENT)}
+    sums = np.stack([probabilities[:, at].sum(1) for at in named.values()], 1)
+    members = [np.array(at) for at in named.values()]
+    return np.array(
+        [members[g][row[members[g]].argmax()] for g, row in zip(sums.argmax(1), probabilities, strict=True)], np.int64
+    )
 
 
 def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshold: float, top: int = 3) -> Answer:
     """The answer for one picture's ``probabilities``, float32 (classes,)."""
-    best = np.argsort(-probabilities, kind="stable")[:top]
-    ranked = tuple((labels[i], float(probabilities[i])) for i in best)
+    if UNKNOWN in labels:
+        order = np.argsort(-probabilities, kind="stable")
+        first = best(probabilities[None], labels)[0]
+        known = [first, *(i for i in order if i != first and labels[i] not in (UNKNOWN, NO_GARMENT))]
+        chosen = known[:top]
+    else:
+        chosen = list(np.argsort(-probabilities, kind="stable")[:top])
+    ranked = tuple((labels[i], float(probabilities[i])) for i in chosen)
     label, confidence = ranked[0]
-    return Answer(label, confidence, confidence >= threshold, ranked)
+    return Answer(label, confidence, bool(acceptance(probabilities, labels) >= threshold), ranked)
 
 
 class Smoother:

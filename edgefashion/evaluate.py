@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgefashion import data
-from edgefashion.errors import need
+from edgefashion import data, photos
+from edgefashion.decide import acceptance, best, shows_none
+from edgefashion.errors import BadInputError, need
+from edgefashion.labels import LABELS, NO_GARMENT, UNKNOWN
+from edgefashion.predict import see
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,14 +79,183 @@ class Evaluation:
 def evaluate(classifier: Classifier) -> Evaluation:
     """Measure ``classifier`` on Fashion-MNIST's 10,000 test images."""
     images, labels = data.load("test")
-    answers = classifier(images).argmax(1)
+    answers = best(classifier(images), classifier.labels)
     return Evaluation(
         model=classifier.name,
         precision=classifier.precision,
         dataset="fashion-mnist/test",
-        labels=classifier.labels,
-        confusion=confusion_matrix(labels, answers, len(classifier.labels)),
+        labels=LABELS,
+        confusion=confusion_matrix(labels, answers, len(LABELS)),
     )
+
+
+@dataclass(frozen=True)
+class SeenPhoto:
+    """One labelled photo and what a model made of it."""
+
+    photo: photos.Photo
+    answer: str
+    """The likeliest label, nothing rejected; empty where no garment was found to classify."""
+    right: bool
+    confidence: float
+    score: float
+    """The model's acceptance score: known garments high, anything else low."""
+    none: bool
+    """True if the answer was that no garment is in view."""
+    probabilities: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class PhotoEvaluation:
+    """What a model got right on folders of labelled photos."""
+
+    model: str
+    precision: str
+    dataset: str
+    threshold: float
+    seen: tuple[SeenPhoto, ...]
+    skipped: tuple[str, ...]
+    """One line for each folder or file left out, and why."""
+
+    @property
+    def known(self) -> list[SeenPhoto]:
+        """The photos of garments that have a name."""
+        return [s for s in self.seen if s.photo.label not in (UNKNOWN, NO_GARMENT)]
+
+    def of(self, label: str) -> list[SeenPhoto]:
+        """The photos of one folder's label."""
+        return [s for s in self.seen if s.photo.label == label]
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the known photos named right with nothing rejected; None without any."""
+        return _share([s.right for s in self.known])
+
+    @property
+    def ci95(self) -> tuple[float, float] | None:
+        """Wilson's 95 % interval of the accuracy."""
+        return wilson95(sum(s.right for s in self.known), len(self.known)) if self.known else None
+
+    @property
+    def per_label(self) -> dict[str, float]:
+        """Accuracy of each label that has photos."""
+        labels = dict.fromkeys(s.photo.label for s in self.known)
+        return {label: sum(s.right for s in self.of(label)) / len(self.of(label)) for label in sorted(labels)}
+
+    @property
+    def reject_auroc(self) -> float | None:
+        """Probability that a known photo scores above an Unknown one; None without both."""
+        return auroc([s.score for s in self.known], [s.score for s in self.of(UNKNOWN)])
+
+    def accepted(self, of: list[SeenPhoto]) -> float | None:
+        """Share of ``of`` that are answered with a name at the model's threshold."""
+        return _share([s.score >= self.threshold and not s.none for s in of])
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields ``evaluate --photos --json`` prints."""
+        none = self.of(NO_GARMENT)
+        return {
+            "model": self.model,
+            "precision": self.precision,
+            "dataset": self.dataset,
+            "n": len(self.seen),
+            "n_known": len(self.known),
+            "n_unknown": len(self.of(UNKNOWN)),
+            "n_no_garment": len(none),
+            "n_skipped": len(self.skipped),
+            "accuracy": self.accuracy,
+            "ci95": None if self.ci95 is None else list(self.ci95),
+            "per_label": self.per_label,
+            "reject_auroc": self.reject_auroc,
+            "accept_threshold": self.threshold,
+            "accepted_known": self.accepted(self.known),
+            "accepted_unknown": self.accepted(self.of(UNKNOWN)),
+            "no_garment_right": _share([s.none for s in none]),
+            "skipped": list(self.skipped),
+        }
+
+
+def evaluate_photos(
+    classifier: Classifier, *folders: Path, on_progress: Callable[[int, int], None] | None = None
+) -> PhotoEvaluation:
+    """Measure ``classifier`` on folders of labelled photos, found and framed as ``predict`` does.
+
+    ``on_progress`` is told the photos done and their number. Unreadable files are left out and
+    listed. Raises :class:`BadInputError` where no photo is left.
+    """
+    found = photos.scan(*folders)
+    skipped, seen = list(found.skipped), []
+    for photo, picture in photos.read(found.photos, skipped):
+        seen.append(_see(classifier, photo, picture))
+        if on_progress:
+            on_progress(len(seen), len(found.photos))
+    if not seen:
+        raise BadInputError(f"none of the {len(found.photos):,} photos can be read. The first: {skipped[-1]}")
+    return PhotoEvaluation(
+        model=classifier.name,
+        precision=classifier.precision,
+        dataset=", ".join(str(folder) for folder in folders),
+        threshold=classifier.accept_threshold,
+        seen=tuple(seen),
+        skipped=tuple(skipped),
+    )
+
+
+def _see(classifier: Classifier, photo: photos.Photo, picture: NDArray[np.uint8]) -> SeenPhoto:
+    found = see(classifier, picture)
+    if found is None:
+        return SeenPhoto(photo, "", right=False, confidence=0.0, score=0.0, none=True, probabilities=None)
+    probabilities, labels = found[1], classifier.labels
+    answer = best(probabilities[None], labels)[0]
+    return SeenPhoto(
+        photo,
+        labels[answer],
+        right=int(answer) in photos.members(photo.label),
+        confidence=float(probabilities[answer]),
+        score=float(acceptance(probabilities, labels)),
+        none=shows_none(probabilities, labels),
+        probabilities=probabilities,
+    )
+
+
+def _share(hits: list[bool]) -> float | None:
+    return sum(hits) / len(hits) if hits else None
+
+
+def auroc(high: list[float], low: list[float]) -> float | None:
+    """Area under the ROC curve: the probability that one of ``high`` exceeds one of ``low``, ties
+    half (Mann and Whitney, 1947). None where either is empty."""
+    if not high or not low:
+        return None
+    ordered = np.sort(low)
+    below = np.searchsorted(ordered, high, "left") + np.searchsorted(ordered, high, "right")
+    return float(below.sum() / 2 / (len(high) * len(low)))
+
+
+def worst_photos(evaluation: PhotoEvaluation, count: int = 48) -> NDArray[np.uint8]:
+    """A contact sheet, BGR, of the known photos answered wrong, the surest mistakes first, each
+    with its folder's label and the answer."""
+    import cv2
+
+    wrong = sorted((s for s in evaluation.known if not s.right), key=lambda s: -s.confidence)[:count]
+    edge, words, columns = 180, 40, 8
+    rows = max(1, -(-len(wrong) // columns))
+    sheet = np.full((rows * (edge + words), columns * edge, 3), 32, np.uint8)
+    for place, s in enumerate(wrong):
+        picture = data.read_image(s.photo.path)
+        shrink = edge / max(picture.shape[:2])
+        size_wh = max(1, round(picture.shape[1] * shrink)), max(1, round(picture.shape[0] * shrink))
+        y, x = place // columns * (edge + words), place % columns * edge
+        sheet[y : y + size_wh[1], x : x + size_wh[0]] = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
+        for line, (text, colour) in enumerate(
+            (
+                (f"is {s.photo.label}", (255, 255, 255)),
+                (f"said {s.answer or 'nothing'} {s.confidence:.0%}", (90, 190, 255)),
+            )
+        ):
+            at = x + 4, y + edge + 15 + 17 * line
+            cv2.putText(sheet, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+    return sheet
 
 
 def confusion_matrix(truth: NDArray[np.int64], answers: NDArray[np.int64], classes: int) -> NDArray[np.int64]:

@@ -3,6 +3,9 @@
 Zalando's pipeline for a product shot (Xiao, Rasul and Vollgraf, 2017, section 2): trim to the
 garment (edges within 5 % of the corner colour), longest edge to 28 by subsampling, sharpen
 (Gaussian of radius and sigma 1.0), pad the short edge centred to 28, negate, 8-bit grey.
+
+A photo network needs none of that: it takes the picture as it is, :func:`view`, and says itself
+where in it the garment is, :func:`box_of`.
 """
 
 from __future__ import annotations
@@ -33,6 +36,15 @@ SPECK_AREA: Final = 0.0002
 GUIDE_SHARE: Final = 0.9
 """The camera's guide box is this share of the frame's shorter edge."""
 
+PHOTO_PX: Final = 160
+"""Edge of a photo network's input."""
+
+FASHION_PX: Final = 64
+"""Edge to which a photo network gets Fashion-MNIST's images enlarged: more adds no detail."""
+
+MASK_LEVEL: Final = 0.5
+"""Probability from which a cell of a photo network's mask belongs to the garment."""
+
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the picture."""
 
@@ -42,8 +54,10 @@ class Garment:
     """A garment found in a picture."""
 
     pixels: NDArray[np.uint8]
-    """(28, 28, 1), the garment bright on 0: the model's input."""
+    """The model's input: (28, 28, 1), the garment bright on 0, or a photo network's (160, 160, 3)."""
     box: Box
+    mask: NDArray[np.float32] | None = None
+    """A photo network's: the probability, cell by cell of what it saw, that it shows the garment."""
 
 
 def guide_box(width: int, height: int) -> Box:
@@ -86,6 +100,53 @@ def find(picture: NDArray[np.uint8], within: Box | None = None) -> Garment | Non
     crop = picture[y0:y1, x0:x1]
     crop = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     return Garment(_normalise(crop, background), (left + x0, top + y0, x1 - x0, y1 - y0))
+
+
+def view(picture: NDArray[np.uint8], within: Box | None = None) -> NDArray[np.uint8]:
+    """What a photo network sees of a BGR (h, w, 3) picture, or of its box ``within``: RGB uint8
+    (160, 160, 3), nothing but resized, the aspect ratio given up as in the network's training."""
+    import cv2
+
+    if within is not None:
+        x, y, width, height = within
+        picture = picture[y : y + height, x : x + width]
+    shrinks = min(picture.shape[:2]) >= PHOTO_PX
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    small = cv2.resize(picture, (PHOTO_PX, PHOTO_PX), interpolation=interpolation)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def as_photos(images: NDArray[np.uint8], side: int = FASHION_PX) -> NDArray[np.uint8]:
+    """Fashion-MNIST's images (n, 28, 28, 1) as the product photos they were made from, in grey on
+    white: RGB uint8 (n, side, side, 3). Zalando's last step, the negation, is undone."""
+    import cv2
+
+    photos = np.empty((len(images), side, side, 3), np.uint8)
+    for photo, image in zip(photos, images, strict=True):
+        photo[...] = cv2.resize(255 - image, photo.shape[:2], interpolation=cv2.INTER_CUBIC)[..., None]
+    return photos
+
+
+def box_of(mask: NDArray[np.float32], within: Box) -> Box:
+    """The box of the garment in the picture whose part ``within`` a photo network saw.
+
+    ``mask``: the network's, float32 (rows, columns) of probabilities. The largest patch counts
+    and what is nearly as large; ``within`` itself is the answer where nothing reaches
+    ``MASK_LEVEL``.
+    """
+    import cv2
+
+    left, top, width, height = within
+    count, patches, stats, _ = cv2.connectedComponentsWithStats((mask > MASK_LEVEL).astype(np.uint8), connectivity=8)
+    if count == 1:
+        return within
+    area = stats[1:, cv2.CC_STAT_AREA]
+    # A pair of shoes is two patches; a stain on the wall is no garment.
+    kept = np.isin(patches, 1 + np.flatnonzero(area >= area.max() / 4))
+    (x0, x1), (y0, y1) = _extent(np.asarray(kept.any(0))), _extent(np.asarray(kept.any(1)))
+    rows, columns = mask.shape
+    x0, x1, y0, y1 = x0 * width // columns, x1 * width // columns, y0 * height // rows, y1 * height // rows
+    return left + x0, top + y0, x1 - x0, y1 - y0
 
 
 def _resize(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:

@@ -23,3 +23,19 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {"Footwear": ("Sandal", "Sneaker", "
 
 UNKNOWN: Final = "Unknown"
 """The reject label: a thing that is none of the ten."""
+
+NO_GARMENT: Final = "No garment"
+"""The answer to an empty room, a hand, a black or blurred frame: there is nothing to name."""
+
+PHOTO_LABELS: Final[tuple[str, ...]] = (*LABELS, UNKNOWN, NO_GARMENT)
+"""What a photo network tells apart: the ten, and the two ways of being none of them."""
+
+
+def groups(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """The ``labels`` with those of a group under the group's name: name -> positions in ``labels``."""
+    member_of = {member: group for group, members in GROUPS.items() for member in members}
+    found: dict[str, tuple[int, ...]] = {}
+    for position, label in enumerate(labels):
+        name = member_of.get(label, label)
+        found[name] = (*found.get(name, ()), position)
+    return found

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.errors import BadInputError, need
+from edgefashion.garment import PHOTO_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,8 +49,8 @@ class SavedModel:
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         def run(part: NDArray[np.uint8]) -> Any:
-            tensor = self._tf.constant(part.reshape(self._shape), self._dtype)
-            return next(iter(self._signature(**{self._name: tensor}).values()))
+            shaped = part if None in self._shape else part.reshape(self._shape)
+            return _answer(self._signature(**{self._name: self._tf.constant(shaped, self._dtype)}))
 
         return _in_batches(run, images)
 
@@ -63,19 +64,30 @@ class _Keras:
         self.input_shape = image_shape(self._shape[1:])
         self.settings: dict[str, Any] = {"threads": 0}
 
+    def _shaped(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return images if None in self._shape else images.reshape(self._shape)
+
 
 class KerasCall(_Keras):
     """``model(images)``: what Keras advises for small inputs."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return _in_batches(lambda part: self._model(part.reshape(self._shape), training=False), images)
+        return _in_batches(lambda part: _answer(self._model(self._shaped(part), training=False)), images)
 
 
 class KerasPredict(_Keras):
     """``model.predict(images)``: what most people write."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.asarray(self._model.predict(images.reshape(self._shape), batch_size=BATCH, verbose=0), np.float32)
+        answer = self._model.predict(self._shaped(images), batch_size=BATCH, verbose=0)
+        return np.asarray(_answer(answer), np.float32)
+
+
+def _answer(outputs: Any) -> Any:
+    """The probabilities among a network's outputs; a photo network also gives a mask."""
+    if isinstance(outputs, dict):
+        return outputs["probabilities"] if "probabilities" in outputs else next(iter(outputs.values()))
+    return outputs
 
 
 def _in_batches(run: Callable[[NDArray[np.uint8]], Any], images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -101,7 +113,8 @@ def export_saved_model(model: Any, path: Path) -> None:
 
         @tf.function(input_signature=[images])  # type: ignore[untyped-decorator]
         def serve(self, images: Any) -> dict[str, Any]:
-            return {"probabilities": model(images, training=False)}
+            answer = model(images, training=False)
+            return answer if isinstance(answer, dict) else {"probabilities": answer}
 
     serving = Serving()
     tf.saved_model.save(serving, str(path), signatures={"serving_default": serving.serve})
@@ -122,7 +135,8 @@ def load_keras(path: Path) -> Any:
 def image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """(height, width, channels) of a network that may take (28, 28) or a flat 784 instead."""
     if len(shape) == 3:
-        return shape
+        # A fully convolutional network has no size of its own; photos come in one.
+        return shape if None not in shape else (PHOTO_PX, PHOTO_PX, shape[-1])
     side = math.isqrt(math.prod(shape))
     if side * side != math.prod(shape):
         raise BadInputError(f"a network that takes {shape} does not take square grey images")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgefashion import data, garment
-from edgefashion.decide import Answer, Smoother, decide
+from edgefashion.decide import Answer, Smoother, decide, shows_none
 from edgefashion.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Prediction:
 
     answer: Answer | None
     garment: garment.Garment | None
+    """What the model saw; None where a search on a plain background found nothing."""
 
     def as_json(self, source: str) -> dict[str, Any]:
         """The fields ``predict --json`` prints."""
@@ -34,8 +35,22 @@ class Prediction:
             "confidence": answer.confidence if answer else 0.0,
             "top": [[label, p] for label, p in answer.top] if answer else [],
             "accepted": bool(answer and answer.accepted),
-            "box": list(self.garment.box) if self.garment else None,
+            "box": list(self.garment.box) if self.garment and answer else None,
         }
+
+
+def see(
+    classifier: Classifier, picture: NDArray[np.uint8], within: garment.Box | None = None
+) -> tuple[garment.Garment, NDArray[np.float32]] | None:
+    """Find the garment in a BGR uint8 (h, w, 3) picture and classify it: what the model saw, and
+    its probabilities (classes,). None where a search on a plain background finds nothing."""
+    if classifier.takes_photos:
+        within = within or (0, 0, picture.shape[1], picture.shape[0])
+        pixels = garment.view(picture, within)
+        probabilities, mask = classifier.look(pixels)
+        return garment.Garment(pixels, garment.box_of(mask, within), mask), probabilities
+    found = garment.find(picture, within)
+    return None if found is None else (found, classifier(found.pixels)[0])
 
 
 def predict(
@@ -50,14 +65,16 @@ def predict(
 
     ``smoother`` carries what earlier frames of the same garment said.
     """
-    found = garment.find(picture, within)
-    if found is None:
+    seen = see(classifier, picture, within)
+    if seen is None:
         if smoother:
             smoother.reset()
         return Prediction(None, None)
-    probabilities = classifier(found.pixels)[0]
+    found, probabilities = seen
     if smoother:
         probabilities = smoother(found.pixels, probabilities)
+    if shows_none(probabilities, classifier.labels):
+        return Prediction(None, found)
     return Prediction(decide(probabilities, classifier.labels, classifier.accept_threshold, top), found)
 
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, classify, data
+from edgefashion import bundle, classify, data, decide, garment, photos
 from edgefashion.errors import BadInputError, GateError, need
+from edgefashion.labels import NO_GARMENT, UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+GATE_SHARE: Final = 0.5
+"""Share of the photos, by sender, that gate a photo network and calibrate nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,36 +63,46 @@ class Quantization:
         return self.accuracy_before - self.accuracy_after
 
 
-def quantize(made: bundle.Bundle, options: QuantizeOptions = QuantizeOptions()) -> tuple[bundle.Bundle, Quantization]:
+@dataclass(frozen=True)
+class _Material:
+    """What a network is calibrated and gated on."""
+
+    calibrate: NDArray[np.uint8]
+    gate: Callable[[classify.Classifier], float]
+    """A classifier's accuracy on what calibration has not seen."""
+    gate_images: int
+    held_out: bool
+    """True if the network had not seen the gate's images in training either."""
+
+
+def quantize(
+    made: bundle.Bundle, options: QuantizeOptions = QuantizeOptions(), photo_folders: Sequence[Path] = ()
+) -> tuple[bundle.Bundle, Quantization]:
     """Add an INT8 IR to the bundle, calibrated by NNCF on training images.
 
     Calibration and gate use disjoint parts of the training set: the part the network was fitted
-    on and the part held out from it, where there is one. Raises :class:`GateError` if accuracy drops by more than
-    ``options.max_drop``; the FP32 IR stays, and no INT8 IR is left.
+    on and the part held out from it, where there is one. A photo network is calibrated on photos
+    of ``photo_folders``, and gated on those of other senders. Raises :class:`GateError` if accuracy
+    drops by more than ``options.max_drop``; the FP32 IR stays, and no INT8 IR is left.
     """
     need("nncf", "to quantize to INT8")
-    images, labels = data.load("train")
-    # A network trained on everything, or elsewhere, has no held-out part; the default split stands in.
-    share, seed = made.info["validation_split"] or data.VALIDATION_SPLIT, made.info["seed"] or 0
-    fit_at, gate_at = data.split(labels, share, seed)
-    calibrate_at = fit_at[data.calibration_indices(labels[fit_at], options.calibration, seed)]
-
     fp32 = made.verified("fp32")
-    quantized = _quantize(fp32, images[calibrate_at])
+    before = classify.load(fp32, precision="fp32")
+    material = _photo_material(made, options, photo_folders) if before.takes_photos else _material(made, options)
+    quantized = _quantize(fp32, material.calibrate)
     test_images, test_labels = data.load("test")
     with bundle.draft(made.path, made) as making:
         import openvino as ov
 
         path = making.part("int8")
         ov.save_model(quantized, path, compress_to_fp16=False)
-        before = classify.load(fp32, precision="fp32")
         after = classify.load(path, precision="int8")
         result = Quantization(
-            calibration_images=len(calibrate_at),
-            gate_images=len(gate_at),
-            gate_images_held_out=bool(made.info["validation_split"]),
-            accuracy_before=_accuracy(before, images[gate_at], labels[gate_at]),
-            accuracy_after=_accuracy(after, images[gate_at], labels[gate_at]),
+            calibration_images=len(material.calibrate),
+            gate_images=material.gate_images,
+            gate_images_held_out=material.held_out,
+            accuracy_before=material.gate(before),
+            accuracy_after=material.gate(after),
             test_accuracy_before=_accuracy(before, test_images, test_labels),
             test_accuracy_after=_accuracy(after, test_images, test_labels),
             size_before_bytes=made.size_bytes("fp32"),
@@ -113,6 +129,44 @@ def quantize(made: bundle.Bundle, options: QuantizeOptions = QuantizeOptions()) 
     return bundle.open_bundle(made.path), result
 
 
+def _material(made: bundle.Bundle, options: QuantizeOptions) -> _Material:
+    images, labels = data.load("train")
+    # A network trained on everything, or elsewhere, has no held-out part; the default split stands in.
+    share, seed = made.info["validation_split"] or data.VALIDATION_SPLIT, made.info["seed"] or 0
+    fit_at, gate_at = data.split(labels, share, seed)
+    calibrate_at = fit_at[data.calibration_indices(labels[fit_at], options.calibration, seed)]
+    return _Material(
+        calibrate=images[calibrate_at],
+        gate=lambda classifier: _accuracy(classifier, images[gate_at], labels[gate_at]),
+        gate_images=len(gate_at),
+        held_out=bool(made.info["validation_split"]),
+    )
+
+
+def _photo_material(made: bundle.Bundle, options: QuantizeOptions, folders: Sequence[Path]) -> _Material:
+    if not folders:
+        raise BadInputError(
+            f"{made.name} is a photo network: INT8 has to be calibrated on photos. Give a folder with --photos"
+        )
+    skipped: list[str] = []
+    found = photos.scan(*folders)
+    known = [p for p in found.photos if p.label not in (UNKNOWN, NO_GARMENT)]
+    fit_at, gate_at = photos.split(known, GATE_SHARE, seed=0)
+    labels = np.unique([known[i].label for i in fit_at], return_inverse=True)[1]
+    chosen = [known[fit_at[i]] for i in data.calibration_indices(labels, options.calibration, seed=0)]
+    calibrate = [garment.view(picture) for _, picture in photos.read(chosen, skipped)]
+    gate = [(photo, garment.view(picture)) for photo, picture in photos.read([known[i] for i in gate_at], skipped)]
+    if not calibrate or not gate:
+        raise BadInputError(f"too few readable photos in {', '.join(map(str, folders))}. {' '.join(skipped[:1])}")
+    views = np.stack([view for _, view in gate])
+
+    def accuracy(classifier: classify.Classifier) -> float:
+        answers = decide.best(classifier(views), classifier.labels)
+        return float(np.mean([a in photos.members(p.label) for a, (p, _) in zip(answers, gate, strict=True)]))
+
+    return _Material(np.stack(calibrate), accuracy, len(gate), held_out=False)
+
+
 def _quantize(fp32: Path, images: NDArray[np.uint8]) -> Any:
     # NNCF draws its own progress on stdout, which belongs to the command's result.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -128,4 +182,4 @@ def _quantize(fp32: Path, images: NDArray[np.uint8]) -> Any:
 
 
 def _accuracy(classifier: classify.Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    return float(np.mean(classifier(images).argmax(1) == labels))
+    return float(np.mean(decide.best(classifier(images), classifier.labels) == labels))

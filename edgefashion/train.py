@@ -197,7 +197,7 @@ def _checkpoint(folder: Path, model: keras.Model, options: TrainOptions, history
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     model.save(aside / "model.keras")
-    _write_history(aside / "history.csv", history)
+    write_history(aside / "history.csv", history)
     (aside / "options.json").write_text(json.dumps(asdict(options)), encoding="utf-8")
     for path in aside.iterdir():
         with path.open("rb+") as file:
@@ -237,7 +237,8 @@ def _without_none(given: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in given.items() if v is not None}
 
 
-def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+def write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """Write an epoch a row as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, history[0].keys(), lineterminator="\n")
         writer.writeheader()
@@ -267,8 +268,8 @@ def _write_bundle(
         model.save(making.part("keras"))
         export_saved_model(model, making.part("saved_model"))
         data.save_reference(making.part("reference"), test)
-        _write_history(making.part("history"), history)
-        _draw_curves(making.part("curves"), history, f"{arch.name} on Fashion-MNIST")
+        write_history(making.part("history"), history)
+        draw_curves(making.part("curves"), history, f"{arch.name} on Fashion-MNIST")
         making.add_report(
             "train",
             {
@@ -303,13 +304,15 @@ def _write_bundle(
     return bundle.open_bundle(out)
 
 
-def _draw_curves(path: Path, history: list[dict[str, float]], title: str) -> None:
+def draw_curves(path: Path, history: list[dict[str, float]], title: str) -> None:
+    """Write each metric of the history over the epochs as a PNG."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    measured = [key for key in history[0] if key not in ("epoch", "seconds") and not key.startswith("val_")]
+    figure = Figure(figsize=(5 * len(measured), 4), layout="constrained")
     figure.suptitle(title)
     epochs = [row["epoch"] for row in history]
-    for axes, metric in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+    for axes, metric in zip(figure.subplots(1, len(measured), squeeze=False)[0], measured, strict=True):
         for key, label in ((metric, "training"), (f"val_{metric}", "validation")):
             if key in history[0]:
                 axes.plot(epochs, [row[key] for row in history], marker=".", label=label)

@@ -1,0 +1,436 @@
+"""Photos to a photo network: fine-tune ``kiosk`` on folders of labelled photos and Fashion-MNIST.
+
+The held-out photos are by other senders than those trained on; the accept threshold is chosen
+and the result reported on them, beside what the starting network made of the same photos.
+"""
+
+from __future__ import annotations
+
+import platform
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion import augment, bundle, data, decide, garment, lite0, photos, zoo
+from edgefashion.classify import PHOTO_PIXELS
+from edgefashion.convert import reference_images
+from edgefashion.errors import BadInputError, need
+from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN
+from edgefashion.originals import export_saved_model, load_keras, tensorflow
+from edgefashion.train import EpochProgress, StepProgress, draw_curves, write_history
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+ARCH: Final = "kiosk"
+IMAGENET: Final = "imagenet"
+
+FROZEN_UP_TO: Final = "block1_project"
+"""The first layers keep their ImageNet weights: edges and textures, and a third of the time."""
+
+BACKBONE_RATE: Final = 4e-4
+HEAD_RATE: Final = 2e-3
+MASK_WEIGHT: Final = 0.3
+FASHION_WEIGHT: Final = 0.5
+FASHION_IMAGES: Final = 48
+"""Fashion-MNIST images a step; they are small and cost a third of a step."""
+
+NONE_SHARE: Final = 1 / 8
+"""Share of a batch that shows no garment."""
+
+SMOOTHING: Final = 0.1
+EMA: Final = 0.99
+
+_PRIORS: Final = {"Bag": 0.2, NO_GARMENT: 0.5}
+"""Smoothing's share of labels that photos seldom show; 1 for the others."""
+
+Batch = tuple["NDArray[Any]", ...]
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """Everything that decides how a run goes."""
+
+    epochs: int = 12
+    batch_size: int = 32
+    validation_split: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for rule, ok in (
+            ("--epochs must be at least 1", self.epochs >= 1),
+            ("--batch-size must be at least 8", self.batch_size >= 8),
+            ("--validation-split must be above 0 and up to 0.5", 0 < self.validation_split <= 0.5),
+            ("--seed must be from 0 to 4294967295", 0 <= self.seed < 2**32),
+        ):
+            if not ok:
+                raise BadInputError(rule)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a network makes of the held-out photos."""
+
+    accuracy: float | None
+    per_label: dict[str, float]
+    reject_auroc: float | None
+    fashion_accuracy: float
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """What a run made, and what it changed."""
+
+    bundle: bundle.Bundle
+    before: Scores | None
+    """The starting network's; None where the run began from ImageNet."""
+    after: Scores
+    trained: int
+    held_out: int
+    skipped: tuple[str, ...]
+
+
+def finetune(
+    folders: Sequence[Path],
+    out: Path,
+    options: FinetuneOptions = FinetuneOptions(),
+    *,
+    start: str = bundle.PHOTO_MODEL,
+    on_step: StepProgress | None = None,
+    on_epoch: EpochProgress | None = None,
+) -> Finetuning:
+    """Fine-tune the photo network on ``folders`` and write the bundle ``out``.
+
+    ``start``: a photo network's bundle, or ``"imagenet"``. Raises :class:`BadInputError` for folders
+    of one label or one sender, :class:`MissingError` without the ``train`` extra, Fashion-MNIST or,
+    from ImageNet, the package with the weights.
+    """
+    need("tensorflow", "to train")
+    need("matplotlib", "to draw the training curves")
+    bundle.check_target(out)
+    found = photos.scan(*folders)
+    _check(found)
+    fit_at, held_at = photos.split(found.photos, options.validation_split, options.seed)
+    fashion = data.load("train")
+    tf = tensorflow("to train")
+    tf.keras.utils.set_random_seed(options.seed)
+    model, beginning = _start(start)
+    skipped = list(found.skipped)
+    fit_on = _Material([found.photos[i] for i in fit_at], skipped)
+    held_photos, held_views = [], []
+    for photo, picture in photos.read([found.photos[i] for i in held_at], skipped):
+        held_photos.append(photo)
+        held_views.append(garment.view(picture))
+    views = np.stack(held_views)
+    before = _scores(beginning, held_photos, views) if beginning is not None else None
+
+    history = _fit(model, options, _batches(fit_on, fashion, options), len(fit_on.photos), on_step, on_epoch)
+    plain = zoo.kiosk()
+    lite0.fold(model, plain)
+    after = _scores(plain, held_photos, views)
+    made = _write_bundle(out, plain, options, history, held_photos, views, before, after, found, start)
+    return Finetuning(made, before, after, len(fit_on.photos), len(held_photos), tuple(skipped))
+
+
+def _check(found: photos.PhotoSet) -> None:
+    counts = Counter(photo.label for photo in found.photos)
+    garments = {label: n for label, n in counts.items() if label not in (UNKNOWN, NO_GARMENT)}
+    if len(garments) < 2:
+        only = ", ".join(f"{label} ({n})" for label, n in counts.items())
+        raise BadInputError(
+            f"the photos have one garment's label only: {only}. A network learns differences: add another label"
+        )
+
+
+def _start(start: str) -> tuple[keras.Model, keras.Model | None]:
+    """The network to train, and the plain one it began as (None from ImageNet)."""
+    model = zoo.kiosk(to_train=True)
+    if start == IMAGENET:
+        lite0.load_imagenet(model)
+        return model, None
+    found = bundle.resolve(start)
+    if found.bundle is None or found.bundle.info.get("architecture") != ARCH:
+        raise BadInputError(f"{start} is no bundle of the photo network {ARCH}. Start from one, or from {IMAGENET}")
+    plain = load_keras(found.bundle.verified("keras"))
+    lite0.unfold(plain, model)
+    return model, plain
+
+
+class _Material:
+    """The training photos in memory: pictures, masks, and pieces of background."""
+
+    def __init__(self, chosen: Sequence[photos.Photo], skipped: list[str]) -> None:
+        import cv2
+
+        rng = np.random.default_rng(0)
+        self.photos: list[photos.Photo] = []
+        self.empty: list[NDArray[np.uint8]] = []
+        stored, small = [], []
+        for photo, picture in photos.read(chosen, skipped):
+            size = (augment.STORED_PX, augment.STORED_PX)
+            squared = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+            if photo.label == NO_GARMENT:
+                self.empty.append(squared)
+                continue
+            self.photos.append(photo)
+            stored.append(squared)
+            shrink = min(1.0, 400 / max(picture.shape[:2]))
+            small.append(cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA))
+        if not stored:
+            raise BadInputError("no training photo could be read")
+        with ThreadPoolExecutor() as pool:
+            masks = list(pool.map(augment.garment_mask, small))
+        self.pictures, self.masks = np.stack(stored), np.stack(masks)
+        self.background = [
+            piece for photo, mask in zip(stored, masks, strict=True) for piece in augment.backgrounds(photo, mask, rng)
+        ]
+        labels, senders = Counter(p.label for p in self.photos), Counter(p.sender for p in self.photos)
+        # Rare labels oftener, prolific senders seldomer, both by less than would make them equal.
+        weight = np.array([labels[p.label] ** -0.5 * senders[p.sender] ** -0.3 for p in self.photos])
+        self.weight = weight / weight.sum()
+
+    def none(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A picture (160, 160, 3) without a garment."""
+        drawn = rng.random()
+        if drawn < 0.2:
+            return augment.spoiled(self.pictures[rng.integers(len(self.pictures))], rng)
+        if drawn < 0.3 or not (self.background or self.empty):
+            picture = augment.wall(rng)
+        else:
+            of = self.empty if self.empty and (drawn < 0.7 or not self.background) else self.background
+            picture = of[rng.integers(len(of))]
+        return augment.augment(picture, None, rng)[0]
+
+
+def _batches(
+    of: _Material, fashion: tuple[NDArray[np.uint8], NDArray[np.int64]], options: FinetuneOptions
+) -> queue.Queue[Batch]:
+    """Batches made ahead in a thread: pictures, targets over groups, masks, Fashion-MNIST, its labels."""
+    import cv2
+
+    images, labels = fashion
+    fashion_at, _ = data.split(labels, data.VALIDATION_SPLIT, 0)
+    rng = np.random.default_rng((options.seed, 1))
+    empty = max(1, round(options.batch_size * NONE_SHARE))
+    garments = options.batch_size - empty
+    table = _groups()
+    prior = np.array([_PRIORS.get(name, 1.0) for name in table], np.float32)
+    names = list(table)
+    target_of = [_target(photo.label, names) for photo in of.photos]
+    ready: queue.Queue[Batch] = queue.Queue(4)
+
+    def make() -> Batch:
+        chosen = rng.choice(len(of.photos), garments, p=of.weight)
+        pictures = np.empty((options.batch_size, garment.PHOTO_PX, garment.PHOTO_PX, 3), np.uint8)
+        cells = garment.PHOTO_PX // augment.MASK_STRIDE
+        masks = np.zeros((options.batch_size, cells, cells, 1), np.float32)
+        targets = np.zeros((options.batch_size, len(names)), np.float32)
+        for place, at in enumerate(chosen):
+            pictures[place], masks[place, ..., 0] = augment.augment(of.pictures[at], of.masks[at], rng)
+            targets[place, target_of[at]] = 1
+        for place in range(garments, options.batch_size):
+            pictures[place] = of.none(rng)
+            targets[place, names.index(NO_GARMENT)] = 1
+        targets = (1 - SMOOTHING) * targets + SMOOTHING * prior / prior.sum()
+        some = rng.choice(fashion_at, FASHION_IMAGES)
+        small = np.empty((FASHION_IMAGES, garment.FASHION_PX, garment.FASHION_PX), np.uint8)
+        for place, at in enumerate(some):
+            grown = cv2.resize(255 - images[at], (garment.FASHION_PX + 8,) * 2, interpolation=cv2.INTER_CUBIC)
+            y, x = rng.integers(0, 9, 2)
+            part = grown[y : y + garment.FASHION_PX, x : x + garment.FASHION_PX]
+            small[place] = part[:, ::-1] if rng.random() < 0.5 else part
+        return pictures[..., ::-1], targets, masks, np.repeat(small[..., None], 3, 3), labels[some]
+
+    def work() -> None:
+        while True:
+            ready.put(make())
+
+    threading.Thread(target=work, daemon=True).start()
+    return ready
+
+
+def _groups() -> dict[str, tuple[int, ...]]:
+    from edgefashion.labels import groups
+
+    return groups(PHOTO_LABELS)
+
+
+def _target(label: str, names: list[str]) -> int:
+    """The group a folder's label is taught as. A shoe named more exactly is taught as footwear:
+    Fashion-MNIST tells the members apart."""
+    right = set(photos.members(label))
+    return next(i for i, at in enumerate(_groups().values()) if right <= set(at) and names[i])
+
+
+def _fit(
+    model: keras.Model,
+    options: FinetuneOptions,
+    batches: queue.Queue[Batch],
+    count: int,
+    on_step: StepProgress | None,
+    on_epoch: EpochProgress | None,
+) -> list[dict[str, float]]:
+    tf = tensorflow("to train")
+    import keras
+
+    garments = options.batch_size - max(1, round(options.batch_size * NONE_SHARE))
+    steps = max(1, count // garments)
+    total = steps * options.epochs
+    frozen = True
+    for layer in model.layers:
+        layer.trainable = not frozen
+        frozen = frozen and layer.name != FROZEN_UP_TO
+    in_head = {v.path for layer in model.layers if layer.name.startswith(("logits", "mask")) for v in layer.weights}
+    head = [v for v in model.trainable_variables if v.path in in_head]
+    backbone = [v for v in model.trainable_variables if v.path not in in_head]
+
+    def optimizer(rate: float, decay: float, variables: list[Any]) -> keras.optimizers.Optimizer:
+        warm = total // 6
+        schedule = keras.optimizers.schedules.CosineDecay(
+            rate * 0.05, max(1, total - warm), alpha=0.005, warmup_target=rate, warmup_steps=warm
+        )
+        made = keras.optimizers.AdamW(schedule, weight_decay=decay, use_ema=True, ema_momentum=EMA)
+        made.exclude_from_weight_decay(var_names=["scale", "bias"])
+        made.build(variables)
+        return made
+
+    of_backbone, of_head = optimizer(BACKBONE_RATE, 0.02, backbone), optimizer(HEAD_RATE, 0.01, head)
+    membership = np.zeros((len(PHOTO_LABELS), len(_groups())), np.float32)
+    for group, at in enumerate(_groups().values()):
+        membership[list(at), group] = 1
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def step(pictures: Any, targets: Any, masks: Any, fashion: Any, fashion_labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            answer = model(pictures, training=True)
+            # The loss of a group is the loss of its members' sum: a photo only says "footwear".
+            grouped = tf.matmul(tf.nn.softmax(answer["probabilities"]), membership)
+            loss = -tf.reduce_mean(tf.reduce_sum(targets * tf.math.log(grouped + 1e-8), 1))
+            covered = tf.nn.sigmoid_cross_entropy_with_logits(masks, answer["mask"])
+            small = model(fashion, training=True)["probabilities"]
+            known = tf.nn.sparse_softmax_cross_entropy_with_logits(fashion_labels, small)
+            both = loss + MASK_WEIGHT * tf.reduce_mean(covered) + FASHION_WEIGHT * tf.reduce_mean(known)
+        gradients = tape.gradient(both, backbone + head)
+        of_backbone.apply_gradients(zip(gradients[: len(backbone)], backbone, strict=True))
+        of_head.apply_gradients(zip(gradients[len(backbone) :], head, strict=True))
+        return loss, tf.reduce_mean(covered), tf.reduce_mean(known)
+
+    history = []
+    for epoch in range(options.epochs):
+        began, losses = time.perf_counter(), np.zeros(3)
+        for number in range(steps):
+            losses += [float(v) for v in step(*(tf.constant(part) for part in batches.get()))]
+            if on_step:
+                on_step(epoch, number + 1, steps, {"loss": losses[0] / (number + 1)})
+        row = dict(zip(("loss", "mask_loss", "fashion_loss"), (float(v) for v in losses / steps), strict=True))
+        history.append({"epoch": float(epoch + 1), **row, "seconds": round(time.perf_counter() - began, 2)})
+        if on_epoch:
+            on_epoch(history[-1])
+    of_backbone.finalize_variable_values(backbone)
+    of_head.finalize_variable_values(head)
+    return history
+
+
+# --- The result ------------------------------------------------------------------------------
+
+
+def _probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    parts = [
+        np.asarray(model(images[at : at + 64], training=False)["probabilities"], np.float32)
+        for at in range(0, len(images), 64)
+    ]
+    return np.concatenate(parts)
+
+
+def _scores(model: keras.Model, held: list[photos.Photo], views: NDArray[np.uint8]) -> Scores:
+    from edgefashion.evaluate import auroc
+
+    probabilities = _probabilities(model, views)
+    answers = decide.best(probabilities, PHOTO_LABELS)
+    score = decide.acceptance(probabilities, PHOTO_LABELS)
+    right: dict[str, list[bool]] = {}
+    for photo, answer in zip(held, answers, strict=True):
+        if photo.label not in (UNKNOWN, NO_GARMENT):
+            right.setdefault(photo.label, []).append(int(answer) in photos.members(photo.label))
+    every = [hit for hits in right.values() for hit in hits]
+    known = [float(s) for p, s in zip(held, score, strict=True) if p.label in right]
+    unknown = [float(s) for p, s in zip(held, score, strict=True) if p.label == UNKNOWN]
+    images, labels = data.load("test")
+    fashion = decide.best(_probabilities(model, garment.as_photos(images)), PHOTO_LABELS)
+    return Scores(
+        accuracy=float(np.mean(every)) if every else None,
+        per_label={label: float(np.mean(hits)) for label, hits in sorted(right.items())},
+        reject_auroc=auroc(known, unknown),
+        fashion_accuracy=float(np.mean(fashion == labels)),
+    )
+
+
+def _write_bundle(
+    out: Path,
+    model: keras.Model,
+    options: FinetuneOptions,
+    history: list[dict[str, float]],
+    held: list[photos.Photo],
+    views: NDArray[np.uint8],
+    before: Scores | None,
+    after: Scores,
+    found: photos.PhotoSet,
+    start: str,
+) -> bundle.Bundle:
+    probabilities = _probabilities(model, views)
+    known = np.array([photo.label not in (UNKNOWN, NO_GARMENT) for photo in held])
+    test_images, _ = data.load("test")
+    with bundle.draft(out) as making:
+        model.save(making.part("keras"))
+        export_saved_model(model, making.part("saved_model"))
+        compared = reference_images(test_images, photo=True)
+        data.save_reference(making.part("reference"), _probabilities(model, compared))
+        write_history(making.part("history"), history)
+        draw_curves(making.part("curves"), history, f"{ARCH} on photos and Fashion-MNIST")
+        making.add_report(
+            "train",
+            {
+                "options": asdict(options),
+                "start": start,
+                "photos": dict(Counter(photo.label for photo in found.photos)),
+                "senders": len({photo.sender for photo in found.photos}),
+                "before": asdict(before) if before else None,
+                "after": asdict(after),
+                "wall_time_s": round(sum(row["seconds"] for row in history), 1),
+            },
+        )
+        arch = zoo.architecture(ARCH)
+        making.info.update(
+            name=out.name,
+            architecture=ARCH,
+            source=arch.source,
+            parameters=model.count_params(),
+            labels=list(PHOTO_LABELS),
+            input_shape=[garment.PHOTO_PX, garment.PHOTO_PX, 3],
+            pixels=PHOTO_PIXELS,
+            thresholds={
+                "accept": decide.accept_threshold(probabilities[known], PHOTO_LABELS),
+                "chosen_on": f"{int(known.sum()):,} photos of senders not trained on",
+            },
+            metrics={"original": {"test_accuracy": after.fashion_accuracy}},
+            photos={
+                "held_out": {"n": int(known.sum()), "accuracy": after.accuracy, "reject_auroc": after.reject_auroc}
+            },
+            versions={name: version(name) for name in ("tensorflow", "keras", "numpy")}
+            | {"python": platform.python_version()},
+            data_sha256=dict(data.SHA256),
+            seed=options.seed,
+            validation_split=data.VALIDATION_SPLIT,
+        )
+        bundle.write_card(making)
+    return bundle.open_bundle(out)
