@@ -295,7 +295,7 @@ def _finetune(folders: list[Path], target: Path, start: str, given: dict[str, An
     for label in after.per_label:
         row(label, lambda scores, label=label: scores.per_label.get(label))  # type: ignore[misc]
     row("AUROC, known against Unknown", lambda scores: scores.reject_auroc, ".3f")
-    row("Fashion-MNIST's test images", lambda scores: scores.fashion_accuracy, ".2%")
+    row("Fashion-MNIST, validation images", lambda scores: scores.fashion_accuracy, ".2%")
     _print(table)
     if done.skipped:
         print(f"{len(done.skipped):,} skipped; the first: {done.skipped[0]}")

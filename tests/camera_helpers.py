@@ -192,7 +192,7 @@ def read_frame(source: sources.Source) -> sources.Frame:
 
 # --- The command -----------------------------------------------------------------------------
 
-COMMAND = (sys.executable, "-m", "edgefashion", "camera")
+COMMAND = (sys.executable, "-m", "edgefashion", "camera", "edge")
 FIELDS = ("time", "frame", "state", "label", "confidence", "latency_ms")
 
 

@@ -166,7 +166,7 @@ def test_predict_names_garments(run: Run, tmp_path: Path, test_set: Arrays) -> N
             tmp_path / "shots"
         ).mkdir()
     data.write_png(tmp_path / "shots" / "00.png", demo.scene_of(images[0]))
-    done = run("predict", "shots", "--json")
+    done = run("predict", "edge", "shots", "--json")
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [set(a) for a in answers] == [{"source", "label", "confidence", "top", "accepted", "box"}] * 20
@@ -180,11 +180,11 @@ def test_predict_goes_on_after_a_bad_file(run: Run, tmp_path: Path, test_set: Ar
     data.write_png(tmp_path / "a.png", demo.scene_of(test_set[0][0]))
     (tmp_path / "b.png").write_bytes(b"\x89PNG not really")
     data.write_png(tmp_path / "c.png", np.full((300, 300, 3), 230, np.uint8))
-    done = run("predict", ".")
+    done = run("predict", "edge", ".")
     assert done.returncode == 2
     assert "b.png is no BMP" in done.stderr
     assert "Ankle boot" in done.stdout.splitlines()[0]
-    assert "no garment stands out" in done.stdout.splitlines()[1]
+    assert "no garment in view" in done.stdout.splitlines()[1]
 
 
 def test_predict_takes_a_model_first(run: Run, tmp_path: Path, test_set: Arrays) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
+from conftest import Run
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from edgefashion import data, evaluate
+from edgefashion.classify import load
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -128,6 +131,62 @@ def test_evaluate_on_fashion_mnist() -> None:
     assert result.accuracy == (1000 + 100 - bags) / 10_000
     assert result.per_class["Bag"]["recall"] == 1
     assert (result.model, result.precision, result.dataset) == ("bagger", "fp32", "fashion-mnist/test")
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_auroc_is_scikit_learns(ties: bool) -> None:
+    """The area under the ROC curve is scikit-learn's, with ties and without."""
+    rng = np.random.default_rng(0)
+    high, low = rng.normal(1, 1, 300), rng.normal(0, 1, 50)
+    if ties:
+        high, low = high.round(), low.round()
+    truth = np.r_[np.ones(300), np.zeros(50)]
+    ours = evaluate.auroc(list(high), list(low))
+    assert ours == pytest.approx(roc_auc_score(truth, np.r_[high, low]))
+    assert evaluate.auroc([], list(low)) is None
+
+
+PHOTO_FIELDS = {"n_known", "accuracy", "per_label", "reject_auroc", "accepted_known", "accepted_unknown"}
+
+
+@pytest.mark.parametrize("model", ["kiosk", "edge"])
+def test_evaluate_photos(run: Run, tmp_path: Path, photo_folder: Path, model: str) -> None:
+    """Photos are counted, scored and accepted or not as the listed figures say, by either kind of model."""
+    mine = Path(shutil.copytree(photo_folder, tmp_path / "photos"))
+    (mine / "Coat" / "broken-1.jpg").write_bytes(b"not a picture")
+    (mine / "Jacket").mkdir()
+    shutil.copy(next((mine / "Coat").glob("sender*")), mine / "Jacket")
+    done = run("evaluate", *(() if model == "kiosk" else (model,)), "--photos", "photos", "--json")
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert set(printed) >= PHOTO_FIELDS
+    assert printed["model"] == model
+    assert (printed["n_known"], printed["n_unknown"], printed["n_no_garment"]) == (120, 24, 24)
+    assert set(printed["per_label"]) == {"T-shirt", "Trouser", "Dress", "Coat", "Footwear"}
+    assert printed["accuracy"] == pytest.approx(np.mean(list(printed["per_label"].values())))
+    assert printed["n_skipped"] == len(printed["skipped"]) == 2
+    assert all(0 <= printed[key] <= 1 for key in ("accuracy", "reject_auroc", "accepted_known", "accepted_unknown"))
+
+
+def test_photo_figures_follow_from_the_photos(photo_folder: Path) -> None:
+    """The summary's shares are those of the photos it lists, counted anew."""
+    result = evaluate.evaluate_photos(load("kiosk"), photo_folder)
+    right = [s.answer in {"T-shirt": {"T-shirt/top"}, "Footwear": {"Sandal", "Sneaker", "Ankle boot"}}.get(
+        s.photo.label, {s.photo.label}) for s in result.known]  # fmt: skip
+    assert result.accuracy == np.mean(right)
+    assert result.accepted(result.known) == np.mean([s.score >= result.threshold and not s.none for s in result.known])
+    assert result.as_json()["no_garment_right"] == np.mean([s.none for s in result.of("No garment")])
+    unknown = [s.score for s in result.of("Unknown")]
+    pairs = [(a.score > b) + (a.score == b) / 2 for a in result.known for b in unknown]
+    assert result.reject_auroc == pytest.approx(np.mean(pairs))
+
+
+def test_the_worst_are_shown(run: Run, tmp_path: Path, photo_folder: Path) -> None:
+    """``--plot`` writes a contact sheet of the mistakes, and the table names each label."""
+    done = run("evaluate", "edge", "--photos", photo_folder, "--plot", "worst.png")
+    assert done.returncode == 0, done.stderr
+    assert all(label in done.stdout for label in ("T-shirt", "Footwear", "Unknown", "No garment"))
+    assert data.read_image(tmp_path / "worst.png").shape[1] == 8 * 180
 
 
 @pytest.mark.parametrize("kind", ["mostly right", "a class never shown"])

@@ -25,7 +25,7 @@ Picture = NDArray[np.uint8]
 class ByShape:
     """Calls what is taller than wide a Trouser, everything else a Bag, and keeps what it was shown."""
 
-    labels, accept_threshold = LABELS, 0.5
+    labels, accept_threshold, takes_photos = LABELS, 0.5, False
 
     def __init__(self, confidence: float = 0.75) -> None:
         self.shown: list[Picture] = []

@@ -78,10 +78,10 @@ def test_the_wheel_carries_the_shipped_bundle(kiosk: Kiosk) -> None:
 def test_kiosk_predicts_evaluates_and_watches(kiosk: Kiosk, tmp_path: Path, test_set: Arrays) -> None:
     """predict, evaluate and camera work without TensorFlow."""
     data.write_png(tmp_path / "boot.png", demo.scene_of(test_set[0][0]))
-    assert "Ankle boot" in kiosk("predict", "boot.png").stdout
+    assert "Ankle boot" in kiosk("predict", "edge", "boot.png").stdout
     assert json.loads(kiosk("evaluate", "--json").stdout)["accuracy"] > 0.92
     demo.make_clip(tmp_path / "clip.mp4", test_set[0][:5])
-    watched = kiosk("camera", "--source", "clip.mp4", "--headless")
+    watched = kiosk("camera", "edge", "--source", "clip.mp4", "--headless")
     assert watched.returncode == 0, watched.stderr
     assert [json.loads(line)["state"] for line in watched.stdout.splitlines()][-1] == "ended"
 

@@ -1,0 +1,270 @@
+"""How much of a photo folder each way of reading photos gets right, and what a camera's frame costs.
+
+    python benchmarks/photos.py ladder DIR     every rung, five folds by sender, as a Markdown table
+    python benchmarks/photos.py folds DIR      train the photo network on each fold (an hour and more)
+    python benchmarks/photos.py frame          one 1280x720 frame to its answer, under instruction-set caps
+
+DIR is a photo folder: a sub-folder a label, files named SENDER-anything.jpg. ``ladder`` takes the last
+rung from what ``folds`` left in benchmarks/results/photos.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgefashion import augment, data, decide, garment, lite0, photos
+from edgefashion.classify import Classifier, load
+from edgefashion.evaluate import auroc
+from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN
+
+RESULTS = Path(__file__).parent / "results" / "photos.json"
+FOLDS = 5
+CAPS = ("", "AVX512_CORE_VNNI", "AVX2_VNNI", "AVX2")
+
+
+def folds_of(found: list[photos.Photo]) -> np.ndarray[Any, Any]:
+    """The fold of each photo: by sender, labels spread evenly."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    labels, senders = [p.label for p in found], [p.sender for p in found]
+    fold = np.zeros(len(found), int)
+    splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    for number, (_, test) in enumerate(splitter.split(labels, labels, senders)):
+        fold[test] = number
+    return fold
+
+
+# --- The rungs -------------------------------------------------------------------------------
+
+
+def seeds_way(picture: Any) -> Any:
+    """Grey, resize to 28x28, invert."""
+    import cv2
+
+    return 255 - cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (28, 28), interpolation=cv2.INTER_AREA)
+
+
+def padded(picture: Any) -> Any:
+    """The same, padded to a square first."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    side = max(height, width)
+    rows, columns = side - height, side - width
+    square = cv2.copyMakeBorder(
+        picture, rows // 2, rows - rows // 2, columns // 2, columns - columns // 2, cv2.BORDER_REPLICATE
+    )
+    return seeds_way(square)
+
+
+def grabcut(picture: Any) -> Any:
+    """GrabCut, the garment cut out on white or, where it is bright, on black, then Zalando's steps."""
+    import cv2
+
+    mask = cv2.resize(augment.garment_mask(picture), (picture.shape[1], picture.shape[0])) > 127
+    if not mask.any():
+        return padded(picture)
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    background = 255 if grey[mask].mean() < 200 else 0
+    grey[~mask] = background
+    y, x = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    crop = grey[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
+    return garment._normalise(crop, float(background))[..., 0]
+
+
+def plain_background(picture: Any) -> Any:
+    """Our own search on a plain background (``garment.find``), whole picture where it finds nothing."""
+    found = garment.find(picture)
+    return padded(picture) if found is None else found.pixels[..., 0]
+
+
+def measure(found: list[photos.Photo], see: Callable[[Any], Any], edge: Classifier) -> dict[str, Any]:
+    """A 28x28 way of reading photos, with the Fashion-MNIST network."""
+    right, known, unknown, spent = [], [], [], 0.0
+    for photo, picture in photos.read(found, []):
+        began = time.perf_counter()
+        answer = edge(np.ascontiguousarray(see(picture))[None, ..., None])[0]
+        spent += time.perf_counter() - began
+        if photo.label == UNKNOWN:
+            unknown.append(float(answer.max()))
+        else:
+            known.append(float(answer.max()))
+            right.append(int(answer.argmax()) in photos.members(photo.label))
+    ms = 1000 * spent / max(1, len(known) + len(unknown))
+    return {"accuracy": float(np.mean(right)), "reject_auroc": auroc(known, unknown), "ms": ms}
+
+
+def linear_probe(found: list[photos.Photo], fold: Any) -> dict[str, Any]:
+    """EfficientNet-Lite0 as ImageNet left it, and a linear layer fitted on the other folds."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    from edgefashion.originals import tensorflow
+    from edgefashion.zoo import kiosk
+
+    tensorflow("for the probe")
+    import keras
+
+    model = kiosk(to_train=True)
+    lite0.load_imagenet(model)
+    pool = keras.Model(model.inputs, model.get_layer("pool").output)
+    views = np.stack([garment.view(picture) for _, picture in photos.read(found, [])])
+    features = np.concatenate([np.asarray(pool(views[i : i + 64])) for i in range(0, len(views), 64)])
+    features = StandardScaler().fit_transform(features)
+    labels = np.array([p.label for p in found])
+    right, score = np.zeros(len(found), bool), np.zeros(len(found))
+    for number in range(FOLDS):
+        rest, held = fold != number, fold == number
+        fitted = LogisticRegression(C=0.003, max_iter=300).fit(features[rest], labels[rest])
+        p = fitted.predict_proba(features[held])
+        reject = list(fitted.classes_).index(UNKNOWN)
+        score[held] = 1 - p[:, reject]
+        p[:, reject] = 0
+        right[held] = fitted.classes_[p.argmax(1)] == labels[held]
+    known = labels != UNKNOWN
+    return {
+        "accuracy": float(right[known].mean()),
+        "reject_auroc": auroc(list(score[known]), list(score[~known])),
+        "per_fold": [float(right[known & (fold == n)].mean()) for n in range(FOLDS)],
+    }
+
+
+def folds(folder: Path, epochs: int) -> None:
+    """Train on four folds, answer the fifth, five times; keep every photo's probabilities."""
+    from edgefashion import finetune
+    from edgefashion.originals import load_keras
+
+    found = list(photos.scan(folder).photos)
+    fold = folds_of(found)
+    probabilities = np.zeros((len(found), len(PHOTO_LABELS)), np.float32)
+    for number in range(FOLDS):
+        held = {p.sender for p, f in zip(found, fold, strict=True) if f == number}
+        with tempfile.TemporaryDirectory() as scratch:
+            options = finetune.FinetuneOptions(epochs=epochs)
+            done = finetune.finetune(
+                [folder],
+                Path(scratch) / "fold",
+                options,
+                start=finetune.IMAGENET,
+                held_out=held,
+                on_epoch=lambda row: print(row, flush=True),
+            )
+            model = load_keras(done.bundle.verified("keras"))
+            at = np.flatnonzero(fold == number)
+            views = np.stack([garment.view(data.read_image(found[i].path)) for i in at])
+            probabilities[at] = finetune._probabilities(model, views)
+        print(f"fold {number}: {done.after}", flush=True)
+    keep({"folds": summary(found, fold, probabilities)})
+
+
+def summary(found: list[photos.Photo], fold: Any, probabilities: Any) -> dict[str, Any]:
+    """The figures of out-of-fold ``probabilities`` (photos, 12)."""
+    labels = np.array([p.label for p in found])
+    known, unknown = ~np.isin(labels, (UNKNOWN, NO_GARMENT)), labels == UNKNOWN
+    answers, score = decide.best(probabilities, PHOTO_LABELS), decide.acceptance(probabilities, PHOTO_LABELS)
+    right = np.array([int(a) in photos.members(p.label) for a, p in zip(answers, found, strict=True)])
+    return {
+        "accuracy": float(right[known].mean()),
+        "reject_auroc": auroc(list(score[known]), list(score[unknown])),
+        "per_fold": [float(right[known & (fold == n)].mean()) for n in np.unique(fold)],
+        "auroc_per_fold": [
+            auroc(list(score[known & (fold == n)]), list(score[unknown & (fold == n)])) for n in np.unique(fold)
+        ],
+        "per_label": {label: float(right[labels == label].mean()) for label in sorted(set(labels[known]))},
+        "n": int(known.sum()),
+    }
+
+
+def ladder(folder: Path) -> None:
+    """Measure every rung and print the table."""
+    found = [p for p in photos.scan(folder).photos if p.label != NO_GARMENT]
+    edge, fold = load("edge"), folds_of(found)
+    ways = {
+        "the seeds' way: grey, resize, invert": seeds_way,
+        "padded to a square": padded,
+        "our search on a plain background": plain_background,
+        "GrabCut and Zalando's steps": grabcut,
+    }
+    rungs: dict[str, Any] = {}
+    for name, way in ways.items():
+        rungs[name] = measure(found, way, edge)
+        print(name, rungs[name], file=sys.stderr, flush=True)
+    rungs["Lite0 frozen, linear probe"] = linear_probe(found, fold)
+    keep({"ladder": rungs})
+    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+    rows = [*rungs.items(), *([("Lite0 fine-tuned: kiosk", stored["folds"])] if "folds" in stored else [])]
+    print("| way | photos right | AUROC | ms a photo |\n|---|---|---|---|")
+    for name, rung in rows:
+        ms = f"{rung['ms']:.1f}" if "ms" in rung else "-"
+        print(f"| {name} | {rung['accuracy']:.1%} | {rung['reject_auroc']:.3f} | {ms} |")
+
+
+def keep(facts: dict[str, Any]) -> None:
+    """Add ``facts`` to the stored results."""
+    stored = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps({**stored, **facts}, indent=1) + "\n", encoding="utf-8")
+
+
+# --- A frame ---------------------------------------------------------------------------------
+
+
+def frame() -> None:
+    """Each cap in a process of its own, one thread; the interpreter's start is not counted."""
+    for cap in CAPS:
+        environment = {**os.environ, **({"ONEDNN_MAX_CPU_ISA": cap} if cap else {})}
+        done = subprocess.run(
+            [sys.executable, __file__, "one-frame"], env=environment, capture_output=True, text=True, check=False
+        )
+        print(f"{cap or 'uncapped':18} {done.stdout.strip() or done.stderr.strip().splitlines()[-1]}")
+
+
+def one_frame(model: str = "kiosk", rounds: int = 400) -> None:
+    import cv2
+
+    from edgefashion.predict import predict
+
+    cv2.setNumThreads(1)
+    classifier = load(model)
+    rng = np.random.default_rng(0)
+    scene = cv2.resize(rng.integers(0, 256, (45, 80, 3), np.uint8), (1280, 720), interpolation=cv2.INTER_CUBIC)
+    guide = garment.guide_box(1280, 720)
+    spent: dict[str, list[float]] = {"frame to answer": [], "view": [], "network": []}
+    for _ in range(rounds):
+        began = time.perf_counter()
+        predict(classifier, np.asarray(scene, np.uint8), within=guide)
+        spent["frame to answer"].append(time.perf_counter() - began)
+        began = time.perf_counter()
+        view = garment.view(np.asarray(scene, np.uint8), guide)
+        seen = time.perf_counter()
+        classifier.look(view)
+        spent["view"].append(seen - began)
+        spent["network"].append(time.perf_counter() - seen)
+    medians = {name: 1000 * float(np.median(times[20:])) for name, times in spent.items()}
+    print("  ".join(f"{name} p50 {ms:.2f} ms" for name, ms in medians.items()))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("ladder", "folds", "frame", "one-frame"))
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("photos"))
+    parser.add_argument("--epochs", type=int, default=12)
+    given = parser.parse_args()
+    if given.what == "ladder":
+        ladder(given.folder)
+    elif given.what == "folds":
+        folds(given.folder, given.epochs)
+    elif given.what == "frame":
+        frame()
+    else:
+        one_frame()
