@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 ACCEPT_QUANTILE: Final = 0.01
 """The shipped threshold rejects this share of held-out garments, the least certain ones."""
 
-NONE_LEVEL: Final = 0.5
-"""Probability of no garment from which that is the answer."""
+PHOTO_QUANTILE: Final = 0.03
+"""As ``ACCEPT_QUANTILE`` for a network that knows the reject label: what it gives up in known garments
+keeps unknown ones out."""
+
+NONE_LEVEL: Final = 0.3
+"""Probability of no garment from which that is the answer. Smoothed targets keep it low: of photos of
+garments by senders not trained on none reaches it."""
 
 SMOOTHING: Final = 0.3
 """Weight of the newest frame while the same garment stays in view (about 6 frames of memory)."""
@@ -39,12 +44,14 @@ class Answer:
 
 
 def accept_threshold(probabilities: NDArray[np.float32], labels: tuple[str, ...] = LABELS) -> float:
-    """The score that all but ``ACCEPT_QUANTILE`` of the held-out garments' ``probabilities`` reach.
+    """The score that all but ``ACCEPT_QUANTILE`` of the held-out garments' ``probabilities`` reach,
+    or all but ``PHOTO_QUANTILE`` of them where the network knows the reject label.
 
     Rounded down to four decimals, so that rounding never rejects more.
     """
     # float: in float32 the multiplication itself may round up.
-    return int(float(np.quantile(acceptance(probabilities, labels), ACCEPT_QUANTILE)) * 1e4) / 1e4
+    share = PHOTO_QUANTILE if UNKNOWN in labels else ACCEPT_QUANTILE
+    return int(float(np.quantile(acceptance(probabilities, labels), share)) * 1e4) / 1e4
 
 
 def acceptance(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.float32]:

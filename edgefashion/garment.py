@@ -42,8 +42,9 @@ PHOTO_PX: Final = 160
 FASHION_PX: Final = 64
 """Edge to which a photo network gets Fashion-MNIST's images enlarged: more adds no detail."""
 
-MASK_LEVEL: Final = 0.5
-"""Probability from which a cell of a photo network's mask belongs to the garment."""
+MASK_LEVEL: Final = 0.3
+"""Probability from which a cell of a photo network's mask belongs to the garment: a sleeve that fills a
+third of a cell is in the box."""
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the picture."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
+from conftest import Run
 from numpy.typing import NDArray
 
 from edgefashion import data
+from edgefashion.classify import load
 from edgefashion.decide import Smoother
 from edgefashion.errors import BadInputError
 from edgefashion.labels import LABELS
@@ -205,3 +207,72 @@ def test_predict_files_refuses_first(wrong: str, photos: Path, tmp_path: Path) -
     with pytest.raises(BadInputError, match=wrong):
         next(predict_files(as_classifier(model), [photos, tmp_path / wrong]))
     assert model.shown == []
+
+
+# --- The photo network -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def kiosk() -> Classifier:
+    return load("kiosk")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((720, 1280, 3), np.uint8),
+        np.full((720, 1280, 3), 255, np.uint8),
+        np.full((480, 640, 3), (180, 190, 200), np.uint8),
+    ],
+    ids=["black", "overexposed", "a plain wall"],
+)
+def test_no_garment_in_view(kiosk: Classifier, frame: Picture) -> None:
+    """A black, an overexposed and an empty picture get no name, no box and no confidence."""
+    seen = predict(kiosk, frame)
+    assert seen.answer is None
+    printed = seen.as_json("frame")
+    assert (printed["label"], printed["confidence"], printed["box"], printed["accepted"]) == (None, 0.0, None, False)
+
+
+def test_a_photo_is_named_and_boxed(kiosk: Classifier, photo_folder: Path) -> None:
+    """Of drawn photos of trousers most are named, and the box holds what was drawn, not the floor around."""
+    named, overlaps = [], []
+    for path in sorted((photo_folder / "Trouser").iterdir()):
+        seen = predict(kiosk, data.read_image(path))
+        if seen.answer is None or seen.garment is None:
+            continue
+        named.append(seen.answer.label == "Trouser")
+        x, y, w, h = seen.garment.box
+        # Drawn into (30, 80) to (270, 320); trousers fill about its middle third.
+        inside = max(0, min(x + w, 270) - max(x, 30)) * max(0, min(y + h, 320) - max(y, 80))
+        overlaps.append(inside / (w * h))
+    assert len(named) >= 20
+    assert np.mean(named) > 0.8
+    assert np.median(overlaps) > 0.8
+
+
+def test_within_limits_what_the_network_sees(kiosk: Classifier, photo_folder: Path) -> None:
+    """A photo in the guide box of a frame is answered as the photo alone, its box moved along."""
+    photo = data.read_image(next((photo_folder / "Dress").iterdir()))[:300]
+    frame = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
+    frame[100:400, 500:800] = photo
+    alone, inside = predict(kiosk, photo), predict(kiosk, frame, within=(500, 100, 300, 300))
+    assert alone.answer == inside.answer
+    assert alone.garment is not None
+    assert inside.garment is not None
+    x, y, w, h = alone.garment.box
+    assert inside.garment.box == (x + 500, y + 100, w, h)
+
+
+def test_explain(run: Run, tmp_path: Path, photo_folder: Path) -> None:
+    """``--explain`` writes one readable picture for one photo, by either kind of model, and refuses many."""
+    photo = next((photo_folder / "Coat").iterdir())
+    widths = []
+    for model in ("kiosk", "edge"):
+        done = run("predict", model, photo, "--explain", f"{model}.png")
+        assert done.returncode == 0, done.stderr
+        widths.append(data.read_image(tmp_path / f"{model}.png").shape[1])
+    assert widths[0] > widths[1] > 800  # the photo network has a mask to show
+    refused = run("predict", photo_folder / "Coat", "--explain", "x.png")
+    assert refused.returncode == 2
+    assert "draws one picture" in refused.stderr

@@ -80,6 +80,8 @@ def test_kiosk_predicts_evaluates_and_watches(kiosk: Kiosk, tmp_path: Path, test
     data.write_png(tmp_path / "boot.png", demo.scene_of(test_set[0][0]))
     assert "Ankle boot" in kiosk("predict", "edge", "boot.png").stdout
     assert json.loads(kiosk("evaluate", "--json").stdout)["accuracy"] > 0.92
+    photo = kiosk("predict", "boot.png", "--json", "--explain", "why.png")
+    assert set(json.loads(photo.stdout)) == {"source", "label", "confidence", "top", "accepted", "box"}
     demo.make_clip(tmp_path / "clip.mp4", test_set[0][:5])
     watched = kiosk("camera", "edge", "--source", "clip.mp4", "--headless")
     assert watched.returncode == 0, watched.stderr
@@ -122,6 +124,7 @@ def test_the_stored_answers_can_fail_the_gate(kiosk: Kiosk, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("command", "line"),
     [
+        ("train kiosk --photos .", 'pip install "edgefashion[train]"'),
         ("train cnn-242k", 'pip install "edgefashion[train]"'),
         ("convert --int8", 'pip install "edgefashion[int8]"'),
         ("convert model.keras", 'pip install "edgefashion[train]"'),
