@@ -31,7 +31,8 @@ def checks() -> Iterator[Check]:
     """Run every check, one after the other, none of which can fail the next."""
     yield from _guarded("versions", _versions)
     yield from _guarded("CPU", _cpu, needed=True)
-    yield from _guarded("model", _model, needed=True)
+    for model in (bundle.DEFAULT_MODEL, bundle.PHOTO_MODEL):
+        yield from _guarded(f"model {model}", lambda model=model: _model(model), needed=True)  # type: ignore[misc]
     yield from _guarded("dataset", _dataset)
     for module, purpose in (
         ("tensorflow", "train networks, measure the original"),
@@ -68,12 +69,12 @@ def _cpu() -> tuple[bool, str]:
     return True, detail
 
 
-def _model() -> tuple[bool, str]:
-    found = bundle.resolve(bundle.DEFAULT_MODEL).bundle
+def _model(name: str) -> tuple[bool, str]:
+    found = bundle.resolve(name).bundle
     assert found is not None
     found.verify_all()
     forms = ", ".join(p for p in bundle.IR_PRECISIONS if found.has(p))
-    return True, f"{found.name} at {found.path}: {len(found.info['files'])} files verified; IRs: {forms}"
+    return True, f"at {found.path}: {len(found.info['files'])} files verified; IRs: {forms}"
 
 
 def _dataset() -> tuple[bool, str]:

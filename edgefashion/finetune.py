@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 ARCH: Final = "kiosk"
 IMAGENET: Final = "imagenet"
 
-FROZEN_UP_TO: Final = "block1_project"
-"""The first layers keep their ImageNet weights: edges and textures, and a third of the time."""
-
 BACKBONE_RATE: Final = 4e-4
 HEAD_RATE: Final = 2e-3
 MASK_WEIGHT: Final = 0.3
@@ -254,8 +251,9 @@ def _batches(
         some = rng.choice(fashion_at, FASHION_IMAGES)
         small = np.empty((FASHION_IMAGES, garment.FASHION_PX, garment.FASHION_PX), np.uint8)
         for place, at in enumerate(some):
-            grown = cv2.resize(255 - images[at], (garment.FASHION_PX + 8,) * 2, interpolation=cv2.INTER_CUBIC)
-            y, x = rng.integers(0, 9, 2)
+            whole = round(garment.FASHION_PX / garment.FASHION_SHARE)
+            grown = cv2.resize(255 - images[at], (whole, whole), interpolation=cv2.INTER_CUBIC)
+            y, x = rng.integers(0, whole - garment.FASHION_PX + 1, 2)
             part = grown[y : y + garment.FASHION_PX, x : x + garment.FASHION_PX]
             small[place] = part[:, ::-1] if rng.random() < 0.5 else part
         return pictures[..., ::-1], targets, masks, np.repeat(small[..., None], 3, 3), labels[some]
@@ -295,10 +293,6 @@ def _fit(
     garments = options.batch_size - max(1, round(options.batch_size * NONE_SHARE))
     steps = max(1, count // garments)
     total = steps * options.epochs
-    frozen = True
-    for layer in model.layers:
-        layer.trainable = not frozen
-        frozen = frozen and layer.name != FROZEN_UP_TO
     in_head = {v.path for layer in model.layers if layer.name.startswith(("logits", "mask")) for v in layer.weights}
     head = [v for v in model.trainable_variables if v.path in in_head]
     backbone = [v for v in model.trainable_variables if v.path not in in_head]

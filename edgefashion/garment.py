@@ -40,7 +40,10 @@ PHOTO_PX: Final = 160
 """Edge of a photo network's input."""
 
 FASHION_PX: Final = 64
-"""Edge to which a photo network gets Fashion-MNIST's images enlarged: more adds no detail."""
+"""Edge of the pictures a photo network gets of Fashion-MNIST's images: more adds no detail."""
+
+FASHION_SHARE: Final = 64 / 72
+"""In training Fashion-MNIST's images are enlarged to 72 and a random 64 of them shown."""
 
 MASK_LEVEL: Final = 0.3
 """Probability from which a cell of a photo network's mask belongs to the garment: a sleeve that fills a
@@ -123,12 +126,16 @@ def view(picture: NDArray[np.uint8], within: Box | None = None) -> NDArray[np.ui
 
 def as_photos(images: NDArray[np.uint8], side: int = FASHION_PX) -> NDArray[np.uint8]:
     """Fashion-MNIST's images (n, 28, 28, 1) as the product photos they were made from, in grey on
-    white: RGB uint8 (n, side, side, 3). Zalando's last step, the negation, is undone."""
+    white: RGB uint8 (n, side, side, 3). Zalando's last step, the negation, is undone, and of the
+    enlarged image the middle ``FASHION_SHARE`` kept, at the scale the network was trained on."""
     import cv2
 
     photos = np.empty((len(images), side, side, 3), np.uint8)
+    whole = round(side / FASHION_SHARE)
+    rim = (whole - side) // 2
     for photo, image in zip(photos, images, strict=True):
-        photo[...] = cv2.resize(255 - image, photo.shape[:2], interpolation=cv2.INTER_CUBIC)[..., None]
+        grown = cv2.resize(255 - image, (whole, whole), interpolation=cv2.INTER_CUBIC)
+        photo[...] = grown[rim : rim + side, rim : rim + side, None]
     return photos
 
 

@@ -155,8 +155,12 @@ def _photo_material(made: bundle.Bundle, options: QuantizeOptions, folders: Sequ
     labels = np.unique([known[i].label for i in fit_at], return_inverse=True)[1]
     chosen = [known[fit_at[i]] for i in data.calibration_indices(labels, options.calibration, seed=0)]
     calibrate = [garment.view(picture) for _, picture in photos.read(chosen, skipped)]
+    # And some of the other kind of picture it takes, or Fashion-MNIST would fall outside the ranges.
+    images, classes = data.load("train")
+    some = data.calibration_indices(classes, max(1, options.calibration // 5), seed=0)
+    calibrate += list(garment.as_photos(images[some], garment.PHOTO_PX))
     gate = [(photo, garment.view(picture)) for photo, picture in photos.read([known[i] for i in gate_at], skipped)]
-    if not calibrate or not gate:
+    if not gate:
         raise BadInputError(f"too few readable photos in {', '.join(map(str, folders))}. {' '.join(skipped[:1])}")
     views = np.stack([view for _, view in gate])
 

@@ -66,13 +66,13 @@ def test_base_install_has_no_training_packages(environment: Path) -> None:
     assert not names & {"tensorflow", "keras", "nncf", "matplotlib", "torch", "scikit-learn"}
 
 
-def test_the_wheel_carries_the_shipped_bundle(kiosk: Kiosk) -> None:
-    """Doctor finds the bundle inside the installed package and verifies every file of it."""
+def test_the_wheel_carries_the_shipped_bundles(kiosk: Kiosk) -> None:
+    """Doctor finds both bundles inside the installed package and verifies every file of them."""
     done = kiosk("doctor")
     assert done.returncode == 0, done.stdout
-    model = next(line for line in done.stdout.splitlines() if " model " in line)
-    assert model.startswith("ok")
-    assert "site-packages" in model
+    models = [line for line in done.stdout.splitlines() if " model " in line]
+    assert len(models) == 2
+    assert all(line.startswith("ok") and "site-packages" in line for line in models)
 
 
 def test_kiosk_predicts_evaluates_and_watches(kiosk: Kiosk, tmp_path: Path, test_set: Arrays) -> None:
