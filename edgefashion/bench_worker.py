@@ -132,8 +132,10 @@ class _Worker:
 
     def accuracy(self) -> dict[str, Any]:
         """Right answers over the whole test set."""
+        from edgefashion import decide
+
         assert self._images is not None
-        answers = self._classifier(self._images).argmax(1)
+        answers = decide.likeliest(self._classifier(self._images))
         return {"right": int((answers == self._labels).sum()), "n": len(self._labels)}
 
 

@@ -71,6 +71,12 @@ def shows_none(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> b
     return NO_GARMENT in labels and bool(probabilities[labels.index(NO_GARMENT)] > NONE_LEVEL)
 
 
+def likeliest(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The likeliest of the ten labels for each of ``probabilities`` (n, 10 or more), ungrouped:
+    the answer to a Fashion-MNIST image, whose label names the very kind of shoe."""
+    return np.asarray(probabilities[:, : len(LABELS)].argmax(1), np.int64)
+
+
 def best(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.int64]:
     """The answer's position in ``labels`` for each of ``probabilities`` (n, classes), nothing rejected.
 

@@ -371,7 +371,7 @@ def _scores(model: keras.Model, held: list[photos.Photo], views: NDArray[np.uint
     images, labels = data.load("train")
     _, validation = data.split(labels, data.VALIDATION_SPLIT, 0)
     images, labels = images[validation[:FASHION_VALIDATION]], labels[validation[:FASHION_VALIDATION]]
-    fashion = decide.best(_probabilities(model, garment.as_photos(images)), PHOTO_LABELS)
+    fashion = decide.likeliest(_probabilities(model, garment.as_photos(images)))
     return Scores(
         accuracy=float(np.mean(every)) if every else None,
         per_label={label: float(np.mean(hits)) for label, hits in sorted(right.items())},
@@ -395,7 +395,7 @@ def _write_bundle(
     probabilities = _probabilities(model, views)
     known = np.array([photo.label not in (UNKNOWN, NO_GARMENT) for photo in held])
     test_images, test_labels = data.load("test")
-    test = decide.best(_probabilities(model, garment.as_photos(test_images)), PHOTO_LABELS)
+    test = decide.likeliest(_probabilities(model, garment.as_photos(test_images)))
     with bundle.draft(out) as making:
         model.save(making.part("keras"))
         export_saved_model(model, making.part("saved_model"))

@@ -186,4 +186,4 @@ def _quantize(fp32: Path, images: NDArray[np.uint8]) -> Any:
 
 
 def _accuracy(classifier: classify.Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    return float(np.mean(decide.best(classifier(images), classifier.labels) == labels))
+    return float(np.mean(decide.likeliest(classifier(images)) == labels))
