@@ -163,7 +163,7 @@ def folds(folder: Path, epochs: int) -> None:
             model = load_keras(done.bundle.verified("keras"))
             at = np.flatnonzero(fold == number)
             views = np.stack([garment.view(data.read_image(found[i].path)) for i in at])
-            probabilities[at] = finetune._probabilities(model, views)
+            probabilities[at] = finetune.probabilities(model, views)
         print(f"fold {number}: {done.after}", flush=True)
     keep({"folds": summary(found, fold, probabilities)})
 

@@ -214,7 +214,7 @@ def train(
     from edgefashion.train import train as run
 
     target = out or Path("models") / arch
-    if arch == "kiosk":
+    if arch == PHOTO_MODEL:
         fixed = {"--optimizer": optimizer, "--learning-rate": learning_rate, "--limit": limit, "--resume": resume}
         for flag, given in fixed.items():
             if given:

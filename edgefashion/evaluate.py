@@ -120,7 +120,7 @@ class PhotoEvaluation:
     @property
     def known(self) -> list[SeenPhoto]:
         """The photos of garments that have a name."""
-        return [s for s in self.seen if s.photo.label not in (UNKNOWN, NO_GARMENT)]
+        return [s for s in self.seen if s.photo.known]
 
     def of(self, label: str) -> list[SeenPhoto]:
         """The photos of one folder's label."""

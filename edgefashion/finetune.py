@@ -6,15 +6,11 @@ and the result reported on them, beside what the starting network made of the sa
 
 from __future__ import annotations
 
-import platform
-import queue
-import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,9 +20,9 @@ from edgefashion import augment, bundle, data, decide, garment, lite0, photos, z
 from edgefashion.classify import PHOTO_PIXELS
 from edgefashion.convert import reference_images
 from edgefashion.errors import BadInputError, need
-from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN
+from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
 from edgefashion.originals import export_saved_model, load_keras, tensorflow
-from edgefashion.train import EpochProgress, StepProgress, draw_curves, write_history
+from edgefashion.train import EpochProgress, StepProgress, draw_curves, training_versions, write_history
 
 if TYPE_CHECKING:
     import keras
@@ -53,6 +49,8 @@ EMA: Final = 0.99
 _PRIORS: Final = {"Bag": 0.2, NO_GARMENT: 0.5}
 """Smoothing's share of labels that photos seldom show; 1 for the others."""
 
+_GROUPS: Final = groups(PHOTO_LABELS)
+
 Batch = tuple["NDArray[Any]", ...]
 
 
@@ -74,6 +72,11 @@ class FinetuneOptions:
         ):
             if not ok:
                 raise BadInputError(rule)
+
+    @property
+    def garments(self) -> int:
+        """Photos of a batch that show a garment."""
+        return self.batch_size - max(1, round(self.batch_size * NONE_SHARE))
 
 
 @dataclass(frozen=True)
@@ -137,21 +140,24 @@ def finetune(
     for photo, picture in photos.read([found.photos[i] for i in held_at], skipped):
         held_photos.append(photo)
         held_views.append(garment.view(picture))
+    if not any(photo.known for photo in held_photos):
+        raise BadInputError("none of the held-out photos shows a known garment and can be read. Add photos by others")
     views = np.stack(held_views)
-    before = _scores(beginning, held_photos, views) if beginning is not None else None
+    before = _scores(beginning, held_photos, probabilities(beginning, views)) if beginning is not None else None
 
     history = _fit(model, options, _batches(fit_on, fashion, options), len(fit_on.photos), on_step, on_epoch)
     plain = zoo.kiosk()
     lite0.fold(model, plain)
-    after = _scores(plain, held_photos, views)
-    made = _write_bundle(out, plain, options, history, held_photos, views, before, after, found, start)
+    answered = probabilities(plain, views)
+    after = _scores(plain, held_photos, answered)
+    known = answered[[photo.known for photo in held_photos]]
+    made = _write_bundle(out, plain, options, history, known, before, after, found, start)
     return Finetuning(made, before, after, len(fit_on.photos), len(held_photos), tuple(skipped))
 
 
 def _check(found: photos.PhotoSet) -> None:
     counts = Counter(photo.label for photo in found.photos)
-    garments = {label: n for label, n in counts.items() if label not in (UNKNOWN, NO_GARMENT)}
-    if len(garments) < 2:
+    if len({photo.label for photo in found.photos if photo.known}) < 2:
         only = ", ".join(f"{label} ({n})" for label, n in counts.items())
         raise BadInputError(
             f"the photos have one garment's label only: {only}. A network learns differences: add another label"
@@ -220,23 +226,20 @@ class _Material:
 
 def _batches(
     of: _Material, fashion: tuple[NDArray[np.uint8], NDArray[np.int64]], options: FinetuneOptions
-) -> queue.Queue[Batch]:
-    """Batches made ahead in a thread: pictures, targets over groups, masks, Fashion-MNIST, its labels."""
+) -> Iterator[Batch]:
+    """Batches without end, the next made while one is used: pictures, targets over groups, masks,
+    Fashion-MNIST's images, their labels."""
     import cv2
 
     images, labels = fashion
     fashion_at, _ = data.split(labels, data.VALIDATION_SPLIT, 0)
     rng = np.random.default_rng((options.seed, 1))
-    empty = max(1, round(options.batch_size * NONE_SHARE))
-    garments = options.batch_size - empty
-    table = _groups()
-    prior = np.array([_PRIORS.get(name, 1.0) for name in table], np.float32)
-    names = list(table)
-    target_of = [_target(photo.label, names) for photo in of.photos]
-    ready: queue.Queue[Batch] = queue.Queue(4)
+    names = list(_GROUPS)
+    prior = np.array([_PRIORS.get(name, 1.0) for name in names], np.float32)
+    target_of = [_target(photo.label) for photo in of.photos]
 
     def make() -> Batch:
-        chosen = rng.choice(len(of.photos), garments, p=of.weight)
+        chosen = rng.choice(len(of.photos), options.garments, p=of.weight)
         pictures = np.empty((options.batch_size, garment.PHOTO_PX, garment.PHOTO_PX, 3), np.uint8)
         cells = garment.PHOTO_PX // augment.MASK_STRIDE
         masks = np.zeros((options.batch_size, cells, cells, 1), np.float32)
@@ -244,7 +247,7 @@ def _batches(
         for place, at in enumerate(chosen):
             pictures[place], masks[place, ..., 0] = augment.augment(of.pictures[at], of.masks[at], rng)
             targets[place, target_of[at]] = 1
-        for place in range(garments, options.batch_size):
+        for place in range(options.garments, options.batch_size):
             pictures[place] = of.none(rng)
             targets[place, names.index(NO_GARMENT)] = 1
         targets = (1 - SMOOTHING) * targets + SMOOTHING * prior / prior.sum()
@@ -258,31 +261,25 @@ def _batches(
             small[place] = part[:, ::-1] if rng.random() < 0.5 else part
         return pictures[..., ::-1], targets, masks, np.repeat(small[..., None], 3, 3), labels[some]
 
-    def work() -> None:
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(make)
         while True:
-            ready.put(make())
-
-    threading.Thread(target=work, daemon=True).start()
-    return ready
-
-
-def _groups() -> dict[str, tuple[int, ...]]:
-    from edgefashion.labels import groups
-
-    return groups(PHOTO_LABELS)
+            ready = coming.result()
+            coming = ahead.submit(make)
+            yield ready
 
 
-def _target(label: str, names: list[str]) -> int:
+def _target(label: str) -> int:
     """The group a folder's label is taught as. A shoe named more exactly is taught as footwear:
     Fashion-MNIST tells the members apart."""
     right = set(photos.members(label))
-    return next(i for i, at in enumerate(_groups().values()) if right <= set(at) and names[i])
+    return next(i for i, at in enumerate(_GROUPS.values()) if right <= set(at))
 
 
 def _fit(
     model: keras.Model,
     options: FinetuneOptions,
-    batches: queue.Queue[Batch],
+    batches: Iterator[Batch],
     count: int,
     on_step: StepProgress | None,
     on_epoch: EpochProgress | None,
@@ -290,8 +287,7 @@ def _fit(
     tf = tensorflow("to train")
     import keras
 
-    garments = options.batch_size - max(1, round(options.batch_size * NONE_SHARE))
-    steps = max(1, count // garments)
+    steps = max(1, count // options.garments)
     total = steps * options.epochs
     in_head = {v.path for layer in model.layers if layer.name.startswith(("logits", "mask")) for v in layer.weights}
     head = [v for v in model.trainable_variables if v.path in in_head]
@@ -308,8 +304,8 @@ def _fit(
         return made
 
     of_backbone, of_head = optimizer(BACKBONE_RATE, 0.02, backbone), optimizer(HEAD_RATE, 0.01, head)
-    membership = np.zeros((len(PHOTO_LABELS), len(_groups())), np.float32)
-    for group, at in enumerate(_groups().values()):
+    membership = np.zeros((len(PHOTO_LABELS), len(_GROUPS)), np.float32)
+    for group, at in enumerate(_GROUPS.values()):
         membership[list(at), group] = 1
 
     @tf.function  # type: ignore[untyped-decorator]
@@ -332,7 +328,7 @@ def _fit(
     for epoch in range(options.epochs):
         began, losses = time.perf_counter(), np.zeros(3)
         for number in range(steps):
-            losses += [float(v) for v in step(*(tf.constant(part) for part in batches.get()))]
+            losses += [float(v) for v in step(*(tf.constant(part) for part in next(batches)))]
             if on_step:
                 on_step(epoch, number + 1, steps, {"loss": losses[0] / (number + 1)})
         row = dict(zip(("loss", "mask_loss", "fashion_loss"), (float(v) for v in losses / steps), strict=True))
@@ -347,7 +343,8 @@ def _fit(
 # --- The result ------------------------------------------------------------------------------
 
 
-def _probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What the plain network answers to RGB uint8 (n, h, w, 3): float32 (n, 12)."""
     parts = [
         np.asarray(model(images[at : at + 64], training=False)["probabilities"], np.float32)
         for at in range(0, len(images), 64)
@@ -355,23 +352,23 @@ def _probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.
     return np.concatenate(parts)
 
 
-def _scores(model: keras.Model, held: list[photos.Photo], views: NDArray[np.uint8]) -> Scores:
+def _scores(model: keras.Model, held: list[photos.Photo], answered: NDArray[np.float32]) -> Scores:
+    """The figures of the network that ``answered`` the photos ``held`` so: float32 (photos, 12)."""
     from edgefashion.evaluate import auroc
 
-    probabilities = _probabilities(model, views)
-    answers = decide.best(probabilities, PHOTO_LABELS)
-    score = decide.acceptance(probabilities, PHOTO_LABELS)
+    answers = decide.best(answered, PHOTO_LABELS)
+    score = decide.acceptance(answered, PHOTO_LABELS)
     right: dict[str, list[bool]] = {}
     for photo, answer in zip(held, answers, strict=True):
-        if photo.label not in (UNKNOWN, NO_GARMENT):
+        if photo.known:
             right.setdefault(photo.label, []).append(int(answer) in photos.members(photo.label))
     every = [hit for hits in right.values() for hit in hits]
-    known = [float(s) for p, s in zip(held, score, strict=True) if p.label in right]
+    known = [float(s) for p, s in zip(held, score, strict=True) if p.known]
     unknown = [float(s) for p, s in zip(held, score, strict=True) if p.label == UNKNOWN]
     images, labels = data.load("train")
     _, validation = data.split(labels, data.VALIDATION_SPLIT, 0)
     images, labels = images[validation[:FASHION_VALIDATION]], labels[validation[:FASHION_VALIDATION]]
-    fashion = decide.likeliest(_probabilities(model, garment.as_photos(images)))
+    fashion = decide.likeliest(probabilities(model, garment.as_photos(images)))
     return Scores(
         accuracy=float(np.mean(every)) if every else None,
         per_label={label: float(np.mean(hits)) for label, hits in sorted(right.items())},
@@ -385,22 +382,19 @@ def _write_bundle(
     model: keras.Model,
     options: FinetuneOptions,
     history: list[dict[str, float]],
-    held: list[photos.Photo],
-    views: NDArray[np.uint8],
+    known: NDArray[np.float32],
     before: Scores | None,
     after: Scores,
     found: photos.PhotoSet,
     start: str,
 ) -> bundle.Bundle:
-    probabilities = _probabilities(model, views)
-    known = np.array([photo.label not in (UNKNOWN, NO_GARMENT) for photo in held])
     test_images, test_labels = data.load("test")
-    test = decide.likeliest(_probabilities(model, garment.as_photos(test_images)))
+    test = decide.likeliest(probabilities(model, garment.as_photos(test_images)))
     with bundle.draft(out) as making:
         model.save(making.part("keras"))
         export_saved_model(model, making.part("saved_model"))
         compared = reference_images(test_images, photo=True)
-        data.save_reference(making.part("reference"), _probabilities(model, compared))
+        data.save_reference(making.part("reference"), probabilities(model, compared))
         write_history(making.part("history"), history)
         draw_curves(making.part("curves"), history, f"{ARCH} on photos and Fashion-MNIST")
         making.add_report(
@@ -425,15 +419,12 @@ def _write_bundle(
             input_shape=[garment.PHOTO_PX, garment.PHOTO_PX, 3],
             pixels=PHOTO_PIXELS,
             thresholds={
-                "accept": decide.accept_threshold(probabilities[known], PHOTO_LABELS),
-                "chosen_on": f"{int(known.sum()):,} photos of senders not trained on",
+                "accept": decide.accept_threshold(known, PHOTO_LABELS),
+                "chosen_on": f"{len(known):,} photos of senders not trained on",
             },
             metrics={"original": {"test_accuracy": float(np.mean(test == test_labels))}},
-            photos={
-                "held_out": {"n": int(known.sum()), "accuracy": after.accuracy, "reject_auroc": after.reject_auroc}
-            },
-            versions={name: version(name) for name in ("tensorflow", "keras", "numpy")}
-            | {"python": platform.python_version()},
+            photos={"held_out": {"n": len(known), "accuracy": after.accuracy, "reject_auroc": after.reject_auroc}},
+            versions=training_versions(),
             data_sha256=dict(data.SHA256),
             seed=options.seed,
             validation_split=data.VALIDATION_SPLIT,

@@ -20,7 +20,7 @@ import numpy as np
 
 from edgefashion import data
 from edgefashion.errors import BadInputError
-from edgefashion.labels import GROUPS, PHOTO_LABELS
+from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,8 @@ LABELS: Final[tuple[str, ...]] = (
     "Bag",
     *GROUPS,
     *GROUPS["Footwear"],
-    *PHOTO_LABELS[-2:],
+    UNKNOWN,
+    NO_GARMENT,
 )
 """The names a sub-folder may have."""
 
@@ -56,6 +57,11 @@ class Photo:
     path: Path
     label: str
     sender: str
+
+    @property
+    def known(self) -> bool:
+        """True for a garment that has a name: neither Unknown nor No garment."""
+        return self.label not in (UNKNOWN, NO_GARMENT)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import numpy as np
 
 from edgefashion import bundle, classify, data, decide, garment, photos
 from edgefashion.errors import BadInputError, GateError, need
-from edgefashion.labels import NO_GARMENT, UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,8 +42,7 @@ class QuantizeOptions:
 @dataclass(frozen=True)
 class Quantization:
     """What INT8 costs and brings. The gate's accuracies are on training images that calibration
-    has not seen; the
-    test set's are for the report and decide nothing."""
+    has not seen; the test set's are for the report and decide nothing."""
 
     calibration_images: int
     gate_images: int
@@ -150,7 +148,7 @@ def _photo_material(made: bundle.Bundle, options: QuantizeOptions, folders: Sequ
         )
     skipped: list[str] = []
     found = photos.scan(*folders)
-    known = [p for p in found.photos if p.label not in (UNKNOWN, NO_GARMENT)]
+    known = [p for p in found.photos if p.known]
     fit_at, gate_at = photos.split(known, GATE_SHARE, seed=0)
     labels = np.unique([known[i].label for i in fit_at], return_inverse=True)[1]
     chosen = [known[fit_at[i]] for i in data.calibration_indices(labels, options.calibration, seed=0)]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion import bundle, data, decide
+from edgefashion.bundle import PHOTO_MODEL
 from edgefashion.classify import PIXELS
 from edgefashion.errors import BadInputError, need
 from edgefashion.labels import LABELS
@@ -91,6 +92,8 @@ def train(
     Raises :class:`BadInputError` for options out of range or a resume that does not fit,
     :class:`MissingError` without the ``train`` extra or the dataset.
     """
+    if arch == PHOTO_MODEL:
+        raise BadInputError(f"{arch} learns from photos: use edgefashion.finetune, or `train {arch} --photos DIR`")
     need("tensorflow", "to train")
     need("matplotlib", "to draw the training curves")
     bundle.check_target(out)
@@ -294,14 +297,18 @@ def _write_bundle(
                 "chosen_on": "validation images" if options.validation_split else "training images",
             },
             metrics={"original": {"test_accuracy": accuracy}},
-            versions={name: version(name) for name in ("tensorflow", "keras", "numpy")}
-            | {"python": platform.python_version()},
+            versions=training_versions(),
             data_sha256=dict(data.SHA256),
             seed=options.seed,
             validation_split=options.validation_split,
         )
         bundle.write_card(making)
     return bundle.open_bundle(out)
+
+
+def training_versions() -> dict[str, str]:
+    """What a network was trained with, for its bundle's facts."""
+    return {name: version(name) for name in ("tensorflow", "keras", "numpy")} | {"python": platform.python_version()}
 
 
 def draw_curves(path: Path, history: list[dict[str, float]], title: str) -> None:
