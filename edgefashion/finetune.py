@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,13 +31,9 @@ if TYPE_CHECKING:
 ARCH: Final = "kiosk"
 IMAGENET: Final = "imagenet"
 
-BACKBONE_RATE: Final = 4e-4
-HEAD_RATE: Final = 2e-3
+HEAD_RATE: Final = 5.0
 MASK_WEIGHT: Final = 0.3
 FASHION_WEIGHT: Final = 0.5
-FASHION_IMAGES: Final = 48
-"""Fashion-MNIST images a step; they are small and cost a third of a step."""
-
 FASHION_VALIDATION: Final = 2000
 
 NONE_SHARE: Final = 1 / 8
@@ -45,6 +41,17 @@ NONE_SHARE: Final = 1 / 8
 
 SMOOTHING: Final = 0.1
 EMA: Final = 0.99
+
+MOVED_SHARE: Final = 0.4
+"""Share of the garments shown before another background than their own."""
+
+DYED_SHARE: Final = 0.25
+"""Share of the garments shown in other colours."""
+
+OTHER_FRAME_SHARE: Final = 0.25
+"""Share of a batch's photos that have another shape than its frame."""
+
+KIND_WEIGHT: Final = 0.5
 
 _PRIORS: Final = {"Bag": 0.2, NO_GARMENT: 0.5}
 """Smoothing's share of labels that photos seldom show; 1 for the others."""
@@ -62,12 +69,18 @@ class FinetuneOptions:
     batch_size: int = 32
     validation_split: float = 0.2
     seed: int = 0
+    learning_rate: float = 4e-4
+    """The backbone's; the heads learn ``HEAD_RATE`` times as fast."""
+    fashion_images: int = 48
+    """Fashion-MNIST images a step; they are small and cost a third of a step."""
 
     def __post_init__(self) -> None:
         for rule, ok in (
             ("--epochs must be at least 1", self.epochs >= 1),
             ("--batch-size must be at least 8", self.batch_size >= 8),
             ("--validation-split must be above 0 and up to 0.5", 0 < self.validation_split <= 0.5),
+            ("--learning-rate must be above 0", self.learning_rate > 0),
+            ("the Fashion-MNIST images a step must be at least 1", self.fashion_images >= 1),
             ("--seed must be from 0 to 4294967295", 0 <= self.seed < 2**32),
         ):
             if not ok:
@@ -109,14 +122,12 @@ def finetune(
     options: FinetuneOptions = FinetuneOptions(),
     *,
     start: str = bundle.PHOTO_MODEL,
-    held_out: Collection[str] | None = None,
     on_step: StepProgress | None = None,
     on_epoch: EpochProgress | None = None,
 ) -> Finetuning:
     """Fine-tune the photo network on ``folders`` and write the bundle ``out``.
 
-    ``start``: a photo network's bundle, or ``"imagenet"``. ``held_out``: the senders to hold out, else
-    ``options.validation_split`` of them, drawn. Raises :class:`BadInputError` for folders
+    ``start``: a photo network's bundle, or ``"imagenet"``. Raises :class:`BadInputError` for folders
     of one label or one sender, :class:`MissingError` without the ``train`` extra, Fashion-MNIST or,
     from ImageNet, the package with the weights.
     """
@@ -125,34 +136,70 @@ def finetune(
     bundle.check_target(out)
     found = photos.scan(*folders)
     _check(found)
-    if held_out is None:
-        fit_at, held_at = photos.split(found.photos, options.validation_split, options.seed)
-    else:
-        held_at = [i for i, photo in enumerate(found.photos) if photo.sender in held_out]
-        fit_at = [i for i, photo in enumerate(found.photos) if photo.sender not in held_out]
-    fashion = data.load("train")
-    tf = tensorflow("to train")
-    tf.keras.utils.set_random_seed(options.seed)
-    model, beginning = _start(start)
+    fit_at, held_at = photos.split(found.photos, options.validation_split, options.seed)
     skipped = list(found.skipped)
-    fit_on = _Material([found.photos[i] for i in fit_at], skipped)
-    held_photos, held_views = [], []
+    held_photos, views = [], []
     for photo, picture in photos.read([found.photos[i] for i in held_at], skipped):
         held_photos.append(photo)
-        held_views.append(garment.view(picture))
+        views.append(garment.view(picture))
     if not any(photo.known for photo in held_photos):
         raise BadInputError("none of the held-out photos shows a known garment and can be read. Add photos by others")
-    views = np.stack(held_views)
-    before = _scores(beginning, held_photos, probabilities(beginning, views)) if beginning is not None else None
+    beginning = None if start == IMAGENET else load_keras(_photo_network(start))
+    before = _scores(held_photos, beginning, probabilities(beginning, views)) if beginning is not None else None
 
-    history = _fit(model, options, _batches(fit_on, fashion, options), len(fit_on.photos), on_step, on_epoch)
+    trained = train(
+        [found.photos[i] for i in fit_at], options, skipped, start=beginning, on_step=on_step, on_epoch=on_epoch
+    )
+    answered = probabilities(trained.model, views)
+    after = _scores(held_photos, trained.model, answered)
+    known = answered[[photo.known for photo in held_photos]]
+    made = _write_bundle(out, trained, options, known, before, after, found, start)
+    return Finetuning(made, before, after, trained.photos, len(held_photos), tuple(skipped))
+
+
+def _photo_network(start: str) -> Path:
+    found = bundle.resolve(start)
+    if found.bundle is None or found.bundle.info.get("architecture") != ARCH:
+        raise BadInputError(f"{start} is no bundle of the photo network {ARCH}. Start from one, or from {IMAGENET}")
+    return found.bundle.verified("keras")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network :func:`train` made, its scales folded away."""
+
+    model: keras.Model
+    history: list[dict[str, float]]
+    photos: int
+
+
+def train(
+    chosen: Sequence[photos.Photo],
+    options: FinetuneOptions,
+    skipped: list[str],
+    *,
+    start: keras.Model | None = None,
+    on_step: StepProgress | None = None,
+    on_epoch: EpochProgress | None = None,
+) -> Trained:
+    """Train the photo network on the ``chosen`` photos and Fashion-MNIST, from a plain photo network or,
+    where ``start`` is None, from the ImageNet weights. Files that cannot be read are added to ``skipped``.
+
+    Raises :class:`MissingError` without the ``train`` extra, Fashion-MNIST or the package with the weights.
+    """
+    tf = tensorflow("to train")
+    fashion = data.load("train")
+    tf.keras.utils.set_random_seed(options.seed)
+    model = zoo.kiosk(to_train=True)
+    if start is None:
+        lite0.load_imagenet(model)
+    else:
+        lite0.unfold(start, model)
+    material = _Material(chosen, skipped)
+    history = _fit(model, options, material, _batches(material, fashion, options), on_step, on_epoch)
     plain = zoo.kiosk()
     lite0.fold(model, plain)
-    answered = probabilities(plain, views)
-    after = _scores(plain, held_photos, answered)
-    known = answered[[photo.known for photo in held_photos]]
-    made = _write_bundle(out, plain, options, history, known, before, after, found, start)
-    return Finetuning(made, before, after, len(fit_on.photos), len(held_photos), tuple(skipped))
+    return Trained(plain, history, len(material.photos))
 
 
 def _check(found: photos.PhotoSet) -> None:
@@ -164,20 +211,6 @@ def _check(found: photos.PhotoSet) -> None:
         )
 
 
-def _start(start: str) -> tuple[keras.Model, keras.Model | None]:
-    """The network to train, and the plain one it began as (None from ImageNet)."""
-    model = zoo.kiosk(to_train=True)
-    if start == IMAGENET:
-        lite0.load_imagenet(model)
-        return model, None
-    found = bundle.resolve(start)
-    if found.bundle is None or found.bundle.info.get("architecture") != ARCH:
-        raise BadInputError(f"{start} is no bundle of the photo network {ARCH}. Start from one, or from {IMAGENET}")
-    plain = load_keras(found.bundle.verified("keras"))
-    lite0.unfold(plain, model)
-    return model, plain
-
-
 class _Material:
     """The training photos in memory: pictures, masks, and pieces of background."""
 
@@ -186,6 +219,7 @@ class _Material:
 
         rng = np.random.default_rng(0)
         self.photos: list[photos.Photo] = []
+        self.shapes: list[tuple[int, int]] = []
         self.empty: list[NDArray[np.uint8]] = []
         stored, small = [], []
         for photo, picture in photos.read(chosen, skipped):
@@ -195,6 +229,7 @@ class _Material:
                 self.empty.append(squared)
                 continue
             self.photos.append(photo)
+            self.shapes.append((picture.shape[0], picture.shape[1]))
             stored.append(squared)
             shrink = min(1.0, 400 / max(picture.shape[:2]))
             small.append(cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA))
@@ -210,25 +245,49 @@ class _Material:
         # Rare labels oftener, prolific senders seldomer, both by less than would make them equal.
         weight = np.array([labels[p.label] ** -0.5 * senders[p.sender] ** -0.3 for p in self.photos])
         self.weight = weight / weight.sum()
+        frames = [garment.frame_for(*shape) for shape in self.shapes]
+        self.frames = sorted(set(frames))
+        of_frame = np.array([[f == frame for f in frames] for frame in self.frames]) * self.weight
+        # A frame few photos have is still met: a camera may look for garments in any shape of box.
+        self.frame_share = np.maximum(of_frame.sum(1), 0.1)
+        self.frame_share /= self.frame_share.sum()
+        self.weight_in_frame = of_frame / of_frame.sum(1, keepdims=True)
+        self.kinds = sorted({p.kind for p in self.photos if p.kind})
 
-    def none(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A picture (160, 160, 3) without a garment."""
+    def garment(self, at: int, frame: tuple[int, int], rng: np.random.Generator) -> Batch:
+        """A random variant of photo ``at``, BGR (rows, columns, 3) of the frame, and of its mask."""
+        picture, mask = self.pictures[at], self.masks[at]
+        if rng.random() < MOVED_SHARE and augment.can_move(mask):
+            picture = augment.elsewhere(picture, mask, self._scene(rng), rng)
+        if rng.random() < DYED_SHARE:
+            picture = augment.dyed(picture, rng)
+        return augment.augment(picture, mask, rng, frame, self.shapes[at])
+
+    def _scene(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        drawn = rng.random()
+        if drawn < 0.1:
+            return np.full((2, 2, 3), rng.integers(0, 256, 3), np.uint8)
+        of = self.empty if self.empty and (drawn < 0.5 or not self.background) else self.background
+        return of[rng.integers(len(of))] if of and drawn < 0.85 else augment.wall(rng)
+
+    def none(self, frame: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A picture without a garment, BGR (rows, columns, 3) of the frame."""
         drawn = rng.random()
         if drawn < 0.2:
-            return augment.spoiled(self.pictures[rng.integers(len(self.pictures))], rng)
+            return garment.fitted(augment.spoiled(self.pictures[rng.integers(len(self.pictures))], rng), frame)
         if drawn < 0.3 or not (self.background or self.empty):
             picture = augment.wall(rng)
         else:
             of = self.empty if self.empty and (drawn < 0.7 or not self.background) else self.background
             picture = of[rng.integers(len(of))]
-        return augment.augment(picture, None, rng)[0]
+        return augment.augment(picture, None, rng, frame)[0]
 
 
 def _batches(
     of: _Material, fashion: tuple[NDArray[np.uint8], NDArray[np.int64]], options: FinetuneOptions
 ) -> Iterator[Batch]:
-    """Batches without end, the next made while one is used: pictures, targets over groups, masks,
-    Fashion-MNIST's images, their labels."""
+    """Batches without end, the next made while one is used: pictures of one frame, targets over
+    groups, masks, kinds (-1 where none is told), Fashion-MNIST's images, their labels."""
     import cv2
 
     images, labels = fashion
@@ -237,29 +296,37 @@ def _batches(
     names = list(_GROUPS)
     prior = np.array([_PRIORS.get(name, 1.0) for name in names], np.float32)
     target_of = [_target(photo.label) for photo in of.photos]
+    kind_of = [of.kinds.index(photo.kind) if photo.kind else -1 for photo in of.photos]
 
     def make() -> Batch:
-        chosen = rng.choice(len(of.photos), options.garments, p=of.weight)
-        pictures = np.empty((options.batch_size, garment.PHOTO_PX, garment.PHOTO_PX, 3), np.uint8)
-        cells = garment.PHOTO_PX // augment.MASK_STRIDE
-        masks = np.zeros((options.batch_size, cells, cells, 1), np.float32)
+        number = rng.choice(len(of.frames), p=of.frame_share)
+        frame = of.frames[number]
+        others = round(options.garments * OTHER_FRAME_SHARE)
+        chosen = [
+            *rng.choice(len(of.photos), options.garments - others, p=of.weight_in_frame[number]),
+            *rng.choice(len(of.photos), others, p=of.weight),
+        ]
+        pictures = np.empty((options.batch_size, *frame, 3), np.uint8)
+        masks = np.zeros((options.batch_size, *(n // augment.MASK_STRIDE for n in frame), 1), np.float32)
         targets = np.zeros((options.batch_size, len(names)), np.float32)
+        kinds = np.full(options.batch_size, -1)
         for place, at in enumerate(chosen):
-            pictures[place], masks[place, ..., 0] = augment.augment(of.pictures[at], of.masks[at], rng)
+            pictures[place], masks[place, ..., 0] = of.garment(at, frame, rng)
             targets[place, target_of[at]] = 1
+            kinds[place] = kind_of[at]
         for place in range(options.garments, options.batch_size):
-            pictures[place] = of.none(rng)
+            pictures[place] = of.none(frame, rng)
             targets[place, names.index(NO_GARMENT)] = 1
         targets = (1 - SMOOTHING) * targets + SMOOTHING * prior / prior.sum()
-        some = rng.choice(fashion_at, FASHION_IMAGES)
-        small = np.empty((FASHION_IMAGES, garment.FASHION_PX, garment.FASHION_PX), np.uint8)
+        some = rng.choice(fashion_at, options.fashion_images)
+        small = np.empty((options.fashion_images, garment.FASHION_PX, garment.FASHION_PX), np.uint8)
         for place, at in enumerate(some):
             whole = round(garment.FASHION_PX / garment.FASHION_SHARE)
             grown = cv2.resize(255 - images[at], (whole, whole), interpolation=cv2.INTER_CUBIC)
             y, x = rng.integers(0, whole - garment.FASHION_PX + 1, 2)
             part = grown[y : y + garment.FASHION_PX, x : x + garment.FASHION_PX]
             small[place] = part[:, ::-1] if rng.random() < 0.5 else part
-        return pictures[..., ::-1], targets, masks, np.repeat(small[..., None], 3, 3), labels[some]
+        return pictures[..., ::-1], targets, masks, kinds, np.repeat(small[..., None], 3, 3), labels[some]
 
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(make)
@@ -276,21 +343,32 @@ def _target(label: str) -> int:
     return next(i for i, at in enumerate(_GROUPS.values()) if right <= set(at))
 
 
+def _kinds_head(model: keras.Model, count: int) -> Any:
+    """Logits over the photos' finer kinds, from the features that name the garment."""
+    from keras import layers
+
+    return layers.Dense(max(1, count), name="kinds")(model.get_layer("dropout").output)
+
+
 def _fit(
     model: keras.Model,
     options: FinetuneOptions,
+    material: _Material,
     batches: Iterator[Batch],
-    count: int,
     on_step: StepProgress | None,
     on_epoch: EpochProgress | None,
 ) -> list[dict[str, float]]:
     tf = tensorflow("to train")
     import keras
 
-    steps = max(1, count // options.garments)
+    steps = max(1, len(material.photos) // options.garments)
     total = steps * options.epochs
     in_head = {v.path for layer in model.layers if layer.name.startswith(("logits", "mask")) for v in layer.weights}
-    head = [v for v in model.trainable_variables if v.path in in_head]
+    # Finer kinds than the labels, where photos tell them, teach what a label is made of: a blazer and
+    # a rain jacket are both coats, and look less alike than a blazer and a shirt.
+    learner = keras.Model(model.inputs, {**model.output, "kinds": _kinds_head(model, len(material.kinds))})
+    of_kinds = learner.get_layer("kinds").trainable_variables
+    head = [*(v for v in model.trainable_variables if v.path in in_head), *of_kinds]
     backbone = [v for v in model.trainable_variables if v.path not in in_head]
 
     def optimizer(rate: float, decay: float, variables: list[Any]) -> keras.optimizers.Optimizer:
@@ -303,22 +381,32 @@ def _fit(
         made.build(variables)
         return made
 
-    of_backbone, of_head = optimizer(BACKBONE_RATE, 0.02, backbone), optimizer(HEAD_RATE, 0.01, head)
+    of_backbone, of_head = (
+        optimizer(options.learning_rate, 0.02, backbone),
+        optimizer(HEAD_RATE * options.learning_rate, 0.01, head),
+    )
     membership = np.zeros((len(PHOTO_LABELS), len(_GROUPS)), np.float32)
     for group, at in enumerate(_GROUPS.values()):
         membership[list(at), group] = 1
 
     @tf.function  # type: ignore[untyped-decorator]
-    def step(pictures: Any, targets: Any, masks: Any, fashion: Any, fashion_labels: Any) -> Any:
+    def step(pictures: Any, targets: Any, masks: Any, kinds: Any, fashion: Any, fashion_labels: Any) -> Any:
         with tf.GradientTape() as tape:
-            answer = model(pictures, training=True)
+            answer = learner(pictures, training=True)
             # The loss of a group is the loss of its members' sum: a photo only says "footwear".
             grouped = tf.matmul(tf.nn.softmax(answer["probabilities"]), membership)
             loss = -tf.reduce_mean(tf.reduce_sum(targets * tf.math.log(grouped + 1e-8), 1))
             covered = tf.nn.sigmoid_cross_entropy_with_logits(masks, answer["mask"])
-            small = model(fashion, training=True)["probabilities"]
+            told = tf.cast(kinds >= 0, tf.float32)
+            finer = told * tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(kinds, 0), answer["kinds"])
+            small = learner(fashion, training=True)["probabilities"]
             known = tf.nn.sparse_softmax_cross_entropy_with_logits(fashion_labels, small)
-            both = loss + MASK_WEIGHT * tf.reduce_mean(covered) + FASHION_WEIGHT * tf.reduce_mean(known)
+            both = (
+                loss
+                + MASK_WEIGHT * tf.reduce_mean(covered)
+                + KIND_WEIGHT * tf.reduce_mean(finer)
+                + FASHION_WEIGHT * tf.reduce_mean(known)
+            )
         gradients = tape.gradient(both, backbone + head)
         of_backbone.apply_gradients(zip(gradients[: len(backbone)], backbone, strict=True))
         of_head.apply_gradients(zip(gradients[len(backbone) :], head, strict=True))
@@ -343,16 +431,20 @@ def _fit(
 # --- The result ------------------------------------------------------------------------------
 
 
-def probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What the plain network answers to RGB uint8 (n, h, w, 3): float32 (n, 12)."""
-    parts = [
-        np.asarray(model(images[at : at + 64], training=False)["probabilities"], np.float32)
-        for at in range(0, len(images), 64)
-    ]
-    return np.concatenate(parts)
+def probabilities(model: keras.Model, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """What the plain network answers to RGB uint8 (n, h, w, 3), or a list of (h, w, 3) of several
+    shapes: float32 (n, 12)."""
+    answers = np.empty((len(images), len(PHOTO_LABELS)), np.float32)
+    shapes = np.array([image.shape[:2] for image in images])
+    for shape in np.unique(shapes, axis=0):
+        alike = np.flatnonzero((shapes == shape).all(1))
+        for at in range(0, len(alike), 64):
+            some = alike[at : at + 64]
+            answers[some] = model(np.stack([images[i] for i in some]), training=False)["probabilities"]
+    return answers
 
 
-def _scores(model: keras.Model, held: list[photos.Photo], answered: NDArray[np.float32]) -> Scores:
+def _scores(held: list[photos.Photo], model: keras.Model, answered: NDArray[np.float32]) -> Scores:
     """The figures of the network that ``answered`` the photos ``held`` so: float32 (photos, 12)."""
     from edgefashion.evaluate import auroc
 
@@ -379,15 +471,15 @@ def _scores(model: keras.Model, held: list[photos.Photo], answered: NDArray[np.f
 
 def _write_bundle(
     out: Path,
-    model: keras.Model,
+    trained: Trained,
     options: FinetuneOptions,
-    history: list[dict[str, float]],
     known: NDArray[np.float32],
     before: Scores | None,
     after: Scores,
     found: photos.PhotoSet,
     start: str,
 ) -> bundle.Bundle:
+    model = trained.model
     test_images, test_labels = data.load("test")
     test = decide.likeliest(probabilities(model, garment.as_photos(test_images)))
     with bundle.draft(out) as making:
@@ -395,8 +487,8 @@ def _write_bundle(
         export_saved_model(model, making.part("saved_model"))
         compared = reference_images(test_images, photo=True)
         data.save_reference(making.part("reference"), probabilities(model, compared))
-        write_history(making.part("history"), history)
-        draw_curves(making.part("curves"), history, f"{ARCH} on photos and Fashion-MNIST")
+        write_history(making.part("history"), trained.history)
+        draw_curves(making.part("curves"), trained.history, f"{ARCH} on photos and Fashion-MNIST")
         making.add_report(
             "train",
             {
@@ -406,7 +498,7 @@ def _write_bundle(
                 "senders": len({photo.sender for photo in found.photos}),
                 "before": asdict(before) if before else None,
                 "after": asdict(after),
-                "wall_time_s": round(sum(row["seconds"] for row in history), 1),
+                "wall_time_s": round(sum(row["seconds"] for row in trained.history), 1),
             },
         )
         arch = zoo.architecture(ARCH)

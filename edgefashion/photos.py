@@ -7,6 +7,7 @@ sub-folder below the label's, or a file name's part before its first ``-`` or ``
 
 from __future__ import annotations
 
+import csv
 import difflib
 import itertools
 import re
@@ -57,6 +58,8 @@ class Photo:
     path: Path
     label: str
     sender: str
+    kind: str | None = None
+    """What the garment is more exactly (Blazer, Hoodie, ...), where the folder's ``photos.csv`` says."""
 
     @property
     def known(self) -> bool:
@@ -85,6 +88,7 @@ def scan(*folders: Path) -> PhotoSet:
     for folder in folders:
         if not folder.is_dir():
             raise BadInputError(f"{folder} is no folder. Give one with a sub-folder of photos for each label")
+        kinds = _kinds(folder)
         for below in sorted(p for p in folder.iterdir() if p.is_dir()):
             label = _label_of(below.name)
             found = sorted(p for p in below.rglob("*") if p.suffix.lower() in data.IMAGE_SUFFIXES and p.is_file())
@@ -92,11 +96,26 @@ def scan(*folders: Path) -> PhotoSet:
                 if found:
                     skipped.append(f"{below}: no label is named so{_near(below.name)}; {len(found):,} files left out")
                 continue
-            photos += [Photo(path, label, _sender(path, below)) for path in found]
+            photos += [
+                Photo(path, label, _sender(path, below), kinds.get(path.relative_to(folder).as_posix()))
+                for path in found
+            ]
     if not photos:
         hint = skipped[0] if skipped else f"give a sub-folder for each label: {', '.join(LABELS)}"
         raise BadInputError(f"{', '.join(map(str, folders))} holds no labelled photo: {hint}")
     return PhotoSet(folders, tuple(photos), tuple(skipped))
+
+
+def _kinds(folder: Path) -> dict[str, str]:
+    """Finer kinds by file, from a ``photos.csv`` with the columns ``file`` and ``kind``, if there is one."""
+    listed = folder / "photos.csv"
+    try:
+        with listed.open(newline="", encoding="utf-8") as lines:
+            return {row["file"]: row["kind"] for row in csv.DictReader(lines) if row.get("file") and row.get("kind")}
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInputError(f"{listed} cannot be read: {error}. Mend it or take it away") from None
 
 
 def _label_of(name: str) -> str | None:

@@ -62,6 +62,19 @@ def test_senders(tmp_path: Path) -> None:
     assert {p.sender for p in photos.scan(tmp_path).photos} == {"anna", "ben", "cy", "dora"}
 
 
+def test_finer_kinds_come_from_the_list(tmp_path: Path) -> None:
+    """A photo's finer kind is what ``photos.csv`` says of its file; without a line, or a list, there is none."""
+    for name in ("Coat/1-a.jpg", "Coat/1-b.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [p.kind for p in photos.scan(tmp_path).photos] == [None, None]
+    (tmp_path / "photos.csv").write_text("file,label,kind\nCoat/1-a.jpg,Coat,Blazer\n")
+    assert [p.kind for p in photos.scan(tmp_path).photos] == ["Blazer", None]
+    (tmp_path / "photos.csv").write_bytes(b"file,kind\n\xff\xfe\n")
+    with pytest.raises(BadInputError, match=r"photos\.csv cannot be read"):
+        photos.scan(tmp_path)
+
+
 def test_unknown_folder_names_are_told_with_the_near_ones(tmp_path: Path) -> None:
     """A folder of no label's name is left out with one line that names near labels; the rest goes on."""
     put(tmp_path, "Coat/a.png", "Trousers/b.png", "Trousers/c.png", "Xyz/d.png")
