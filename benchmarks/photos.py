@@ -2,6 +2,9 @@
 
     python benchmarks/photos.py ladder DIR     every rung, five folds by sender, as a Markdown table
     python benchmarks/photos.py folds DIR      train the photo network on each fold (two hours and more)
+    python benchmarks/photos.py sum-up DIR     the figures of the folds already trained
+    python benchmarks/photos.py worst DIR      their surest mistakes, as results/worst.jpg
+    python benchmarks/photos.py int8 DIR       what INT8 costs on the held-out senders
     python benchmarks/photos.py frame          one 1280x720 frame to its answer, under instruction-set caps
 
 DIR is a photo folder: a sub-folder a label, files named SENDER-anything.jpg. ``ladder`` takes the last
@@ -16,6 +19,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +29,7 @@ import numpy as np
 from edgefashion import augment, data, decide, garment, lite0, photos
 from edgefashion.classify import Classifier, load
 from edgefashion.evaluate import auroc
-from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN
+from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
 
 RESULTS = Path(__file__).parent / "results" / "photos.json"
 ANSWERS = Path(__file__).parent / "results" / "folds"
@@ -183,30 +187,134 @@ def sum_up(folder: Path) -> None:
             left[leave] = {"auroc": auroc(list(score[known]), list(score[of_kind])), "n": int(of_kind.sum())}
         # A kind left out is no trained kind's photo: its answers are measured apart.
         probabilities[at[own & ~of_kind]], there[at[own & ~of_kind]] = answers[own & ~of_kind], True
-    some = np.flatnonzero(there)
-    if not len(some):
-        return
-    facts = summary([found[i] for i in some], fold[some], probabilities[some])
-    keep({"folds": facts, "kinds_left_out": left})
-    print(json.dumps({"folds": facts, "kinds_left_out": left}, indent=1))
+    at = np.flatnonzero(there)
+    some, answers, of_fold = [found[i] for i in at], probabilities[at], fold[at]
+    known = np.array([p.known for p in some])
+    facts = summary(some, of_fold, answers)
+    threshold = decide.accept_threshold(answers[known], PHOTO_LABELS)
+    figures = {
+        "accept_threshold": threshold,
+        "chosen_on": f"{int(known.sum()):,} photos of senders not trained on",
+        "held_out_senders": {**facts, **acceptance(some, of_fold, answers), **by_look(some, answers)},
+        "kinds_left_out": left,
+        "confusion": confusion(some, answers),
+    }
+    keep({"kiosk": figures})
+    print(json.dumps(figures, indent=1))
+
+
+def acceptance(found: list[photos.Photo], fold: Any, probabilities: Any) -> dict[str, float]:
+    """Shares accepted, each fold at the threshold that the other folds' photos give."""
+    known, unknown = np.array([p.known for p in found]), np.array([p.label == UNKNOWN for p in found])
+    score, accepted = decide.acceptance(probabilities, PHOTO_LABELS), np.zeros(len(found), bool)
+    for number in np.unique(fold):
+        others = known & (fold != number) if len(np.unique(fold)) > 1 else known
+        accepted[fold == number] = score[fold == number] >= decide.accept_threshold(probabilities[others], PHOTO_LABELS)
+    return {"accepted_known": float(accepted[known].mean()), "accepted_unknown": float(accepted[unknown].mean())}
+
+
+def confusion(found: list[photos.Photo], probabilities: Any) -> dict[str, dict[str, int]]:
+    """How often each label was answered with each, in its group's name."""
+    group_of = {at: name for name, members in groups(PHOTO_LABELS).items() for at in members}
+    table: dict[str, Counter[str]] = {}
+    for photo, answer in zip(found, decide.best(probabilities, PHOTO_LABELS), strict=True):
+        if photo.known:
+            table.setdefault(photo.label, Counter())[group_of[int(answer)]] += 1
+    return {label: dict(row.most_common()) for label, row in sorted(table.items())}
+
+
+def by_look(found: list[photos.Photo], probabilities: Any) -> dict[str, dict[str, float]]:
+    """Accuracy by the garment's colour and by how bright its background is, both as GrabCut parts them."""
+    import cv2
+
+    hits: dict[str, dict[str, list[bool]]] = {"by_colour": {}, "by_background": {}}
+    place = {photo.path: i for i, photo in enumerate(found)}
+    answers = decide.best(probabilities, PHOTO_LABELS)
+    for photo, picture in photos.read([p for p in found if p.known], []):
+        shrink = 400 / max(picture.shape[:2])
+        small = np.asarray(cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
+        mask = cv2.resize(augment.garment_mask(small), small.shape[1::-1]) > 127
+        hsv = cv2.cvtColor(small, cv2.COLOR_BGR2HSV)
+        if mask.mean() < 0.02 or mask.mean() > 0.95:
+            continue
+        value, saturation = np.median(hsv[mask][:, 2]), np.median(hsv[mask][:, 1])
+        grey = "white or pale" if value > 185 else "grey"
+        colour = "dark" if value < 80 else grey if saturation < 50 else "coloured"
+        around = np.median(hsv[~mask][:, 2])
+        background = "dark" if around < 100 else "bright" if around > 190 else "medium"
+        at = place[photo.path]
+        right = int(answers[at]) in photos.members(photo.label)
+        hits["by_colour"].setdefault(colour, []).append(right)
+        hits["by_background"].setdefault(background, []).append(right)
+    return {what: {look: float(np.mean(of)) for look, of in sorted(looks.items())} for what, looks in hits.items()}
 
 
 def summary(found: list[photos.Photo], fold: Any, probabilities: Any) -> dict[str, Any]:
     """The figures of out-of-fold ``probabilities`` (photos, 12)."""
     labels = np.array([p.label for p in found])
-    known, unknown = ~np.isin(labels, (UNKNOWN, NO_GARMENT)), labels == UNKNOWN
+    known, unknown = np.array([p.known for p in found]), labels == UNKNOWN
     answers, score = decide.best(probabilities, PHOTO_LABELS), decide.acceptance(probabilities, PHOTO_LABELS)
     right = np.array([int(a) in photos.members(p.label) for a, p in zip(answers, found, strict=True)])
     return {
+        "n": int(known.sum()),
         "accuracy": float(right[known].mean()),
         "reject_auroc": auroc(list(score[known]), list(score[unknown])),
+        "folds": [int(n) for n in np.unique(fold)],
         "per_fold": [float(right[known & (fold == n)].mean()) for n in np.unique(fold)],
         "auroc_per_fold": [
             auroc(list(score[known & (fold == n)]), list(score[unknown & (fold == n)])) for n in np.unique(fold)
         ],
         "per_label": {label: float(right[labels == label].mean()) for label in sorted(set(labels[known]))},
-        "n": int(known.sum()),
     }
+
+
+def worst(folder: Path, sheet: Path) -> None:
+    """A contact sheet of the surest mistakes on senders not trained on, from the folds' answers."""
+    import cv2
+
+    from edgefashion.evaluate import PhotoEvaluation, SeenPhoto, worst_photos
+
+    found = list(photos.scan(folder).photos)
+    fold, seen = folds_of(found), []
+    for file in sorted(ANSWERS.glob("fold?.npz")):
+        with np.load(file) as kept:
+            at, answers = kept["at"], kept["answers"]
+        for i, answer, p in zip(at, decide.best(answers, PHOTO_LABELS), answers, strict=True):
+            if fold[i] == int(file.stem[-1]):
+                right = int(answer) in photos.members(found[i].label)
+                score = float(decide.acceptance(p, PHOTO_LABELS))
+                seen.append(SeenPhoto(found[i], PHOTO_LABELS[answer], right, float(p[answer]), score, False, p))
+    evaluation = PhotoEvaluation("kiosk", "fp32", str(folder), 0.0, tuple(seen), ())
+    cv2.imwrite(str(sheet), worst_photos(evaluation, 96))
+
+
+def int8(folder: Path) -> None:
+    """What INT8 costs on senders trained neither nor calibrated on: each fold's network in both precisions."""
+    import tempfile
+
+    from edgefashion import convert, quantize
+
+    found = list(photos.scan(folder).photos)
+    fold, right = folds_of(found), {"fp32": list[bool](), "int8": list[bool]()}
+    for file in sorted(ANSWERS.glob("fold?.keras")):
+        number = int(file.stem[-1])
+        with tempfile.TemporaryDirectory() as scratch:
+            others = Path(scratch) / "others"
+            for p, of in zip(found, fold, strict=True):
+                if of != number:
+                    link = others / p.path.relative_to(folder)
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    link.symlink_to(p.path.resolve())
+            made = convert.convert(file, Path(scratch) / "fold").bundle
+            made, _ = quantize.quantize(made, quantize.QuantizeOptions(0.05, 300), [others])
+            for precision, hits in right.items():
+                classifier = load(made.path, precision=precision)
+                for photo, picture in photos.read([p for p, f in zip(found, fold, strict=True) if f == number], []):
+                    if photo.known:
+                        answer = decide.best(classifier(garment.view(picture)), PHOTO_LABELS)[0]
+                        hits.append(int(answer) in photos.members(photo.label))
+        print(number, {name: f"{np.mean(hits):.4f} of {len(hits)}" for name, hits in right.items()}, flush=True)
+    keep({"int8": {name: float(np.mean(hits)) for name, hits in right.items()} | {"n": len(right["int8"])}})
 
 
 def ladder(folder: Path) -> None:
@@ -226,7 +334,10 @@ def ladder(folder: Path) -> None:
     rungs["Lite0 frozen, linear probe"] = linear_probe(found, fold)
     keep({"ladder": rungs})
     stored = json.loads(RESULTS.read_text(encoding="utf-8"))
-    rows = [*rungs.items(), *([("Lite0 fine-tuned: kiosk", stored["folds"])] if "folds" in stored else [])]
+    rows = [
+        *rungs.items(),
+        *([("Lite0 fine-tuned: kiosk", stored["kiosk"]["held_out_senders"])] if "kiosk" in stored else []),
+    ]
     print("| way | photos right | AUROC | ms a photo |\n|---|---|---|---|")
     for name, rung in rows:
         ms = f"{rung['ms']:.1f}" if "ms" in rung else "-"
@@ -279,7 +390,7 @@ def one_frame(model: str = "kiosk", rounds: int = 400) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ladder", "folds", "frame", "one-frame"))
+    parser.add_argument("what", choices=("ladder", "folds", "sum-up", "worst", "int8", "frame", "one-frame"))
     parser.add_argument("folder", type=Path, nargs="?", default=Path("photos"))
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--fold", type=int, action="append", help="only this fold; may be given again")
@@ -291,6 +402,12 @@ if __name__ == "__main__":
     elif given.what == "folds":
         options = {"epochs": given.epochs, "fashion_images": given.fashion_images}
         folds(given.folder, given.fold or list(range(FOLDS)), options, given.leave)
+    elif given.what == "sum-up":
+        sum_up(given.folder)
+    elif given.what == "worst":
+        worst(given.folder, RESULTS.with_name("worst.jpg"))
+    elif given.what == "int8":
+        int8(given.folder)
     elif given.what == "frame":
         frame()
     else:

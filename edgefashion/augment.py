@@ -21,6 +21,8 @@ STORED_PX: Final = 224
 MASK_STRIDE: Final = 8
 """Pixels of the network's input that one cell of its mask stands for."""
 
+PULLED_SHARE: Final = 0.5
+
 _MASK_PX: Final = 56
 _GRABCUT_PX: Final = 160
 _GRABCUT_RIM: Final = 5
@@ -77,15 +79,32 @@ def augment(
     move = np.hstack([turn, (centre - turn @ np.full(2, edge / 2))[:, None]]).astype(np.float32)
     # Not mirrored where much lies beyond the photo: there a second garment would appear.
     beyond = cv2.BORDER_REPLICATE if other_shape or rng.random() < 0.3 else cv2.BORDER_REFLECT_101
-    size = frame[::-1]
-    varied = cv2.warpAffine(photo, move, size, flags=cv2.INTER_LINEAR, borderMode=beyond)
+    across, down = _pulled(cv2.invertAffineTransform(move), frame, edge, rng)
+    varied = cv2.remap(photo, across, down, cv2.INTER_LINEAR, borderMode=beyond)
     cells: NDArray[np.float32] = np.zeros((frame[0] // MASK_STRIDE, frame[1] // MASK_STRIDE), np.float32)
     if mask is not None:
-        move[:, :2] *= edge / mask.shape[0]
-        moved = cv2.warpAffine(mask, move, size, flags=cv2.INTER_LINEAR)
+        shrink = np.float32(mask.shape[0] / edge)
+        moved = cv2.remap(mask, across * shrink, down * shrink, cv2.INTER_LINEAR)
         shrunk = cv2.resize(moved, cells.shape[::-1], interpolation=cv2.INTER_AREA)
         cells = np.asarray(shrunk, np.float32) / np.float32(255)
     return np.asarray(_tone(np.asarray(varied, np.uint8), rng)), cells
+
+
+def _pulled(
+    back: NDArray[Any], frame: tuple[int, int], edge: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where in the photo each pixel of the frame comes from: the affine map ``back``, and in half the
+    photos cloth pulled this way and that, as no two people lay out or hang a sleeve alike."""
+    import cv2
+
+    y, x = np.mgrid[: frame[0], : frame[1]].astype(np.float32)
+    across = (back[0, 0] * x + back[0, 1] * y + back[0, 2]).astype(np.float32)
+    down = (back[1, 0] * x + back[1, 1] * y + back[1, 2]).astype(np.float32)
+    if rng.random() < PULLED_SHARE:
+        by = rng.normal(0, rng.uniform(0.01, 0.045) * edge, (5, 5, 2)).astype(np.float32)
+        pull = cv2.resize(by, frame[::-1], interpolation=cv2.INTER_CUBIC)
+        across, down = across + pull[..., 0], down + pull[..., 1]
+    return across, down
 
 
 def _tone(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -158,6 +177,33 @@ def dyed(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8
     hsv = cv2.cvtColor(photo, cv2.COLOR_BGR2HSV)
     hsv[..., 0] = (hsv[..., 0].astype(np.int32) + rng.integers(0, 180)) % 180  # OpenCV's degrees are doubled
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.uint8)
+
+
+def in_a_scene(
+    image: NDArray[np.uint8], fabric: NDArray[np.uint8], scene: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A Fashion-MNIST image (28, 28, 1) as a photo, BGR (224, 224, 3), and its mask (56, 56): its cut and its
+    folds, in a colour or in the ``fabric`` at the middle of another stored photo, before a ``scene``."""
+    import cv2
+
+    big = round(STORED_PX * rng.uniform(0.65, 0.95))
+    grown = cv2.resize(image[..., 0], (big, big), interpolation=cv2.INTER_CUBIC)
+    outline, _ = cv2.findContours((grown > 40).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros_like(grown), outline, -1, 255, cv2.FILLED)  # a white print is no hole
+    filled = cv2.erode(filled, np.ones((5, 5), np.uint8))  # the rim's pixels are half background
+    rim = (STORED_PX - big) // 2
+    mask, light = np.zeros((2, STORED_PX, STORED_PX), np.uint8)
+    mask[rim : rim + big, rim : rim + big], light[rim : rim + big, rim : rim + big] = filled, 255 - grown
+    # Zalando's light on the garment, around its own mean, on the cloth's colour.
+    cloth: NDArray[Any] = np.full((STORED_PX, STORED_PX, 3), rng.integers(15, 250, 3), np.float32)
+    if rng.random() < 0.6:
+        side, at = STORED_PX // 3, STORED_PX // 3
+        cloth = cv2.resize(fabric[at : at + side, at : at + side], (STORED_PX, STORED_PX)).astype(np.float32)
+    shade = light.astype(np.float32) / max(32.0, float(light[mask > 0].mean()) if mask.any() else 255.0)
+    folds = rng.uniform(0.5, 1.2) * (np.minimum(shade, 1.5)[..., None] - 1)
+    worn = np.clip(cloth * (1 + folds), 0, 255).astype(np.uint8)
+    small = np.asarray(cv2.resize(mask, (_MASK_PX, _MASK_PX), interpolation=cv2.INTER_AREA), np.uint8)
+    return elsewhere(worn, small, scene, rng), small
 
 
 # --- No garment ------------------------------------------------------------------------------

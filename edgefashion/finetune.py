@@ -20,7 +20,7 @@ from edgefashion import augment, bundle, data, decide, garment, lite0, photos, z
 from edgefashion.classify import PHOTO_PIXELS
 from edgefashion.convert import reference_images
 from edgefashion.errors import BadInputError, need
-from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
+from edgefashion.labels import LABELS, NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
 from edgefashion.originals import export_saved_model, load_keras, tensorflow
 from edgefashion.train import EpochProgress, StepProgress, draw_curves, training_versions, write_history
 
@@ -42,10 +42,13 @@ NONE_SHARE: Final = 1 / 8
 SMOOTHING: Final = 0.1
 EMA: Final = 0.99
 
-MOVED_SHARE: Final = 0.4
+IN_A_SCENE_SHARE: Final = 0.2
+"""Share of a batch's garments that are Fashion-MNIST's, made into photos: their cut without anyone's room."""
+
+MOVED_SHARE: Final = 0.15
 """Share of the garments shown before another background than their own."""
 
-DYED_SHARE: Final = 0.25
+DYED_SHARE: Final = 0.1
 """Share of the garments shown in other colours."""
 
 OTHER_FRAME_SHARE: Final = 0.25
@@ -153,7 +156,20 @@ def finetune(
     answered = probabilities(trained.model, views)
     after = _scores(held_photos, trained.model, answered)
     known = answered[[photo.known for photo in held_photos]]
-    made = _write_bundle(out, trained, options, known, before, after, found, start)
+    made = write_bundle(
+        out,
+        trained,
+        options,
+        accept=(decide.accept_threshold(known, PHOTO_LABELS), f"{len(known):,} photos of senders not trained on"),
+        photo_figures={"held_out": {"n": len(known), "accuracy": after.accuracy, "reject_auroc": after.reject_auroc}},
+        report={
+            "start": start,
+            "photos": dict(Counter(photo.label for photo in found.photos)),
+            "senders": len({photo.sender for photo in found.photos}),
+            "before": asdict(before) if before else None,
+            "after": asdict(after),
+        },
+    )
     return Finetuning(made, before, after, trained.photos, len(held_photos), tuple(skipped))
 
 
@@ -263,6 +279,11 @@ class _Material:
             picture = augment.dyed(picture, rng)
         return augment.augment(picture, mask, rng, frame, self.shapes[at])
 
+    def fashion(self, image: NDArray[np.uint8], frame: tuple[int, int], rng: np.random.Generator) -> Batch:
+        """A Fashion-MNIST image as a photo, and its mask."""
+        fabric = self.pictures[rng.integers(len(self.pictures))]
+        return augment.augment(*augment.in_a_scene(image, fabric, self._scene(rng), rng), rng, frame)
+
     def _scene(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         drawn = rng.random()
         if drawn < 0.1:
@@ -296,6 +317,7 @@ def _batches(
     names = list(_GROUPS)
     prior = np.array([_PRIORS.get(name, 1.0) for name in names], np.float32)
     target_of = [_target(photo.label) for photo in of.photos]
+    group_of = [next(g for g, at in enumerate(_GROUPS.values()) if label in at) for label in range(len(LABELS))]
     kind_of = [of.kinds.index(photo.kind) if photo.kind else -1 for photo in of.photos]
 
     def make() -> Batch:
@@ -310,7 +332,11 @@ def _batches(
         masks = np.zeros((options.batch_size, *(n // augment.MASK_STRIDE for n in frame), 1), np.float32)
         targets = np.zeros((options.batch_size, len(names)), np.float32)
         kinds = np.full(options.batch_size, -1)
-        for place, at in enumerate(chosen):
+        drawn = rng.choice(fashion_at, round(options.garments * IN_A_SCENE_SHARE), replace=False)
+        for place, at in enumerate(drawn):
+            pictures[place], masks[place, ..., 0] = of.fashion(images[at], frame, rng)
+            targets[place, group_of[labels[at]]] = 1
+        for place, at in enumerate(chosen[len(drawn) :], len(drawn)):
             pictures[place], masks[place, ..., 0] = of.garment(at, frame, rng)
             targets[place, target_of[at]] = 1
             kinds[place] = kind_of[at]
@@ -469,19 +495,24 @@ def _scores(held: list[photos.Photo], model: keras.Model, answered: NDArray[np.f
     )
 
 
-def _write_bundle(
+def write_bundle(
     out: Path,
     trained: Trained,
     options: FinetuneOptions,
-    known: NDArray[np.float32],
-    before: Scores | None,
-    after: Scores,
-    found: photos.PhotoSet,
-    start: str,
+    *,
+    accept: tuple[float, str],
+    photo_figures: dict[str, Any],
+    report: dict[str, Any],
 ) -> bundle.Bundle:
+    """Write a trained photo network as a bundle: the original, its SavedModel, its reports and card.
+
+    ``accept``: the threshold, and what it was chosen on. ``photo_figures`` go into bundle.json and
+    the card, ``report`` beside what is known of the training itself.
+    """
     model = trained.model
     test_images, test_labels = data.load("test")
     test = decide.likeliest(probabilities(model, garment.as_photos(test_images)))
+    arch = zoo.architecture(ARCH)
     with bundle.draft(out) as making:
         model.save(making.part("keras"))
         export_saved_model(model, making.part("saved_model"))
@@ -489,19 +520,8 @@ def _write_bundle(
         data.save_reference(making.part("reference"), probabilities(model, compared))
         write_history(making.part("history"), trained.history)
         draw_curves(making.part("curves"), trained.history, f"{ARCH} on photos and Fashion-MNIST")
-        making.add_report(
-            "train",
-            {
-                "options": asdict(options),
-                "start": start,
-                "photos": dict(Counter(photo.label for photo in found.photos)),
-                "senders": len({photo.sender for photo in found.photos}),
-                "before": asdict(before) if before else None,
-                "after": asdict(after),
-                "wall_time_s": round(sum(row["seconds"] for row in trained.history), 1),
-            },
-        )
-        arch = zoo.architecture(ARCH)
+        wall_time_s = round(sum(row["seconds"] for row in trained.history), 1)
+        making.add_report("train", {"options": asdict(options), **report, "wall_time_s": wall_time_s})
         making.info.update(
             name=out.name,
             architecture=ARCH,
@@ -510,12 +530,9 @@ def _write_bundle(
             labels=list(PHOTO_LABELS),
             input_shape=[garment.PHOTO_PX, garment.PHOTO_PX, 3],
             pixels=PHOTO_PIXELS,
-            thresholds={
-                "accept": decide.accept_threshold(known, PHOTO_LABELS),
-                "chosen_on": f"{len(known):,} photos of senders not trained on",
-            },
+            thresholds={"accept": accept[0], "chosen_on": accept[1]},
             metrics={"original": {"test_accuracy": float(np.mean(test == test_labels))}},
-            photos={"held_out": {"n": len(known), "accuracy": after.accuracy, "reject_auroc": after.reject_auroc}},
+            photos=photo_figures,
             versions=training_versions(),
             data_sha256=dict(data.SHA256),
             seed=options.seed,

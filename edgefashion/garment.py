@@ -40,9 +40,8 @@ GUIDE_SHARE: Final = 0.9
 PHOTO_PX: Final = 160
 """Edge of a photo network's square input."""
 
-FRAMES: Final = ((PHOTO_PX, PHOTO_PX), (192, 144), (144, 192))
-"""Rows and columns a photo network may see: square, portrait and landscape, of about as many pixels.
-A picture is resized to the one nearest to its shape, for how long a garment is for its width says what it is."""
+FRAMES: Final = ((PHOTO_PX, PHOTO_PX),)
+"""Rows and columns a photo network may see."""
 
 FASHION_PX: Final = 64
 """Edge of the pictures a photo network gets of Fashion-MNIST's images: more adds no detail."""
