@@ -69,7 +69,7 @@ def augment(
     if shape is not None and other_shape:
         true_wh = np.array(shape[::-1], np.float64)
         scale = (size_wh / true_wh).min() * true_wh / edge
-    zoom, stretch = np.exp(rng.uniform(np.log(0.7), np.log(1.15))) * 1.12, np.exp(rng.uniform(-0.15, 0.15))
+    zoom, stretch = np.exp(rng.uniform(np.log(0.7), np.log(1.15))) * 1.12, np.exp(rng.uniform(-0.25, 0.25))
     angle = np.deg2rad(rng.normal(0, 10) if rng.random() < 0.9 else rng.choice([-90, 90, 180]))
     scale = zoom * scale * np.array([np.sqrt(stretch), 1 / np.sqrt(stretch)])
     if rng.random() < 0.5:

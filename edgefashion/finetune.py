@@ -147,7 +147,7 @@ def finetune(
         views.append(garment.view(picture))
     if not any(photo.known for photo in held_photos):
         raise BadInputError("none of the held-out photos shows a known garment and can be read. Add photos by others")
-    beginning = None if start == IMAGENET else load_keras(_photo_network(start))
+    beginning = None if start == IMAGENET else photo_network(start)
     before = _scores(held_photos, beginning, probabilities(beginning, views)) if beginning is not None else None
 
     trained = train(
@@ -173,11 +173,12 @@ def finetune(
     return Finetuning(made, before, after, trained.photos, len(held_photos), tuple(skipped))
 
 
-def _photo_network(start: str) -> Path:
+def photo_network(start: str) -> keras.Model:
+    """A photo network's bundle as the plain Keras model to go on from."""
     found = bundle.resolve(start)
     if found.bundle is None or found.bundle.info.get("architecture") != ARCH:
         raise BadInputError(f"{start} is no bundle of the photo network {ARCH}. Start from one, or from {IMAGENET}")
-    return found.bundle.verified("keras")
+    return load_keras(found.bundle.verified("keras"))
 
 
 @dataclass(frozen=True)

@@ -1,75 +1,76 @@
-"""Train the shipped photo network anew, from ImageNet's weights to the bundle with its IRs.
+"""Train the shipped photo network: on every photo, then to the bundle with its IRs.
 
-    python scripts/train_kiosk.py OUT --photos DIR [--photos DIR] [--work FOLDER]
+    python scripts/train_kiosk.py OUT --photos DIR [--photos DIR] [--start NETWORK.keras ...] [--epochs 14]
 
-Two rounds, each kept in the work folder and not repeated: photos with some Fashion-MNIST, then half as many
-photos a step with twice the Fashion-MNIST. It trains on every photo; what it does on senders it never saw
-is measured by ``benchmarks/photos.py folds``, whose answers also give the threshold and the card's figures.
+Without ``--start`` it begins from ImageNet's weights. Networks fine-tuned from one origin can be averaged,
+weight by weight, and are better so than each is (Wortsman and others, "Model soups", 2022): the starts may be
+the folds' networks. ``edgefashion train kiosk`` holds senders out to report on; this holds none out. What the
+network does on senders it never saw is measured by ``benchmarks/photos.py folds``, whose answers also give the
+threshold and the card's figures. The trained network is kept as OUT.keras: run again, the bundle is made of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgefashion import bundle, convert, finetune, photos, quantize
 from edgefashion.originals import load_keras
 
+if TYPE_CHECKING:
+    import keras
+
 FIGURES = Path(__file__).parents[1] / "benchmarks" / "results" / "photos.json"
-ROUNDS = {
-    "first": finetune.FinetuneOptions(epochs=14, fashion_images=48),
-    "second": finetune.FinetuneOptions(epochs=20, batch_size=16, learning_rate=2e-4, fashion_images=96, seed=1),
-}
 
 
-def rounds(folders: list[Path], work: Path) -> finetune.Trained:
-    """Train what the work folder does not hold yet."""
-    found, skipped = photos.scan(*folders).photos, list[str]()
-    model, history = None, list[dict[str, float]]()
-    for name, options in ROUNDS.items():
-        kept, rows = work / f"{name}.keras", work / f"{name}.json"
-        if kept.exists():
-            model = load_keras(kept)
-        else:
-            print(f"{name} round: {options}", flush=True)
-            trained = finetune.train(found, options, skipped, start=model, on_epoch=lambda row: print(row, flush=True))
-            model = trained.model
-            rows.write_text(json.dumps(trained.history))
-            model.save(kept)
-        history += json.loads(rows.read_text())
-    for number, row in enumerate(history, 1):
-        row["epoch"] = number
-    assert model is not None
-    return finetune.Trained(model, history, len(found) - len(skipped))
+def mean(starts: list[str]) -> keras.Model:
+    """One network whose weights are the mean of those of several."""
+    models = [load_keras(Path(start)) for start in starts]
+    together = zip(*(model.get_weights() for model in models), strict=True)
+    models[0].set_weights([sum(each) / len(models) for each in together])
+    return models[0]
 
 
 def main() -> None:
     """Train, then write the bundle and its IRs."""
+    options = finetune.FinetuneOptions()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--photos", type=Path, action="append", required=True)
-    parser.add_argument("--work", type=Path, default=Path("kiosk-training"))
-    parser.add_argument("--train-only", action="store_true", help="stop before the bundle is written")
+    parser.add_argument("--start", action="append", help="a photo network; of several the mean of the weights")
+    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--learning-rate", type=float, default=options.learning_rate)
+    parser.add_argument("--batch-size", type=int, default=options.batch_size)
+    parser.add_argument("--fashion-images", type=int, default=96)
     given = parser.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
-    began = time.perf_counter()
-    trained = rounds(given.photos, given.work)
-    print(f"trained in {time.perf_counter() - began:,.0f} s")
-    if given.train_only:
-        return
-    figures = json.loads(FIGURES.read_text(encoding="utf-8"))["kiosk"]
+    options = finetune.FinetuneOptions(
+        epochs=given.epochs,
+        batch_size=given.batch_size,
+        learning_rate=given.learning_rate,
+        fashion_images=given.fashion_images,
+    )
     found = photos.scan(*given.photos).photos
-    made = finetune.write_bundle(
+    kept, rows = given.out.with_suffix(".keras"), given.out.with_suffix(".json")
+    if not kept.exists():
+        start = mean(given.start) if given.start else None
+        skipped: list[str] = []
+        trained = finetune.train(found, options, skipped, start=start, on_epoch=lambda row: print(row, flush=True))
+        print(*skipped, sep="\n")
+        rows.write_text(json.dumps(trained.history))
+        trained.model.save(kept)
+    trained = finetune.Trained(load_keras(kept), json.loads(rows.read_text()), len(found))
+
+    figures = json.loads(FIGURES.read_text(encoding="utf-8"))["kiosk"]
+    finetune.write_bundle(
         given.out,
         trained,
-        ROUNDS["second"],
+        options,
         accept=(figures["accept_threshold"], figures["chosen_on"]),
         photo_figures={"held_out_senders": figures["held_out_senders"]},
         report={
-            "start": finetune.IMAGENET,
-            "rounds": {name: str(options) for name, options in ROUNDS.items()},
+            "start": [str(start) for start in given.start] if given.start else finetune.IMAGENET,
             "photos": len(found),
             "senders": len({photo.sender for photo in found}),
         },
