@@ -123,7 +123,7 @@ def linear_probe(found: list[photos.Photo], fold: Any) -> dict[str, Any]:
     model = kiosk(to_train=True)
     lite0.load_imagenet(model)
     pool = keras.Model(model.inputs, model.get_layer("pool").output)
-    views = np.stack([garment.view(picture, frame=garment.FRAMES[0]) for _, picture in photos.read(found, [])])
+    views = np.stack([garment.view(picture) for _, picture in photos.read(found, [])])
     features = np.concatenate([np.asarray(pool(views[i : i + 64])) for i in range(0, len(views), 64)])
     features = StandardScaler().fit_transform(features)
     labels = np.array([p.label for p in found])
@@ -160,7 +160,7 @@ def folds(folder: Path, numbers: list[int], options: dict[str, int], leave: str 
             on_epoch=lambda row: print(row, flush=True),
         )
         at = np.flatnonzero(away)
-        views = [garment.view(data.read_image(found[i].path)) for i in at]
+        views = np.stack([garment.view(data.read_image(found[i].path)) for i in at])
         answers = finetune.probabilities(trained.model, views)
         ANSWERS.mkdir(parents=True, exist_ok=True)
         trained.model.save(ANSWERS / f"fold{number}.keras")
@@ -311,7 +311,7 @@ def int8(folder: Path) -> None:
                 classifier = load(made.path, precision=precision)
                 for photo, picture in photos.read([p for p, f in zip(found, fold, strict=True) if f == number], []):
                     if photo.known:
-                        answer = decide.best(classifier(garment.view(picture)), PHOTO_LABELS)[0]
+                        answer = decide.best(classifier(garment.view(picture)[None]), PHOTO_LABELS)[0]
                         hits.append(int(answer) in photos.members(photo.label))
         print(number, {name: f"{np.mean(hits):.4f} of {len(hits)}" for name, hits in right.items()}, flush=True)
     keep({"int8": {name: float(np.mean(hits)) for name, hits in right.items()} | {"n": len(right["int8"])}})

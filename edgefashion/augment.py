@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.garment import PHOTO_PX, frame_for
+from edgefashion.garment import PHOTO_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,8 +20,6 @@ STORED_PX: Final = 224
 
 MASK_STRIDE: Final = 8
 """Pixels of the network's input that one cell of its mask stands for."""
-
-PULLED_SHARE: Final = 0.5
 
 _MASK_PX: Final = 56
 _GRABCUT_PX: Final = 160
@@ -48,69 +46,37 @@ def garment_mask(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def augment(
-    photo: NDArray[np.uint8],
-    mask: NDArray[np.uint8] | None,
-    rng: np.random.Generator,
-    frame: tuple[int, int] = (PHOTO_PX, PHOTO_PX),
-    shape: tuple[int, int] | None = None,
+    photo: NDArray[np.uint8], mask: NDArray[np.uint8] | None, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """A random variant of a stored photo, BGR (224, 224, 3), and of its mask: (rows, columns, 3) of
-    the ``frame`` and (rows/8, columns/8) from 0 to 1.
-
-    Turned, moved, zoomed, stretched, mirrored; tone, blur, noise, JPEG; a part hidden. ``shape``:
-    the rows and columns the photo had; one of another frame's shape is fitted in unstretched.
-    """
+    """A random variant of a stored photo, BGR (224, 224, 3), and of its mask: (160, 160, 3) and
+    (20, 20) from 0 to 1. Turned, moved, zoomed, stretched, mirrored; tone, blur, noise, JPEG; a part hidden."""
     import cv2
 
     edge = photo.shape[0]
-    size_wh = np.array(frame[::-1], np.float64)
-    scale: NDArray[Any] = size_wh / edge
-    other_shape = shape is not None and frame_for(*shape) != frame
-    if shape is not None and other_shape:
-        true_wh = np.array(shape[::-1], np.float64)
-        scale = (size_wh / true_wh).min() * true_wh / edge
     zoom, stretch = np.exp(rng.uniform(np.log(0.7), np.log(1.15))) * 1.12, np.exp(rng.uniform(-0.25, 0.25))
     angle = np.deg2rad(rng.normal(0, 10) if rng.random() < 0.9 else rng.choice([-90, 90, 180]))
-    scale = zoom * scale * np.array([np.sqrt(stretch), 1 / np.sqrt(stretch)])
+    scale: NDArray[Any] = zoom * PHOTO_PX / edge * np.array([np.sqrt(stretch), 1 / np.sqrt(stretch)])
     if rng.random() < 0.5:
         scale[0] = -scale[0]
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * scale
-    centre = size_wh * (0.5 + rng.uniform(-0.1, 0.1, 2))
+    centre = PHOTO_PX * (0.5 + rng.uniform(-0.1, 0.1, 2))
     move = np.hstack([turn, (centre - turn @ np.full(2, edge / 2))[:, None]]).astype(np.float32)
-    # Not mirrored where much lies beyond the photo: there a second garment would appear.
-    beyond = cv2.BORDER_REPLICATE if other_shape or rng.random() < 0.3 else cv2.BORDER_REFLECT_101
-    across, down = _pulled(cv2.invertAffineTransform(move), frame, edge, rng)
-    varied = cv2.remap(photo, across, down, cv2.INTER_LINEAR, borderMode=beyond)
-    cells: NDArray[np.float32] = np.zeros((frame[0] // MASK_STRIDE, frame[1] // MASK_STRIDE), np.float32)
+    beyond = cv2.BORDER_REFLECT_101 if rng.random() < 0.7 else cv2.BORDER_REPLICATE
+    size = (PHOTO_PX, PHOTO_PX)
+    varied = cv2.warpAffine(photo, move, size, flags=cv2.INTER_LINEAR, borderMode=beyond)
+    cells: NDArray[np.float32] = np.zeros((PHOTO_PX // MASK_STRIDE,) * 2, np.float32)
     if mask is not None:
-        shrink = np.float32(mask.shape[0] / edge)
-        moved = cv2.remap(mask, across * shrink, down * shrink, cv2.INTER_LINEAR)
-        shrunk = cv2.resize(moved, cells.shape[::-1], interpolation=cv2.INTER_AREA)
+        move[:, :2] *= edge / mask.shape[0]
+        moved = cv2.warpAffine(mask, move, size, flags=cv2.INTER_LINEAR)
+        shrunk = cv2.resize(moved, cells.shape, interpolation=cv2.INTER_AREA)
         cells = np.asarray(shrunk, np.float32) / np.float32(255)
     return np.asarray(_tone(np.asarray(varied, np.uint8), rng)), cells
-
-
-def _pulled(
-    back: NDArray[Any], frame: tuple[int, int], edge: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where in the photo each pixel of the frame comes from: the affine map ``back``, and in half the
-    photos cloth pulled this way and that, as no two people lay out or hang a sleeve alike."""
-    import cv2
-
-    y, x = np.mgrid[: frame[0], : frame[1]].astype(np.float32)
-    across = (back[0, 0] * x + back[0, 1] * y + back[0, 2]).astype(np.float32)
-    down = (back[1, 0] * x + back[1, 1] * y + back[1, 2]).astype(np.float32)
-    if rng.random() < PULLED_SHARE:
-        by = rng.normal(0, rng.uniform(0.01, 0.045) * edge, (5, 5, 2)).astype(np.float32)
-        pull = cv2.resize(by, frame[::-1], interpolation=cv2.INTER_CUBIC)
-        across, down = across + pull[..., 0], down + pull[..., 1]
-    return across, down
 
 
 def _tone(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     import cv2
 
-    rows, columns = photo.shape[:2]
+    edge = photo.shape[0]
     x: NDArray[Any] = photo.astype(np.float32)
     if rng.random() < 0.8:
         x = 255 * (x / 255) ** rng.uniform(0.65, 1.5)  # exposure
@@ -120,9 +86,8 @@ def _tone(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
         grey = x.mean(2, keepdims=True)
         x = grey + (x - grey) * (0.0 if rng.random() < 0.12 else rng.uniform(0.4, 1.5))
     if rng.random() < 0.15:  # light from one side
-        ends = rng.uniform(0.5, 1), rng.uniform(0.8, 1.2)
-        across = np.linspace(*ends, columns)[None, :, None]
-        x = x * (across if rng.random() < 0.5 else np.linspace(*ends, rows)[:, None, None])
+        slope = np.linspace(rng.uniform(0.5, 1), rng.uniform(0.8, 1.2), edge)
+        x = x * (slope[None, :, None] if rng.random() < 0.5 else slope[:, None, None])
     x = x.astype(np.float32)
     if rng.random() < 0.15:
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.3))
@@ -133,77 +98,12 @@ def _tone(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
         jpeg = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 80))])[1]
         out = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
     if rng.random() < 0.3:  # random erasing (Zhong and others, 2017)
-        area, ratio = rng.uniform(0.02, 0.15) * rows * columns, np.exp(rng.uniform(-0.8, 0.8))
-        height, width = int(min(rows - 1, np.sqrt(area * ratio))), int(min(columns - 1, np.sqrt(area / ratio)))
-        top, left = rng.integers(0, rows - height), rng.integers(0, columns - width)
+        area, ratio = rng.uniform(0.02, 0.15) * edge * edge, np.exp(rng.uniform(-0.8, 0.8))
+        height, width = int(min(edge - 1, np.sqrt(area * ratio))), int(min(edge - 1, np.sqrt(area / ratio)))
+        top, left = rng.integers(0, edge - height), rng.integers(0, edge - width)
         shape = (1, 1, 3) if rng.random() < 0.5 else (height, width, 3)
         out[top : top + height, left : left + width] = rng.integers(0, 256, shape)
     return np.asarray(out, np.uint8)
-
-
-# --- Another room ----------------------------------------------------------------------------
-
-
-def can_move(mask: NDArray[np.uint8]) -> bool:
-    """Whether a garment's mask, uint8 (56, 56), is good enough to cut it out by: in the middle,
-    neither a speck nor everything."""
-    return bool(40 < mask.mean() < 215 and mask[18:38, 18:38].mean() > 170 and mask[:2].mean() < 120)
-
-
-def elsewhere(
-    photo: NDArray[np.uint8], mask: NDArray[np.uint8], scene: NDArray[np.uint8], rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """The garment of a stored photo before another ``scene``, both BGR, with or without its shadow
-    there: a sender's floor or wall says nothing about what lies on it."""
-    import cv2
-
-    edge = photo.shape[0]
-    behind: NDArray[Any] = cv2.resize(scene, (edge, edge)).astype(np.float32)
-    if rng.random() < 0.5:
-        behind = behind[:, ::-1]
-    soft = cv2.GaussianBlur(cv2.resize(mask, (edge, edge), interpolation=cv2.INTER_CUBIC), (0, 0), rng.uniform(0.8, 2))
-    # GrabCut's rim holds some of the old background: the cut is made a little inside.
-    cover = np.clip((soft.astype(np.float32)[..., None] / 255 - 0.35) / 0.5, 0, 1)
-    if rng.random() < 0.4:
-        moved = np.roll(cover[..., 0], (rng.integers(0, 14), rng.integers(-12, 13)), (0, 1))
-        behind = behind * (1 - rng.uniform(0.15, 0.5) * cv2.GaussianBlur(moved, (0, 0), rng.uniform(3, 9))[..., None])
-    return np.asarray(np.clip(photo * cover + behind * (1 - cover), 0, 255), np.uint8)
-
-
-def dyed(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A BGR photo with every hue turned by one random angle: no label has a colour."""
-    import cv2
-
-    hsv = cv2.cvtColor(photo, cv2.COLOR_BGR2HSV)
-    hsv[..., 0] = (hsv[..., 0].astype(np.int32) + rng.integers(0, 180)) % 180  # OpenCV's degrees are doubled
-    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.uint8)
-
-
-def in_a_scene(
-    image: NDArray[np.uint8], fabric: NDArray[np.uint8], scene: NDArray[np.uint8], rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A Fashion-MNIST image (28, 28, 1) as a photo, BGR (224, 224, 3), and its mask (56, 56): its cut and its
-    folds, in a colour or in the ``fabric`` at the middle of another stored photo, before a ``scene``."""
-    import cv2
-
-    big = round(STORED_PX * rng.uniform(0.65, 0.95))
-    grown = cv2.resize(image[..., 0], (big, big), interpolation=cv2.INTER_CUBIC)
-    outline, _ = cv2.findContours((grown > 40).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = cv2.drawContours(np.zeros_like(grown), outline, -1, 255, cv2.FILLED)  # a white print is no hole
-    filled = cv2.erode(filled, np.ones((5, 5), np.uint8))  # the rim's pixels are half background
-    rim = (STORED_PX - big) // 2
-    mask, light = np.zeros((2, STORED_PX, STORED_PX), np.uint8)
-    mask[rim : rim + big, rim : rim + big], light[rim : rim + big, rim : rim + big] = filled, 255 - grown
-    # Zalando's light on the garment, around its own mean, on the cloth's colour.
-    cloth: NDArray[Any] = np.full((STORED_PX, STORED_PX, 3), rng.integers(15, 250, 3), np.float32)
-    if rng.random() < 0.6:
-        side, at = STORED_PX // 3, STORED_PX // 3
-        cloth = cv2.resize(fabric[at : at + side, at : at + side], (STORED_PX, STORED_PX)).astype(np.float32)
-    shade = light.astype(np.float32) / max(32.0, float(light[mask > 0].mean()) if mask.any() else 255.0)
-    folds = rng.uniform(0.5, 1.2) * (np.minimum(shade, 1.5)[..., None] - 1)
-    worn = np.clip(cloth * (1 + folds), 0, 255).astype(np.uint8)
-    small = np.asarray(cv2.resize(mask, (_MASK_PX, _MASK_PX), interpolation=cv2.INTER_AREA), np.uint8)
-    return elsewhere(worn, small, scene, rng), small
 
 
 # --- No garment ------------------------------------------------------------------------------
@@ -235,7 +135,7 @@ def backgrounds(
 
 
 def spoiled(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A photo nobody could name: blurred beyond shape, overexposed, black, or moved."""
+    """A photo nobody could name: blurred beyond shape, overexposed, black, or moved. (160, 160, 3)."""
     import cv2
 
     x: NDArray[Any] = photo.astype(np.float32)
@@ -249,7 +149,8 @@ def spoiled(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
     else:
         across = int(rng.uniform(60, 110))
         x = cv2.blur(x, (across, across)) if rng.random() < 0.5 else cv2.blur(cv2.blur(x, (2 * across, 5)), (31, 31))
-    return np.asarray(np.clip(x + rng.normal(0, rng.uniform(0.1, 6), x.shape), 0, 255), np.uint8)
+    x = np.clip(x + rng.normal(0, rng.uniform(0.1, 6), x.shape), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(x, (PHOTO_PX, PHOTO_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def wall(rng: np.random.Generator) -> NDArray[np.uint8]:

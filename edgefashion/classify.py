@@ -108,8 +108,8 @@ class Classifier:
         if images.shape[1:] == shape:
             return images
         if self.takes_photos:
-            if images.shape[-3:-1] in garment.FRAMES and images.shape[-1] == 3:
-                return images if images.ndim == 4 else images[None]
+            if images.shape == shape:
+                return images[None]
             fashion = (garment.SIDE_PX, garment.SIDE_PX)
             if images.shape[1:] in (fashion, (*fashion, 1)) or images.shape == (*fashion, 1):
                 return garment.as_photos(images.reshape(-1, *fashion, 1))
@@ -234,7 +234,7 @@ class _OpenVino:
     def _for(self, images: int, shape: tuple[int, ...]) -> _Bound | _Queue:
         """The compiled network for so many images of a shape; compiled when first asked for.
 
-        A fully convolutional network is asked for several: photos of each frame, and Fashion-MNIST's enlarged.
+        A fully convolutional network is asked for two: photos, and Fashion-MNIST's enlarged.
         """
         if images < BATCH and self._purpose == "latency":
             if shape not in self._single:
@@ -262,7 +262,7 @@ class _OpenVino:
 
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities (classes,) and mask (rows, columns) of a batch of one."""
-        bound = self._for(1, images.shape[1:])
+        bound = self._for(1, self._shape)
         if isinstance(bound, _Queue) or bound.mask is None:
             raise BadInputError("this IR gives no mask. Load the bundle for latency, or convert it again")
         return bound(images)[0], bound.mask[0, ..., 0].copy()

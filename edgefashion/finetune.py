@@ -20,7 +20,7 @@ from edgefashion import augment, bundle, data, decide, garment, lite0, photos, z
 from edgefashion.classify import PHOTO_PIXELS
 from edgefashion.convert import reference_images
 from edgefashion.errors import BadInputError, need
-from edgefashion.labels import LABELS, NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
+from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
 from edgefashion.originals import export_saved_model, load_keras, tensorflow
 from edgefashion.train import EpochProgress, StepProgress, draw_curves, training_versions, write_history
 
@@ -41,18 +41,6 @@ NONE_SHARE: Final = 1 / 8
 
 SMOOTHING: Final = 0.1
 EMA: Final = 0.99
-
-IN_A_SCENE_SHARE: Final = 0.2
-"""Share of a batch's garments that are Fashion-MNIST's, made into photos: their cut without anyone's room."""
-
-MOVED_SHARE: Final = 0.15
-"""Share of the garments shown before another background than their own."""
-
-DYED_SHARE: Final = 0.1
-"""Share of the garments shown in other colours."""
-
-OTHER_FRAME_SHARE: Final = 0.25
-"""Share of a batch's photos that have another shape than its frame."""
 
 KIND_WEIGHT: Final = 0.5
 
@@ -141,12 +129,13 @@ def finetune(
     _check(found)
     fit_at, held_at = photos.split(found.photos, options.validation_split, options.seed)
     skipped = list(found.skipped)
-    held_photos, views = [], []
+    held_photos, seen = [], []
     for photo, picture in photos.read([found.photos[i] for i in held_at], skipped):
         held_photos.append(photo)
-        views.append(garment.view(picture))
+        seen.append(garment.view(picture))
     if not any(photo.known for photo in held_photos):
         raise BadInputError("none of the held-out photos shows a known garment and can be read. Add photos by others")
+    views = np.stack(seen)
     beginning = None if start == IMAGENET else photo_network(start)
     before = _scores(held_photos, beginning, probabilities(beginning, views)) if beginning is not None else None
 
@@ -236,7 +225,6 @@ class _Material:
 
         rng = np.random.default_rng(0)
         self.photos: list[photos.Photo] = []
-        self.shapes: list[tuple[int, int]] = []
         self.empty: list[NDArray[np.uint8]] = []
         stored, small = [], []
         for photo, picture in photos.read(chosen, skipped):
@@ -246,7 +234,6 @@ class _Material:
                 self.empty.append(squared)
                 continue
             self.photos.append(photo)
-            self.shapes.append((picture.shape[0], picture.shape[1]))
             stored.append(squared)
             shrink = min(1.0, 400 / max(picture.shape[:2]))
             small.append(cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA))
@@ -262,53 +249,25 @@ class _Material:
         # Rare labels oftener, prolific senders seldomer, both by less than would make them equal.
         weight = np.array([labels[p.label] ** -0.5 * senders[p.sender] ** -0.3 for p in self.photos])
         self.weight = weight / weight.sum()
-        frames = [garment.frame_for(*shape) for shape in self.shapes]
-        self.frames = sorted(set(frames))
-        of_frame = np.array([[f == frame for f in frames] for frame in self.frames]) * self.weight
-        # A frame few photos have is still met: a camera may look for garments in any shape of box.
-        self.frame_share = np.maximum(of_frame.sum(1), 0.1)
-        self.frame_share /= self.frame_share.sum()
-        self.weight_in_frame = of_frame / of_frame.sum(1, keepdims=True)
         self.kinds = sorted({p.kind for p in self.photos if p.kind})
 
-    def garment(self, at: int, frame: tuple[int, int], rng: np.random.Generator) -> Batch:
-        """A random variant of photo ``at``, BGR (rows, columns, 3) of the frame, and of its mask."""
-        picture, mask = self.pictures[at], self.masks[at]
-        if rng.random() < MOVED_SHARE and augment.can_move(mask):
-            picture = augment.elsewhere(picture, mask, self._scene(rng), rng)
-        if rng.random() < DYED_SHARE:
-            picture = augment.dyed(picture, rng)
-        return augment.augment(picture, mask, rng, frame, self.shapes[at])
-
-    def fashion(self, image: NDArray[np.uint8], frame: tuple[int, int], rng: np.random.Generator) -> Batch:
-        """A Fashion-MNIST image as a photo, and its mask."""
-        fabric = self.pictures[rng.integers(len(self.pictures))]
-        return augment.augment(*augment.in_a_scene(image, fabric, self._scene(rng), rng), rng, frame)
-
-    def _scene(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        drawn = rng.random()
-        if drawn < 0.1:
-            return np.full((2, 2, 3), rng.integers(0, 256, 3), np.uint8)
-        of = self.empty if self.empty and (drawn < 0.5 or not self.background) else self.background
-        return of[rng.integers(len(of))] if of and drawn < 0.85 else augment.wall(rng)
-
-    def none(self, frame: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A picture without a garment, BGR (rows, columns, 3) of the frame."""
+    def none(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A picture (160, 160, 3) without a garment."""
         drawn = rng.random()
         if drawn < 0.2:
-            return garment.fitted(augment.spoiled(self.pictures[rng.integers(len(self.pictures))], rng), frame)
+            return augment.spoiled(self.pictures[rng.integers(len(self.pictures))], rng)
         if drawn < 0.3 or not (self.background or self.empty):
             picture = augment.wall(rng)
         else:
             of = self.empty if self.empty and (drawn < 0.7 or not self.background) else self.background
             picture = of[rng.integers(len(of))]
-        return augment.augment(picture, None, rng, frame)[0]
+        return augment.augment(picture, None, rng)[0]
 
 
 def _batches(
     of: _Material, fashion: tuple[NDArray[np.uint8], NDArray[np.int64]], options: FinetuneOptions
 ) -> Iterator[Batch]:
-    """Batches without end, the next made while one is used: pictures of one frame, targets over
+    """Batches without end, the next made while one is used: pictures, targets over
     groups, masks, kinds (-1 where none is told), Fashion-MNIST's images, their labels."""
     import cv2
 
@@ -318,31 +277,21 @@ def _batches(
     names = list(_GROUPS)
     prior = np.array([_PRIORS.get(name, 1.0) for name in names], np.float32)
     target_of = [_target(photo.label) for photo in of.photos]
-    group_of = [next(g for g, at in enumerate(_GROUPS.values()) if label in at) for label in range(len(LABELS))]
     kind_of = [of.kinds.index(photo.kind) if photo.kind else -1 for photo in of.photos]
 
     def make() -> Batch:
-        number = rng.choice(len(of.frames), p=of.frame_share)
-        frame = of.frames[number]
-        others = round(options.garments * OTHER_FRAME_SHARE)
-        chosen = [
-            *rng.choice(len(of.photos), options.garments - others, p=of.weight_in_frame[number]),
-            *rng.choice(len(of.photos), others, p=of.weight),
-        ]
-        pictures = np.empty((options.batch_size, *frame, 3), np.uint8)
-        masks = np.zeros((options.batch_size, *(n // augment.MASK_STRIDE for n in frame), 1), np.float32)
+        chosen = rng.choice(len(of.photos), options.garments, p=of.weight)
+        pictures = np.empty((options.batch_size, garment.PHOTO_PX, garment.PHOTO_PX, 3), np.uint8)
+        cells = garment.PHOTO_PX // augment.MASK_STRIDE
+        masks = np.zeros((options.batch_size, cells, cells, 1), np.float32)
         targets = np.zeros((options.batch_size, len(names)), np.float32)
         kinds = np.full(options.batch_size, -1)
-        drawn = rng.choice(fashion_at, round(options.garments * IN_A_SCENE_SHARE), replace=False)
-        for place, at in enumerate(drawn):
-            pictures[place], masks[place, ..., 0] = of.fashion(images[at], frame, rng)
-            targets[place, group_of[labels[at]]] = 1
-        for place, at in enumerate(chosen[len(drawn) :], len(drawn)):
-            pictures[place], masks[place, ..., 0] = of.garment(at, frame, rng)
+        for place, at in enumerate(chosen):
+            pictures[place], masks[place, ..., 0] = augment.augment(of.pictures[at], of.masks[at], rng)
             targets[place, target_of[at]] = 1
             kinds[place] = kind_of[at]
         for place in range(options.garments, options.batch_size):
-            pictures[place] = of.none(frame, rng)
+            pictures[place] = of.none(rng)
             targets[place, names.index(NO_GARMENT)] = 1
         targets = (1 - SMOOTHING) * targets + SMOOTHING * prior / prior.sum()
         some = rng.choice(fashion_at, options.fashion_images)
@@ -458,17 +407,13 @@ def _fit(
 # --- The result ------------------------------------------------------------------------------
 
 
-def probabilities(model: keras.Model, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """What the plain network answers to RGB uint8 (n, h, w, 3), or a list of (h, w, 3) of several
-    shapes: float32 (n, 12)."""
-    answers = np.empty((len(images), len(PHOTO_LABELS)), np.float32)
-    shapes = np.array([image.shape[:2] for image in images])
-    for shape in np.unique(shapes, axis=0):
-        alike = np.flatnonzero((shapes == shape).all(1))
-        for at in range(0, len(alike), 64):
-            some = alike[at : at + 64]
-            answers[some] = model(np.stack([images[i] for i in some]), training=False)["probabilities"]
-    return answers
+def probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What the plain network answers to RGB uint8 (n, h, w, 3): float32 (n, 12)."""
+    parts = [
+        np.asarray(model(images[at : at + 64], training=False)["probabilities"], np.float32)
+        for at in range(0, len(images), 64)
+    ]
+    return np.concatenate(parts)
 
 
 def _scores(held: list[photos.Photo], model: keras.Model, answered: NDArray[np.float32]) -> Scores:

@@ -11,7 +11,6 @@ where in it the garment is, :func:`box_of`.
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -38,10 +37,7 @@ GUIDE_SHARE: Final = 0.9
 """The camera's guide box is this share of the frame's shorter edge."""
 
 PHOTO_PX: Final = 160
-"""Edge of a photo network's square input."""
-
-FRAMES: Final = ((PHOTO_PX, PHOTO_PX),)
-"""Rows and columns a photo network may see."""
+"""Edge of a photo network's input."""
 
 FASHION_PX: Final = 64
 """Edge of the pictures a photo network gets of Fashion-MNIST's images: more adds no detail."""
@@ -62,7 +58,7 @@ class Garment:
     """A garment found in a picture."""
 
     pixels: NDArray[np.uint8]
-    """The model's input: (28, 28, 1), the garment bright on 0, or a photo network's RGB."""
+    """The model's input: (28, 28, 1), the garment bright on 0, or a photo network's (160, 160, 3)."""
     box: Box
     mask: NDArray[np.float32] | None = None
     """A photo network's: the probability, cell by cell of what it saw, that it shows the garment."""
@@ -110,39 +106,22 @@ def find(picture: NDArray[np.uint8], within: Box | None = None) -> Garment | Non
     return Garment(_normalise(crop, background), (left + x0, top + y0, x1 - x0, y1 - y0))
 
 
-def frame_for(height: int, width: int) -> tuple[int, int]:
-    """The one of ``FRAMES`` nearest in shape to a picture of so many rows and columns."""
-    shape = math.log(height / width)
-    return min(FRAMES, key=lambda frame: abs(math.log(frame[0] / frame[1]) - shape))
-
-
-def view(
-    picture: NDArray[np.uint8], within: Box | None = None, frame: tuple[int, int] | None = None
-) -> NDArray[np.uint8]:
+def view(picture: NDArray[np.uint8], within: Box | None = None) -> NDArray[np.uint8]:
     """What a photo network sees of a BGR (h, w, 3) picture, or of its box ``within``: RGB uint8
-    (rows, columns, 3), nothing but resized to the ``frame``, by default the nearest in shape."""
+    (160, 160, 3), nothing but resized, the aspect ratio given up as in the network's training."""
     import cv2
 
     if within is not None:
         x, y, width, height = within
         picture = picture[y : y + height, x : x + width]
-    rows_out, columns_out = frame or frame_for(*picture.shape[:2])
     # Exact halving is eight times faster than averaging over 4.05 pixels, and as good.
-    while picture.shape[0] >= 2 * rows_out and picture.shape[1] >= 2 * columns_out:
+    while min(picture.shape[:2]) >= 2 * PHOTO_PX:
         rows, columns = picture.shape[0] // 2, picture.shape[1] // 2
         halved = cv2.resize(picture[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA)
         picture = np.asarray(halved, np.uint8)
-    shrinks = picture.shape[0] >= rows_out and picture.shape[1] >= columns_out
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    small = cv2.resize(picture, (columns_out, rows_out), interpolation=interpolation)
+    interpolation = cv2.INTER_AREA if min(picture.shape[:2]) >= PHOTO_PX else cv2.INTER_LINEAR
+    small = cv2.resize(picture, (PHOTO_PX, PHOTO_PX), interpolation=interpolation)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def fitted(picture: NDArray[np.uint8], frame: tuple[int, int]) -> NDArray[np.uint8]:
-    """A picture (h, w, 3) resized to the rows and columns of a frame."""
-    import cv2
-
-    return np.asarray(cv2.resize(picture, frame[::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def as_photos(images: NDArray[np.uint8], side: int = FASHION_PX) -> NDArray[np.uint8]:

@@ -152,9 +152,7 @@ def _photo_material(made: bundle.Bundle, options: QuantizeOptions, folders: Sequ
     fit_at, gate_at = photos.split(known, GATE_SHARE, seed=0)
     labels = np.unique([known[i].label for i in fit_at], return_inverse=True)[1]
     chosen = [known[fit_at[i]] for i in data.calibration_indices(labels, options.calibration, seed=0)]
-    # The IR has one shape while it is calibrated, and what a layer sees does not depend on it.
-    square = garment.FRAMES[0]
-    calibrate = [garment.view(picture, frame=square) for _, picture in photos.read(chosen, skipped)]
+    calibrate = [garment.view(picture) for _, picture in photos.read(chosen, skipped)]
     # And some of the other kind of picture it takes, or Fashion-MNIST would fall outside the ranges.
     images, classes = data.load("train")
     some = data.calibration_indices(classes, max(1, options.calibration // 5), seed=0)
@@ -162,9 +160,10 @@ def _photo_material(made: bundle.Bundle, options: QuantizeOptions, folders: Sequ
     gate = [(photo, garment.view(picture)) for photo, picture in photos.read([known[i] for i in gate_at], skipped)]
     if not gate:
         raise BadInputError(f"too few readable photos in {', '.join(map(str, folders))}. {' '.join(skipped[:1])}")
+    views = np.stack([view for _, view in gate])
 
     def accuracy(classifier: classify.Classifier) -> float:
-        answers = decide.best(np.concatenate([classifier(view) for _, view in gate]), classifier.labels)
+        answers = decide.best(classifier(views), classifier.labels)
         return float(np.mean([a in photos.members(p.label) for a, (p, _) in zip(answers, gate, strict=True)]))
 
     return _Material(np.stack(calibrate), accuracy, len(gate), held_out=False)

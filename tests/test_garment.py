@@ -286,26 +286,3 @@ def test_extreme_shapes(shape: tuple[int, int], channels: tuple[int, ...], kind:
         assert 0 <= y < y + height <= shape[0]
     # Random pixels stand out from each other, if there is more than one.
     assert found is not None or kind != "random" or shape == (1, 1)
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "frame"),
-    [
-        (400, 400, (160, 160)),
-        (533, 400, (192, 144)),
-        (720, 1280, (144, 192)),
-        (3000, 900, (192, 144)),
-        (430, 400, (160, 160)),
-        (648, 648, (160, 160)),
-        (20, 15, (192, 144)),
-    ],
-)
-def test_a_photo_is_seen_in_the_frame_of_its_shape(height: int, width: int, frame: tuple[int, int]) -> None:
-    """A photo network sees a picture in the frame nearest to its shape, all of it, as RGB."""
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[: height // 2, :, 0] = 255  # the upper half blue, in OpenCV's order
-    seen = garment.view(picture)
-    assert seen.shape == (*frame, 3)
-    assert (seen[: frame[0] // 2 - 8, :, 2] == 255).all()
-    assert (seen[frame[0] // 2 + 8 :] == 0).all()
-    assert garment.view(picture, frame=(160, 160)).shape == (160, 160, 3)
