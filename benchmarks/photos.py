@@ -28,7 +28,7 @@ import numpy as np
 
 from edgefashion import augment, data, decide, garment, lite0, photos
 from edgefashion.classify import Classifier, load
-from edgefashion.evaluate import auroc
+from edgefashion.evaluate import PhotoEvaluation, SeenPhoto, auroc, seen_as, worst_photos
 from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
 
 RESULTS = Path(__file__).parent / "results" / "photos.json"
@@ -249,22 +249,27 @@ def by_look(found: list[photos.Photo], probabilities: Any) -> dict[str, dict[str
     return {what: {look: float(np.mean(of)) for look, of in sorted(looks.items())} for what, looks in hits.items()}
 
 
+def measured(found: list[photos.Photo], probabilities: Any) -> PhotoEvaluation:
+    """What ``probabilities`` (photos, 12) make of the photos, as ``evaluate --photos`` counts."""
+    seen = tuple(seen_as(photo, p, PHOTO_LABELS) for photo, p in zip(found, probabilities, strict=True))
+    return PhotoEvaluation("kiosk", "fp32", "held-out senders", 0.0, seen, ())
+
+
 def summary(found: list[photos.Photo], fold: Any, probabilities: Any) -> dict[str, Any]:
     """The figures of out-of-fold ``probabilities`` (photos, 12)."""
-    labels = np.array([p.label for p in found])
-    known, unknown = np.array([p.known for p in found]), labels == UNKNOWN
-    answers, score = decide.best(probabilities, PHOTO_LABELS), decide.acceptance(probabilities, PHOTO_LABELS)
-    right = np.array([int(a) in photos.members(p.label) for a, p in zip(answers, found, strict=True)])
+    every = measured(found, probabilities)
+    of_fold = {
+        int(n): measured([p for p, f in zip(found, fold, strict=True) if f == n], probabilities[fold == n])
+        for n in np.unique(fold)
+    }
     return {
-        "n": int(known.sum()),
-        "accuracy": float(right[known].mean()),
-        "reject_auroc": auroc(list(score[known]), list(score[unknown])),
-        "folds": [int(n) for n in np.unique(fold)],
-        "per_fold": [float(right[known & (fold == n)].mean()) for n in np.unique(fold)],
-        "auroc_per_fold": [
-            auroc(list(score[known & (fold == n)]), list(score[unknown & (fold == n)])) for n in np.unique(fold)
-        ],
-        "per_label": {label: float(right[labels == label].mean()) for label in sorted(set(labels[known]))},
+        "n": len(every.known),
+        "accuracy": every.accuracy,
+        "reject_auroc": every.reject_auroc,
+        "folds": list(of_fold),
+        "per_fold": [one.accuracy for one in of_fold.values()],
+        "auroc_per_fold": [one.reject_auroc for one in of_fold.values()],
+        "per_label": every.per_label,
     }
 
 
@@ -272,20 +277,15 @@ def worst(folder: Path, sheet: Path) -> None:
     """A contact sheet of the surest mistakes on senders not trained on, from the folds' answers."""
     import cv2
 
-    from edgefashion.evaluate import PhotoEvaluation, SeenPhoto, worst_photos
-
     found = list(photos.scan(folder).photos)
-    fold, seen = folds_of(found), []
+    fold, seen = folds_of(found), list[SeenPhoto]()
     for file in sorted(ANSWERS.glob("fold?.npz")):
         with np.load(file) as kept:
-            at, answers = kept["at"], kept["answers"]
-        for i, answer, p in zip(at, decide.best(answers, PHOTO_LABELS), answers, strict=True):
-            if fold[i] == int(file.stem[-1]):
-                right = int(answer) in photos.members(found[i].label)
-                score = float(decide.acceptance(p, PHOTO_LABELS))
-                seen.append(SeenPhoto(found[i], PHOTO_LABELS[answer], right, float(p[answer]), score, False, p))
-    evaluation = PhotoEvaluation("kiosk", "fp32", str(folder), 0.0, tuple(seen), ())
-    cv2.imwrite(str(sheet), worst_photos(evaluation, 96))
+            for i, answer in zip(kept["at"], kept["answers"], strict=True):
+                if fold[i] == int(file.stem[-1]):
+                    seen.append(seen_as(found[i], answer, PHOTO_LABELS))
+    every = PhotoEvaluation("kiosk", "fp32", str(folder), 0.0, tuple(seen), ())
+    cv2.imwrite(str(sheet), worst_photos(every, 96))
 
 
 def int8(folder: Path) -> None:

@@ -205,7 +205,11 @@ def _see(classifier: Classifier, photo: photos.Photo, picture: NDArray[np.uint8]
     found = see(classifier, picture)
     if found is None:
         return SeenPhoto(photo, "", right=False, confidence=0.0, score=0.0, none=True, probabilities=None)
-    probabilities, labels = found[1], classifier.labels
+    return seen_as(photo, found[1], classifier.labels)
+
+
+def seen_as(photo: photos.Photo, probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> SeenPhoto:
+    """What a model that answered a photo with ``probabilities`` (classes,) made of it."""
     answer = best(probabilities[None], labels)[0]
     return SeenPhoto(
         photo,

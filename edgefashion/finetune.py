@@ -20,7 +20,7 @@ from edgefashion import augment, bundle, data, decide, garment, lite0, photos, z
 from edgefashion.classify import PHOTO_PIXELS
 from edgefashion.convert import reference_images
 from edgefashion.errors import BadInputError, need
-from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
+from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, groups
 from edgefashion.originals import export_saved_model, load_keras, tensorflow
 from edgefashion.train import EpochProgress, StepProgress, draw_curves, training_versions, write_history
 
@@ -418,25 +418,18 @@ def probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.f
 
 def _scores(held: list[photos.Photo], model: keras.Model, answered: NDArray[np.float32]) -> Scores:
     """The figures of the network that ``answered`` the photos ``held`` so: float32 (photos, 12)."""
-    from edgefashion.evaluate import auroc
+    from edgefashion.evaluate import PhotoEvaluation, seen_as
 
-    answers = decide.best(answered, PHOTO_LABELS)
-    score = decide.acceptance(answered, PHOTO_LABELS)
-    right: dict[str, list[bool]] = {}
-    for photo, answer in zip(held, answers, strict=True):
-        if photo.known:
-            right.setdefault(photo.label, []).append(int(answer) in photos.members(photo.label))
-    every = [hit for hits in right.values() for hit in hits]
-    known = [float(s) for p, s in zip(held, score, strict=True) if p.known]
-    unknown = [float(s) for p, s in zip(held, score, strict=True) if p.label == UNKNOWN]
+    seen = tuple(seen_as(photo, p, PHOTO_LABELS) for photo, p in zip(held, answered, strict=True))
+    measured = PhotoEvaluation(ARCH, "fp32", "held-out senders", 0.0, seen, ())
     images, labels = data.load("train")
     _, validation = data.split(labels, data.VALIDATION_SPLIT, 0)
     images, labels = images[validation[:FASHION_VALIDATION]], labels[validation[:FASHION_VALIDATION]]
     fashion = decide.likeliest(probabilities(model, garment.as_photos(images)))
     return Scores(
-        accuracy=float(np.mean(every)) if every else None,
-        per_label={label: float(np.mean(hits)) for label, hits in sorted(right.items())},
-        reject_auroc=auroc(known, unknown),
+        accuracy=measured.accuracy,
+        per_label=measured.per_label,
+        reject_auroc=measured.reject_auroc,
         fashion_accuracy=float(np.mean(fashion == labels)),
     )
 
