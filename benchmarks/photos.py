@@ -5,6 +5,7 @@
     python benchmarks/photos.py sum-up DIR     the figures of the folds already trained
     python benchmarks/photos.py worst DIR      their surest mistakes, as results/worst.jpg
     python benchmarks/photos.py int8 DIR       what INT8 costs on the held-out senders
+    python benchmarks/photos.py none DIR --empty DIR    how often an empty scene is called so, level by level
     python benchmarks/photos.py frame          one 1280x720 frame to its answer, under instruction-set caps
 
 DIR is a photo folder: a sub-folder a label, files named SENDER-anything.jpg. ``ladder`` takes the last
@@ -350,6 +351,37 @@ def keep(facts: dict[str, Any]) -> None:
     RESULTS.write_text(json.dumps({**stored, **facts}, indent=1) + "\n", encoding="utf-8")
 
 
+# --- No garment ------------------------------------------------------------------------------
+
+CHOOSE_PLACES = ("lobby", "sunset")
+LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6)
+
+
+def none_level(folder: Path, empty: Path) -> None:
+    """How often the shipped network says that no garment is in view, by the level it says so from: on two
+    of the places of ``benchmarks/no_garment.py``, to choose the level, and on the others, to measure it.
+    Beside it, of garments photographed by senders not trained on, how many the folds' networks would lose."""
+    classifier = load("kiosk")
+    at = PHOTO_LABELS.index(NO_GARMENT)
+    share: dict[bool, list[float]] = {True: [], False: []}
+    for photo, picture in photos.read(photos.scan(empty).photos, []):
+        share[photo.sender in CHOOSE_PLACES].append(float(classifier(garment.view(picture)[None])[0, at]))
+    found, garments = list(photos.scan(folder).photos), []
+    for file in sorted(ANSWERS.glob("fold?.npz")):
+        with np.load(file) as kept:
+            garments += [float(p[at]) for i, p in zip(kept["at"], kept["answers"], strict=True) if found[i].known]
+    rows = {
+        str(level): {
+            "choose": float(np.mean(np.array(share[True]) > level)),
+            "measure": float(np.mean(np.array(share[False]) > level)),
+            "garments_lost": float(np.mean(np.array(garments) > level)),
+        }
+        for level in LEVELS
+    }
+    keep({"none_level": {"n_choose": len(share[True]), "n_measure": len(share[False]), "levels": rows}})
+    print(json.dumps(rows, indent=1))
+
+
 # --- A frame ---------------------------------------------------------------------------------
 
 
@@ -390,11 +422,12 @@ def one_frame(model: str = "kiosk", rounds: int = 400) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ladder", "folds", "sum-up", "worst", "int8", "frame", "one-frame"))
+    parser.add_argument("what", choices=("ladder", "folds", "sum-up", "worst", "int8", "none", "frame", "one-frame"))
     parser.add_argument("folder", type=Path, nargs="?", default=Path("photos"))
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--fold", type=int, action="append", help="only this fold; may be given again")
     parser.add_argument("--leave", metavar="KIND", help="a kind of photos.csv to keep out of training and answer")
+    parser.add_argument("--empty", type=Path, help="a photo folder with pictures of No garment only")
     parser.add_argument("--fashion-images", type=int, default=48)
     given = parser.parse_args()
     if given.what == "ladder":
@@ -408,6 +441,8 @@ if __name__ == "__main__":
         worst(given.folder, RESULTS.with_name("worst.jpg"))
     elif given.what == "int8":
         int8(given.folder)
+    elif given.what == "none":
+        none_level(given.folder, given.empty)
     elif given.what == "frame":
         frame()
     else:
