@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--photos", type=Path, action="append", required=True)
     parser.add_argument("--start", action="append", help="a photo network; of several the mean of the weights")
+    parser.add_argument("--mean", action="append", default=[], help="ship the mean with this network's weights")
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--learning-rate", type=float, default=options.learning_rate)
     parser.add_argument("--batch-size", type=int, default=options.batch_size)
@@ -60,7 +61,7 @@ def main() -> None:
         print(*skipped, sep="\n")
         rows.write_text(json.dumps(trained.history))
         trained.model.save(kept)
-    trained = finetune.Trained(load_keras(kept), json.loads(rows.read_text()), len(found))
+    trained = finetune.Trained(mean([str(kept), *given.mean]), json.loads(rows.read_text()), len(found))
 
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))["kiosk"]
     finetune.write_bundle(
@@ -70,7 +71,8 @@ def main() -> None:
         accept=(figures["accept_threshold"], figures["chosen_on"]),
         photo_figures={"held_out_senders": figures["held_out_senders"]},
         report={
-            "start": [str(start) for start in given.start] if given.start else finetune.IMAGENET,
+            "averaged_with": [Path(network).stem for network in given.mean],
+            "start": [Path(start).stem for start in given.start] if given.start else finetune.IMAGENET,
             "photos": len(found),
             "senders": len({photo.sender for photo in found}),
         },
