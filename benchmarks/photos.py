@@ -387,12 +387,18 @@ def none_level(folder: Path, empty: Path) -> None:
 
 def frame() -> None:
     """Each cap in a process of its own, one thread; the interpreter's start is not counted."""
+    rows: dict[str, Any] = {}
     for cap in CAPS:
         environment = {**os.environ, **({"ONEDNN_MAX_CPU_ISA": cap} if cap else {})}
         done = subprocess.run(
             [sys.executable, __file__, "one-frame"], env=environment, capture_output=True, text=True, check=False
         )
-        print(f"{cap or 'uncapped':18} {done.stdout.strip() or done.stderr.strip().splitlines()[-1]}")
+        name = cap or "uncapped"
+        rows[name] = (
+            json.loads(done.stdout) if done.returncode == 0 else {"error": done.stderr.strip().splitlines()[-1]}
+        )
+        print(f"{name:18} {rows[name]}", flush=True)
+    keep({"frame_p50_ms": rows})
 
 
 def one_frame(model: str = "kiosk", rounds: int = 400) -> None:
@@ -416,8 +422,7 @@ def one_frame(model: str = "kiosk", rounds: int = 400) -> None:
         classifier.look(view)
         spent["view"].append(seen - began)
         spent["network"].append(time.perf_counter() - seen)
-    medians = {name: 1000 * float(np.median(times[20:])) for name, times in spent.items()}
-    print("  ".join(f"{name} p50 {ms:.2f} ms" for name, ms in medians.items()))
+    print(json.dumps({name: round(1000 * float(np.median(times[20:])), 3) for name, times in spent.items()}))
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ from edgefashion.labels import LABELS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PARITY_LIMIT: Final = {"fp32": 1e-4, "fp16": 1e-2}
-"""Largest absolute difference of a probability. FP16 stores each weight to 3 digits: its limit
-catches a broken conversion, not rounding, and its changed top-1 answers are only reported."""
+PARITY_LIMIT: Final = {"fp32": 1e-4, "fp16": 3e-2}
+"""Largest absolute difference of a probability. FP16 stores each weight to 3 digits, which 60 layers
+make up to 1e-2 of; its limit catches a broken conversion, not rounding, and its changed top-1 answers are
+only reported."""
 
 
 @dataclass(frozen=True)
