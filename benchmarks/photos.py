@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ import numpy as np
 
 from edgefashion import augment, data, decide, garment, lite0, photos
 from edgefashion.classify import Classifier, load
-from edgefashion.evaluate import PhotoEvaluation, SeenPhoto, auroc, seen_as, worst_photos
+from edgefashion.evaluate import PhotoEvaluation, auroc, seen_as, worst_photos
 from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
 
 RESULTS = Path(__file__).parent / "results" / "photos.json"
@@ -171,16 +171,21 @@ def folds(folder: Path, numbers: list[int], options: dict[str, int], leave: str 
     sum_up(folder)
 
 
+def kept_answers() -> Iterator[tuple[int, Any, Any, str]]:
+    """Each trained fold's number, the photos it answered, their probabilities, and the kind left out or ""."""
+    for file in sorted(ANSWERS.glob("fold?.npz")):
+        with np.load(file) as kept:
+            yield int(file.stem[-1]), kept["at"], kept["answers"], str(kept["leave"])
+
+
 def sum_up(folder: Path) -> None:
     """Store the figures of the folds there are."""
     found = list(photos.scan(folder).photos)
     fold = folds_of(found)
     probabilities, there = np.zeros((len(found), len(PHOTO_LABELS)), np.float32), np.zeros(len(found), bool)
     left: dict[str, Any] = {}
-    for file in sorted(ANSWERS.glob("fold?.npz")):
-        with np.load(file) as kept:
-            at, answers, leave = kept["at"], kept["answers"], str(kept["leave"])
-        own = fold[at] == int(file.stem[-1])
+    for number, at, answers, leave in kept_answers():
+        own = fold[at] == number
         of_kind = np.array([found[i].kind == leave for i in at])
         if leave:
             score = decide.acceptance(answers, PHOTO_LABELS)
@@ -279,14 +284,11 @@ def worst(folder: Path, sheet: Path) -> None:
     import cv2
 
     found = list(photos.scan(folder).photos)
-    fold, seen = folds_of(found), list[SeenPhoto]()
-    for file in sorted(ANSWERS.glob("fold?.npz")):
-        with np.load(file) as kept:
-            for i, answer in zip(kept["at"], kept["answers"], strict=True):
-                if fold[i] == int(file.stem[-1]):
-                    seen.append(seen_as(found[i], answer, PHOTO_LABELS))
-    every = PhotoEvaluation("kiosk", "fp32", str(folder), 0.0, tuple(seen), ())
-    cv2.imwrite(str(sheet), worst_photos(every, 96))
+    fold, own, answered = folds_of(found), list[photos.Photo](), list[Any]()
+    for number, at, answers, _ in kept_answers():
+        own += [found[i] for i in at if fold[i] == number]
+        answered += list(answers[fold[at] == number])
+    cv2.imwrite(str(sheet), worst_photos(measured(own, answered), 96))
 
 
 def int8(folder: Path) -> None:
@@ -367,9 +369,8 @@ def none_level(folder: Path, empty: Path) -> None:
     for photo, picture in photos.read(photos.scan(empty).photos, []):
         share[photo.sender in CHOOSE_PLACES].append(float(classifier(garment.view(picture)[None])[0, at]))
     found, garments = list(photos.scan(folder).photos), []
-    for file in sorted(ANSWERS.glob("fold?.npz")):
-        with np.load(file) as kept:
-            garments += [float(p[at]) for i, p in zip(kept["at"], kept["answers"], strict=True) if found[i].known]
+    for _, seen_at, answers, _ in kept_answers():
+        garments += [float(p[at]) for i, p in zip(seen_at, answers, strict=True) if found[i].known]
     rows = {
         str(level): {
             "choose": float(np.mean(np.array(share[True]) > level)),
