@@ -246,7 +246,7 @@ def test_a_photo_is_named_and_boxed(kiosk: Classifier, photo_folder: Path) -> No
         # Drawn into (30, 80) to (270, 320); trousers fill about its middle third.
         inside = max(0, min(x + w, 270) - max(x, 30)) * max(0, min(y + h, 320) - max(y, 80))
         overlaps.append(inside / (w * h))
-    assert len(named) >= 20
+    assert len(named) >= 12
     assert np.mean(named) > 0.8
     assert np.median(overlaps) > 0.8
 
