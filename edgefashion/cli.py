@@ -44,6 +44,7 @@ app.add_typer(data_app, name="data")
 
 MODEL_HELP: Final = "A bundle's name, or a path to a bundle, SavedModel, .keras or IR .xml. Default: the shipped model."
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
+ModelsArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help=MODEL_HELP, show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -190,13 +191,30 @@ def train(
     arch: Annotated[str, typer.Argument(help="A network's name; `edgefashion zoo` lists them.")],
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="sgd, rmsprop, adagrad, adadelta, adam, adamax, nadam, adamw or muon.")
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Step size.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="none, turn-flip-zoom, turn-shear-zoom or crop-flip-erase.")
+    ] = None,
     validation_split: Annotated[float | None, typer.Option(help="Share of the training images held out.")] = None,
     seed: Annotated[int | None, typer.Option(help="Two runs with one seed agree. Default: 0.")] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle to write. Default: models/ARCH.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run's last epoch.")] = False,
     limit: Annotated[int | None, typer.Option(help="Train on so many images only, to try things out.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the network; repeatable.", show_default=False),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="For resnet50: imagenet (default), a weights file, or none to train all of it."),
+    ] = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="Learn this model's answers; several are averaged.", show_default=False),
+    ] = None,
     photos: Annotated[
         list[Path] | None,
         typer.Option(help="For kiosk: a folder of photos, a sub-folder a label. May be repeated.", show_default=False),
@@ -215,7 +233,16 @@ def train(
 
     target = out or Path("models") / arch
     if arch == PHOTO_MODEL:
-        fixed = {"--optimizer": optimizer, "--learning-rate": learning_rate, "--limit": limit, "--resume": resume}
+        fixed = {
+            "--optimizer": optimizer,
+            "--learning-rate": learning_rate,
+            "--augment": augment,
+            "--limit": limit,
+            "--set": settings,
+            "--weights": weights,
+            "--teacher": teacher,
+            "--resume": resume,
+        }
         for flag, given in fixed.items():
             if given:
                 raise BadInputError(f"{flag} is not for kiosk, whose recipe is fixed. Leave it out")
@@ -255,6 +282,10 @@ def train(
                 learning_rate=learning_rate,
                 validation_split=validation_split,
                 seed=seed,
+                augment=augment,
+                settings=_pairs(settings) if settings else None,
+                weights=weights,
+                teacher=tuple(teacher) if teacher else None,
             )
         except (KeyboardInterrupt, _Terminated):
             if any(bundle.checkpoints_dir(target).glob("epoch-*")):
@@ -265,6 +296,14 @@ def train(
                 )
             raise
     print(f"{made.path}: {made.info['metrics']['original']['test_accuracy']:.2%} of the test images right")
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    """``NAME=VALUE`` arguments as a dictionary; raises :class:`BadInputError` for one without ``=``."""
+    for pair in given:
+        if "=" not in pair:
+            raise BadInputError(f"--set {pair}: give NAME=VALUE, like --set dropout=0.3")
+    return dict(pair.split("=", 1) for pair in given)
 
 
 def _finetune(folders: list[Path], target: Path, start: str, given: dict[str, Any]) -> None:
@@ -308,14 +347,16 @@ def _finetune(folders: list[Path], target: Path, start: str, given: dict[str, An
 
 @app.command()
 def convert(
-    model: ModelArgument = DEFAULT_MODEL,
+    models: ModelsArgument = None,
     int8: Annotated[bool, typer.Option("--int8", help="Quantize to INT8 too.")] = False,
     max_drop: Annotated[float, typer.Option(help="Accuracy INT8 may lose, 0 to 1.")] = 0.005,
     calibration: Annotated[int, typer.Option(help="Training images to calibrate INT8 on.")] = 300,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The bundle to write. Default: a bundle of yours in place, else models/NAME.", show_default=False
+            help="The bundle to write. Default: a bundle of yours in place, else models/NAME, for several "
+            "models models/ensemble.",
+            show_default=False,
         ),
     ] = None,
     photos: Annotated[
@@ -324,10 +365,12 @@ def convert(
     ] = None,
 ) -> None:
     """Convert a model to OpenVINO IR, proved equal to the original; with --int8, quantize it.
+    Several models become one IR that averages their probabilities.
 
     Example: edgefashion convert models/mine --int8
     """
     from edgefashion.convert import convert as run
+    from edgefashion.convert import convert_ensemble
     from edgefashion.errors import need
     from edgefashion.quantize import QuantizeOptions, quantize
 
@@ -336,7 +379,10 @@ def convert(
         need("nncf", "to quantize to INT8")  # before the minutes, not after
     with _progress() as bar:
         task = bar.add_task("converting and comparing with the original", total=None)
-        done = run(model, out)
+        if models and len(models) > 1:
+            done = convert_ensemble(models, out or Path("models/ensemble"))
+        else:
+            done = run(models[0] if models else DEFAULT_MODEL, out)
         result = None
         if int8:
             bar.update(task, description="quantizing to INT8 and comparing accuracy")
@@ -345,8 +391,9 @@ def convert(
             made = done.bundle
     table = _table("form", ">size", ">test accuracy", "gate")
     original = made.info["metrics"]["original"]["test_accuracy"]
-    form = "saved_model" if made.has("saved_model") else "keras"
-    table.add_row("original", _size(made.size_bytes(form)), f"{original:.2%}", "-")
+    form = next((form for form in ("saved_model", "keras") if made.has(form)), None)
+    if form:
+        table.add_row("original", _size(made.size_bytes(form)), f"{original:.2%}", "-")
     for p in done.parity:
         accuracy = made.info["metrics"].get(p.precision, {}).get("test_accuracy")
         gate = f"passed: largest difference {p.max_abs_difference:.1e}, {p.changed_top1} of {p.n:,} answers changed"
@@ -368,7 +415,8 @@ def convert(
 
 @app.command()
 def evaluate(
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)] = None,
+    models: ModelsArgument = None,
+    part: Annotated[str, typer.Option("--on", help="test, or train: the images it learned from.")] = "test",
     precision: Annotated[
         str | None, typer.Option(help="fp32, fp16, bf16 or int8. Default: the best the model has.", show_default=False)
     ] = None,
@@ -382,22 +430,27 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure accuracy, per-class scores and confusion on the 10,000 test images, or on photos.
+    Several models are averaged.
 
     Example: edgefashion evaluate --photos photos/ --plot worst.png
     """
     from edgefashion import evaluate as rooms
     from edgefashion.classify import load
+    from edgefashion.ensemble import averaged
 
+    if part not in ("test", "train"):
+        raise BadInputError(f"--on must be test or train, not {part}")
     if photos:
-        _evaluate_photos(model or PHOTO_MODEL, precision, photos, plot, as_json)
+        if models and len(models) > 1:
+            raise BadInputError("--photos measures one model at a time. Give one")
+        _evaluate_photos(models[0] if models else PHOTO_MODEL, precision, photos, plot, as_json)
         return
-    model = model or DEFAULT_MODEL
     if plot:
         from edgefashion.errors import need
 
         need("matplotlib", "to draw the heat map")
         _check_png(plot)
-    result = rooms.evaluate(load(model, precision=precision))
+    result = rooms.evaluate(averaged([load(model, precision=precision) for model in models or [DEFAULT_MODEL]]), part)
     if plot:
         rooms.plot_confusion(result, plot)
     if as_json:
@@ -415,7 +468,7 @@ def evaluate(
     low, high = result.ci95
     print(
         f"{result.model} {result.precision}: {result.accuracy:.2%} of {result.n:,} right "
-        f"(95 % interval {low:.2%} to {high:.2%})"
+        f"(95 % interval {low:.2%} to {high:.2%}), calibration error {result.calibration_error:.3f}"
     )
     if plot:
         print(plot)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, classify, data, decide, garment, originals
+from edgefashion import bundle, classify, data, decide, ensemble, garment, originals
 from edgefashion.errors import BadInputError, GateError, MissingError, install_line, installed, need
 from edgefashion.labels import LABELS
 
@@ -80,24 +80,75 @@ def convert(model: str | Path, out: Path | None = None) -> Conversion:
         raise BadInputError(f"{found.path} is already an IR. Give the SavedModel, the .keras file or the bundle")
     out = out or default_out(found)
     bundle.check_target(out)
-    images, labels = data.load("test")
     with _saved_model(found) as saved_model:
         ir = _to_ir(saved_model, found.path)
-        compared = reference_images(images, photo=_takes_photos(ir))
-        expected, reference = _expected(found, saved_model, compared)
-        with bundle.draft(out, found.bundle) as making:
-            if found.bundle is None:
-                making.info.update(_facts(found, out, saved_model, making))
-            making.info["name"] = out.name
-            _describe(ir, making.info)
-            parity = tuple(
-                _write_and_compare(ir, precision, making, compared, expected, reference)
-                for precision in ("fp32", "fp16")
-            )
-            making.add_report("convert", {"parity": [asdict(p) for p in parity]})
-            making.info.setdefault("versions", {})["openvino"] = version("openvino")
-            _measure(making, images, labels)
-            bundle.write_card(making)
+        images = reference_images(data.load("test")[0], photo=_takes_photos(ir))
+        expected, reference = _expected(found, saved_model, images)
+
+        def facts(making: bundle.Draft) -> dict[str, Any]:
+            return {} if found.bundle else _facts(found, out, saved_model, making)
+
+        return _write(ir, out, found.bundle, facts, images, expected, reference)
+
+
+def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
+    """Convert several Fashion-MNIST networks to one IR that averages their probabilities.
+
+    Gated like :func:`convert`, against the mean of the originals' answers. The bundle holds the IRs alone:
+    its members' bundles keep the originals. Raises what :func:`convert` raises, and
+    :class:`BadInputError` for members that do not go together.
+    """
+    members = [bundle.resolve(model) for model in models]
+    for found in members:
+        if found.kind == "ir":
+            raise BadInputError(f"{found.path} is an IR already. Give the bundle it belongs to")
+    bundle.check_target(out)
+    if out.exists() and not (bundle.is_model(out) and bundle.open_bundle(out).info.get("members")):
+        raise BadInputError(f"{out} is there already and is no ensemble. Name another with --out")
+    images = reference_images(data.load("test")[0], photo=False)
+    irs, answers, references = [], [], []
+    with contextlib.ExitStack() as stack:
+        for found in members:
+            saved_model = stack.enter_context(_saved_model(found))
+            ir = _to_ir(saved_model, found.path)
+            labels = found.bundle.labels if found.bundle else LABELS
+            # Ten labels and 28x28 are all that is converted besides photo networks.
+            ensemble.check_alike("an ensemble", LABELS, (data.SIDE_PX, data.SIDE_PX), found.name, labels, _side(ir))
+            expected, reference = _expected(found, saved_model, images)
+            irs.append(ir)
+            answers.append(expected)
+            references.append(reference)
+        merged = ensemble.merge(irs)
+
+        def facts(making: bundle.Draft) -> dict[str, Any]:
+            return _ensemble_facts(members, out, merged, making)
+
+        mean = np.asarray(np.stack(answers).mean(0), np.float32)
+        return _write(merged, out, None, facts, images, mean, ", ".join(dict.fromkeys(references)))
+
+
+def _write(
+    ir: Any,
+    out: Path,
+    base: bundle.Bundle | None,
+    facts: Callable[[bundle.Draft], dict[str, Any]],
+    images: NDArray[np.uint8],
+    expected: NDArray[np.float32],
+    reference: str,
+) -> Conversion:
+    """Write FP32 and FP16 IR into the bundle ``out``, made from ``base`` or with new ``facts``, if both
+    answer ``images`` as ``expected``."""
+    with bundle.draft(out, base) as making:
+        making.info.update(facts(making))
+        making.info["name"] = out.name
+        _describe(ir, making.info)
+        parity = tuple(
+            _write_and_compare(ir, precision, making, images, expected, reference) for precision in ("fp32", "fp16")
+        )
+        making.add_report("convert", {"parity": [asdict(p) for p in parity]})
+        making.info.setdefault("versions", {})["openvino"] = version("openvino")
+        _measure(making, *data.load("test"))
+        bundle.write_card(making)
     return Conversion(bundle.open_bundle(out), parity)
 
 
@@ -109,7 +160,7 @@ def reference_images(test_images: NDArray[np.uint8], *, photo: bool) -> NDArray[
     return test_images[: data.REFERENCE_IMAGES]
 
 
-@contextmanager
+@contextlib.contextmanager
 def _saved_model(found: bundle.Model) -> Iterator[Path]:
     """A temporary SavedModel of what MODEL named, copied or, from a .keras file, exported.
 
@@ -119,6 +170,9 @@ def _saved_model(found: bundle.Model) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "saved_model"
         keras = found.path if found.kind == "keras" else None
+        if found.bundle is not None and found.bundle.info.get("members"):
+            members = " ".join(found.bundle.info["members"])
+            raise BadInputError(f"{found.path} is an ensemble already. Convert its members anew: {members}")
         if found.bundle is not None and not found.bundle.has("saved_model"):
             keras = found.bundle.verified("keras")  # all a shipped photo network has room for
         if keras is not None:
@@ -279,6 +333,49 @@ def _facts(found: bundle.Model, out: Path, saved_model: Path, making: bundle.Dra
         "seed": None,
         "validation_split": None,  # nobody here knows what it was trained on
     }
+
+
+def _ensemble_facts(members: Sequence[bundle.Model], out: Path, merged: Any, making: bundle.Draft) -> dict[str, Any]:
+    """A bundle's facts for several networks in one, measured with the merged IR itself: there is no
+    other original."""
+    import openvino as ov
+
+    path = making.part("fp32")
+    ov.save_model(merged, path, compress_to_fp16=False)
+    classifier = classify.load(path, precision="fp32", purpose="throughput")
+    train_images, train_labels = data.load("train")
+    _, held_out = data.split(train_labels, data.VALIDATION_SPLIT, seed=0)
+    test_images, test_labels = data.load("test")
+    test = classifier(test_images)
+    data.save_reference(making.part("reference"), test)
+    facts = [found.bundle.info if found.bundle else {} for found in members]
+    splits = {(info.get("validation_split"), info.get("seed")) for info in facts}
+    split, seed = splits.pop() if len(splits) == 1 else (None, None)
+    sizes = [info.get("parameters") for info in facts]
+    return {
+        "name": out.name,
+        "architecture": "ensemble",
+        "members": [found.name for found in members],
+        "source": "the mean of " + ", ".join(found.name for found in members),
+        "parameters": None if None in sizes else sum(sizes),
+        "labels": list(LABELS),
+        "input_shape": list(classifier.input_shape),
+        "pixels": classify.PIXELS,
+        "thresholds": {
+            "accept": decide.accept_threshold(classifier(train_images[held_out])),
+            "chosen_on": "validation images" if split else "training images",
+        },
+        "metrics": {"original": {"test_accuracy": float(np.mean(test.argmax(1) == test_labels))}},
+        "versions": {},
+        "data_sha256": dict(data.SHA256),
+        "seed": seed,
+        "validation_split": split,
+    }
+
+
+def _side(ir: Any) -> tuple[int, ...]:
+    """(height, width) of a converted network's image, a flat one's worked out."""
+    return originals.image_shape(tuple(ir.input(0).shape)[1:])[:2]
 
 
 def _measure(making: bundle.Draft, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgefashion import data, photos
+from edgefashion.calibration import expected_calibration_error
 from edgefashion.decide import acceptance, best, likeliest, shows_none
 from edgefashion.errors import BadInputError, need
 from edgefashion.labels import LABELS, NO_GARMENT, UNKNOWN
@@ -34,6 +35,8 @@ class Evaluation:
     labels: tuple[str, ...]
     confusion: NDArray[np.int64]
     """(classes, classes): row the true class, column the answer."""
+    calibration_error: float
+    """Expected calibration error over 15 bins, 0 to 1."""
 
     @property
     def n(self) -> int:
@@ -73,19 +76,23 @@ class Evaluation:
             "ci95": list(self.ci95),
             "per_class": self.per_class,
             "confusion": self.confusion.tolist(),
+            "calibration_error": self.calibration_error,
         }
 
 
-def evaluate(classifier: Classifier) -> Evaluation:
-    """Measure ``classifier`` on Fashion-MNIST's 10,000 test images."""
-    images, labels = data.load("test")
-    answers = likeliest(classifier(images))
+def evaluate(classifier: Classifier, part: str = "test") -> Evaluation:
+    """Measure ``classifier`` on Fashion-MNIST's 10,000 test images, or with ``part`` ``"train"`` on the
+    60,000 it mostly learned from, as overfitting is looked for."""
+    images, labels = data.load(part)
+    probabilities = classifier(images)
+    answers = likeliest(probabilities)
     return Evaluation(
         model=classifier.name,
         precision=classifier.precision,
-        dataset="fashion-mnist/test",
+        dataset=f"fashion-mnist/{part}",
         labels=LABELS,
         confusion=confusion_matrix(labels, answers, len(LABELS)),
+        calibration_error=expected_calibration_error(probabilities[:, : len(LABELS)], labels),
     )
 
 

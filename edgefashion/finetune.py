@@ -20,9 +20,10 @@ from edgefashion import augment, bundle, data, decide, garment, lite0, photos, z
 from edgefashion.classify import PHOTO_PIXELS
 from edgefashion.convert import reference_images
 from edgefashion.errors import BadInputError, need
+from edgefashion.fit import StepProgress
 from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, groups
 from edgefashion.originals import export_saved_model, load_keras, tensorflow
-from edgefashion.train import EpochProgress, StepProgress, draw_curves, training_versions, write_history
+from edgefashion.train import EpochProgress, draw_curves, training_versions, write_history
 
 if TYPE_CHECKING:
     import keras

@@ -16,7 +16,8 @@ import pytest
 from edgefashion import bundle
 from edgefashion.classify import load
 from edgefashion.errors import BadInputError
-from edgefashion.train import TrainOptions, options_for, train
+from edgefashion.recipe import TrainOptions, options_for
+from edgefashion.train import train
 
 if TYPE_CHECKING:
     from conftest import Arrays, Run

@@ -1,0 +1,89 @@
+"""Everything that decides how a training run goes, checked before anything is waited for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from edgefashion.augmentations import AUGMENTATIONS, CROP_FLIP_ERASE
+from edgefashion.errors import BadInputError
+from edgefashion.zoo import architecture
+
+OPTIMIZERS: Final = {
+    "sgd": "SGD",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+    "adadelta": "Adadelta",
+    "adam": "Adam",
+    "adamax": "Adamax",
+    "nadam": "Nadam",
+    "adamw": "AdamW",
+    "muon": "Muon",
+}
+"""Name on the command line -> Keras's; muon is :class:`edgefashion.muon.Muon`."""
+SCHEDULES: Final = ("constant", "cosine")
+SEED_LIMIT: Final = 2**32
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Everything that decides how a run goes. Validated here, so a bad value costs no waiting."""
+
+    arch: str
+    epochs: int
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    validation_split: float
+    seed: int
+    augment: str = "none"
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    precision: str = "float32"
+    calibrate: bool = False
+    limit: int | None = None
+    """Train on so many of the images only, to try things out; None means all."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """The network's settings that are not its defaults."""
+    weights: str = "none"
+    """What a transfer starts from: ``imagenet``, a weights file, or ``none`` to train the whole network."""
+    teacher: tuple[str, ...] = ()
+    """MODELs whose averaged answers are the targets; none means the labels alone."""
+
+    def __post_init__(self) -> None:
+        for rule, ok in (
+            ("--epochs must be at least 1", self.epochs >= 1),
+            ("--batch-size must be at least 1", self.batch_size >= 1),
+            ("--learning-rate must be above 0", self.learning_rate > 0),
+            ("--validation-split must be from 0 to 0.5", 0 <= self.validation_split <= 0.5),
+            (f"--optimizer must be one of {', '.join(OPTIMIZERS)}", self.optimizer in OPTIMIZERS),
+            (f"--augment must be one of {', '.join(AUGMENTATIONS)}", self.augment in AUGMENTATIONS),
+            (f"schedule must be one of {', '.join(SCHEDULES)}", self.schedule in SCHEDULES),
+            ("--limit must be at least 1", self.limit is None or self.limit >= 1),
+            (f"--seed must be from 0 to {SEED_LIMIT - 1}", 0 <= self.seed < SEED_LIMIT),
+            (
+                f"--teacher answers the images as {CROP_FLIP_ERASE} shows them: give --augment {CROP_FLIP_ERASE} too",
+                not self.teacher or self.augment == CROP_FLIP_ERASE,
+            ),
+            (
+                f"{self.arch} starts from no other weights: --weights is for networks with a backbone",
+                self.weights == "none" or architecture(self.arch).backbone is not None,
+            ),
+        ):
+            if not ok:
+                raise BadInputError(rule)
+        # A value from the command line is a string; the frozen field takes it in the setting's own type.
+        object.__setattr__(self, "settings", architecture(self.arch).checked(self.settings))
+        object.__setattr__(self, "teacher", tuple(self.teacher))
+
+
+def options_for(arch: str, **given: Any) -> TrainOptions:
+    """The architecture's own recipe, with whatever is ``given`` (and not None) in its place."""
+    recipe = asdict(architecture(arch).recipe)
+    return TrainOptions(arch=arch, **{**recipe, "seed": 0, **without_none(given)})
+
+
+def without_none(given: dict[str, Any]) -> dict[str, Any]:
+    """``given`` less what was not given."""
+    return {k: v for k, v in given.items() if v is not None}
