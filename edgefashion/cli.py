@@ -298,6 +298,71 @@ def train(
     print(f"{made.path}: {made.info['metrics']['original']['test_accuracy']:.2%} of the test images right")
 
 
+@app.command()
+def tune(
+    arch: Annotated[str, typer.Argument(help="A network's name; `edgefashion zoo` lists them.")],
+    trials: Annotated[int, typer.Option(help="Finished trials the study shall have, earlier ones counted.")] = 20,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A database several machines can share, like postgresql://user@host/name. Default: a SQLite file.",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of every trial. Default: searched, or the network's own.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Train on so many images only, to try things out.")] = None,
+    seed: Annotated[int, typer.Option(help="For the search and every training.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the study and its plot. Default: tune-ARCH.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search a network's settings on the validation images; run again to go on.
+
+    Example: edgefashion tune cnn-413k --trials 50
+    """
+    from edgefashion.tune import TuneOptions
+    from edgefashion.tune import tune as run
+
+    options = TuneOptions(arch, trials, storage, epochs, limit, seed)
+    names = list(options.space)
+    with _progress() as bar:
+        task = bar.add_task("searching", total=None)
+
+        def show(number: int, epochs_run: int, chosen: dict[str, Any], accuracy: float | None) -> None:
+            settings = "  ".join(f"{name} {chosen[name]}" for name in names)
+            result = f"cut short after {epochs_run}" if accuracy is None else f"{accuracy:.2%}"
+            bar.console.print(f"trial {number}: {result}  {settings}", highlight=False, soft_wrap=True)
+            bar.update(task, description=f"{number + 1} trials begun")
+
+        done = run(options, out or Path(f"tune-{arch}"), show)
+    if as_json:
+        rows = [{"trial": n, "val_accuracy": value, "parameters": p} for n, value, p in done.trials]
+        print(
+            json.dumps(
+                {
+                    "architecture": arch,
+                    "best": done.best,
+                    "val_accuracy": done.val_accuracy,
+                    "train": done.train_line,
+                    "plot": str(done.plot),
+                    "trials": rows,
+                }
+            )
+        )
+        return
+    table = _table(">trial", ">validation", *names)
+    whole = [(number, value, given) for number, value, given in done.trials if value is not None]
+    for number, value, given in sorted(whole, key=lambda trial: -trial[1])[:5]:
+        table.add_row(str(number), f"{value:.2%}", *(str(given[name]) for name in names))
+    _print(table)
+    print(f"{len(done.trials)} trials, {len(done.trials) - len(whole)} of them cut short: {done.plot}")
+    print(done.train_line)
+
+
 def _pairs(given: list[str]) -> dict[str, str]:
     """``NAME=VALUE`` arguments as a dictionary; raises :class:`BadInputError` for one without ``=``."""
     for pair in given:

