@@ -23,7 +23,7 @@ from edgefashion.errors import GateError
 from edgefashion.evaluate import wilson95
 from edgefashion.quantize import QuantizeOptions, quantize
 from edgefashion.train import train
-from edgefashion.zoo import MEASURED, ZOO
+from edgefashion.zoo import MEASURED, ZOO, measured
 
 RESULTS = Path(__file__).parent / "results"
 TEST_IMAGES = 10_000
@@ -83,16 +83,16 @@ ROWS = {
 
 def main() -> None:
     asked = sys.argv[1:] or list(ROWS)
-    measured = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else {}
     if asked != ["--table"]:
         for name in asked:
-            measured[name] = _measure(ROWS[name])
-            ordered = {key: measured[key] for key in ROWS if key in measured}
+            runs = {**measured(), name: _measure(ROWS[name])}
+            ordered = {key: runs[key] for key in ROWS if key in runs}
             MEASURED.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
-    table = _table(measured)
+    runs = measured()
+    table = _table(runs)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "seeds.md").write_text(table + "\n", encoding="utf-8")
-    _chart(measured, RESULTS / "seeds.png")
+    _chart(runs, RESULTS / "seeds.png")
     print(table)
 
 
@@ -122,12 +122,12 @@ def _measure(row: Row) -> dict[str, Any]:
     }
 
 
-def _table(measured: dict[str, Any]) -> str:
+def _table(runs: dict[str, Any]) -> str:
     lines = [
         "| network | parameters | reported | measured | 95 % interval | INT8 | epochs | wall time | |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, row in measured.items():
+    for name, row in runs.items():
         low, high = wilson95(round(row["accuracy"] * TEST_IMAGES), TEST_IMAGES)
         reported = "-" if row["reported"] is None else f"{row['reported']:.2%}"
         int8 = "-" if row["int8_accuracy"] is None else f"{row['int8_accuracy']:.2%}"
@@ -138,10 +138,10 @@ def _table(measured: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _chart(measured: dict[str, Any], path: Path) -> None:
+def _chart(runs: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 0.36 * len(measured) + 1.2), layout="constrained")
+    figure = Figure(figsize=(8, 0.36 * len(runs) + 1.2), layout="constrained")
     axes = figure.subplots()
     for place, (_, row) in enumerate(measured.items()):
         low, high = wilson95(round(row["accuracy"] * TEST_IMAGES), TEST_IMAGES)
@@ -149,7 +149,7 @@ def _chart(measured: dict[str, Any], path: Path) -> None:
         axes.errorbar(row["accuracy"], place, xerr=spread, fmt="o", color="C0", label="" if place else "measured")
         if row["reported"] is not None:
             axes.plot(row["reported"], place, "|", color="C1", ms=14, mew=2.5, label="" if place else "reported")
-    axes.set_yticks(range(len(measured)), [name + (" *" if row["note"] else "") for name, row in measured.items()])
+    axes.set_yticks(range(len(runs)), [name + (" *" if row["note"] else "") for name, row in runs.items()])
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.set(xlabel="Fashion-MNIST test accuracy (* not as its source trained it)")

@@ -173,17 +173,24 @@ def zoo() -> None:
     Example: edgefashion zoo
     """
     from edgefashion import bundle
-    from edgefashion.zoo import ZOO
+    from edgefashion.zoo import ZOO, measured
 
-    measured = {b.info.get("architecture"): b for b in bundle.known()}
-    table = _table("name", "what it is", "source", ">parameters", ">MACs", ">reported", ">measured")
+    recorded = measured()
+    bundles: dict[str, list[str]] = {}
+    for made in bundle.known():
+        accuracy = f"{made.info['metrics']['original']['test_accuracy']:.2%}"
+        bundles.setdefault(str(made.info.get("architecture")), []).append(f"{made.name} {accuracy}")
+    table = _table("name", "what it is", "source", ">parameters", ">MACs", ">reported", ">measured", "bundles here")
     for arch in ZOO.values():
-        made = measured.get(arch.name)
-        accuracy = f"{made.info['metrics']['original']['test_accuracy']:.2%} ({made.name})" if made else "-"
+        runs = [run for run in recorded.values() if run["arch"] == arch.name]
+        best = max(runs, key=lambda run: run["accuracy"], default=None)
+        ours = f"{best['accuracy']:.2%}{'*' if best['note'] else ' '}" if best else "- "
         reported = "-" if arch.reported_accuracy is None else f"{arch.reported_accuracy:.2%}"
         facts = arch.name, arch.summary, arch.source
-        table.add_row(*facts, f"{arch.parameters:,}", f"{arch.macs / 1e6:.1f} M", reported, accuracy)
+        here = ", ".join(bundles.get(arch.name, ()))
+        table.add_row(*facts, f"{arch.parameters:,}", f"{arch.macs / 1e6:.1f} M", reported, ours, here)
     _print(table)
+    print("measured: on the 10,000 test images by benchmarks/seeds.py; * not trained as its source did")
 
 
 @app.command()

@@ -142,8 +142,12 @@ def test_resume_without_a_run_says_so(tmp_path: Path) -> None:
         ({"batch_size": 0}, "--batch-size must be at least 1"),
         ({"learning_rate": 0.0}, "--learning-rate must be above 0"),
         ({"validation_split": 0.9}, "--validation-split must be from 0 to 0.5"),
-        ({"optimizer": "magic"}, "--optimizer must be one of adam, rmsprop, sgd"),
+        ({"optimizer": "magic"}, "--optimizer must be one of sgd, rmsprop, adagrad"),
         ({"seed": -1}, "--seed must be from 0"),
+        ({"augment": "blur"}, "--augment must be one of none, turn-flip-zoom"),
+        ({"settings": {"dropout": 0.1}}, "cnn-242k has no setting 'dropout'. It has: none"),
+        ({"weights": "imagenet"}, "--weights is for networks with a backbone"),
+        ({"teacher": ("edge",)}, "give --augment crop-flip-erase too"),
     ],
 )
 def test_options_are_checked_at_once(given: dict[str, Any], message: str) -> None:
@@ -156,6 +160,142 @@ def test_recipes_are_the_sources() -> None:
     """Without options a network trains with the settings its source reports."""
     assert options_for("cnn-242k") == TrainOptions("cnn-242k", 50, 64, "adam", 0.001, 0.1, 0)
     assert options_for("cnn-590k") == TrainOptions("cnn-590k", 15, 150, "adam", 0.001, 0.0, 0)
+
+
+def test_augmentation_and_settings_are_trained_with(tmp_path: Path) -> None:
+    """An augmented run repeats with its seed, resumes, and leaves a network without the augmentation."""
+    given: dict[str, Any] = {
+        "batch_size": 50,
+        "limit": 300,
+        "augment": "turn-flip-zoom",
+        "settings": {"dropout": 0.1},
+        "validation_split": 0.01,
+    }
+    made = train("cnn-413k", out=tmp_path / "whole", epochs=2, **given)
+    out = tmp_path / "broken"
+
+    def stop(_: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train("cnn-413k", out=out, epochs=2, on_epoch=stop, **given)
+    resumed = train("cnn-413k", out=out, resume=True)
+    for a, b in zip(_weights(made), _weights(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not any("random" in layer.name for layer in _network(made).layers)
+
+
+def test_a_pupil_learns_its_teachers_answers(tmp_path: Path, trained: bundle.Bundle) -> None:
+    """With --teacher the targets are the teacher's answers to each image as it is shown, moved and mirrored,
+    computed once; the run resumes from them."""
+    from edgefashion.augmentations import shifted
+    from edgefashion.fit import Run
+    from edgefashion.recipe import options_for
+
+    teacher = load(trained.path, engine="tensorflow")
+    options = options_for("edge", teacher=(str(_converted(trained, tmp_path)),), epochs=2, batch_size=32, limit=200)
+    run = Run(options, tmp_path)
+    taught = np.load(tmp_path / "teacher.npy")
+    at = run.fit_at[:5]
+    for mirrored, window in ((0, (2, 2)), (1, (0, 4))):
+        seen = shifted(run.images[at], np.array([window] * 5), np.array([bool(mirrored)] * 5))
+        np.testing.assert_allclose(taught[mirrored][window][:5], teacher(seen), atol=2e-3)
+    shown, targets = run._shown(0)
+    assert shown.shape == (200, 28, 28, 1)
+    np.testing.assert_allclose(targets.sum(1), 1, atol=5e-3)
+    assert set(run.epoch(0)) == {"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"}
+
+
+def test_a_transfer_runs_its_backbone_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ResNet50's weights come from a file, stay as they are, and each image goes through them once however
+    many epochs there are; only the two dense layers learn."""
+    import keras
+
+    from edgefashion.zoo import ZOO
+
+    keras.utils.set_random_seed(1)
+    backbone = ZOO["resnet50"].build().get_layer("resnet50")
+    weights = tmp_path / "mine.weights.h5"
+    backbone.save_weights(weights)
+    calls = []
+    call = keras.Model.__call__
+
+    def spy(self: Any, *given: Any, **more: Any) -> Any:
+        calls.append(self.name)
+        return call(self, *given, **more)
+
+    monkeypatch.setattr(type(backbone), "__call__", spy)
+    # What bundles hold is checked elsewhere; here a hundred megabytes of it would be written.
+    from edgefashion.fit import Run
+
+    options = options_for("resnet50", weights=str(weights), epochs=2, batch_size=32, limit=64, validation_split=0.002)
+    run = Run(options, tmp_path)
+    run.epoch(0)
+    before = len(calls)
+    run.epoch(1)
+    assert len(calls) == before
+    network = run.network()
+    for a, b in zip(backbone.get_weights(), network.get_layer("resnet50").get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    fresh = ZOO["resnet50"].build()
+    assert not np.array_equal(fresh.layers[-1].get_weights()[0], network.layers[-1].get_weights()[0])
+    answers = network.predict(run.images[run.validation_at], verbose=0)
+    np.testing.assert_allclose(answers, run.model.predict(run._validation()[0], verbose=0), atol=2e-3)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    """--weights that are no file, or another network's, are refused in one line."""
+    import keras
+
+    from edgefashion.fit import load_backbone
+    from edgefashion.zoo import ZOO
+
+    backbone = ZOO["resnet50"].build().get_layer("resnet50")
+    other = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
+    other.save_weights(tmp_path / "other.weights.h5")
+    with pytest.raises(BadInputError, match="there is no such file"):
+        load_backbone(backbone, str(tmp_path / "none.weights.h5"))
+    with pytest.raises(BadInputError, match="holds no weights of resnet50's layers"):
+        load_backbone(backbone, str(tmp_path / "other.weights.h5"))
+
+
+def test_the_temperature_is_in_the_network(tmp_path: Path) -> None:
+    """A calibrated bundle's own answers are the ones its temperature was fitted for."""
+    made = train("edge", out=tmp_path / "edge", epochs=2, limit=1000, validation_split=0.03)
+    facts = made.report()["train"]
+    assert facts["temperature"] != 1.0
+    import edgefashion.data as data
+    from edgefashion.calibration import fit_temperature
+
+    images, labels = data.load("train")
+    _, held_out = data.split(labels, made.info["validation_split"], made.info["seed"])
+    answers = load(made.path, engine="keras")(images[held_out])
+    assert fit_temperature(answers, labels[held_out]) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_planned_schedule_is_not_stretched(tmp_path: Path) -> None:
+    """A run whose learning rate falls to its last epoch cannot be resumed for more epochs."""
+    out = tmp_path / "run"
+
+    def stop(_: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train("edge", out=out, epochs=2, limit=200, on_epoch=stop)
+    with pytest.raises(BadInputError, match=r"epochs 2 \(now 3\)"):
+        train("edge", out=out, resume=True, epochs=3)
+
+
+def _network(made: bundle.Bundle) -> Any:
+    import keras
+
+    return keras.models.load_model(made.verified("keras"))
+
+
+def _converted(made: bundle.Bundle, folder: Path) -> Path:
+    from edgefashion.convert import convert
+
+    return convert(made.path, folder / "teacher").bundle.path
 
 
 def _weights(made: bundle.Bundle) -> list[Any]:

@@ -7,9 +7,10 @@ so Keras, SavedModel, FP32 and INT8 IR all take the same bytes.
 from __future__ import annotations
 
 import difflib
+import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edgefashion.errors import BadInputError
 from edgefashion.zoo import published
@@ -17,7 +18,7 @@ from edgefashion.zoo.architecture import CLASSES, INPUT_SHAPE, Architecture, Rec
 from edgefashion.zoo.edge import edge, edge_teacher
 from edgefashion.zoo.photo import kiosk
 
-__all__ = ["CLASSES", "INPUT_SHAPE", "MEASURED", "ZOO", "Architecture", "Recipe", "architecture", "kiosk"]
+__all__ = ["CLASSES", "INPUT_SHAPE", "MEASURED", "ZOO", "Architecture", "Recipe", "architecture", "kiosk", "measured"]
 
 MEASURED: Final = Path(__file__).with_name("measured.json")
 """What ``benchmarks/seeds.py`` measured of each network, by the name of its run."""
@@ -200,6 +201,13 @@ ZOO: Final[dict[str, Architecture]] = {
         ),
     )
 }
+
+
+def measured() -> dict[str, dict[str, Any]]:
+    """Name of a run -> what it gave: ``arch``, ``accuracy``, ``int8_accuracy``, ``epochs``,
+    ``wall_time_s``, and ``note`` where it is not what its source did."""
+    runs: dict[str, dict[str, Any]] = json.loads(MEASURED.read_text(encoding="utf-8"))
+    return runs
 
 
 def architecture(name: str) -> Architecture:
