@@ -109,6 +109,7 @@ def _measure(row: Row) -> dict[str, Any]:
             made, _ = quantize(made, QuantizeOptions())
         except GateError as error:
             print(error, file=sys.stderr)
+            made = bundle.open_bundle(path)
     report = made.report()["train"]
     return {
         "arch": row.arch,
@@ -143,7 +144,7 @@ def _chart(runs: dict[str, Any], path: Path) -> None:
 
     figure = Figure(figsize=(8, 0.36 * len(runs) + 1.2), layout="constrained")
     axes = figure.subplots()
-    for place, (_, row) in enumerate(measured.items()):
+    for place, (_, row) in enumerate(runs.items()):
         low, high = wilson95(round(row["accuracy"] * TEST_IMAGES), TEST_IMAGES)
         spread = [[row["accuracy"] - low], [high - row["accuracy"]]]
         axes.errorbar(row["accuracy"], place, xerr=spread, fmt="o", color="C0", label="" if place else "measured")

@@ -194,7 +194,8 @@ class Run:
 
         def compute() -> NDArray[np.float16]:
             network: Any = self._transfer
-            backbone = keras.Model(network.inputs, network.get_layer(self._arch.backbone).output)
+            # Not the backbone's own output: that one belongs to the graph inside it.
+            backbone = keras.Model(network.inputs, _after(network, self._arch.backbone)[0].input)
             layers = [keras.layers.Input(INPUT_SHAPE, dtype="uint8"), keras.layers.Rescaling(1.0), *added]
             variants = keras.Sequential(layers)
             _reseed(variants, self.options.seed, view)
@@ -273,9 +274,14 @@ def _head(network: Any, backbone: str | None) -> keras.Model:
     """The layers after the backbone, as a network of their own that shares their weights."""
     import keras
 
+    after = _after(network, backbone)
+    return keras.Sequential([keras.layers.Input(after[0].input.shape[1:]), *after])
+
+
+def _after(network: Any, backbone: str | None) -> list[Any]:
+    """The layers after the backbone."""
     names = [layer.name for layer in network.layers]
-    after = network.layers[names.index(backbone) + 1 :]
-    return keras.Sequential([keras.layers.Input(network.get_layer(backbone).output.shape[1:]), *after])
+    return list(network.layers[names.index(backbone) + 1 :])
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -165,25 +166,10 @@ def _trial(trial: optuna.Trial, options: TuneOptions, on_trial: TrialProgress | 
 
 def _study(options: TuneOptions, out: Path) -> optuna.Study:
     """The study, made or found, and proved to be of this space."""
-    import optuna
-
     url = options.storage or f"sqlite:///{out / 'study.db'}"
     shown = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)  # a password is nobody's business
     try:
-        # A machine that dies in mid-trial stops beating, and its trial is tried again elsewhere.
-        storage = optuna.storages.RDBStorage(
-            url,
-            heartbeat_interval=_HEARTBEAT_S,
-            heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=1),
-        )
-        study = optuna.create_study(
-            study_name=options.study,
-            storage=storage,
-            load_if_exists=True,
-            direction="maximize",
-            sampler=optuna.samplers.TPESampler(seed=options.seed),
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
-        )
+        study = _opened(url, options)
     except ImportError as error:
         raise MissingError(
             f"{shown} needs its database's driver, which is not installed ({error}). "
@@ -206,6 +192,34 @@ def _study(options: TuneOptions, out: Path) -> optuna.Study:
             "Ask for the same, or give another --out or --storage"
         )
     return study
+
+
+def _opened(url: str, options: TuneOptions) -> optuna.Study:
+    import optuna
+    from sqlalchemy.exc import IntegrityError, OperationalError
+
+    for last in (False, False, True):
+        try:
+            # A machine that dies in mid-trial stops beating, and its trial is tried again elsewhere.
+            storage = optuna.storages.RDBStorage(
+                url,
+                heartbeat_interval=_HEARTBEAT_S,
+                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=1),
+            )
+            return optuna.create_study(
+                study_name=options.study,
+                storage=storage,
+                load_if_exists=True,
+                direction="maximize",
+                sampler=optuna.samplers.TPESampler(seed=options.seed),
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+            )
+        except (IntegrityError, OperationalError):
+            # Two machines that start together both make the tables; the second finds them made.
+            if last:
+                raise
+            time.sleep(1)
+    raise AssertionError("unreachable")
 
 
 def _draw(study: optuna.Study, path: Path, options: TuneOptions) -> None:

@@ -8,7 +8,7 @@ import pytest
 from edgefashion.calibration import expected_calibration_error, fit_temperature
 
 
-def _drawn(temperature: float, n: int = 20_000) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _drawn(temperature: float, n: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities too sharp by ``temperature``, and labels drawn from the honest ones."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (n, 10))

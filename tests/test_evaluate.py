@@ -39,7 +39,7 @@ def answers(kind: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def evaluated(truth: NDArray[np.int64], said: NDArray[np.int64]) -> evaluate.Evaluation:
-    return evaluate.Evaluation("mine", "int8", "made up", LABELS, evaluate.confusion_matrix(truth, said, 10))
+    return evaluate.Evaluation("mine", "int8", "made up", LABELS, evaluate.confusion_matrix(truth, said, 10), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,134 @@
+"""Our own network: train it with three seeds, and measure it against the published CNN of its size.
+
+    python benchmarks/edge.py train                # edge-teacher, then edge with seeds 0, 1, 2: hours
+    python benchmarks/edge.py measure              # accuracy, calibration, INT8, operations, latency
+
+Bundles go to ``models/edge-teacher`` and ``models/edge-seed-N``; what is there already is kept, and an
+interrupted training goes on. ``measure`` needs ``models/cnn-242k`` too (``benchmarks/seeds.py cnn-242k``),
+looks at the test images once a bundle, and writes ``benchmarks/results/edge.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgefashion import bundle, data, machine
+from edgefashion.calibration import expected_calibration_error
+from edgefashion.classify import load, read_ir
+from edgefashion.convert import convert
+from edgefashion.errors import GateError
+from edgefashion.quantize import QuantizeOptions, quantize
+from edgefashion.train import train
+
+TEACHER = Path("models/edge-teacher")
+SEEDS = (0, 1, 2)
+PEER = "cnn-242k"
+RESULTS = Path(__file__).parent / "results" / "edge.json"
+MAX_DROP = 0.001
+ROUNDS, CALLS = 30, 400
+
+
+def main() -> None:
+    if sys.argv[1:] == ["train"]:
+        _trained("edge-teacher", TEACHER)
+        for seed in SEEDS:
+            _trained("edge", _path(seed), seed=seed, teacher=(str(TEACHER),))
+    elif sys.argv[1:] == ["measure"]:
+        RESULTS.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
+        print(RESULTS.read_text(encoding="utf-8"))
+    else:
+        sys.exit(__doc__)
+
+
+def _path(seed: int) -> Path:
+    return Path("models") / f"edge-seed-{seed}"
+
+
+def _trained(arch: str, path: Path, **given: Any) -> None:
+    """Train ``arch`` into ``path`` unless it is there, from its last checkpoint if it has one; INT8 too."""
+    if not (path / bundle.INFO).is_file():
+        begun = any(bundle.checkpoints_dir(path).glob("epoch-*"))
+        train(arch, out=path, resume=begun, on_epoch=lambda row: print(path.name, row, flush=True), **given)
+    made = bundle.open_bundle(path)
+    if not made.has("fp32"):
+        made = convert(path, path).bundle
+    if not made.has("int8"):
+        try:
+            quantize(made, QuantizeOptions(max_drop=MAX_DROP))
+        except GateError as error:
+            print(error, file=sys.stderr)
+
+
+def measure() -> dict[str, Any]:
+    images, labels = data.load("test")
+    seeds: dict[str, Any] = {}
+    for seed in SEEDS:
+        path = _path(seed)
+        if not (path / bundle.INFO).is_file():
+            continue
+        made = bundle.open_bundle(path)
+        facts: dict[str, Any] = {key: made.report()["train"][key] for key in ("epochs", "wall_time_s", "temperature")}
+        for precision in ("fp32", "int8"):
+            if not made.has(precision):
+                continue
+            probabilities = load(path, precision=precision, purpose="throughput")(images)
+            facts[precision] = {
+                "accuracy": float(np.mean(probabilities.argmax(1) == labels)),
+                "calibration_error": expected_calibration_error(probabilities, labels),
+            }
+        facts["int8_gate"] = made.report().get("int8")
+        seeds[str(seed)] = facts
+    mean = {
+        precision: float(np.mean([facts[precision]["accuracy"] for facts in seeds.values() if precision in facts]))
+        for precision in ("fp32", "int8")
+    }
+    peers = [PEER, *(str(_path(seed)) for seed in SEEDS if (_path(seed) / bundle.INFO).is_file())]
+    return {"machine": machine.describe(), "seeds": seeds, "mean_accuracy": mean, "latency": _latency(peers)}
+
+
+def _latency(names: list[str]) -> dict[str, Any]:
+    """Batch-1 INT8 latency on one thread, interleaved, and its ratio to the first's."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (1, 28, 28, 1), np.uint8)
+    classifiers = {name: load(name, precision="int8", threads=1) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(ROUNDS):
+        for name, classify in classifiers.items():
+            classify(image)
+            taken = []
+            for _ in range(CALLS):
+                start = time.perf_counter()
+                classify(image)
+                taken.append(time.perf_counter() - start)
+            times[name].append(statistics.median(taken) * 1e6)
+    first = times[names[0]]
+    return {
+        name: {
+            "p50_us": statistics.median(taken),
+            "ratio": statistics.median(a / b for a, b in zip(taken, first, strict=True)),
+            "operations": _operations(name),
+        }
+        for name, taken in times.items()
+    }
+
+
+def _operations(name: str) -> list[str]:
+    """What the compiled INT8 graph runs, inputs, constants and the result left out."""
+    import openvino as ov
+
+    made = bundle.resolve(name).bundle
+    assert made is not None
+    compiled = ov.Core().compile_model(read_ir(made.verified("int8")), "CPU", {"INFERENCE_NUM_THREADS": 1})
+    kinds = [op.get_rt_info()["layerType"] for op in compiled.get_runtime_model().get_ordered_ops()]
+    return [str(kind) for kind in kinds if kind not in ("Input", "Const", "Output")]
+
+
+if __name__ == "__main__":
+    main()
