@@ -220,7 +220,11 @@ def train(
     ] = None,
     teacher: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODEL", help="Learn this model's answers; several are averaged.", show_default=False),
+        typer.Option(
+            metavar="MODEL",
+            help="Learn this model's answers; several are averaged. none: labels only.",
+            show_default=False,
+        ),
     ] = None,
     photos: Annotated[
         list[Path] | None,
@@ -269,6 +273,9 @@ def train(
             text = f"epoch {epoch + 1}  loss {logs.get('loss', 0):.3f}  accuracy {logs.get('accuracy', 0):.3f}"
             bar.update(task, description=text, total=steps, completed=batch)
 
+        def prepare(done: int, total: int) -> None:
+            bar.update(task, description="asking the teacher", total=total, completed=done)
+
         def finished(row: dict[str, float]) -> None:
             metrics = "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "seconds"))
             bar.console.print(
@@ -292,7 +299,8 @@ def train(
                 augment=augment,
                 settings=_pairs(settings) if settings else None,
                 weights=weights,
-                teacher=tuple(teacher) if teacher else None,
+                teacher=None if teacher is None else tuple(name for name in teacher if name != "none"),
+                on_prepare=prepare,
             )
         except (KeyboardInterrupt, _Terminated):
             if any(bundle.checkpoints_dir(target).glob("epoch-*")):

@@ -310,7 +310,7 @@ def _facts(found: bundle.Model, out: Path, saved_model: Path, making: bundle.Dra
         shutil.copyfile(found.path, making.part("keras"))
     original = classify.load(saved_model, engine="tensorflow")
     train_images, train_labels = data.load("train")
-    _, held_out = data.split(train_labels, data.VALIDATION_SPLIT, seed=0)
+    _, held_out = data.split(train_labels, data.VALIDATION_SPLIT)
     test_images, test_labels = data.load("test")
     test = original(test_images)
     accuracy = float(np.mean(test.argmax(1) == test_labels))
@@ -331,6 +331,7 @@ def _facts(found: bundle.Model, out: Path, saved_model: Path, making: bundle.Dra
         "versions": {},
         "data_sha256": dict(data.SHA256),
         "seed": None,
+        "split_seed": data.SPLIT_SEED,
         "validation_split": None,  # nobody here knows what it was trained on
     }
 
@@ -344,13 +345,13 @@ def _ensemble_facts(members: Sequence[bundle.Model], out: Path, merged: Any, mak
     ov.save_model(merged, path, compress_to_fp16=False)
     classifier = classify.load(path, precision="fp32", purpose="throughput")
     train_images, train_labels = data.load("train")
-    _, held_out = data.split(train_labels, data.VALIDATION_SPLIT, seed=0)
+    _, held_out = data.split(train_labels, data.VALIDATION_SPLIT)
     test_images, test_labels = data.load("test")
     test = classifier(test_images)
     data.save_reference(making.part("reference"), test)
     facts = [found.bundle.info if found.bundle else {} for found in members]
-    splits = {(info.get("validation_split"), info.get("seed")) for info in facts}
-    split, seed = splits.pop() if len(splits) == 1 else (None, None)
+    splits = {(info.get("validation_split"), info.get("split_seed", info.get("seed"))) for info in facts}
+    split, split_seed = splits.pop() if len(splits) == 1 else (None, data.SPLIT_SEED)
     sizes = [info.get("parameters") for info in facts]
     return {
         "name": out.name,
@@ -368,7 +369,8 @@ def _ensemble_facts(members: Sequence[bundle.Model], out: Path, merged: Any, mak
         "metrics": {"original": {"test_accuracy": float(np.mean(test.argmax(1) == test_labels))}},
         "versions": {},
         "data_sha256": dict(data.SHA256),
-        "seed": seed,
+        "seed": None,
+        "split_seed": split_seed,
         "validation_split": split,
     }
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SIDE_PX: Final = 28
 VALIDATION_SPLIT: Final = 0.1
+SPLIT_SEED: Final = 0
 """Share of the training images held out where a network brings no choice of its own."""
 
 REFERENCE_IMAGES: Final = 1000
@@ -260,9 +261,13 @@ def _download(url: str, part: Path, timeout_s: float, progress: Callable[[int, i
 # --- Splits ----------------------------------------------------------------------------------
 
 
-def split(labels: NDArray[np.int64], validation_split: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split(
+    labels: NDArray[np.int64], validation_split: float, seed: int = SPLIT_SEED
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Stratified, seeded split of ``labels`` into sorted (training, validation) indices.
 
+    One seed for every training, whatever the run's own: what one network learned from may then be asked of
+    another, and runs compare on the same images.
     ``validation_split`` 0.1 of Fashion-MNIST's 60,000 gives 54,000 and 6,000, 600 a class.
     """
     validation = _stratified(labels, round(len(labels) * validation_split), seed)

@@ -8,6 +8,7 @@ would have.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import classify, data, machine
+from edgefashion import bundle, classify, data, machine
 from edgefashion.augmentations import AUGMENTATIONS, CROP_FLIP_ERASE, SHIFT_PX, crop_flip_erase, shifted
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.originals import tensorflow
 from edgefashion.recipe import OPTIMIZERS, SEED_LIMIT, TrainOptions
-from edgefashion.zoo import CLASSES, INPUT_SHAPE, architecture
+from edgefashion.zoo import CLASSES, INPUT_SHAPE, ZOO, architecture
 
 if TYPE_CHECKING:
     import keras
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 StepProgress = Callable[[int, int, int, dict[str, float]], None]
 """Called after a batch with the epoch (from 0), the batches done, their number and the metrics."""
+
+PrepareProgress = Callable[[int, int], None]
+"""Called while a teacher is asked, with the views of the images done and their number."""
 
 WARM_UP_EPOCHS: Final = 2
 FEATURE_VIEWS: Final = 5
@@ -37,7 +41,13 @@ FEATURE_VIEWS: Final = 5
 class Run:
     """A network in training. ``cache`` is a folder for what is computed once and needed by a resumed run too."""
 
-    def __init__(self, options: TrainOptions, cache: Path | None = None, saved: Path | None = None) -> None:
+    def __init__(
+        self,
+        options: TrainOptions,
+        cache: Path | None = None,
+        saved: Path | None = None,
+        on_prepare: PrepareProgress | None = None,
+    ) -> None:
         """Start anew, or go on from the ``saved`` .keras of :meth:`save`.
 
         Raises :class:`MissingError` without the ``train`` extra or the dataset, :class:`BadInputError`
@@ -48,8 +58,9 @@ class Run:
         self.options = options
         self._arch = architecture(options.arch)
         self._cache = cache
+        self._on_prepare = on_prepare
         self.images, self.labels = data.load("train")
-        fit_at, self.validation_at = data.split(self.labels, options.validation_split, options.seed)
+        fit_at, self.validation_at = data.split(self.labels, options.validation_split)
         if options.limit is not None:
             # Drawn from the training part alone: validation images stay unseen.
             fit_at = fit_at[data.calibration_indices(self.labels[fit_at], options.limit, options.seed)]
@@ -210,36 +221,64 @@ class Run:
 
     def _taught(self) -> Any:
         """The teacher's answers to every shift and mirroring of the fitted images, float16
-        (2, 5, 5, n, 10)."""
+        (2, 5, 5, n, 10), kept in the user's cache: the next pupil asks the same."""
         moves = 2 * SHIFT_PX + 1
-        teachers = [classify.load(name, purpose="throughput") for name in self.options.teacher]
-        for teacher in teachers:
-            if teacher.takes_photos or len(teacher.labels) != CLASSES:
-                raise BadInputError(f"{teacher.name} is no teacher: it does not answer the ten garments")
+        teachers = [_teacher(name) for name in self.options.teacher]
         images = self.images[self.fit_at]
 
         def compute() -> NDArray[np.float16]:
             answers = np.zeros((2, moves, moves, len(images), CLASSES), np.float16)
-            for mirrored, row, column in np.ndindex(2, moves, moves):
+            for done, (mirrored, row, column) in enumerate(np.ndindex(2, moves, moves)):
+                if self._on_prepare:
+                    self._on_prepare(done, 2 * moves * moves)
                 window = np.full((len(images), 2), (row, column))
                 seen = shifted(images, window, np.full(len(images), bool(mirrored)))
                 answers[mirrored, row, column] = np.mean([teacher(seen) for teacher in teachers], axis=0)
             return answers
 
-        return self._once("teacher", compute)
+        asked = hashlib.sha256(images.tobytes())
+        for teacher in teachers:
+            files = teacher.source.rglob("*") if teacher.source.is_dir() else teacher.source.parent.glob(
+                f"{teacher.source.stem}.*"
+            )  # fmt: skip
+            for file in sorted(path for path in files if path.is_file()):
+                asked.update(bundle.sha256(file).encode())
+        return self._once(f"teacher-{asked.hexdigest()[:16]}", compute, _teachers_dir())
 
-    def _once(self, name: str, compute: Callable[[], NDArray[Any]]) -> Any:
+    def _once(self, name: str, compute: Callable[[], NDArray[Any]], cache: Path | None = None) -> Any:
         """``compute``'s array, from the cache if it is there, memory-mapped where there is a cache."""
-        if self._cache is None:
+        cache = cache or self._cache
+        if cache is None:
             kept: dict[str, Any] = self.__dict__.setdefault("_kept", {})
             if name not in kept:
                 kept[name] = compute()
             return kept[name]
-        path = self._cache / f"{name}.npy"
+        path = cache / f"{name}.npy"
         if not path.is_file():
+            cache.mkdir(parents=True, exist_ok=True)
             with data.written_aside(path) as aside:
                 np.save(aside, compute())
         return np.load(path, mmap_mode="r")
+
+
+def _teacher(name: str) -> classify.Classifier:
+    """A trained model to learn from, named or by its path."""
+    if name in ZOO and not bundle.is_model(name):
+        raise BadInputError(
+            f"there is no bundle {name} to learn from. Train it first: edgefashion train {name}, then edgefashion "
+            f"convert models/{name} --int8. Or learn from the labels alone: --teacher none"
+        )
+    found = classify.load(name, purpose="throughput")
+    if found.takes_photos or len(found.labels) != CLASSES:
+        raise BadInputError(f"{found.name} is no teacher: it answers {len(found.labels)} labels, not the ten garments")
+    return found
+
+
+def _teachers_dir() -> Path:
+    """Where teachers' answers are kept, 54 MB each."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("edgefashion", appauthor=False) / "teachers"
 
 
 def load_backbone(backbone: keras.Model, weights: str) -> None:

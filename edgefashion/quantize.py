@@ -130,9 +130,9 @@ def quantize(
 def _material(made: bundle.Bundle, options: QuantizeOptions) -> _Material:
     images, labels = data.load("train")
     # A network trained on everything, or elsewhere, has no held-out part; the default split stands in.
-    share, seed = made.info["validation_split"] or data.VALIDATION_SPLIT, made.info["seed"] or 0
-    fit_at, gate_at = data.split(labels, share, seed)
-    calibrate_at = fit_at[data.calibration_indices(labels[fit_at], options.calibration, seed)]
+    share = made.info["validation_split"] or data.VALIDATION_SPLIT
+    fit_at, gate_at = data.split(labels, share, made.info.get("split_seed", made.info["seed"] or 0))
+    calibrate_at = fit_at[data.calibration_indices(labels[fit_at], options.calibration, made.info["seed"] or 0)]
     return _Material(
         calibrate=list(images[calibrate_at]),
         gate=lambda classifier: _accuracy(classifier, images[gate_at], labels[gate_at]),

@@ -19,7 +19,7 @@ from edgefashion import bundle, calibration, data, decide
 from edgefashion.bundle import PHOTO_MODEL
 from edgefashion.classify import PIXELS
 from edgefashion.errors import BadInputError, need
-from edgefashion.fit import Run, StepProgress
+from edgefashion.fit import PrepareProgress, Run, StepProgress
 from edgefashion.labels import LABELS
 from edgefashion.originals import export_saved_model
 from edgefashion.recipe import TrainOptions, options_for, without_none
@@ -39,6 +39,7 @@ def train(
     resume: bool = False,
     on_step: StepProgress | None = None,
     on_epoch: EpochProgress | None = None,
+    on_prepare: PrepareProgress | None = None,
     **given: Any,
 ) -> bundle.Bundle:
     """Train ``arch`` and write the bundle ``out``.
@@ -68,7 +69,7 @@ def train(
         checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInputError(f"{checkpoints} cannot be written: {error.strerror}. Choose another --out") from error
-    run, history = Run(options, checkpoints, latest / "model.keras" if latest else None), _history(latest)
+    run, history = Run(options, checkpoints, latest / "model.keras" if latest else None, on_prepare), _history(latest)
     for epoch in range(len(history), options.epochs):
         history.append(run.epoch(epoch, on_step))
         _checkpoint(checkpoints, run, history)
@@ -188,6 +189,7 @@ def _write_bundle(out: Path, run: Run, history: list[dict[str, float]]) -> bundl
             versions=training_versions(),
             data_sha256=dict(data.SHA256),
             seed=options.seed,
+            split_seed=data.SPLIT_SEED,
             validation_split=options.validation_split,
         )
         bundle.write_card(making)

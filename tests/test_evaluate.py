@@ -96,7 +96,17 @@ def test_json_fields() -> None:
     truth, said = answers("mostly right")
     ours = evaluated(truth, said)
     printed = json.loads(json.dumps(ours.as_json()))
-    assert list(printed) == ["model", "precision", "dataset", "n", "accuracy", "ci95", "per_class", "confusion"]
+    assert list(printed) == [
+        "model",
+        "precision",
+        "dataset",
+        "n",
+        "accuracy",
+        "ci95",
+        "per_class",
+        "confusion",
+        "calibration_error",
+    ]
     assert (printed["model"], printed["precision"], printed["dataset"]) == ("mine", "int8", "made up")
     assert list(printed["per_class"]) == list(LABELS)
     assert {tuple(row) for row in printed["per_class"].values()} == {("precision", "recall", "f1", "support")}

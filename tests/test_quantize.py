@@ -83,7 +83,7 @@ def test_calibration_never_sees_the_gates_images(converted: bundle.Bundle, tmp_p
     monkeypatch.setattr(nncf, "Dataset", spy)
     quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.1, calibration=50))
     images, labels = data.load("train")
-    fit_at, gate_at = data.split(labels, converted.info["validation_split"], converted.info["seed"])
+    fit_at, gate_at = data.split(labels, converted.info["validation_split"], converted.info["split_seed"])
     fit, gate = ({images[i].tobytes() for i in at} for at in (fit_at, gate_at))
     seen = {item.tobytes() for item in given}
     assert len(given) == 50

@@ -56,7 +56,7 @@ def test_threshold_rejects_one_percent_of_held_out_garments(trained: bundle.Bund
     from edgefashion import data
 
     images, labels = train_set
-    _, held_out = data.split(labels, trained.info["validation_split"], trained.info["seed"])
+    _, held_out = data.split(labels, trained.info["validation_split"], trained.info["split_seed"])
     confidence = load(trained.path, engine="keras")(images[held_out]).max(1)
     assert np.mean(confidence >= trained.accept_threshold) == pytest.approx(0.99, abs=0.002)
 
@@ -126,6 +126,8 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
     _interrupt_after_first_epoch(out)
     with pytest.raises(BadInputError, match=r"batch_size 32 \(now 64\)"):
         train("cnn-242k", out=out, resume=True, epochs=2, batch_size=64, limit=300)
+    with pytest.raises(BadInputError, match=r"arch cnn-242k \(now cnn-590k\)"):
+        train("cnn-590k", out=out, resume=True)
     assert list(bundle.checkpoints_dir(out).glob("epoch-0001"))
 
 
@@ -185,7 +187,19 @@ def test_augmentation_and_settings_are_trained_with(tmp_path: Path) -> None:
     assert not any("random" in layer.name for layer in _network(made).layers)
 
 
-def test_a_pupil_learns_its_teachers_answers(tmp_path: Path, trained: bundle.Bundle) -> None:
+def test_a_teacher_must_be_there_and_fit(tmp_path: Path, run: Run) -> None:
+    """Without its teacher, or with one of other labels, edge says in one line what to do."""
+    alone = run("train", "edge", "--epochs", "1", "--limit", "100")
+    assert alone.returncode == 2
+    assert "Train it first: edgefashion train edge-teacher" in alone.stderr
+    other = run("train", "edge", "--epochs", "1", "--limit", "100", "--teacher", "kiosk")
+    assert other.returncode == 2
+    assert "kiosk is no teacher: it answers 12 labels" in other.stderr
+
+
+def test_a_pupil_learns_its_teachers_answers(
+    tmp_path: Path, trained: bundle.Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With --teacher the targets are the teacher's answers to each image as it is shown, moved and mirrored,
     computed once; the run resumes from them."""
     from edgefashion.augmentations import shifted
@@ -194,8 +208,11 @@ def test_a_pupil_learns_its_teachers_answers(tmp_path: Path, trained: bundle.Bun
 
     teacher = load(trained.path, engine="tensorflow")
     options = options_for("edge", teacher=(str(_converted(trained, tmp_path)),), epochs=2, batch_size=32, limit=200)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
     run = Run(options, tmp_path)
-    taught = np.load(tmp_path / "teacher.npy")
+    (kept,) = (tmp_path / "cache").rglob("teacher-*.npy")
+    taught = np.load(kept)
     at = run.fit_at[:5]
     for mirrored, window in ((0, (2, 2)), (1, (0, 4))):
         seen = shifted(run.images[at], np.array([window] * 5), np.array([bool(mirrored)] * 5))
@@ -261,14 +278,14 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 def test_the_temperature_is_in_the_network(tmp_path: Path) -> None:
     """A calibrated bundle's own answers are the ones its temperature was fitted for."""
-    made = train("edge", out=tmp_path / "edge", epochs=2, limit=1000, validation_split=0.03)
+    made = train("edge", out=tmp_path / "edge", epochs=2, limit=1000, validation_split=0.03, teacher=())
     facts = made.report()["train"]
     assert facts["temperature"] != 1.0
     import edgefashion.data as data
     from edgefashion.calibration import fit_temperature
 
     images, labels = data.load("train")
-    _, held_out = data.split(labels, made.info["validation_split"], made.info["seed"])
+    _, held_out = data.split(labels, made.info["validation_split"], made.info["split_seed"])
     answers = load(made.path, engine="keras")(images[held_out])
     assert fit_temperature(answers, labels[held_out]) == pytest.approx(1.0, abs=0.01)
 
@@ -281,7 +298,7 @@ def test_a_planned_schedule_is_not_stretched(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train("edge", out=out, epochs=2, limit=200, on_epoch=stop)
+        train("edge", out=out, epochs=2, limit=200, teacher=(), on_epoch=stop)
     with pytest.raises(BadInputError, match=r"epochs 2 \(now 3\)"):
         train("edge", out=out, resume=True, epochs=3)
 

@@ -37,6 +37,8 @@ class Recipe:
     """Fit a temperature on the validation images and put it into the last layer."""
     weights: str = "none"
     """What a transfer's backbone starts from: ``imagenet``; the others have none."""
+    teacher: tuple[str, ...] = ()
+    """The models whose answers it learns instead of the labels."""
     precision: str = "float32"
     """What training computes in: ``float32``, or ``bfloat16`` where the CPU has it. Bundles are float32."""
 
