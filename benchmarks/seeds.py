@@ -125,7 +125,7 @@ def _measure(row: Row) -> dict[str, Any]:
 
 def _table(runs: dict[str, Any]) -> str:
     lines = [
-        "| network | parameters | reported | measured | 95 % interval | INT8 | epochs | wall time | |",
+        "| network | parameters | reported | measured | 95 % interval | INT8 | epochs | wall time | note |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in runs.items():
@@ -152,7 +152,7 @@ def _chart(runs: dict[str, Any], path: Path) -> None:
             axes.plot(row["reported"], place, "|", color="C1", ms=14, mew=2.5, label="" if place else "reported")
     axes.set_yticks(range(len(runs)), [name + (" *" if row["note"] else "") for name, row in runs.items()])
     axes.invert_yaxis()
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.1%}")
     axes.set(xlabel="Fashion-MNIST test accuracy (* not as its source trained it)")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="lower left")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -206,7 +207,7 @@ class Run:
         def compute() -> NDArray[np.float16]:
             network: Any = self._transfer
             # Not the backbone's own output: that one belongs to the graph inside it.
-            backbone = keras.Model(network.inputs, _after(network, self._arch.backbone)[0].input)
+            backbone = keras.Model(network.input, _after(network, self._arch.backbone)[0].input)
             layers = [keras.layers.Input(INPUT_SHAPE, dtype="uint8"), keras.layers.Rescaling(1.0), *added]
             variants = keras.Sequential(layers)
             _reseed(variants, self.options.seed, view)
@@ -303,7 +304,9 @@ def load_backbone(backbone: keras.Model, weights: str) -> None:
         if not path.is_file():
             raise BadInputError(f"--weights {weights}: there is no such file. Give imagenet, none or a .weights.h5")
         try:
-            backbone.load_weights(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # Keras only warns of layers that a file leaves untrained
+                backbone.load_weights(path)
         except Exception as error:  # h5py's and Keras's, of many kinds
             raise BadInputError(f"{weights} holds no weights of {backbone.name}'s layers. Give another file") from error
     backbone.trainable = False

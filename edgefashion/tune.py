@@ -31,6 +31,8 @@ TrialProgress = Callable[[int, int, dict[str, Any], float | None], None]
 accuracy, None where it was cut short."""
 
 _HEARTBEAT_S: Final = 60
+_ENOUGH_TRIALS: Final = 10
+"""From so many on the plot says which setting mattered."""
 
 
 @dataclass(frozen=True)
@@ -240,13 +242,13 @@ def _draw(study: optuna.Study, path: Path, options: TuneOptions) -> None:
     history.xaxis.set_major_locator(MaxNLocator(integer=True))
     history.grid(alpha=0.3)
     history.legend(loc="lower right")
-    try:
-        importances = optuna.importance.get_param_importances(study)
-    except (ValueError, RuntimeError):  # too few trials, or all of one value
-        importances = {}
+    importances = {}
+    if len(complete) >= _ENOUGH_TRIALS:
+        by = optuna.importance.PedAnovaImportanceEvaluator()
+        importances = optuna.importance.get_param_importances(study, evaluator=by)
     weight.barh(list(importances), list(importances.values()))
     weight.invert_yaxis()
-    weight.set(xlabel="share of the accuracy's variance (fANOVA)" if importances else "too few trials to say")
+    weight.set(xlabel="importance for the best trials (PED-ANOVA)" if importances else "too few trials to say")
     figure.savefig(path, dpi=110, format="png")
 
 

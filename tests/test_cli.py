@@ -199,7 +199,8 @@ def test_evaluate_json(run: Run, tmp_path: Path) -> None:
     done = run("evaluate", "--json", "--plot", "heat.png")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert set(result) == {"model", "precision", "dataset", "n", "accuracy", "ci95", "per_class", "confusion"}
+    promised = {"model", "precision", "dataset", "n", "accuracy", "ci95", "per_class", "confusion", "calibration_error"}
+    assert set(result) == promised
     assert result["n"] == 10_000
     assert sum(map(sum, result["confusion"])) == 10_000
     assert result["accuracy"] > 0.92

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def members(tmp_path_factory: pytest.TempPathFactory, trained: bundle.Bundle) ->
     """Two small networks of different build."""
     folder = tmp_path_factory.mktemp("members")
     other = train("feed-forward", out=folder / "other", epochs=2, batch_size=64, limit=3000)
-    return [trained.path, other.path]
+    return [Path(shutil.copytree(trained.path, folder / "small")), other.path]
 
 
 @pytest.fixture(scope="module")
