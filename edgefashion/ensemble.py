@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +49,7 @@ def averaged(members: Sequence[Classifier]) -> Classifier:
         engine=first.engine,
         precision="+".join(dict.fromkeys(m.precision for m in members)),
         accept_threshold=float(np.mean([m.accept_threshold for m in members])),
-        source=Path(first.source),
+        source=first.source,
         run=_Average(members),
     )
 

@@ -59,6 +59,7 @@ class Run:
         self.options = options
         self._arch = architecture(options.arch)
         self._cache = cache
+        self._kept: dict[str, NDArray[Any]] = {}
         self._on_prepare = on_prepare
         self.images, self.labels = data.load("train")
         fit_at, self.validation_at = data.split(self.labels, options.validation_split)
@@ -144,13 +145,14 @@ class Run:
             rate = keras.optimizers.schedules.CosineDecay(
                 0.0, options.epochs * steps - warm_up, warmup_target=options.learning_rate, warmup_steps=warm_up
             )
-        decay = {"weight_decay": options.weight_decay} if options.weight_decay else {}
         if options.optimizer == "muon":
             from edgefashion.muon import Muon
 
             optimizer = Muon(rate, weight_decay=options.weight_decay, adam_weight_decay=options.weight_decay)
         else:
-            optimizer = getattr(keras.optimizers, OPTIMIZERS[options.optimizer])(rate, **decay)
+            optimizer = getattr(keras.optimizers, OPTIMIZERS[options.optimizer])(
+                rate, weight_decay=options.weight_decay or None
+            )
         if options.weight_decay:
             optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         # XLA off: on a CPU its compilation costs more than it saves at this size.
@@ -250,10 +252,9 @@ class Run:
         """``compute``'s array, from the cache if it is there, memory-mapped where there is a cache."""
         cache = cache or self._cache
         if cache is None:
-            kept: dict[str, Any] = self.__dict__.setdefault("_kept", {})
-            if name not in kept:
-                kept[name] = compute()
-            return kept[name]
+            if name not in self._kept:
+                self._kept[name] = compute()
+            return self._kept[name]
         path = cache / f"{name}.npy"
         if not path.is_file():
             cache.mkdir(parents=True, exist_ok=True)

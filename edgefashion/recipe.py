@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from edgefashion.augmentations import AUGMENTATIONS, CROP_FLIP_ERASE
+from edgefashion.bundle import PHOTO_MODEL
 from edgefashion.errors import BadInputError
-from edgefashion.zoo import architecture
+from edgefashion.zoo import Architecture, Recipe, architecture
 
 OPTIMIZERS: Final = {
     "sgd": "SGD",
@@ -25,31 +26,16 @@ SCHEDULES: Final = ("constant", "cosine")
 SEED_LIMIT: Final = 2**32
 
 
-@dataclass(frozen=True)
-class TrainOptions:
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(Recipe):
     """Everything that decides how a run goes. Validated here, so a bad value costs no waiting."""
 
     arch: str
-    epochs: int
-    batch_size: int
-    optimizer: str
-    learning_rate: float
-    validation_split: float
-    seed: int
-    augment: str = "none"
-    schedule: str = "constant"
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    precision: str = "float32"
-    calibrate: bool = False
+    seed: int = 0
     limit: int | None = None
     """Train on so many of the images only, to try things out; None means all."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The network's settings that are not its defaults."""
-    weights: str = "none"
-    """What a transfer starts from: ``imagenet``, a weights file, or ``none`` to train the whole network."""
-    teacher: tuple[str, ...] = ()
-    """MODELs whose averaged answers are the targets; none means the labels alone."""
 
     def __post_init__(self) -> None:
         for rule, ok in (
@@ -70,6 +56,10 @@ class TrainOptions:
                 f"{self.arch} starts from no other weights: --weights is for networks with a backbone",
                 self.weights == "none" or architecture(self.arch).backbone is not None,
             ),
+            (
+                f"--augment {CROP_FLIP_ERASE} is drawn every epoch, a frozen backbone sees the images once: --weights none",
+                self.weights == "none" or self.augment != CROP_FLIP_ERASE,
+            ),
         ):
             if not ok:
                 raise BadInputError(rule)
@@ -78,10 +68,18 @@ class TrainOptions:
         object.__setattr__(self, "teacher", tuple(self.teacher))
 
 
+def fashion_architecture(name: str) -> Architecture:
+    """:func:`architecture`, but of those that learn from Fashion-MNIST: raises :class:`BadInputError` for
+    the photo network too."""
+    if name == PHOTO_MODEL:
+        raise BadInputError(f"{name} learns from photos: use edgefashion.finetune, or `train {name} --photos DIR`")
+    return architecture(name)
+
+
 def options_for(arch: str, **given: Any) -> TrainOptions:
     """The architecture's own recipe, with whatever is ``given`` (and not None) in its place."""
     recipe = asdict(architecture(arch).recipe)
-    return TrainOptions(arch=arch, **{**recipe, "seed": 0, **without_none(given)})
+    return TrainOptions(arch=arch, **{**recipe, **without_none(given)})
 
 
 def without_none(given: dict[str, Any]) -> dict[str, Any]:

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgefashion import bundle, calibration, data, decide
-from edgefashion.bundle import PHOTO_MODEL
 from edgefashion.classify import PIXELS
 from edgefashion.errors import BadInputError, need
 from edgefashion.fit import PrepareProgress, Run, StepProgress
 from edgefashion.labels import LABELS
 from edgefashion.originals import export_saved_model
-from edgefashion.recipe import TrainOptions, options_for, without_none
+from edgefashion.recipe import TrainOptions, fashion_architecture, options_for, without_none
 from edgefashion.zoo import INPUT_SHAPE, architecture
 
 if TYPE_CHECKING:
@@ -49,8 +48,7 @@ def train(
     Raises :class:`BadInputError` for options out of range or a resume that does not fit,
     :class:`MissingError` without the ``train`` extra or the dataset.
     """
-    if arch == PHOTO_MODEL:
-        raise BadInputError(f"{arch} learns from photos: use edgefashion.finetune, or `train {arch} --photos DIR`")
+    fashion_architecture(arch)
     need("tensorflow", "to train")
     need("matplotlib", "to draw the training curves")
     bundle.check_target(out)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion import data
 from edgefashion.errors import BadInputError, MissingError, need
+from edgefashion.recipe import fashion_architecture, options_for
 from edgefashion.zoo import Architecture, architecture
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class TuneOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        fashion_architecture(self.arch)
         for rule, ok in (
             ("--trials must be at least 1", self.trials >= 1),
             ("--epochs must be at least 1", self.epochs is None or self.epochs >= 1),
@@ -135,7 +137,6 @@ def _trial(trial: optuna.Trial, options: TuneOptions, on_trial: TrialProgress | 
     import optuna
 
     from edgefashion.fit import Run
-    from edgefashion.recipe import options_for
 
     arch = architecture(options.arch)
     chosen = {name: trial.suggest_categorical(name, values) for name, values in options.space.items()}

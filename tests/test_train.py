@@ -158,10 +158,17 @@ def test_options_are_checked_at_once(given: dict[str, Any], message: str) -> Non
         options_for("cnn-242k", **given)
 
 
+def test_a_frozen_backbone_takes_no_augmentation_drawn_every_epoch() -> None:
+    """An augmentation that a transfer would leave out is refused rather than left out."""
+    with pytest.raises(BadInputError, match="a frozen backbone sees the images once"):
+        options_for("resnet50", augment="crop-flip-erase")
+    assert options_for("resnet50", augment="crop-flip-erase", weights="none").weights == "none"
+
+
 def test_recipes_are_the_sources() -> None:
     """Without options a network trains with the settings its source reports."""
-    assert options_for("cnn-242k") == TrainOptions("cnn-242k", 50, 64, "adam", 0.001, 0.1, 0)
-    assert options_for("cnn-590k") == TrainOptions("cnn-590k", 15, 150, "adam", 0.001, 0.0, 0)
+    assert options_for("cnn-242k") == TrainOptions(50, 64, "adam", 0.001, 0.1, arch="cnn-242k")
+    assert options_for("cnn-590k") == TrainOptions(15, 150, "adam", 0.001, 0.0, arch="cnn-590k")
 
 
 def test_augmentation_and_settings_are_trained_with(tmp_path: Path) -> None:

@@ -79,6 +79,12 @@ def test_a_study_of_another_space_is_refused(tmp_path: Path) -> None:
         tune(TuneOptions("logistic-regression", trials=2, epochs=1, limit=300), tmp_path)
 
 
+def test_the_photo_network_is_not_searched() -> None:
+    """The network that learns from photos is refused before a study is made."""
+    with pytest.raises(BadInputError, match="kiosk learns from photos"):
+        TuneOptions("kiosk", trials=1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

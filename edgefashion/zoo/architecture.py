@@ -36,9 +36,9 @@ class Recipe:
     calibrate: bool = False
     """Fit a temperature on the validation images and put it into the last layer."""
     weights: str = "none"
-    """What a transfer's backbone starts from: ``imagenet``; the others have none."""
+    """What a transfer starts from: ``imagenet``, a weights file, or ``none`` to train the whole network."""
     teacher: tuple[str, ...] = ()
-    """The models whose answers it learns instead of the labels."""
+    """MODELs whose averaged answers are the targets; none means the labels alone."""
     precision: str = "float32"
     """What training computes in: ``float32``, or ``bfloat16`` where the CPU has it. Bundles are float32."""
 
