@@ -57,7 +57,7 @@ class TrainOptions(Recipe):
                 self.weights == "none" or architecture(self.arch).backbone is not None,
             ),
             (
-                f"--augment {CROP_FLIP_ERASE} is drawn every epoch, a frozen backbone sees the images once: --weights none",
+                f"--augment {CROP_FLIP_ERASE} varies every epoch, a frozen backbone sees images once: --weights none",
                 self.weights == "none" or self.augment != CROP_FLIP_ERASE,
             ),
         ):

@@ -160,7 +160,7 @@ def test_options_are_checked_at_once(given: dict[str, Any], message: str) -> Non
 
 def test_a_frozen_backbone_takes_no_augmentation_drawn_every_epoch() -> None:
     """An augmentation that a transfer would leave out is refused rather than left out."""
-    with pytest.raises(BadInputError, match="a frozen backbone sees the images once"):
+    with pytest.raises(BadInputError, match="a frozen backbone sees images once"):
         options_for("resnet50", augment="crop-flip-erase")
     assert options_for("resnet50", augment="crop-flip-erase", weights="none").weights == "none"
 
