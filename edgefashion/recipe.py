@@ -22,6 +22,8 @@ OPTIMIZERS: Final = {
     "muon": "Muon",
 }
 """Name on the command line -> Keras's; muon is :class:`edgefashion.muon.Muon`."""
+ADAMW_DECAY: Final = 0.004
+"""Keras's own; for a recipe that names adamw and no decay."""
 SCHEDULES: Final = ("constant", "cosine")
 SEED_LIMIT: Final = 2**32
 
@@ -66,6 +68,9 @@ class TrainOptions(Recipe):
         # A value from the command line is a string; the frozen field takes it in the setting's own type.
         object.__setattr__(self, "settings", architecture(self.arch).checked(self.settings))
         object.__setattr__(self, "teacher", tuple(self.teacher))
+        if self.optimizer == "adamw" and self.weight_decay == 0:
+            # Without decay it were adam under another name.
+            object.__setattr__(self, "weight_decay", ADAMW_DECAY)
 
 
 def fashion_architecture(name: str) -> Architecture:

@@ -16,7 +16,8 @@ import pytest
 from edgefashion import bundle
 from edgefashion.classify import load
 from edgefashion.errors import BadInputError
-from edgefashion.recipe import TrainOptions, options_for
+from edgefashion.fit import Run as TrainingRun
+from edgefashion.recipe import OPTIMIZERS, TrainOptions, options_for
 from edgefashion.train import train
 
 if TYPE_CHECKING:
@@ -169,6 +170,17 @@ def test_recipes_are_the_sources() -> None:
     """Without options a network trains with the settings its source reports."""
     assert options_for("cnn-242k") == TrainOptions(50, 64, "adam", 0.001, 0.1, arch="cnn-242k")
     assert options_for("cnn-590k") == TrainOptions(15, 150, "adam", 0.001, 0.0, arch="cnn-590k")
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_trains(optimizer: str) -> None:
+    """Each --optimizer changes the weights; adamw decays them even where the recipe names no decay."""
+    options = options_for("logistic-regression", optimizer=optimizer, limit=50, batch_size=10)
+    begun = TrainingRun(options)
+    before = begun.model.get_weights()
+    assert np.isfinite(begun.epoch(0)["loss"])
+    assert all(np.any(a != b) for a, b in zip(before, begun.model.get_weights(), strict=True))
+    assert (options.weight_decay > 0) == (optimizer == "adamw")
 
 
 def test_augmentation_and_settings_are_trained_with(tmp_path: Path) -> None:
