@@ -13,16 +13,14 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CROP_FLIP_ERASE: Final = "crop-flip-erase"
+    Images = NDArray[np.uint8]
+    Targets = NDArray[Any]
+
 SHIFT_PX: Final = 2
-"""Crop-flip-erase moves an image by up to so many pixels each way."""
+"""Our own augmentations move an image by up to so many pixels each way."""
 _ERASED_SHARE: Final = 0.5
 _ERASED_AREA: Final = (0.02, 0.4)
 _ERASED_ASPECT: Final = (0.3, 3.3)
-
-
-def _none() -> list[Any]:
-    return []
 
 
 def _turn_flip_zoom() -> list[Any]:
@@ -50,40 +48,68 @@ def _turn_shear_zoom() -> list[Any]:
     ]
 
 
-AUGMENTATIONS: Final[Mapping[str, Callable[[], list[Any]]]] = MappingProxyType(
-    {
-        "none": _none,
-        "turn-flip-zoom": _turn_flip_zoom,
-        "turn-shear-zoom": _turn_shear_zoom,
-        CROP_FLIP_ERASE: _none,
-    }
-)
-"""Name of an augmentation -> its Keras layers, for float pixels (n, height, width, channels)."""
-
-
-def crop_flip_erase(
-    images: NDArray[np.uint8], rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
+def crop_flip_erase(images: Images, targets: Targets, rng: np.random.Generator) -> tuple[Images, Targets]:
     """A random variant of each of ``images``, uint8 (n, height, width, 1): moved by up to two pixels,
     mirrored, and half of them with a rectangle of noise over a part (Zhong et al., "Random erasing data
-    augmentation", 2017, whose areas and aspects these are).
-
-    Returns the variants, the window each one is, (n, 2) with (2, 2) the unmoved, and who is mirrored.
+    augmentation", 2017, whose areas and aspects these are). The targets are as they were.
     """
-    count, height, width, _ = images.shape
-    at = rng.integers(0, 2 * SHIFT_PX + 1, (count, 2))
-    mirrored: NDArray[np.bool_] = rng.random(count) < np.full(count, 0.5)
-    moved = shifted(images, at, mirrored)
-    hidden = np.flatnonzero(rng.random(count) < _ERASED_SHARE)
+    shown = _moved(images, rng)
+    _, height, width, _ = images.shape
+    hidden = np.flatnonzero(rng.random(len(images)) < _ERASED_SHARE)
     area = height * width * rng.uniform(*_ERASED_AREA, len(hidden))
     aspect = np.exp(rng.uniform(np.log(_ERASED_ASPECT[0]), np.log(_ERASED_ASPECT[1]), len(hidden)))
     tall = np.clip(np.sqrt(area * aspect), 1, height).astype(int)
     wide = np.clip(np.sqrt(area / aspect), 1, width).astype(int)
-    rows = _between(rng, tall, height)[:, :, None]
-    columns = _between(rng, wide, width)[:, None, :]
+    hole = _between(rng, tall, height)[:, :, None] & _between(rng, wide, width)[:, None, :]
     noise = rng.integers(0, 256, (len(hidden), height, width), np.uint8)
-    moved[hidden, :, :, 0] = np.where(rows & columns, noise, moved[hidden, :, :, 0])
-    return moved, at, mirrored
+    shown[hidden, :, :, 0] = np.where(hole, noise, shown[hidden, :, :, 0])
+    return shown, targets
+
+
+def crop_flip_mix(images: Images, targets: Targets, rng: np.random.Generator) -> tuple[Images, Targets]:
+    """A random variant of each of ``images``, uint8 (n, height, width, 1), and its target (n, classes).
+
+    All are moved by up to two pixels and mirrored. A third stay so; a third are blended with another one
+    (Zhang et al., "mixup", 2017), and a third have a square of another one set in (Yun et al., "CutMix",
+    2019), each in a share drawn evenly from 0 to 1, and so are their targets. Beyer et al., "A good teacher
+    is patient and consistent", 2021, on why a pupil shall see what no label names.
+    """
+    first = _moved(images, rng)
+    count, height, width, _ = images.shape
+    other = rng.permutation(count)
+    second = first[other]
+    kind = rng.integers(0, 3, count)
+    share = np.where(kind == 0, 1.0, rng.random(count)).astype(np.float32)[:, None, None]
+    hole = _between(rng, np.round(height * np.sqrt(1 - share[:, 0, 0])).astype(int), height)[:, :, None]
+    hole = hole & _between(rng, np.round(width * np.sqrt(1 - share[:, 0, 0])).astype(int), width)[:, None, :]
+    blended = np.round(share * first[..., 0] + (1 - share) * second[..., 0]).astype(np.uint8)
+    set_in = np.where(hole, second[..., 0], first[..., 0])
+    shown = np.where((kind == 2)[:, None, None], set_in, blended)[..., None]
+    share = np.where(kind == 2, 1 - hole.mean((1, 2)), share[:, 0, 0]).astype(np.float32)[:, None]
+    return shown, share * targets + (1 - share) * targets[other]
+
+
+LAYERS: Final[Mapping[str, Callable[[], list[Any]]]] = MappingProxyType(
+    {"turn-flip-zoom": _turn_flip_zoom, "turn-shear-zoom": _turn_shear_zoom}
+)
+"""Name of an augmentation -> its Keras layers, for float pixels (n, height, width, channels)."""
+
+DRAWN: Final[Mapping[str, Callable[[Images, Targets, np.random.Generator], tuple[Images, Targets]]]] = MappingProxyType(
+    {"crop-flip-erase": crop_flip_erase, "crop-flip-mix": crop_flip_mix}
+)
+"""Name of an augmentation -> what makes variants of images, uint8, and their targets before an epoch."""
+
+MIXING: Final = ("crop-flip-mix",)
+"""Those of :data:`DRAWN` whose targets are between two labels."""
+
+AUGMENTATIONS: Final = ("none", *LAYERS, *DRAWN)
+
+
+def _moved(images: Images, rng: np.random.Generator) -> Images:
+    """``images``, each seen through a window up to two pixels off, half of them mirrored."""
+    at = rng.integers(0, 2 * SHIFT_PX + 1, (len(images), 2))
+    mirrored: NDArray[np.bool_] = rng.random(len(images)) < np.full(len(images), 0.5)
+    return shifted(images, at, mirrored)
 
 
 def shifted(images: NDArray[np.uint8], at: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -203,7 +203,7 @@ def train(
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Step size.")] = None,
     augment: Annotated[
-        str | None, typer.Option(help="none, turn-flip-zoom, turn-shear-zoom or crop-flip-erase.")
+        str | None, typer.Option(help="none, turn-flip-zoom, turn-shear-zoom, crop-flip-erase or crop-flip-mix.")
     ] = None,
     validation_split: Annotated[float | None, typer.Option(help="Share of the training images held out.")] = None,
     seed: Annotated[int | None, typer.Option(help="Two runs with one seed agree. Default: 0.")] = None,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion import bundle, classify, data, machine
-from edgefashion.augmentations import AUGMENTATIONS, CROP_FLIP_ERASE, SHIFT_PX, crop_flip_erase, shifted
+from edgefashion.augmentations import DRAWN, LAYERS, MIXING
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.originals import tensorflow
 from edgefashion.recipe import OPTIMIZERS, SEED_LIMIT, TrainOptions
@@ -32,11 +32,14 @@ StepProgress = Callable[[int, int, int, dict[str, float]], None]
 """Called after a batch with the epoch (from 0), the batches done, their number and the metrics."""
 
 PrepareProgress = Callable[[int, int], None]
-"""Called while a teacher is asked, with the views of the images done and their number."""
+"""Called while a teacher is asked, with the variants of the images done and their number."""
 
 WARM_UP_EPOCHS: Final = 2
 FEATURE_VIEWS: Final = 5
 """So many random variants of each image go through a frozen backbone once, and the epochs take turns."""
+TAUGHT_VIEWS: Final = 25
+"""So many random variants of each image a teacher is asked about once, and the epochs take turns."""
+_ASK_AT_ONCE: Final = 2_000
 
 
 class Run:
@@ -115,7 +118,7 @@ class Run:
             _head(network, self._arch.backbone).set_weights(self.model.get_weights())
             return network
         network = self._arch.build(**self.options.settings)
-        trained = self.model.layers[-1] if AUGMENTATIONS[self.options.augment]() else self.model
+        trained = self.model.layers[-1] if self.options.augment in LAYERS else self.model
         network.set_weights(trained.get_weights())
         return network
 
@@ -128,11 +131,9 @@ class Run:
             return _head(self._transfer, self._arch.backbone)
         with _policy(self.options.precision):
             network = self._arch.build(**self.options.settings)
-        added = AUGMENTATIONS[self.options.augment]()
-        if not added:
+        if self.options.augment not in LAYERS:
             return network
-        as_floats = keras.layers.Rescaling(1.0)
-        return keras.Sequential([keras.layers.Input(INPUT_SHAPE, dtype="uint8"), as_floats, *added, network])
+        return keras.Sequential([*_as_floats(), *LAYERS[self.options.augment](), network])
 
     def _compile(self) -> None:
         import keras
@@ -169,7 +170,8 @@ class Run:
 
     @property
     def _soft(self) -> bool:
-        return self._teacher is not None or self.options.label_smoothing > 0
+        options = self.options
+        return bool(options.teacher) or options.label_smoothing > 0 or options.augment in MIXING
 
     def _shown(self, number: int) -> tuple[Any, Any]:
         """What epoch ``number`` shows the network, in its order, and the targets."""
@@ -178,17 +180,16 @@ class Run:
         at = self.fit_at[order]
         if self._transfer is not None:
             return self._features("fit", number)[order], self._targets(at)
-        if self.options.augment != CROP_FLIP_ERASE:
-            return self.images[at], self._targets(at)
-        shown, windows, mirrored = crop_flip_erase(self.images[at], rng)
-        return shown, self._targets(at, order, windows, mirrored)
+        if self._teacher is not None:
+            view = number % len(self._teacher)
+            return self._view(view)[order], self._teacher[view][order].astype(np.float32)
+        if self.options.augment in DRAWN:
+            return DRAWN[self.options.augment](self.images[at], self._targets(at), rng)
+        return self.images[at], self._targets(at)
 
-    def _targets(self, at: NDArray[np.int64], *seen: Any) -> Any:
+    def _targets(self, at: NDArray[np.int64]) -> Any:
         if not self._soft:
             return self.labels[at]
-        if self._teacher is not None:
-            order, windows, mirrored = seen
-            return self._teacher[mirrored.astype(int), windows[:, 0], windows[:, 1], order].astype(np.float32)
         share = self.options.label_smoothing
         return np.eye(CLASSES, dtype=np.float32)[self.labels[at]] * (1 - share) + share / CLASSES
 
@@ -202,7 +203,7 @@ class Run:
         of :data:`FEATURE_VIEWS` random variants, or once for all without augmentation."""
         import keras
 
-        added = AUGMENTATIONS[self.options.augment]() if part == "fit" else []
+        added = LAYERS[self.options.augment]() if part == "fit" and self.options.augment in LAYERS else []
         view = number % FEATURE_VIEWS if added else 0
         at = self.fit_at if part == "fit" else self.validation_at
 
@@ -210,8 +211,7 @@ class Run:
             network: Any = self._transfer
             # Not the backbone's own output: that one belongs to the graph inside it.
             backbone = keras.Model(network.input, _after(network, self._arch.backbone)[0].input)
-            layers = [keras.layers.Input(INPUT_SHAPE, dtype="uint8"), keras.layers.Rescaling(1.0), *added]
-            variants = keras.Sequential(layers)
+            variants = keras.Sequential([*_as_floats(), *added])
             _reseed(variants, self.options.seed, view)
             parts = []
             for first in range(0, len(at), 500):
@@ -222,24 +222,33 @@ class Run:
 
         return self._once(f"features-{part}-{view}", compute)
 
-    def _taught(self) -> Any:
-        """The teacher's answers to every shift and mirroring of the fitted images, float16
-        (2, 5, 5, n, 10), kept in the user's cache: the next pupil asks the same."""
-        moves = 2 * SHIFT_PX + 1
-        teachers = [_teacher(name) for name in self.options.teacher]
+    def _view(self, number: int) -> NDArray[np.uint8]:
+        """A variant of every fitted image, the same in every run: a teacher's answers to it are kept."""
         images = self.images[self.fit_at]
+        if self.options.augment not in DRAWN:
+            return images
+        rng = np.random.default_rng(number)
+        return DRAWN[self.options.augment](images, np.zeros((len(images), CLASSES), np.float32), rng)[0]
+
+    def _taught(self) -> Any:
+        """The teachers' mean answers to the variants of the fitted images, float16 (views, n, 10), kept in
+        the user's cache: the next pupil asks the same."""
+        views = TAUGHT_VIEWS if self.options.augment in DRAWN else 1
+        teachers = [_teacher(name) for name in self.options.teacher]
 
         def compute() -> NDArray[np.float16]:
-            answers = np.zeros((2, moves, moves, len(images), CLASSES), np.float16)
-            for done, (mirrored, row, column) in enumerate(np.ndindex(2, moves, moves)):
+            answers = np.zeros((views, len(self.fit_at), CLASSES), np.float16)
+            for view in range(views):
                 if self._on_prepare:
-                    self._on_prepare(done, 2 * moves * moves)
-                window = np.full((len(images), 2), (row, column))
-                seen = shifted(images, window, np.full(len(images), bool(mirrored)))
-                answers[mirrored, row, column] = np.mean([teacher(seen) for teacher in teachers], axis=0)
+                    self._on_prepare(view, views)
+                seen = self._view(view)
+                for first in range(0, len(seen), _ASK_AT_ONCE):
+                    some = slice(first, first + _ASK_AT_ONCE)
+                    answers[view, some] = np.mean([teacher(seen[some]) for teacher in teachers], axis=0)
             return answers
 
-        asked = hashlib.sha256(images.tobytes())
+        # The last variant stands for all of them: another augmentation draws another one.
+        asked = hashlib.sha256(self._view(views - 1).tobytes())
         for teacher in teachers:
             files = teacher.source.rglob("*") if teacher.source.is_dir() else teacher.source.parent.glob(
                 f"{teacher.source.stem}.*"
@@ -277,7 +286,7 @@ def _teacher(name: str) -> classify.Classifier:
 
 
 def _teachers_dir() -> Path:
-    """Where teachers' answers are kept, 54 MB each."""
+    """Where teachers' answers are kept, 27 MB each."""
     from platformdirs import user_cache_path
 
     return user_cache_path("edgefashion", appauthor=False) / "teachers"
@@ -311,6 +320,13 @@ def load_backbone(backbone: keras.Model, weights: str) -> None:
         except Exception as error:  # h5py's and Keras's, of many kinds
             raise BadInputError(f"{weights} holds no weights of {backbone.name}'s layers. Give another file") from error
     backbone.trainable = False
+
+
+def _as_floats() -> list[Any]:
+    """The entrance of a network whose augmentation layers come before its own."""
+    from keras import layers
+
+    return [layers.Input(INPUT_SHAPE, dtype="uint8"), layers.Rescaling(1.0)]
 
 
 def _head(network: Any, backbone: str | None) -> keras.Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from edgefashion.augmentations import AUGMENTATIONS, CROP_FLIP_ERASE
+from edgefashion.augmentations import AUGMENTATIONS, DRAWN, LAYERS
 from edgefashion.bundle import PHOTO_MODEL
 from edgefashion.errors import BadInputError
 from edgefashion.zoo import Architecture, Recipe, architecture
@@ -51,16 +51,16 @@ class TrainOptions(Recipe):
             ("--limit must be at least 1", self.limit is None or self.limit >= 1),
             (f"--seed must be from 0 to {SEED_LIMIT - 1}", 0 <= self.seed < SEED_LIMIT),
             (
-                f"--teacher answers the images as {CROP_FLIP_ERASE} shows them: give --augment {CROP_FLIP_ERASE} too",
-                not self.teacher or self.augment == CROP_FLIP_ERASE,
+                f"--teacher answers the images as they are shown, once: give --augment {', '.join(DRAWN)} or none",
+                not self.teacher or (self.augment not in LAYERS and self.weights == "none"),
             ),
             (
                 f"{self.arch} starts from no other weights: --weights is for networks with a backbone",
                 self.weights == "none" or architecture(self.arch).backbone is not None,
             ),
             (
-                f"--augment {CROP_FLIP_ERASE} varies every epoch, a frozen backbone sees images once: --weights none",
-                self.weights == "none" or self.augment != CROP_FLIP_ERASE,
+                f"--augment {self.augment} varies every epoch, a frozen backbone sees images once: --weights none",
+                self.weights == "none" or self.augment not in DRAWN,
             ),
         ):
             if not ok:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +151,7 @@ def test_resume_without_a_run_says_so(tmp_path: Path) -> None:
         ({"augment": "blur"}, "--augment must be one of none, turn-flip-zoom"),
         ({"settings": {"dropout": 0.1}}, "cnn-242k has no setting 'dropout'. It has: none"),
         ({"weights": "imagenet"}, "--weights is for networks with a backbone"),
-        ({"teacher": ("edge",)}, "give --augment crop-flip-erase too"),
+        ({"teacher": ("edge",), "augment": "turn-flip-zoom"}, "give --augment crop-flip-erase, crop-flip-mix or none"),
     ],
 )
 def test_options_are_checked_at_once(given: dict[str, Any], message: str) -> None:
@@ -219,10 +220,9 @@ def test_a_teacher_must_be_there_and_fit(tmp_path: Path, run: Run) -> None:
 def test_a_pupil_learns_its_teachers_answers(
     tmp_path: Path, trained: bundle.Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With --teacher the targets are the teacher's answers to each image as it is shown, moved and mirrored,
-    computed once; the run resumes from them."""
-    from edgefashion.augmentations import shifted
-    from edgefashion.fit import Run
+    """With --teacher the targets are the teacher's answers to each image as it is shown, moved and mixed;
+    they are computed once, and another augmentation's are others."""
+    from edgefashion.fit import TAUGHT_VIEWS, Run
     from edgefashion.recipe import options_for
 
     teacher = load(trained.path, engine="tensorflow")
@@ -231,14 +231,15 @@ def test_a_pupil_learns_its_teachers_answers(
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
     run = Run(options, tmp_path)
     (kept,) = (tmp_path / "cache").rglob("teacher-*.npy")
-    taught = np.load(kept)
-    at = run.fit_at[:5]
-    for mirrored, window in ((0, (2, 2)), (1, (0, 4))):
-        seen = shifted(run.images[at], np.array([window] * 5), np.array([bool(mirrored)] * 5))
-        np.testing.assert_allclose(taught[mirrored][window][:5], teacher(seen), atol=2e-3)
-    shown, targets = run._shown(0)
-    assert shown.shape == (200, 28, 28, 1)
-    np.testing.assert_allclose(targets.sum(1), 1, atol=5e-3)
+    assert np.load(kept).shape == (TAUGHT_VIEWS, 200, 10)
+    for epoch in (0, 1, TAUGHT_VIEWS):
+        shown, targets = run._shown(epoch)
+        assert shown.shape == (200, 28, 28, 1)
+        np.testing.assert_allclose(targets, teacher(shown), atol=2e-3)
+    Run(options)
+    assert len(list((tmp_path / "cache").rglob("teacher-*.npy"))) == 1
+    Run(replace(options, augment="crop-flip-erase"))
+    assert len(list((tmp_path / "cache").rglob("teacher-*.npy"))) == 2
     assert set(run.epoch(0)) == {"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"}
 
 
