@@ -274,10 +274,10 @@ class Run:
 
 def _teacher(name: str) -> classify.Classifier:
     """A trained model to learn from, named or by its path."""
-    if name in ZOO and not bundle.is_model(name):
+    if not bundle.is_model(name) and name in {taught for arch in ZOO.values() for taught in arch.recipe.teacher}:
         raise BadInputError(
-            f"there is no bundle {name} to learn from. Train it first: edgefashion train {name}, then edgefashion "
-            f"convert models/{name} --int8. Or learn from the labels alone: --teacher none"
+            f"there is no {name} to learn from: it comes with edgefashion's repository, in models/, not with its "
+            "package. Give another --teacher, or learn from the labels alone: --teacher none"
         )
     found = classify.load(name, purpose="throughput")
     if found.takes_photos or len(found.labels) != CLASSES:

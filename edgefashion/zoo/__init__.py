@@ -171,13 +171,13 @@ ZOO: Final[dict[str, Architecture]] = {
         ),
         Architecture(
             name="edge",
-            summary="7 conv, no pool, learnt from edge-teacher",
+            summary="7 conv, no pool, learnt from two edge-teacher",
             source="ours",
             build=edge,
             parameters=183_594,
             macs=9_185_408,
             reported_accuracy=None,
-            recipe=replace(_OURS, epochs=100, augment="crop-flip-mix", label_smoothing=0.0, teacher=("edge-teacher",)),
+            recipe=replace(_OURS, epochs=100, augment="crop-flip-mix", label_smoothing=0.0, teacher=("edge-teachers",)),
         ),
         Architecture(
             name="edge-teacher",
