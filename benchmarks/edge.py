@@ -1,13 +1,12 @@
-"""Our own network: train it with three seeds, and measure it against the published CNN of its size.
+"""Our own network: measure it against the published CNN of its size, and train its teachers.
 
-    python benchmarks/edge.py train                # edge with seeds 0, 1, 2: hours
-    python benchmarks/edge.py teach                # the two teachers they learn from, anew: hours more
+    python benchmarks/seeds.py edge-seed-0 edge-seed-1 edge-seed-2    # train it with three seeds: hours
     python benchmarks/edge.py measure              # accuracy, calibration, INT8, operations, latency
+    python benchmarks/edge.py teach                # its two teachers anew: hours more
 
-Bundles go to ``models/edge-seed-N``, ``models/edge-teacher-N``, and the teachers as one, INT8 alone, to
-``models/edge-teachers``, which is shipped. What is there already is kept, and an interrupted training goes
-on. ``measure`` needs ``models/cnn-242k`` too (``benchmarks/seeds.py cnn-242k``), looks at the test images
-once a bundle, and writes ``benchmarks/results/edge.json``.
+``measure`` needs ``models/cnn-242k`` too (``benchmarks/seeds.py cnn-242k``) and writes
+``benchmarks/results/edge.json``. ``teach`` leaves the teachers in ``models/edge-teacher-N``, and as one network,
+INT8 alone, in ``models/edge-teachers``, the bundle that comes with the repository.
 """
 
 from __future__ import annotations
@@ -20,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from seeds import trained
 
 from edgefashion import bundle, data, machine
 from edgefashion.calibration import expected_calibration_error
 from edgefashion.classify import load, read_ir
-from edgefashion.convert import convert, convert_ensemble
-from edgefashion.errors import GateError
+from edgefashion.convert import convert_ensemble
 from edgefashion.quantize import QuantizeOptions, quantize
-from edgefashion.train import train
 
 TEACHERS = Path("models/edge-teachers")
 # One is shown images partly hidden, the other images mixed: what they get wrong differs more so.
@@ -40,10 +38,7 @@ ROUNDS, CALLS = 30, 400
 
 
 def main() -> None:
-    if sys.argv[1:] == ["train"]:
-        for seed in SEEDS:
-            _trained("edge", _path(seed), seed=seed)
-    elif sys.argv[1:] == ["teach"]:
+    if sys.argv[1:] == ["teach"]:
         _teach()
     elif sys.argv[1:] == ["measure"]:
         RESULTS.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
@@ -56,30 +51,17 @@ def _path(seed: int) -> Path:
     return Path("models") / f"edge-seed-{seed}"
 
 
-def _trained(arch: str, path: Path, **given: Any) -> None:
-    """Train ``arch`` into ``path`` unless it is there, from its last checkpoint if it has one; INT8 too."""
-    if not (path / bundle.INFO).is_file():
-        begun = any(bundle.checkpoints_dir(path).glob("epoch-*"))
-        train(arch, out=path, resume=begun, on_epoch=lambda row: print(path.name, row, flush=True), **given)
-    made = bundle.open_bundle(path)
-    if not made.has("fp32"):
-        made = convert(path, path).bundle
-    if not made.has("int8"):
-        try:
-            quantize(made, QuantizeOptions(max_drop=MAX_DROP))
-        except GateError as error:
-            print(error, file=sys.stderr)
-
-
 def _teach() -> None:
     paths = [Path("models") / f"edge-teacher-{number}" for number in range(len(TEACHER_RUNS))]
     for path, given in zip(paths, TEACHER_RUNS, strict=True):
-        _trained("edge-teacher", path, **given)
+        trained("edge-teacher", path, MAX_DROP, given)
     made, gate = quantize(convert_ensemble(paths, TEACHERS).bundle, QuantizeOptions(max_drop=MAX_DROP))
     print(gate)
     with bundle.draft(TEACHERS, made) as making:
         for part in ("fp32", "fp16"):  # a teacher is only ever asked, and the repository stays small
             making.drop(part)
+            del making.info["metrics"][part]
+        bundle.write_card(making)
 
 
 def measure() -> dict[str, Any]:

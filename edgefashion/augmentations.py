@@ -108,7 +108,7 @@ AUGMENTATIONS: Final = ("none", *LAYERS, *DRAWN)
 def _moved(images: Images, rng: np.random.Generator) -> Images:
     """``images``, each seen through a window up to two pixels off, half of them mirrored."""
     at = rng.integers(0, 2 * SHIFT_PX + 1, (len(images), 2))
-    mirrored: NDArray[np.bool_] = rng.random(len(images)) < np.full(len(images), 0.5)
+    mirrored = np.less(rng.random(len(images)), 0.5)
     return shifted(images, at, mirrored)
 
 

@@ -399,7 +399,8 @@ def write_card(making: Draft) -> None:
     if share is None:
         trained_on = "not known: it came here trained"
     else:
-        trained_on = f"Fashion-MNIST (Zalando, MIT), {share:.0%} of its training images held out, seed {seed}"
+        trained_on = f"Fashion-MNIST (Zalando, MIT), {share:.0%} of its training images held out"
+        trained_on += "" if seed is None else f", seed {seed}"
     photos = info.get("photos")
     text = _CARD.format(
         **info,

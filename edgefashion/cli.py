@@ -183,14 +183,15 @@ def zoo() -> None:
     table = _table("name", "what it is", "source", ">parameters", ">MACs", ">reported", ">measured", "bundles here")
     for arch in ZOO.values():
         runs = [run for run in recorded.values() if run["arch"] == arch.name]
-        best = max(runs, key=lambda run: run["accuracy"], default=None)
-        ours = f"{best['accuracy']:.2%}{'*' if best['note'] else ' '}" if best else "- "
+        # Of several trainings the one whose source reports the network's figure; of ours the first seed's.
+        run = next((run for run in runs if run["reported"] == arch.reported_accuracy), None)
+        ours = f"{run['accuracy']:.2%}{'*' if run['note'] else ' '}" if run else "- "
         reported = "-" if arch.reported_accuracy is None else f"{arch.reported_accuracy:.2%}"
         facts = arch.name, arch.summary, arch.source
         here = ", ".join(bundles.get(arch.name, ()))
         table.add_row(*facts, f"{arch.parameters:,}", f"{arch.macs / 1e6:.1f} M", reported, ours, here)
     _print(table)
-    print("measured: on the 10,000 test images by benchmarks/seeds.py; * not trained as its source did")
+    print("measured: on the 10,000 test images by benchmarks/seeds.py; * not trained as its source did: see the README")
 
 
 @app.command()
@@ -518,6 +519,8 @@ def evaluate(
     from edgefashion.classify import load
     from edgefashion.ensemble import averaged
 
+    if photos and part != "test":
+        raise BadInputError("--on is for Fashion-MNIST; --photos measures on the photos of its folders")
     if part not in ("test", "train"):
         raise BadInputError(f"--on must be test or train, not {part}")
     if photos:

@@ -345,13 +345,15 @@ def _ensemble_facts(members: Sequence[bundle.Model], out: Path, merged: Any, mak
     ov.save_model(merged, path, compress_to_fp16=False)
     classifier = classify.load(path, precision="fp32", purpose="throughput")
     train_images, train_labels = data.load("train")
-    _, held_out = data.split(train_labels, data.VALIDATION_SPLIT)
+    facts = [found.bundle.info if found.bundle else {} for found in members]
+    splits = {(info.get("validation_split"), info.get("split_seed", info.get("seed"))) for info in facts}
+    # What one member held out another may have learned: only a split common to all is validation.
+    split, split_seed = splits.pop() if len(splits) == 1 else (None, None)
+    split_seed = data.SPLIT_SEED if split_seed is None else split_seed
+    _, held_out = data.split(train_labels, split or data.VALIDATION_SPLIT, split_seed)
     test_images, test_labels = data.load("test")
     test = classifier(test_images)
     data.save_reference(making.part("reference"), test)
-    facts = [found.bundle.info if found.bundle else {} for found in members]
-    splits = {(info.get("validation_split"), info.get("split_seed", info.get("seed"))) for info in facts}
-    split, split_seed = splits.pop() if len(splits) == 1 else (None, data.SPLIT_SEED)
     sizes = [info.get("parameters") for info in facts]
     return {
         "name": out.name,

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import http.client
 import os
+import secrets
 import struct
 import urllib.error
 import urllib.request
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 SIDE_PX: Final = 28
 VALIDATION_SPLIT: Final = 0.1
-SPLIT_SEED: Final = 0
 """Share of the training images held out where a network brings no choice of its own."""
+SPLIT_SEED: Final = 0
+"""Which they are: the same for every training, whatever its own seed."""
 
 REFERENCE_IMAGES: Final = 1000
 """The parity gate compares on the first so many test images."""
@@ -417,10 +419,21 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """A temporary path of the same suffix, renamed to ``path`` once the block is left well."""
-    aside = path.with_name(f".{path.stem}.new{path.suffix}")
+    # Of a name of its own: two processes may write the same file.
+    aside = path.with_name(f".{path.stem}.new-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield aside
         aside.replace(path)
     finally:
         with contextlib.suppress(OSError):
             aside.unlink()
+
+
+def kept(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """The array of the .npy file ``path``, memory-mapped; computed and written there first if need be."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(path) as aside:
+            np.save(aside, compute())
+    array: NDArray[Any] = np.load(path, mmap_mode="r")
+    return array

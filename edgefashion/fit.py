@@ -8,7 +8,6 @@ would have.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, classify, data, machine
+from edgefashion import data, machine, teacher
 from edgefashion.augmentations import DRAWN, LAYERS, MIXING
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.originals import tensorflow
 from edgefashion.recipe import OPTIMIZERS, SEED_LIMIT, TrainOptions
-from edgefashion.zoo import CLASSES, INPUT_SHAPE, ZOO, architecture
+from edgefashion.zoo import CLASSES, INPUT_SHAPE, architecture
 
 if TYPE_CHECKING:
     import keras
@@ -31,15 +30,9 @@ if TYPE_CHECKING:
 StepProgress = Callable[[int, int, int, dict[str, float]], None]
 """Called after a batch with the epoch (from 0), the batches done, their number and the metrics."""
 
-PrepareProgress = Callable[[int, int], None]
-"""Called while a teacher is asked, with the variants of the images done and their number."""
-
 WARM_UP_EPOCHS: Final = 2
 FEATURE_VIEWS: Final = 5
 """So many random variants of each image go through a frozen backbone once, and the epochs take turns."""
-TAUGHT_VIEWS: Final = 25
-"""So many random variants of each image a teacher is asked about once, and the epochs take turns."""
-_ASK_AT_ONCE: Final = 2_000
 
 
 class Run:
@@ -50,7 +43,7 @@ class Run:
         options: TrainOptions,
         cache: Path | None = None,
         saved: Path | None = None,
-        on_prepare: PrepareProgress | None = None,
+        on_prepare: teacher.PrepareProgress | None = None,
     ) -> None:
         """Start anew, or go on from the ``saved`` .keras of :meth:`save`.
 
@@ -63,7 +56,6 @@ class Run:
         self._arch = architecture(options.arch)
         self._cache = cache
         self._kept: dict[str, NDArray[Any]] = {}
-        self._on_prepare = on_prepare
         self.images, self.labels = data.load("train")
         fit_at, self.validation_at = data.split(self.labels, options.validation_split)
         if options.limit is not None:
@@ -71,9 +63,14 @@ class Run:
             fit_at = fit_at[data.calibration_indices(self.labels[fit_at], options.limit, options.seed)]
         self.fit_at: NDArray[np.int64] = fit_at
         self._transfer = self._transferred() if options.weights != "none" else None
-        self._teacher = self._taught() if options.teacher else None
+        self._taught = (
+            teacher.answers(options.teacher, self.images[fit_at], options.augment, on_prepare)
+            if options.teacher
+            else None
+        )
         if saved is not None:
             self.model = keras.models.load_model(saved)
+            self._decay_kernels_only()  # no optimizer's saved state says which
         else:
             self.model = self._built()
             self._compile()
@@ -117,7 +114,7 @@ class Run:
             network: Any = self._transfer
             _head(network, self._arch.backbone).set_weights(self.model.get_weights())
             return network
-        network = self._arch.build(**self.options.settings)
+        network = self._arch.network(self.options.settings)
         trained = self.model.layers[-1] if self.options.augment in LAYERS else self.model
         network.set_weights(trained.get_weights())
         return network
@@ -130,7 +127,7 @@ class Run:
         if self._transfer is not None:
             return _head(self._transfer, self._arch.backbone)
         with _policy(self.options.precision):
-            network = self._arch.build(**self.options.settings)
+            network = self._arch.network(self.options.settings)
         if self.options.augment not in LAYERS:
             return network
         return keras.Sequential([*_as_floats(), *LAYERS[self.options.augment](), network])
@@ -154,15 +151,18 @@ class Run:
             optimizer = getattr(keras.optimizers, OPTIMIZERS[options.optimizer])(
                 rate, weight_decay=options.weight_decay or None
             )
-        if options.weight_decay:
-            optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         # XLA off: on a CPU its compilation costs more than it saves at this size.
         loss = "categorical_crossentropy" if self._soft else "sparse_categorical_crossentropy"
         self.model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+        self._decay_kernels_only()
+
+    def _decay_kernels_only(self) -> None:
+        if self.options.weight_decay:
+            self.model.optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
 
     def _transferred(self) -> keras.Model:
         """The network with its backbone's weights loaded and frozen."""
-        network = self._arch.build(**self.options.settings)
+        network = self._arch.network(self.options.settings)
         load_backbone(network.get_layer(self._arch.backbone), self.options.weights)
         return network
 
@@ -180,9 +180,10 @@ class Run:
         at = self.fit_at[order]
         if self._transfer is not None:
             return self._features("fit", number)[order], self._targets(at)
-        if self._teacher is not None:
-            view = number % len(self._teacher)
-            return self._view(view)[order], self._teacher[view][order].astype(np.float32)
+        if self._taught is not None:
+            view = number % len(self._taught)
+            shown = teacher.view(self.images[self.fit_at], self.options.augment, view)
+            return shown[order], self._taught[view][order].astype(np.float32)
         if self.options.augment in DRAWN:
             return DRAWN[self.options.augment](self.images[at], self._targets(at), rng)
         return self.images[at], self._targets(at)
@@ -222,74 +223,13 @@ class Run:
 
         return self._once(f"features-{part}-{view}", compute)
 
-    def _view(self, number: int) -> NDArray[np.uint8]:
-        """A variant of every fitted image, the same in every run: a teacher's answers to it are kept."""
-        images = self.images[self.fit_at]
-        if self.options.augment not in DRAWN:
-            return images
-        rng = np.random.default_rng(number)
-        return DRAWN[self.options.augment](images, np.zeros((len(images), CLASSES), np.float32), rng)[0]
-
-    def _taught(self) -> Any:
-        """The teachers' mean answers to the variants of the fitted images, float16 (views, n, 10), kept in
-        the user's cache: the next pupil asks the same."""
-        views = TAUGHT_VIEWS if self.options.augment in DRAWN else 1
-        teachers = [_teacher(name) for name in self.options.teacher]
-
-        def compute() -> NDArray[np.float16]:
-            answers = np.zeros((views, len(self.fit_at), CLASSES), np.float16)
-            for view in range(views):
-                if self._on_prepare:
-                    self._on_prepare(view, views)
-                seen = self._view(view)
-                for first in range(0, len(seen), _ASK_AT_ONCE):
-                    some = slice(first, first + _ASK_AT_ONCE)
-                    answers[view, some] = np.mean([teacher(seen[some]) for teacher in teachers], axis=0)
-            return answers
-
-        # The last variant stands for all of them: another augmentation draws another one.
-        asked = hashlib.sha256(self._view(views - 1).tobytes())
-        for teacher in teachers:
-            files = teacher.source.rglob("*") if teacher.source.is_dir() else teacher.source.parent.glob(
-                f"{teacher.source.stem}.*"
-            )  # fmt: skip
-            for file in sorted(path for path in files if path.is_file()):
-                asked.update(bundle.sha256(file).encode())
-        return self._once(f"teacher-{asked.hexdigest()[:16]}", compute, _teachers_dir())
-
-    def _once(self, name: str, compute: Callable[[], NDArray[Any]], cache: Path | None = None) -> Any:
-        """``compute``'s array, from the cache if it is there, memory-mapped where there is a cache."""
-        cache = cache or self._cache
-        if cache is None:
-            if name not in self._kept:
-                self._kept[name] = compute()
-            return self._kept[name]
-        path = cache / f"{name}.npy"
-        if not path.is_file():
-            cache.mkdir(parents=True, exist_ok=True)
-            with data.written_aside(path) as aside:
-                np.save(aside, compute())
-        return np.load(path, mmap_mode="r")
-
-
-def _teacher(name: str) -> classify.Classifier:
-    """A trained model to learn from, named or by its path."""
-    if not bundle.is_model(name) and name in {taught for arch in ZOO.values() for taught in arch.recipe.teacher}:
-        raise BadInputError(
-            f"there is no {name} to learn from: it comes with edgefashion's repository, in models/, not with its "
-            "package. Give another --teacher, or learn from the labels alone: --teacher none"
-        )
-    found = classify.load(name, purpose="throughput")
-    if found.takes_photos or len(found.labels) != CLASSES:
-        raise BadInputError(f"{found.name} is no teacher: it answers {len(found.labels)} labels, not the ten garments")
-    return found
-
-
-def _teachers_dir() -> Path:
-    """Where teachers' answers are kept, 27 MB each."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("edgefashion", appauthor=False) / "teachers"
+    def _once(self, name: str, compute: Callable[[], NDArray[Any]]) -> Any:
+        """``compute``'s array, from the cache folder if it is there; without one, kept in memory."""
+        if self._cache is not None:
+            return data.kept(self._cache / f"{name}.npy", compute)
+        if name not in self._kept:
+            self._kept[name] = compute()
+        return self._kept[name]
 
 
 def load_backbone(backbone: keras.Model, weights: str) -> None:

@@ -25,6 +25,7 @@ OPTIMIZERS: Final = {
 ADAMW_DECAY: Final = 0.004
 """Keras's own; for a recipe that names adamw and no decay."""
 SCHEDULES: Final = ("constant", "cosine")
+PRECISIONS: Final = ("float32", "bfloat16")
 SEED_LIMIT: Final = 2**32
 
 
@@ -48,11 +49,18 @@ class TrainOptions(Recipe):
             (f"--optimizer must be one of {', '.join(OPTIMIZERS)}", self.optimizer in OPTIMIZERS),
             (f"--augment must be one of {', '.join(AUGMENTATIONS)}", self.augment in AUGMENTATIONS),
             (f"schedule must be one of {', '.join(SCHEDULES)}", self.schedule in SCHEDULES),
+            (f"precision must be one of {', '.join(PRECISIONS)}", self.precision in PRECISIONS),
+            ("label_smoothing must be from 0 to below 1", 0 <= self.label_smoothing < 1),
+            ("weight_decay must be at least 0", self.weight_decay >= 0),
             ("--limit must be at least 1", self.limit is None or self.limit >= 1),
             (f"--seed must be from 0 to {SEED_LIMIT - 1}", 0 <= self.seed < SEED_LIMIT),
             (
                 f"--teacher answers the images as they are shown, once: give --augment {', '.join(DRAWN)} or none",
-                not self.teacher or (self.augment not in LAYERS and self.weights == "none"),
+                not self.teacher or self.augment not in LAYERS,
+            ),
+            (
+                "--teacher answers images, and behind a frozen backbone only features are seen: --weights none",
+                not self.teacher or self.weights == "none",
             ),
             (
                 f"{self.arch} starts from no other weights: --weights is for networks with a backbone",

@@ -18,10 +18,11 @@ import numpy as np
 from edgefashion import bundle, calibration, data, decide
 from edgefashion.classify import PIXELS
 from edgefashion.errors import BadInputError, need
-from edgefashion.fit import PrepareProgress, Run, StepProgress
+from edgefashion.fit import Run, StepProgress
 from edgefashion.labels import LABELS
 from edgefashion.originals import export_saved_model
 from edgefashion.recipe import TrainOptions, fashion_architecture, options_for, without_none
+from edgefashion.teacher import PrepareProgress
 from edgefashion.zoo import INPUT_SHAPE, architecture
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ def train(
         if resume:
             raise BadInputError(f"nothing to resume: {checkpoints} holds no checkpoint. Run without --resume")
         options = options_for(arch, **given)
-        shutil.rmtree(checkpoints, ignore_errors=True)
     else:
         options = _resumed(latest, arch, given)
     data.find()
@@ -68,6 +68,10 @@ def train(
     except OSError as error:
         raise BadInputError(f"{checkpoints} cannot be written: {error.strerror}. Choose another --out") from error
     run, history = Run(options, checkpoints, latest / "model.keras" if latest else None, on_prepare), _history(latest)
+    if latest is None:
+        # Only now that the new run can begin: an interrupted one might still have been wanted.
+        for old in checkpoints.iterdir():
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
     for epoch in range(len(history), options.epochs):
         history.append(run.epoch(epoch, on_step))
         _checkpoint(checkpoints, run, history)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from edgefashion import data
 from edgefashion.errors import BadInputError, MissingError, need
 from edgefashion.recipe import fashion_architecture, options_for
@@ -101,15 +103,21 @@ def tune(options: TuneOptions, out: Path, on_trial: TrialProgress | None = None)
     data.find()
     with _quiet():
         import optuna
+        from sqlalchemy.exc import SQLAlchemyError
 
         out.mkdir(parents=True, exist_ok=True)
         study = _study(options, out)
         finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
         if len(study.get_trials(deepcopy=False, states=finished)) < options.trials:
-            study.optimize(
-                lambda trial: _trial(trial, options, on_trial),
-                callbacks=[optuna.study.MaxTrialsCallback(options.trials, states=finished)],
-            )
+            try:
+                study.optimize(
+                    lambda trial: _trial(trial, options, on_trial),
+                    callbacks=[optuna.study.MaxTrialsCallback(options.trials, states=finished)],
+                )
+            except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+                raise BadInputError(
+                    "the study's storage was lost in mid-search; its finished trials are kept. Mend it and run again"
+                ) from error
         plot = out / "study.png"
         with data.written_aside(plot) as aside:
             _draw(study, aside, options)
@@ -120,15 +128,15 @@ def tune(options: TuneOptions, out: Path, on_trial: TrialProgress | None = None)
             best=best,
             val_accuracy=study.best_value,
             trials=tuple((t.number, t.value if t.state == complete else None, dict(t.params)) for t in trials),
-            train_line=train_line(arch, best, options.epochs),
+            train_line=train_line(arch, best, options.epochs, options.seed),
             plot=plot,
         )
 
 
-def train_line(arch: Architecture, parameters: dict[str, Any], epochs: int | None = None) -> str:
+def train_line(arch: Architecture, parameters: dict[str, Any], epochs: int | None = None, seed: int = 0) -> str:
     """The command that trains ``arch`` with ``parameters``."""
     words = ["edgefashion", "train", arch.name]
-    for name, value in {**({"epochs": epochs} if epochs else {}), **parameters}.items():
+    for name, value in {**({"epochs": epochs} if epochs else {}), **parameters, "seed": seed}.items():
         words += ["--set", f"{name}={value}"] if name in arch.settings else [f"--{name.replace('_', '-')}", str(value)]
     return " ".join(words)
 
@@ -138,6 +146,9 @@ def _trial(trial: optuna.Trial, options: TuneOptions, on_trial: TrialProgress | 
 
     from edgefashion.fit import Run
 
+    # Seeded by the trial: a search gone on with, or another machine, is not to draw the first ones again.
+    own = int(np.random.SeedSequence((options.seed, trial.number)).generate_state(1)[0])
+    trial.study.sampler = optuna.samplers.TPESampler(seed=own)
     arch = architecture(options.arch)
     chosen = {name: trial.suggest_categorical(name, values) for name, values in options.space.items()}
     given = {name: value for name, value in chosen.items() if name not in arch.settings}
@@ -159,7 +170,7 @@ def _trial(trial: optuna.Trial, options: TuneOptions, on_trial: TrialProgress | 
         # The last epoch's counts, for that is what the train line ships; the best one's would flatter.
         accuracy = run.epoch(epoch)["val_accuracy"]
         trial.report(accuracy, epoch)
-        if trial.should_prune():
+        if epoch + 1 < run_options.epochs and trial.should_prune():
             if on_trial:
                 on_trial(trial.number, epoch + 1, chosen, None)
             raise optuna.TrialPruned
@@ -185,7 +196,9 @@ def _study(options: TuneOptions, out: Path) -> optuna.Study:
         raise BadInputError(f"the study's storage {shown} cannot be opened ({reason}). Check --storage") from error
     space = {name: list(values) for name, values in options.space.items()}
     # Two epochs' accuracy is not twenty's: these decide what a trial's value means.
-    wanted = json.loads(json.dumps({"space": space, "epochs": options.epochs, "limit": options.limit}))
+    wanted = json.loads(
+        json.dumps({"space": space, "epochs": options.epochs, "limit": options.limit, "seed": options.seed})
+    )
     found = study.user_attrs.get("edgefashion")
     if found is None and not study.get_trials(deepcopy=False):
         study.set_user_attr("edgefashion", wanted)
@@ -215,7 +228,6 @@ def _opened(url: str, options: TuneOptions) -> optuna.Study:
                 storage=storage,
                 load_if_exists=True,
                 direction="maximize",
-                sampler=optuna.samplers.TPESampler(seed=options.seed),
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
             )
         except (IntegrityError, OperationalError):

@@ -143,6 +143,16 @@ def test_evaluate_on_fashion_mnist() -> None:
     assert (result.model, result.precision, result.dataset) == ("bagger", "fp32", "fashion-mnist/test")
 
 
+def test_evaluate_on_the_training_images() -> None:
+    """With ``part`` train a model is measured on the 60,000 images it learned from, and the result says so."""
+    known = data.load("train")[1][:100]
+    result = evaluate.evaluate(cast("Classifier", AlwaysBag(known)), part="train")
+    bags = int((known == LABELS.index("Bag")).sum())
+    assert result.n == 60_000
+    assert result.accuracy == (6000 + 100 - bags) / 60_000
+    assert result.dataset == "fashion-mnist/train"
+
+
 @pytest.mark.parametrize("ties", [False, True])
 def test_auroc_is_scikit_learns(ties: bool) -> None:
     """The area under the ROC curve is scikit-learn's, with ties and without."""

@@ -67,6 +67,29 @@ def test_int8_is_smaller_and_as_good(converted: bundle.Bundle, tmp_path: Path, t
     assert made.report()["int8"]["passed"] is True
 
 
+def test_the_bias_correction_nearest_to_fp32_is_kept(
+    converted: bundle.Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the three bias corrections the one is kept, and named in the report, whose answers to the calibration
+    images differ least from FP32's."""
+    import edgefashion.quantize as room
+
+    seen = []
+    answers = room._answers
+
+    def spoilt(quantized: Any, images: Any) -> Any:
+        # All but the second answer another garment's probabilities.
+        seen.append(quantized)
+        given = answers(quantized, images)
+        return given if len(seen) == 2 else np.roll(given, 1, axis=1)
+
+    monkeypatch.setattr(room, "_answers", spoilt)
+    made, result = quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.5))
+    assert len(seen) == 3
+    assert result.bias_correction == "slow"
+    assert made.report()["int8"]["bias_correction"] == "slow"
+
+
 def test_calibration_never_sees_the_gates_images(converted: bundle.Bundle, tmp_path: Path, monkeypatch: Any) -> None:
     """NNCF is given exactly the asked number of training images, none of them held out."""
     import nncf

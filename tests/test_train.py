@@ -122,6 +122,32 @@ def test_killed_run_resumes_to_where_an_unbroken_one_ends(tmp_path: Path, run: R
     assert not checkpoints.exists()
 
 
+def test_what_is_decayed_survives_a_resume(tmp_path: Path) -> None:
+    """A run with weight decay, saved and gone on with, ends with the very weights of an unbroken one: batch
+    norm's, which are not decayed, too."""
+    options = options_for("edge", teacher=(), augment="none", epochs=2, limit=300, weight_decay=5.0)
+    whole = TrainingRun(options)
+    whole.epoch(0)
+    whole.save(tmp_path / "model.keras")
+    whole.epoch(1)
+    resumed = TrainingRun(options, saved=tmp_path / "model.keras")
+    resumed.epoch(1)
+    for a, b in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_settings_that_make_no_network_are_refused(tmp_path: Path, run: Run) -> None:
+    """A setting of the right type and an impossible value gets one line, and an interrupted training's
+    checkpoints stay."""
+    kept = bundle.checkpoints_dir(tmp_path / "models" / "cnn-413k") / "epoch-0001"
+    kept.mkdir(parents=True)
+    for setting in ("activation=nothing", "pool_size=40", "dropout=2"):
+        refused = run("train", "cnn-413k", "--set", setting)
+        assert refused.returncode == 2, refused.stderr
+        assert f"cnn-413k cannot be built with --set {setting}" in refused.stderr
+        assert kept.is_dir()
+
+
 def test_resume_refuses_another_run(tmp_path: Path) -> None:
     """--resume with settings the interrupted run did not have says which, and changes nothing."""
     out = tmp_path / "run"
@@ -151,6 +177,8 @@ def test_resume_without_a_run_says_so(tmp_path: Path) -> None:
         ({"augment": "blur"}, "--augment must be one of none, turn-flip-zoom"),
         ({"settings": {"dropout": 0.1}}, "cnn-242k has no setting 'dropout'. It has: none"),
         ({"weights": "imagenet"}, "--weights is for networks with a backbone"),
+        ({"precision": "bf16"}, "precision must be one of float32, bfloat16"),
+        ({"label_smoothing": 1.0}, "label_smoothing must be from 0 to below 1"),
         ({"teacher": ("edge",), "augment": "turn-flip-zoom"}, "give --augment crop-flip-erase, crop-flip-mix or none"),
     ],
 )
@@ -175,7 +203,7 @@ def test_recipes_are_the_sources() -> None:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_trains(optimizer: str) -> None:
-    """Each --optimizer changes the weights; adamw decays them even where the recipe names no decay."""
+    """Each --optimizer changes the weights; adamw has a decay even where the recipe names none."""
     options = options_for("logistic-regression", optimizer=optimizer, limit=50, batch_size=10)
     begun = TrainingRun(options)
     before = begun.model.get_weights()
@@ -222,7 +250,8 @@ def test_a_pupil_learns_its_teachers_answers(
 ) -> None:
     """With --teacher the targets are the teacher's answers to each image as it is shown, moved and mixed;
     they are computed once, and another augmentation's are others."""
-    from edgefashion.fit import TAUGHT_VIEWS, Run
+    from edgefashion import teacher as teachers
+    from edgefashion.fit import Run
     from edgefashion.recipe import options_for
 
     teacher = load(trained.path, engine="tensorflow")
@@ -230,16 +259,18 @@ def test_a_pupil_learns_its_teachers_answers(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
     run = Run(options, tmp_path)
-    (kept,) = (tmp_path / "cache").rglob("teacher-*.npy")
-    assert np.load(kept).shape == (TAUGHT_VIEWS, 200, 10)
-    for epoch in (0, 1, TAUGHT_VIEWS):
+    (kept,) = (tmp_path / "cache").rglob("*.npy")
+    assert np.load(kept).shape == (teachers.VIEWS, 200, 10)
+    for epoch in (0, 1, teachers.VIEWS):
         shown, targets = run._shown(epoch)
         assert shown.shape == (200, 28, 28, 1)
         np.testing.assert_allclose(targets, teacher(shown), atol=2e-3)
-    Run(options)
-    assert len(list((tmp_path / "cache").rglob("teacher-*.npy"))) == 1
-    Run(replace(options, augment="crop-flip-erase"))
-    assert len(list((tmp_path / "cache").rglob("teacher-*.npy"))) == 2
+    asked = []
+    Run(options, on_prepare=lambda done, total: asked.append(done))
+    assert not asked
+    Run(replace(options, augment="none"), on_prepare=lambda done, total: asked.append(done))
+    assert asked == [0]
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 2
     assert set(run.epoch(0)) == {"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"}
 
 

@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def test_the_test_images_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_two_machines_share_a_study(tmp_path: Path) -> None:
-    """Two processes with one --storage fill one study together and do no trial twice."""
+    """Two processes with one --storage fill one study together, and none repeats what another has tried."""
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     command = [sys.executable, "-m", "edgefashion", "tune", "logistic-regression", "--trials", "4", *QUICK]
     command += ["--storage", storage, "--json"]
@@ -70,13 +71,24 @@ def test_two_machines_share_a_study(tmp_path: Path) -> None:
     assert [process.returncode for process in running] == [0, 0], outputs
     begun = [line.split(":")[0] for _, errors in outputs for line in errors.splitlines() if line.startswith("trial ")]
     assert len(begun) == len(set(begun)) >= 4
+    tried = [json.dumps(trial["parameters"]) for trial in max((json.loads(o)["trials"] for o, _ in outputs), key=len)]
+    assert len(tried) == len(set(tried)) >= 4
 
 
-def test_a_study_of_another_space_is_refused(tmp_path: Path) -> None:
-    """A study that was searched with other epochs is not mixed with these."""
-    tune(TuneOptions("logistic-regression", trials=1, epochs=1, limit=200), tmp_path)
-    with pytest.raises(BadInputError, match=r"searched another space \(limit differ\)"):
-        tune(TuneOptions("logistic-regression", trials=2, epochs=1, limit=300), tmp_path)
+def test_a_study_of_another_space_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study that was searched with other values, epochs, images or another seed is not mixed with these."""
+    known = TuneOptions("logistic-regression", trials=1, epochs=1, limit=200)
+    tune(known, tmp_path)
+    for other, differs in (
+        (replace(known, limit=300), "limit"),
+        (replace(known, epochs=2), "epochs"),
+        (replace(known, seed=1), "seed"),
+    ):
+        with pytest.raises(BadInputError, match=rf"searched another space \({differs} differ\)"):
+            tune(other, tmp_path)
+    monkeypatch.setattr("edgefashion.tune.SPACE", {"optimizer": ("sgd",)})
+    with pytest.raises(BadInputError, match=r"searched another space \(space differ\)"):
+        tune(known, tmp_path)
 
 
 def test_the_photo_network_is_not_searched() -> None:

@@ -68,6 +68,15 @@ class Architecture:
         """The network's settings and their defaults, from ``build``'s signature."""
         return {name: p.default for name, p in inspect.signature(self.build).parameters.items()}
 
+    def network(self, settings: Mapping[str, Any]) -> keras.Model:
+        """:attr:`build` with ``settings``; raises :class:`BadInputError` for values that make no network."""
+        try:
+            return self.build(**settings)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            given = " ".join(f"--set {name}={value}" for name, value in settings.items())
+            reason = str(error).strip().splitlines()[0]
+            raise BadInputError(f"{self.name} cannot be built with {given} ({reason}). Give other values") from error
+
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """``given`` settings, strings turned into the type of each one's default.
 

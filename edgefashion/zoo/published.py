@@ -247,9 +247,11 @@ def dilated_inception(width: float = 1.0) -> keras.Model:
     """Four blocks of parallel convolutions, one of each dilated, with 1x1 reductions between them.
 
     209,517,386 parameters. Source: Konstantinos Papastamos and Ioannis Zikos, "Fashion Item Recognition
-    with Deep Learning", 2018. Nothing is pooled, so the first dense layer sees 28x28x1024 values. The three
-    kernel sizes (1, 3 and 5, as in Inception), the dilated kernel's (3) and ReLU are ours. ``width``
-    multiplies every convolution's filters: the whole network is 3.3 G multiply-adds an image.
+    with Deep Learning", 2018. Nothing is pooled, so the first dense layer sees 28x28x1024 values. What the
+    source leaves open is ours: the kernels of 1, 3 and 5 (Inception's), a dilated kernel of 3 as the fourth
+    branch of every block, ReLU, and 20 epochs. ``width`` multiplies every convolution's filters. The whole
+    network is 3.3 G multiply-adds an image; three times that to train, 48,000 images an epoch, 20 epochs:
+    1.9e16 operations, 40 hours at 130 Gflop/s.
     """
     from keras import Model, layers
 
