@@ -177,7 +177,7 @@ ZOO: Final[dict[str, Architecture]] = {
             parameters=183_594,
             macs=9_185_408,
             reported_accuracy=None,
-            recipe=replace(_OURS, epochs=100, augment="crop-flip-mix", label_smoothing=0.0, teacher=("edge-teachers",)),
+            recipe=replace(_OURS, epochs=120, augment="crop-flip-mix", label_smoothing=0.0, teacher=("edge-teachers",)),
         ),
         Architecture(
             name="edge-teacher",
