@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 VIEWS: Final = 25
 """So many random variants of each image are asked about, and the pupil's epochs take turns."""
-_ASK_AT_ONCE: Final = 2_000
 
 PrepareProgress = Callable[[int, int], None]
 """Called while teachers are asked, with the variants of the images done and their number."""
@@ -52,9 +51,7 @@ def answers(
             if on_prepare:
                 on_prepare(number, views)
             seen = view(images, augment, number)
-            for first in range(0, len(seen), _ASK_AT_ONCE):
-                some = slice(first, first + _ASK_AT_ONCE)
-                given[number, some] = np.mean([teacher(seen[some]) for teacher in teachers], axis=0)
+            given[number] = np.mean([teacher(seen) for teacher in teachers], axis=0)
         return given
 
     # The last variant stands for all of them: another augmentation draws another one.
