@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.errors import BadInputError, MissingError
 
@@ -26,6 +28,9 @@ READABLE_PX: Final = 360
 
 LARGEST_WH: Final = (1280, 720)
 """A window opens no larger than this; the user may enlarge it."""
+
+OPENINGS: Final = 8
+"""A window that is never painted is opened anew, at most this often in all."""
 
 LONGEST_GAP_S: Final = 2.0
 """A recording repeats frames to keep time up to this gap; a longer one is a cut."""
@@ -167,28 +172,63 @@ def display_works() -> bool:
     return done.returncode == 0
 
 
+class _Screen:
+    """A connection to the X server: what OpenCV does not tell of the screen."""
+
+    def __init__(self, x: Any, server: Any) -> None:
+        self._x = x
+        self._server = server
+        self._root = ctypes.c_ulong(x.XDefaultRootWindow(server))
+        self.size_wh: tuple[int, int] = (x.XDisplayWidth(server, 0), x.XDisplayHeight(server, 0))
+
+    def managed(self) -> bool:
+        """Whether a window manager is there, which shows itself by a property of the root window."""
+        check = ctypes.c_ulong(self._x.XInternAtom(self._server, b"_NET_SUPPORTING_WM_CHECK", 0))
+        kind, length, left = ctypes.c_ulong(), ctypes.c_ulong(), ctypes.c_ulong()
+        bits, value = ctypes.c_int(), ctypes.c_void_p()
+        any_kind = ctypes.c_ulong(0)
+        which = (self._server, self._root, check, ctypes.c_long(0), ctypes.c_long(1), 0, any_kind)
+        answer = (kind, bits, length, left, value)
+        self._x.XGetWindowProperty(*which, *(ctypes.byref(part) for part in answer))
+        if value:
+            self._x.XFree(value)
+        return kind.value != 0
+
+    def shows(self, rgb: int, x: int, y: int) -> bool:
+        """Whether the screen has this colour at (x, y)."""
+        one, all_planes, pixmap_by_pixel = ctypes.c_uint(1), ctypes.c_ulong(0xFFFFFF), 2
+        image = self._x.XGetImage(self._server, self._root, x, y, one, one, all_planes, pixmap_by_pixel)
+        if not image:
+            return False
+        image = ctypes.c_void_p(image)
+        try:
+            return bool(self._x.XGetPixel(image, 0, 0) & 0xFFFFFF == rgb)
+        finally:
+            self._x.XDestroyImage(image)
+
+
 @contextlib.contextmanager
-def _x_connection() -> Iterator[tuple[int, int] | None]:
-    """Hold a connection to the X server; gives the screen's size, which OpenCV does not tell, or
-    None where there is no X.
+def _screen() -> Iterator[_Screen | None]:
+    """Hold a connection to the X server; None where there is none.
 
     A bare X server starts anew when its last client leaves, and that must not be the probe of
     :func:`display_works`: a window opened meanwhile stays black.
     """
-    import ctypes
-
     try:
         x = ctypes.CDLL("libX11.so.6")
     except OSError:
         yield None
         return
-    x.XOpenDisplay.restype = ctypes.c_void_p
+    for function in (x.XOpenDisplay, x.XGetImage):
+        function.restype = ctypes.c_void_p
+    for function in (x.XDefaultRootWindow, x.XInternAtom, x.XGetPixel):
+        function.restype = ctypes.c_ulong
     server = ctypes.c_void_p(x.XOpenDisplay(None))
     if not server:
         yield None
         return
     try:
-        yield x.XDisplayWidth(server, 0), x.XDisplayHeight(server, 0)
+        yield _Screen(x, server)
     finally:
         x.XCloseDisplay(server)
 
@@ -197,32 +237,59 @@ class Window:
     """A window on the screen. Raises :class:`MissingError` where there is no display."""
 
     def __init__(self, fullscreen: bool = False) -> None:
-        with _x_connection() as screen_wh:
+        with _screen() as screen:
             if not display_works():
                 raise MissingError(
                     "no display here to show a window on. Run with --headless, or from a desktop session"
                 )
-            import cv2
+            self._fullscreen = fullscreen
+            self._open(screen)
+        self._shown = False
 
-            # GUI_NORMAL: no toolbar over the picture, and no complaint of Qt's about its missing fonts.
-            cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-            if fullscreen:
-                # Without a window manager, as on a bare kiosk, nobody grants full screen: take it.
-                if screen_wh:
-                    cv2.moveWindow(WINDOW, 0, 0)
-                    cv2.resizeWindow(WINDOW, *screen_wh)
-                cv2.setWindowProperty(WINDOW, cv2.WND_PROP_FULLSCREEN, cv2.WINDOW_FULLSCREEN)
-        self._sized = fullscreen
+    def _open(self, screen: _Screen | None) -> None:
+        import cv2
+
+        # GUI_NORMAL: no toolbar over the picture, and no complaint of Qt's about its missing fonts.
+        cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        if self._fullscreen:
+            # Without a window manager, as on a bare kiosk, nobody grants full screen: take it.
+            if screen:
+                cv2.moveWindow(WINDOW, 0, 0)
+                cv2.resizeWindow(WINDOW, *screen.size_wh)
+            cv2.setWindowProperty(WINDOW, cv2.WND_PROP_FULLSCREEN, cv2.WINDOW_FULLSCREEN)
+
+    def _prepare(self, picture: NDArray[np.uint8]) -> None:
+        """Give the window the size for its first ``picture``, and see that it is painted.
+
+        On a busy machine OpenCV's Qt sometimes misses that its first window came to the screen and never paints
+        it; another one is then opened. Asked only where no window manager may cover the window or delay it.
+        """
+        self._fit(picture)
+        with _screen() as screen:
+            if screen is None or screen.managed():
+                return
+            for _ in range(OPENINGS - 1):
+                if _is_painted(screen, picture.shape):
+                    return
+                self.close()
+                self._open(screen)
+                self._fit(picture)
+
+    def _fit(self, picture: NDArray[np.uint8]) -> None:
+        import cv2
+
+        if not self._fullscreen:
+            height, width = picture.shape[:2]
+            factor = min(1.0, LARGEST_WH[0] / width, LARGEST_WH[1] / height)
+            cv2.resizeWindow(WINDOW, max(1, round(width * factor)), max(1, round(height * factor)))
 
     def show(self, picture: NDArray[np.uint8], wait_ms: int = 1) -> bool:
         """Show ``picture`` for ``wait_ms``; False once the user pressed q or Esc or closed the window."""
         import cv2
 
-        if not self._sized:
-            self._sized = True
-            height, width = picture.shape[:2]
-            factor = min(1.0, LARGEST_WH[0] / width, LARGEST_WH[1] / height)
-            cv2.resizeWindow(WINDOW, max(1, round(width * factor)), max(1, round(height * factor)))
+        if not self._shown:
+            self._shown = True
+            self._prepare(picture)
         cv2.imshow(WINDOW, picture)
         key = cv2.waitKey(max(1, wait_ms)) & 0xFF
         return key not in _QUIT_KEYS and not self._gone()
@@ -240,6 +307,24 @@ class Window:
         import cv2
 
         cv2.destroyAllWindows()
+
+
+def _is_painted(screen: _Screen, shape: tuple[int, ...], within_s: float = 1.0) -> bool:
+    """Whether the open window comes to show a dark grey picture of this shape ``within_s`` seconds."""
+    import cv2
+    import numpy as np
+
+    grey = np.full(shape, _DARK, np.uint8)
+    until_s = time.monotonic() + within_s
+    while time.monotonic() < until_s:
+        cv2.imshow(WINDOW, grey)
+        cv2.waitKey(10)
+        x, y, w, h = cv2.getWindowImageRect(WINDOW)
+        width, height = screen.size_wh
+        at = min(max(x + w // 2, 0), width - 1), min(max(y + h // 2, 0), height - 1)
+        if screen.shows(int.from_bytes(bytes(_DARK), "big"), *at):
+            return True
+    return False
 
 
 class Recorder:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,6 +235,42 @@ def test_window_shows_the_drawn_frame(tmp_path: Path, screen: str, clip: Path, t
         # Nothing of Qt's own, only our summary.
         assert running.errors.count("\n") == 1
     assert not screenshot(screen).any()
+
+
+REOPENED = """
+import numpy as np
+from edgefashion import display
+painted, answers = display._is_painted, []
+def missed_once(*given):
+    answers.append(painted(*given) and bool(answers))
+    return answers[-1]
+display._is_painted = missed_once
+window = display.Window(fullscreen=True)
+while window.show(np.full((100, 160, 3), (80, 200, 60), np.uint8)):
+    if answers:
+        print(answers[0], answers[-1], len(answers) > 1, flush=True)
+        answers = []
+"""
+
+
+def test_window_that_stays_black_is_opened_anew(screen: str) -> None:
+    """A window that does not come to show its picture is opened anew, and then fills the screen."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", REOPENED],
+        env=os.environ | {"DISPLAY": screen},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "False True True\n"
+        wait_until(lambda: count(screenshot(screen), GREEN) == SCREEN_WH[0] * SCREEN_WH[1], "the picture")
+        press(screen, "q")
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_escape_ends_it(tmp_path: Path, screen: str, clip: Path) -> None:
