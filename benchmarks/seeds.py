@@ -141,6 +141,7 @@ def trained(arch: str, path: Path, max_drop: float, given: dict[str, Any]) -> bu
             made, _ = quantize(made, QuantizeOptions(max_drop=max_drop))
         except GateError as error:
             print(error, file=sys.stderr)
+            made = bundle.open_bundle(path)  # its report now says so
     return made
 
 

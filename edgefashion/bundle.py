@@ -405,6 +405,7 @@ def write_card(making: Draft) -> None:
     text = _CARD.format(
         **info,
         count=count,
+        origin="our own" if info["source"] == "ours" else f"after {info['source']}",
         trained_on=trained_on + (_PHOTO_DATA if photos else ""),
         accuracy="\n".join(rows),
         joined_labels=", ".join(info["labels"]),
@@ -434,7 +435,7 @@ def _photo_figures(photos: dict[str, Any]) -> str:
 _CARD: Final = """\
 # Model card: {name}
 
-- **Network**: {architecture}, {count} parameters, after {source}.
+- **Network**: {architecture}, {count} parameters, {origin}.
 - **Answers**: {joined_labels}.
 - **Input**: {pixels}. Shape (n, {input_shape[0]}, {input_shape[1]}, {input_shape[2]}).
 - **Trained on**: {trained_on}.

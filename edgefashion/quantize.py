@@ -196,14 +196,21 @@ def _quantize(fp32: Path, images: Sequence[NDArray[np.uint8]], *, photo: bool) -
         dataset = nncf.Dataset([image.reshape(shape).astype(dtype) for image in images])
         # An ensemble averages probabilities, mostly near 0: rounded to 8 bits they lose their calibration.
         averaging = nncf.IgnoredScope(patterns=[f"{ensemble.MEAN}/.*"], validate=False)
-        none = nncf.AdvancedQuantizationParameters(disable_bias_correction=True)
+        # NNCF's own ranges end at the mean of the images' extremes and cut off what lies beyond: that alone has cost
+        # a network 0.4 points. The range of least squared error, from a histogram, costs none of them as much.
+        least_error = nncf.quantization.range_estimator.RangeEstimatorParametersSet.HISTOGRAM
         tried = {
-            name: nncf.quantize(model, dataset, subset_size=len(images), ignored_scope=averaging, **options)
-            for name, options in (
-                ("fast", {}),
-                ("slow", {"fast_bias_correction": False}),
-                ("none", {"advanced_parameters": none}),
+            name: nncf.quantize(
+                model,
+                dataset,
+                subset_size=len(images),
+                ignored_scope=averaging,
+                fast_bias_correction=name == "fast",
+                advanced_parameters=nncf.AdvancedQuantizationParameters(
+                    disable_bias_correction=name == "none", activations_range_estimator_params=least_error
+                ),
             )
+            for name in ("fast", "slow", "none")
         }
         # None of the three is best for every network: each has cost one of them a point where another costs
         # nothing. The calibration images tell which, and leave the gate's images to the gate.
