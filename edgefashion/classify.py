@@ -290,18 +290,19 @@ class _Bound:
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         if len(images) == self._batch:
             self._input[...] = images
-            # Not infer(): its Python wrapper builds a dictionary of results nobody reads.
-            self._request.start_async()
-            self._request.wait()
+            self._infer()
             return np.array(self._output)
         probabilities = np.empty((len(images), self._output.shape[1]), np.float32)
         for at in range(0, len(images), self._batch):
             part = images[at : at + self._batch]
             self._input[: len(part)] = part  # what is left over of an earlier batch is not read
-            self._request.start_async()
-            self._request.wait()
+            self._infer()
             probabilities[at : at + len(part)] = self._output[: len(part)]
         return probabilities
+
+    def _infer(self) -> None:
+        # Not start_async() and wait(): a small network is done sooner than another thread has woken up for it.
+        self._request.infer(share_outputs=True)
 
 
 def _answer_at(network: Any) -> int:
