@@ -450,14 +450,18 @@ def convert(
 
     Example: edgefashion convert models/mine --int8
     """
+    from edgefashion.bundle import resolve
     from edgefashion.convert import convert as run
     from edgefashion.convert import convert_ensemble
     from edgefashion.errors import need
-    from edgefashion.quantize import QuantizeOptions, quantize
+    from edgefashion.quantize import QuantizeOptions, check_calibration, quantize
 
     wanted = QuantizeOptions(max_drop, calibration)
-    if int8:
-        need("nncf", "to quantize to INT8")  # before the minutes, not after
+    if int8:  # before the minutes, not after
+        need("nncf", "to quantize to INT8")
+        for model in models or [DEFAULT_MODEL]:
+            if (found := resolve(model)).bundle:
+                check_calibration(found.bundle, photos or ())
     with _progress() as bar:
         task = bar.add_task("converting and comparing with the original", total=None)
         if models and len(models) > 1:

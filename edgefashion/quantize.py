@@ -131,6 +131,14 @@ def quantize(
     return bundle.open_bundle(made.path), result
 
 
+def check_calibration(made: bundle.Bundle, photo_folders: Sequence[Path]) -> None:
+    """Raise :class:`BadInputError` for a photo network without photos to calibrate it on."""
+    if made.info["input_shape"][-1] == 3 and not photo_folders:
+        raise BadInputError(
+            f"{made.name} is a photo network: INT8 has to be calibrated on photos. Give a folder with --photos"
+        )
+
+
 def _material(made: bundle.Bundle, options: QuantizeOptions) -> _Material:
     images, labels = data.load("train")
     # A network trained on everything, or elsewhere, has no held-out part; the default split stands in.
@@ -146,10 +154,7 @@ def _material(made: bundle.Bundle, options: QuantizeOptions) -> _Material:
 
 
 def _photo_material(made: bundle.Bundle, options: QuantizeOptions, folders: Sequence[Path]) -> _Material:
-    if not folders:
-        raise BadInputError(
-            f"{made.name} is a photo network: INT8 has to be calibrated on photos. Give a folder with --photos"
-        )
+    check_calibration(made, folders)
     skipped: list[str] = []
     found = photos.scan(*folders)
     known = [p for p in found.photos if p.known]
