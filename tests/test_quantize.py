@@ -90,6 +90,27 @@ def test_the_bias_correction_nearest_to_fp32_is_kept(
     assert made.report()["int8"]["bias_correction"] == "slow"
 
 
+def test_the_rare_large_activation_is_kept(tmp_path: Path, test_set: Arrays) -> None:
+    """Activations beyond the mean of the images' largest are not cut off: a network that tells pictures by their
+    brightness alone answers the brightest in INT8 as it does in FP32."""
+    import keras
+    from keras import layers
+
+    images = layers.Input((28, 28, 1), dtype="uint8")
+    bright = layers.Dense(16, activation="relu", kernel_initializer=keras.initializers.Constant(1 / 784))
+    steps = np.arange(10, dtype=np.float32)
+    logits = layers.Dense(10, activation="softmax", name="answers")
+    model = keras.Model(images, logits(bright(layers.Flatten()(layers.Rescaling(1 / 255)(images)))))
+    # The answer is the brightness in steps of 0.07: the nearest of (0, 0.07, 0.14, ...) has the largest logit.
+    logits.set_weights([np.tile(steps * 0.07 * 400 / 16 * 2, (16, 1)), -((steps * 0.07) ** 2) * 400])
+    export_saved_model(model, tmp_path / "saved")
+    made, _ = quantize(convert(tmp_path / "saved", tmp_path / "steps").bundle, QuantizeOptions(max_drop=1.0))
+    shown = test_set[0][test_set[0].mean((1, 2, 3)) > 255 * 0.4]
+    assert len(shown) > 500
+    fp32, int8 = (load(made.path, precision=precision)(shown).argmax(1) for precision in ("fp32", "int8"))
+    assert np.mean(fp32 == int8) > 0.9
+
+
 def test_calibration_never_sees_the_gates_images(converted: bundle.Bundle, tmp_path: Path, monkeypatch: Any) -> None:
     """NNCF is given exactly the asked number of training images, none of them held out."""
     import nncf
