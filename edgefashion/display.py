@@ -180,6 +180,8 @@ class _Screen:
         self._server = server
         self._root = ctypes.c_ulong(x.XDefaultRootWindow(server))
         self.size_wh: tuple[int, int] = (x.XDisplayWidth(server, 0), x.XDisplayHeight(server, 0))
+        self.rgb: bool = x.XDefaultDepth(server, 0) == 24
+        """Whether a pixel is three bytes; another screen rounds colours, and :meth:`shows` would not know them."""
 
     def managed(self) -> bool:
         """Whether a window manager is there, which shows itself by a property of the root window."""
@@ -266,7 +268,7 @@ class Window:
         """
         self._fit(picture)
         with _screen() as screen:
-            if screen is None or screen.managed():
+            if screen is None or not screen.rgb or screen.managed():
                 return
             for _ in range(OPENINGS - 1):
                 if _is_painted(screen, picture.shape):
@@ -309,13 +311,13 @@ class Window:
         cv2.destroyAllWindows()
 
 
-def _is_painted(screen: _Screen, shape: tuple[int, ...], within_s: float = 1.0) -> bool:
-    """Whether the open window comes to show a dark grey picture of this shape ``within_s`` seconds."""
+def _is_painted(screen: _Screen, shape: tuple[int, ...]) -> bool:
+    """Whether the open window comes to show a dark grey picture of this shape within a second."""
     import cv2
     import numpy as np
 
     grey = np.full(shape, _DARK, np.uint8)
-    until_s = time.monotonic() + within_s
+    until_s = time.monotonic() + 1
     while time.monotonic() < until_s:
         cv2.imshow(WINDOW, grey)
         cv2.waitKey(10)
