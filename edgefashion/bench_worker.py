@@ -12,7 +12,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,9 +60,15 @@ class _Worker:
         """What the times are taken with: pictures of the size that the network works on."""
 
     def _load(self, purpose: str) -> Classifier:
-        from edgefashion.classify import load
+        from edgefashion.classify import ENGINES, Classifier, load
 
         spec = self._spec
+        if spec["engine"] not in ENGINES:
+            from edgefashion.peers import Peer
+
+            path = Path(spec["model"])
+            peer = Peer(path, spec["engine"], spec["precision"], spec["threads"], tuple(spec["batches"]))
+            return Classifier(path.name, LABELS, spec["engine"], spec["precision"], 0.0, path, peer)
         return load(
             spec["model"], engine=spec["engine"], precision=spec["precision"], threads=spec["threads"], purpose=purpose
         )

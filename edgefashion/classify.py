@@ -228,7 +228,7 @@ class _OpenVino:
         self._purpose = purpose
         self._one_image_threads = 1 if threads is None else threads
         compiled = self._for(1 if purpose == "latency" else BATCH, self._shape).compiled
-        self.settings = _settings(compiled)
+        self.settings = _settings(compiled, purpose)
         self.runtime_precision = _runtime_precision(compiled)
 
     def _for(self, images: int, shape: tuple[int, ...]) -> _Bound | _Queue:
@@ -260,6 +260,13 @@ class _OpenVino:
         shape = self._shape if images.shape[1:] == self.input_shape else images.shape[1:]
         return self._for(len(images), shape)(images)
 
+    @property
+    def request(self) -> Any:
+        """The inference request that answers a single image."""
+        bound = self._for(1, self._shape)
+        assert isinstance(bound, _Bound)
+        return bound.request
+
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities (classes,) and mask (rows, columns) of a batch of one."""
         bound = self._for(1, self._shape)
@@ -275,16 +282,16 @@ class _Bound:
         import openvino as ov
 
         self.compiled = compiled
-        self._request = compiled.create_infer_request()
+        self.request = compiled.create_infer_request()
         port = compiled.input(0)
         bound = np.zeros(tuple(port.shape), port.element_type.to_dtype())
-        self._request.set_input_tensor(ov.Tensor(bound, shared_memory=True))
+        self.request.set_input_tensor(ov.Tensor(bound, shared_memory=True))
         self._batch, *shape = bound.shape
         # A view of the same memory, shaped like an image whatever the network's own shape is.
         self._input = bound.reshape(self._batch, *image_shape(tuple(shape)))
-        self._output = self._request.get_output_tensor(_answer_at(compiled)).data
+        self._output = self.request.get_output_tensor(_answer_at(compiled)).data
         masks = [i for i, port in enumerate(compiled.outputs) if len(port.shape) == 4]
-        self.mask = self._request.get_output_tensor(masks[0]).data if masks else None
+        self.mask = self.request.get_output_tensor(masks[0]).data if masks else None
         """The last image's mask (1, rows, columns, 1), overwritten by the next; None without one."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -302,7 +309,7 @@ class _Bound:
 
     def _infer(self) -> None:
         # Not start_async() and wait(): a small network is done sooner than another thread has woken up for it.
-        self._request.infer(share_outputs=True)
+        self.request.infer(share_outputs=True)
 
 
 def _answer_at(network: Any) -> int:
@@ -367,20 +374,25 @@ def _rt_info(model: Any, key: str, otherwise: Any) -> Any:
     return json.loads(model.get_rt_info(path).astype(str)) if model.has_rt_info(path) else otherwise
 
 
-def _settings(compiled: Any) -> dict[str, Any]:
+def _settings(compiled: Any, purpose: str) -> dict[str, Any]:
     return {
+        "purpose": purpose,
+        "batch": int(compiled.input(0).shape[0]),
         "threads": int(compiled.get_property("INFERENCE_NUM_THREADS")),
         "streams": int(compiled.get_property("NUM_STREAMS")),
         "hint": str(compiled.get_property("PERFORMANCE_HINT")).rpartition(".")[2].lower(),
+        "kernels": sorted({info["primitiveType"].astype(str) for info in _arithmetic(compiled)}),
     }
 
 
 def _runtime_precision(compiled: Any) -> str:
     """The precisions of the layers that do the arithmetic, from the executed graph."""
-    heavy = {"Convolution", "FullyConnected", "MatMul", "Deconvolution"}
-    seen = set()
-    for op in compiled.get_runtime_model().get_ops():
-        info = op.get_rt_info()
-        if "layerType" in info and info["layerType"].astype(str) in heavy:
-            seen.add(info["runtimePrecision"].astype(str))
+    seen = {info["runtimePrecision"].astype(str) for info in _arithmetic(compiled)}
     return "+".join(sorted(seen)) or "none"
+
+
+def _arithmetic(compiled: Any) -> list[Any]:
+    """What the executed graph tells of each layer that does the arithmetic."""
+    heavy = {"Convolution", "FullyConnected", "MatMul", "Deconvolution"}
+    every = (op.get_rt_info() for op in compiled.get_runtime_model().get_ops())
+    return [info for info in every if "layerType" in info and info["layerType"].astype(str) in heavy]

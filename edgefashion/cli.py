@@ -617,12 +617,20 @@ def bench(
     vs: Annotated[
         str | None,
         typer.Option(
-            help="Originals to measure beside the IRs: tensorflow,keras or none. Default: those installed.",
+            help="What to measure beside the IRs: onnxruntime,litert,tensorflow,keras or none. Default: what is "
+            "installed.",
             show_default=False,
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="OpenVINO's threads, 0: all cores. Default: 1 for one image, all for a batch.")
+        int | None, typer.Option(help="Threads, 0: all cores. Default: a row at 1 and one at all.", show_default=False)
+    ] = None,
+    isa: Annotated[
+        str | None,
+        typer.Option(
+            help="Cap OpenVINO at these instruction sets, a row for each: avx2,avx2_vnni,avx512,avx512_vnni,amx.",
+            show_default=False,
+        ),
     ] = None,
     rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 5,
     seconds: Annotated[float, typer.Option(help="Seconds of each measurement in a round.")] = 0.5,
@@ -640,13 +648,13 @@ def bench(
 
         need("matplotlib", "to draw the chart")
         _check_png(chart)
-    chosen = None if vs is None else tuple(name for name in vs.split(",") if name and name != "none")
     with _progress() as bar:
         task = bar.add_task("starting", total=None)
         report = rooms.bench(
             model,
-            vs=chosen,
+            vs=_names(vs, none="none"),
             threads=threads,
+            isa=_names(isa) or (),
             options=rooms.BenchOptions(rounds=rounds, seconds=seconds),
             on_progress=lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total),
         )
@@ -660,39 +668,50 @@ def bench(
         print(chart)
 
 
+def _names(listed: str | None, none: str = "") -> tuple[str, ...] | None:
+    """What an option lists with commas, less the word for nothing; None where it was not given."""
+    if listed is None:
+        return None
+    names = (name.strip() for name in listed.split(","))
+    return tuple(dict.fromkeys(name for name in names if name and name != none))
+
+
 def _print_bench(report: BenchReport) -> None:
     machine = report.machine
     print(
         f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['isa'])}; "
         f"openvino {machine['versions']['openvino']}"
     )
-    speed = _table("engine", "runs in", ">threads", ">p50 us", ">p90 us", ">p99 us", ">img/s", ">img/s async")
-    cost = _table("engine", ">accuracy", "95 % interval", ">size", ">cold start", ">peak memory")
+    capped = ("cap",) if any(r.isa for r in report.rows) else ()
+    threads = ("engine", *capped, ">threads")
+    speed = _table(*threads, "runs in", ">p50 us", ">p90 us", ">p99 us", ">img/s", ">batch", ">img/s async")
+    cost = _table(*threads, ">accuracy", "95 % interval", ">size", ">cold start", ">peak memory")
     for r in report.rows:
         low, high = r.accuracy_ci95
+        who = (r.name, *((r.isa or "-",) if capped else ()), str(r.threads or "all"))
         speed.add_row(
-            r.name,
+            *who,
             r.runtime_precision,
-            str(r.threads or "all"),
             *(f"{r.latency_us[q]:,.0f}" for q in ("p50", "p90", "p99")),
             f"{r.throughput_fps:,.0f}",
+            str(r.batch),
             "-" if r.throughput_async_fps is None else f"{r.throughput_async_fps:,.0f}",
         )
         cost.add_row(
-            r.name,
-            f"{r.accuracy:.2%}",
+            *who,
+            f"{r.accuracy:.2%}{' (!)' if r.marked else ''}",
             f"{low:.2%} to {high:.2%}",
             _size(r.size_bytes),
             f"{r.cold_start_s:.2f} s",
             f"{r.peak_rss_mb:,.0f} MB",
         )
     _print(speed)
-    print(
-        f"p50, p90, p99: one image; img/s: batches of {report.settings['batch']}; "
-        "async: OpenVINO's queue of such batches"
-    )
+    print("p50, p90, p99: one image; img/s: in batches of the size that suits the row best; async: OpenVINO's queue")
     _print(cost)
     print("cold start: process start to first answer; accuracy: 10,000 test images")
+    for r in report.rows:
+        if r.marked:
+            print(f"(!) {' '.join(filter(None, (r.name, r.isa)))}: {r.marked}")
     for note in report.notes:
         print(note)
 

@@ -38,6 +38,8 @@ def checks() -> Iterator[Check]:
         ("tensorflow", "train networks, measure the original"),
         ("nncf", "quantize to INT8"),
         ("matplotlib", "draw charts"),
+        ("onnxruntime", "measure ONNX Runtime beside OpenVINO"),
+        ("ai_edge_litert", "measure LiteRT beside OpenVINO"),
     ):
         found = installed(module)
         yield Check(f"extra: {module}", found, "installed" if found else f"to {purpose}: {install_line(module)}")

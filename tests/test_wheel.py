@@ -89,12 +89,14 @@ def test_kiosk_predicts_evaluates_and_watches(kiosk: Kiosk, tmp_path: Path, test
 
 
 def test_kiosk_benches_the_irs(kiosk: Kiosk) -> None:
-    """Bench measures the IRs and says, with the install line, that the original is left out."""
-    done = kiosk("bench", "--rounds", "1", "--seconds", "0.02", "--json")
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert {row["precision"] for row in report["rows"]} >= {"fp32", "int8"}
-    assert any('pip install "edgefashion[' in note for note in report["notes"])
+    """Bench measures the IRs and says, with each install line, what is left out, asked for or not."""
+    for more, lines in ((), ["train"]), (("--vs", "litert,tensorflow"), ["bench", "train"]):
+        done = kiosk("bench", *more, "--rounds", "1", "--seconds", "0.02", "--json")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert {row["engine"] for row in report["rows"]} == {"openvino"}
+        assert {row["precision"] for row in report["rows"]} >= {"fp32", "int8"}
+        assert [note.partition("edgefashion[")[2][:-2] for note in report["notes"] if "pip install" in note] == lines
 
 
 def test_kiosk_converts_against_the_stored_answers(kiosk: Kiosk, tmp_path: Path) -> None:
@@ -129,7 +131,6 @@ def test_the_stored_answers_can_fail_the_gate(kiosk: Kiosk, tmp_path: Path) -> N
         ("convert --int8", 'pip install "edgefashion[int8]"'),
         ("convert model.keras", 'pip install "edgefashion[train]"'),
         ("convert ./saved_model", 'pip install "edgefashion[train]"'),
-        ("bench --vs tensorflow", 'pip install "edgefashion[train]"'),
         ("bench --chart chart.png", 'pip install "edgefashion[bench]"'),
         ("evaluate --plot heat.png", 'pip install "edgefashion[bench]"'),
     ],

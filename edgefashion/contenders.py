@@ -1,0 +1,194 @@
+"""Who competes in a bench: the rows a model gives, and why some are missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from edgefashion import bundle, classify, machine
+from edgefashion.errors import BadInputError, install_line, installed, need
+from edgefashion.originals import BATCH
+from edgefashion.peer_files import Spec, file_name
+from edgefashion.peers import PEERS
+
+ORIGINALS: Final = ("tensorflow", "keras")
+BESIDE: Final = (*PEERS, *ORIGINALS)
+"""What ``--vs`` may name."""
+
+TITLES: Final = {
+    "keras-predict": "Keras model.predict",
+    "keras": "Keras call",
+    "tensorflow": "TensorFlow SavedModel",
+    "onnxruntime": "ONNX Runtime",
+    "litert": "LiteRT",
+    "openvino": "OpenVINO",
+}
+
+ISA_CAPS: Final = {
+    "avx2": ("AVX2", "avx2"),
+    "avx2_vnni": ("AVX2_VNNI", "avx_vnni"),
+    "avx512": ("AVX512_CORE", "avx512f"),
+    "avx512_vnni": ("AVX512_CORE_VNNI", "avx512_vnni"),
+    "amx": ("AVX512_CORE_AMX", "amx_int8"),
+}
+"""``--isa``'s names: oneDNN's own name of the cap, and what the CPU must have for it to be one."""
+
+_CONVERSION_LIMIT_S: Final = 300
+_IMPORT: Final = {"tensorflow": "tensorflow", "keras": "tensorflow", "litert": "ai_edge_litert"}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row to be: an engine, a precision and where its files are."""
+
+    name: str
+    model: str
+    """What the engine loads; a peer's is the folder of its files, made before it starts."""
+    engine: str
+    precision: str
+    threads: int | None
+    size_bytes: int
+    isa: str | None = None
+
+
+def contenders(
+    model: str | Path,
+    vs: tuple[str, ...] | None = None,
+    threads: int | None = None,
+    isa: tuple[str, ...] = (),
+) -> tuple[list[Contender], list[str]]:
+    """The rows MODEL gives, and notes on those it could have given.
+
+    ``vs`` names what to measure beside the IRs (any of :data:`BESIDE`); None means what is installed.
+    ``threads``: one number for every row that can be told it; None gives a row at 1 and one at all.
+    ``isa``: instruction sets (of :data:`ISA_CAPS`) to cap OpenVINO at, a row for each.
+    Raises :class:`BadInputError` for an unknown one of either.
+    """
+    found = bundle.resolve(model)
+    if unknown := set(vs or ()) - set(BESIDE):
+        raise BadInputError(f"--vs: no engine named {min(unknown)!r}. Known: {', '.join(BESIDE)}")
+    if unknown := set(isa) - set(ISA_CAPS):
+        raise BadInputError(f"--isa: no instruction set named {min(unknown)!r}. Known: {', '.join(ISA_CAPS)}")
+    beside, notes = _installed(vs, isa)
+    rows: list[Contender] = []
+    each = (threads,) if threads is not None else (1, 0) if machine.cores() > 1 else (1,)
+
+    def add(engine: str, precision: str, size_bytes: int, at: tuple[int | None, ...] = (None,), **more: Any) -> None:
+        suffix = f" {precision.upper()}" if engine in ("openvino", *PEERS) else ""
+        rows.extend(
+            Contender(f"{TITLES[engine]}{suffix}", str(found.path), engine, precision, n, size_bytes, **more)
+            for n in at
+        )
+
+    parts = found.bundle if found.kind == "bundle" else None
+    if parts is not None:
+        originals = {form: parts.size_bytes(form) for form in ("keras", "saved_model") if parts.has(form)}
+        irs = {p: parts.size_bytes(p) for p in ("fp32", "int8") if parts.has(p)}
+        if "int8" not in irs:
+            notes.append("No INT8 row: this bundle has no INT8 IR. Run: edgefashion convert --int8")
+    elif found.kind == "ir":
+        stem = found.path.stem
+        size = sum(p.stat().st_size for p in (found.path, found.path.with_suffix(".bin")))
+        originals, irs = {}, {stem if stem in classify.PRECISIONS else "fp32": size}
+    else:
+        files = [found.path] if found.path.is_file() else [p for p in found.path.rglob("*") if p.is_file()]
+        originals, irs = {found.kind: sum(f.stat().st_size for f in files)}, {}
+        need("tensorflow", f"to measure {found.path}")
+    if "keras" in beside and "keras" in originals:
+        add("keras-predict", "fp32", originals["keras"])
+        add("keras", "fp32", originals["keras"])
+    if "tensorflow" in beside and "saved_model" in originals:
+        add("tensorflow", "fp32", originals["saved_model"])
+    for peer in (peer for peer in PEERS if peer in beside and originals):
+        for precision in ("fp32", "int8"):
+            add(peer, precision, 0, each)
+    for cap in isa or (None,):
+        for precision, size in irs.items():
+            add("openvino", precision, size, (1,) if cap else each, isa=cap)
+            if precision == "fp32" and parts is not None and not isa and classify.cpu_has_bf16():
+                add("openvino", "bf16", size, each)
+    if parts is not None and not isa and not classify.cpu_has_bf16():
+        notes.append("No BF16 row: this CPU cannot run it.")
+    without = set(beside) - {row.engine.removesuffix("-predict") for row in rows}
+    notes.extend(f"No {name} row: {found.path} holds nothing it can run." for name in sorted(without))
+    if not rows:
+        raise BadInputError(f"{found.path} holds nothing to measure. Run: edgefashion convert {found.name}")
+    return rows, notes
+
+
+def _installed(vs: tuple[str, ...] | None, isa: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
+    """What of ``vs`` is installed, and a note on each that is not."""
+    if vs is None:
+        # What is asked for with --isa is how the IRs fare.
+        return tuple(name for name in BESIDE if not isa and not _missing(name)), [
+            f"The original was not measured: TensorFlow is not installed. Run: {install_line('tensorflow')}"
+        ] * (not isa and bool(_missing("tensorflow")))
+    missing = {name: module for name in vs if (module := _missing(name))}
+    notes = [f"No {TITLES[name]} row: it is not installed. Run: {install_line(m)}" for name, m in missing.items()]
+    return tuple(name for name in vs if name not in missing), notes
+
+
+def _missing(name: str) -> str | None:
+    """The first module that measuring ``name`` lacks here."""
+    wanted = [_IMPORT.get(name, name)]
+    if name in PEERS:
+        wanted += ["tensorflow", *(["tf2onnx"] if name == "onnxruntime" else [])]
+    return next((module for module in wanted if not installed(module)), None)
+
+
+def cappable(chosen: list[Contender]) -> tuple[list[Contender], list[str]]:
+    """Without the rows whose cap lies above what this CPU has, and notes that say so."""
+    known = set(machine.isa())
+    above = {c.isa for c in chosen if c.isa and ISA_CAPS[c.isa][1] not in known}
+    kept = [c for c in chosen if c.isa not in above]
+    if not kept:
+        raise BadInputError(f"--isa: this CPU has none of {', '.join(sorted(filter(None, above)))}")
+    return kept, [f"No {cap} row: this CPU does not have it." for cap in ISA_CAPS if cap in above]
+
+
+def with_files(
+    chosen: list[Contender], folder: Path, batches: tuple[int, ...], step: Callable[[str], None]
+) -> tuple[list[Contender], list[str]]:
+    """The contenders with the peers' files made, without those whose files could not be."""
+    rows, notes = [], []
+    failed: dict[tuple[str, str], str] = {}
+    made: set[tuple[str, str]] = set()
+    for c in chosen:
+        key = (c.engine, c.precision)
+        if c.engine not in PEERS:
+            rows.append(c)
+            continue
+        if key not in made | failed.keys():
+            step(f"convert for {c.name}")
+            if reason := _convert(c, folder, batches):
+                failed[key] = reason
+                notes.append(f"No {c.name} row: {reason}")
+            else:
+                made.add(key)
+        if key in made:
+            size = (folder / file_name(c.precision, 1, c.engine)).stat().st_size
+            rows.append(replace(c, model=str(folder), size_bytes=size))
+    return rows, notes
+
+
+def _convert(contender: Contender, folder: Path, batches: tuple[int, ...]) -> str | None:
+    """Make one peer's files in a process of its own; the reason if that fails."""
+    batches = tuple(sorted({1, BATCH, *batches}))
+    spec = Spec(contender.model, contender.engine, contender.precision, batches, str(folder))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "edgefashion.peer_files", spec.as_json()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            timeout=_CONVERSION_LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"its conversion took longer than {_CONVERSION_LIMIT_S} s"
+    last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    return f"it could not be converted ({last[:200]})" if done.returncode else None
