@@ -1,11 +1,10 @@
-"""Make the README's pictures and table: the camera looking at a drawn T-shirt, and the bench.
+"""Make the README's picture of the camera, looking at a drawn T-shirt.
 
-python benchmarks/readme_pictures.py       # measure on an otherwise idle machine
+python benchmarks/readme_pictures.py
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefashion import bench, camera, data, demo, display, load, sources
+from edgefashion import camera, data, demo, display, load, sources
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -35,14 +34,6 @@ SHIRT = [
 
 
 def main() -> None:
-    report = bench.bench()
-    bench.plot(report, RESULTS / "bench.png")
-    (RESULTS / "bench.json").write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "bench.md").write_text(table(report), encoding="utf-8")
-    draw_camera()
-
-
-def draw_camera() -> None:
     """Let the camera look at the scene for a second and keep what it draws."""
 
     class Still(display.Recorder):
@@ -59,22 +50,6 @@ def draw_camera() -> None:
             recorder.write(scene())
         recorder.close()
         camera.run(load(), sources.open_source(str(clip)), recorder=Still(RESULTS / "unused.mp4", demo.FPS))
-
-
-def table(report: bench.BenchReport) -> str:
-    """The report's rows as Markdown."""
-    lines = [
-        "| engine | runs in | p50 us | p99 us | images/s | async | accuracy | size | cold start | memory |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for r in report.rows:
-        queue = "" if r.throughput_async_fps is None else f"{r.throughput_async_fps:,.0f}"
-        lines.append(
-            f"| {r.name} | {r.runtime_precision} | {r.latency_us['p50']:,.0f} | {r.latency_us['p99']:,.0f} "
-            f"| {r.throughput_fps:,.0f} | {queue} | {r.accuracy:.2%} | {r.size_bytes / 1e6:.2f} MB "
-            f"| {r.cold_start_s:.2f} s | {r.peak_rss_mb:,.0f} MB |"
-        )
-    return "\n".join(lines) + "\n"
 
 
 def scene() -> NDArray[np.uint8]:

@@ -86,7 +86,8 @@ def demo(out: Path, *, garments: int = 100, on_progress: Callable[[str], None] |
         say("quantizing it to INT8 on training images")
         made, quantization = quantize.quantize(made)
     say("measuring it beside the original")
-    report = bench.bench(made.path, options=bench.BenchOptions.quick())
+    beside = ("tensorflow", "keras") if installed("tensorflow") else ()  # the peers would take minutes
+    report = bench.bench(made.path, vs=beside, options=bench.BenchOptions.quick())
 
     say("making a camera clip and watching it")
     clip, recording, still = out / "clip.mp4", out / "camera.mp4", out / "camera.png"
