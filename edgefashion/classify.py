@@ -145,7 +145,12 @@ def load(
         raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(PRECISIONS)}")
     if engine == "openvino":
         path, precision = _ir(found, precision)
-        run: Runner = _OpenVino(path, precision, purpose, threads)
+        if not bundle.is_shipped(path):
+            from edgefashion import guard  # here: the shipped bundles' start must not pay for it
+
+            guard.check(path)
+        network = _OpenVino(path, precision, purpose, threads)
+        run: Runner = network
     else:
         if precision not in (None, "fp32"):
             raise BadInputError(f"{engine} runs the original in fp32, not {precision}. Leave --precision out")
@@ -159,6 +164,8 @@ def load(
         run = runners[engine](path)
     facts = found.bundle
     labels = facts.labels if facts else getattr(run, "labels", None) or LABELS
+    if engine == "openvino" and network.classes != len(labels):
+        raise BadInputError(f"{path} tells {network.classes} classes apart, not {len(labels)}. Convert its model again")
     return Classifier(
         name=found.name,
         labels=tuple(labels),
@@ -218,6 +225,7 @@ class _OpenVino:
         self._model = read_ir(path)
         self.labels: tuple[str, ...] = tuple(_rt_info(self._model, "labels", ()))
         self.accept_threshold = float(_rt_info(self._model, "thresholds", {}).get("accept", 0.0))
+        self.classes = int(self._model.output(_answer_at(self._model)).get_partial_shape()[1].get_length())
         self._shape = tuple(int(n) for n in self._model.input(0).shape)[1:]
         self.input_shape = image_shape(self._shape)
         # Never the plugin's own default: on a CPU with BF16 it would run FP32 in BF16 unasked.
