@@ -222,6 +222,7 @@ class _OpenVino:
         if precision == "bf16" and not cpu_has_bf16():
             raise MissingError("this CPU cannot run BF16. Use --precision fp32 or int8")
         self._core = ov.Core()
+        self._path = path
         self._model = read_ir(path)
         self.labels: tuple[str, ...] = tuple(_rt_info(self._model, "labels", ()))
         self.accept_threshold = float(_rt_info(self._model, "thresholds", {}).get("accept", 0.0))
@@ -260,8 +261,12 @@ class _OpenVino:
 
     def _compile(self, batch: int, shape: tuple[int, ...], config: dict[str, Any]) -> Any:
         model = self._model.clone()
-        model.reshape([batch, *shape])
-        return self._core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": self._precision_hint, **config})
+        try:
+            model.reshape([batch, *shape])
+            return self._core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": self._precision_hint, **config})
+        except RuntimeError as error:
+            size = " x ".join(map(str, (batch, *shape)))
+            raise BadInputError(f"{self._path} cannot be run on images of {size}. Convert its model again") from error
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         # The network's own shape where an image of its size comes: it may want (28, 28) or a flat 784.

@@ -27,7 +27,7 @@ from edgefashion import bundle, guard_xml
 from edgefashion.errors import BadInputError, MissingError
 
 FORMATS: Final = (".xml", ".onnx", ".tflite")
-MAX_TEXT_BYTES: Final = 64 * 2**20
+MAX_TEXT_BYTES: Final = 32 * 2**20
 """Of an IR's .xml. ResNet-50's is 1 MB."""
 MAX_WEIGHTS_BYTES: Final = 2**30
 """Of any other file: ten times ResNet-50."""
@@ -36,6 +36,10 @@ _RULES: Final = 1
 """Raise it with every stricter rule: verdicts by older rules count no more."""
 _KEPT: Final = 256
 """Verdicts kept, the newest."""
+_START: Final = (
+    "import sys; home = sys.argv.pop(1); home in sys.path or sys.path.insert(0, home); "
+    "from edgefashion.guard_worker import main; main()"
+)
 _RESTORE: Final = "Convert the model again, or get it anew from where it came"
 
 
@@ -133,16 +137,14 @@ def _tried(path: Path, limits: Limits) -> str | None:
     """What a child that reads, compiles and runs ``path`` says against it; its death says so too."""
     import psutil
 
-    # -P: not the current folder, which may be the very one a stranger's files were unpacked in.
-    package = str(Path(__file__).parent.parent)
-    inherited = os.environ.get("PYTHONPATH")
+    home = str(Path(__file__).parent.parent)
     limited = (str(limits.memory_bytes), str(limits.seconds))
     child = subprocess.Popen(
-        [sys.executable, "-P", "-B", "-m", "edgefashion.guard_worker", str(path), *limited],
+        # -P: not the current folder, which may be the very one a stranger's files were unpacked in.
+        [sys.executable, "-P", "-B", "-c", _START, home, str(path), *limited],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # OpenVINO's own words; the reason comes on stdout
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (package, inherited)))},
     )
     assert child.stdout is not None
     end = time.monotonic() + limits.seconds
@@ -177,7 +179,8 @@ def _tried(path: Path, limits: Limits) -> str | None:
 # One empty file a verdict, in the user's own cache. A verdict only spares the child. Whoever can
 # write there runs as this user already, and can as well change this package or his shell's start;
 # the model's folder, often a download or a share, is open to more people than that, and a model
-# changed there has another hash and no verdict. Where the cache is shared after all
+# changed there has another hash and no verdict. (Changed between its check and its loading it is not
+# noticed; so it is with a bundle's manifest.) Where the cache is shared after all
 # (XDG_CACHE_HOME=/tmp), another user's files do not count. Without a cache everything is only slower.
 
 _kept_here: set[str] = set()

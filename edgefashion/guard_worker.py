@@ -1,6 +1,6 @@
 """A model file tried in a process that may die of it: the other end of :mod:`edgefashion.guard`.
 
-Started as ``python -m edgefashion.guard_worker PATH MEMORY_BYTES SECONDS``. Prints one JSON line:
+Started with the arguments PATH MEMORY_BYTES SECONDS. Prints one JSON line:
 ``{"reason": null}`` for a network that can be used, else what is wrong with it.
 """
 
@@ -55,14 +55,14 @@ def _reason(path: Path) -> str | None:
     except MemoryError:
         return "it takes too much memory"
     except Exception as error:  # OpenVINO's are RuntimeErrors, its bindings' of every kind
-        return f"OpenVINO cannot run it ({_line(error)})"
+        return f"OpenVINO cannot run it ({_line(error).replace(str(path), path.name)})"
     return None
 
 
 def _line(error: BaseException) -> str:
     """What an exception of many lines says, in one: the last, which is the one about the model."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    line = "".join(c if c.isprintable() else " " for c in lines[-1])
+    line = "".join(c if c.isprintable() else " " for c in lines[-1]).split(" Please check that ")[0]
     return line if len(line) <= _REASON_CHARS else f"{line[:_REASON_CHARS]}..."
 
 
@@ -87,10 +87,13 @@ def _try(path: Path) -> None:
             answers = compiled(image.astype(model.input(0).element_type.to_dtype())).values()
         if not all(np.isfinite(answer).all() for answer in answers):
             _refuse(f"its answer to a picture of nothing but {intensity} is not a finite number")
-    with contextlib.suppress(RuntimeError):  # what the loader raises itself needs no process to catch it
-        many = model.clone()
+    many = model.clone()
+    try:
         many.reshape([_BATCH, *shape])
-        core.compile_model(many, "CPU", config)
+        batched = core.compile_model(many, "CPU", config)
+    except RuntimeError:
+        return  # a network for one image at once: the loader says so when it is given more
+    batched.create_infer_request()  # takes the memory a batch takes
 
 
 def _check_ends(model: Any) -> tuple[int, ...]:
@@ -158,7 +161,3 @@ def _refuse(reason: str) -> None:
     from edgefashion.guard_xml import RefusedError
 
     raise RefusedError(reason)
-
-
-if __name__ == "__main__":
-    main()
