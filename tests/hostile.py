@@ -521,6 +521,14 @@ def cases() -> list[Case]:
         _text("400,000 edges", _put("<edges>", "<edges>" + _many_edges(400_000)), "more than 100,000 edges"),
         _text("a chain of 100,000 layers, which ends OpenVINO's stack", _chain(100_000), "more than 10,000 layers"),
         _text("a chain of 300 layers", _chain(300), None, child=True),
+        # OpenVINO 2026.4 ends with a segmentation fault on these two.
+        _text(
+            "a variable that nobody declares",
+            _put('SoftMax" version="opset8"', 'ReadValue" version="opset6"'),
+            "",
+            child=True,
+        ),
+        _text("a layer without its input", _put('type="Parameter"', 'type="MaxPool"'), "", child=True),
         _text("an unknown layer", _put('type="SoftMax"', 'type="Teleport"'), "", child=True),
         _text("an unknown opset", _put('version="opset1"', 'version="opset999"'), "", child=True),
         _text("an extension's layer", _put('version="opset1"', 'version="extension"'), "", child=True),

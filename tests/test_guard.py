@@ -139,7 +139,7 @@ def test_a_child_that_dies(tmp_path: Path, fresh: Path, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", str(deadly))
         for _ in range(2):
-            assert "crashes on it (signal 11" in str(refusal(path))
+            assert "ended the process that tried it (signal 11)" in str(refusal(path))
     assert refusal(path) is None
 
 
