@@ -134,8 +134,9 @@ def load(
     ``precision``: by default the best IR the bundle has, INT8 before FP32; ``"bf16"`` runs the
     FP32 IR in BF16. ``purpose``: ``"latency"`` answers one image soonest, ``"throughput"`` most
     images a second. ``threads``: 0 means all cores, None one for a single image and all for a batch.
-    Raises :class:`BadInputError` for a model that cannot be used, :class:`MissingError` for an
-    engine or precision this machine lacks.
+    An IR that did not ship with the package is tried in a child first, once a machine: see
+    :mod:`edgefashion.guard`. Raises :class:`BadInputError` for a model that cannot be used,
+    :class:`MissingError` for an engine or precision this machine lacks.
     """
     found = bundle.resolve(model)
     engine = engine or {"saved_model": "tensorflow", "keras": "keras"}.get(found.kind, "openvino")
