@@ -140,7 +140,7 @@ def open_bundle(path: Path) -> Bundle:
         _check_facts(info)
     except FileNotFoundError as error:
         raise BadInputError(f"{path} is no bundle: it has no {INFO}. Name a bundle, or train one") from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BadInputError(f"{path / INFO} cannot be read ({error}); {_RESTORE}") from error
     return Bundle(path, MappingProxyType(info))
 
@@ -188,6 +188,12 @@ def model_dirs() -> list[Path]:
     if not shipped.is_dir() and (package.parent / "pyproject.toml").is_file():
         shipped = package.parent / "models"  # an editable install: the checkout's own folder
     return [Path("models"), shipped]
+
+
+def is_shipped(path: Path) -> bool:
+    """True if ``path``, links followed, lies in a bundle that came with the package itself."""
+    real = path.resolve()
+    return any((model_dirs()[-1] / name).resolve() in real.parents for name in (DEFAULT_MODEL, PHOTO_MODEL))
 
 
 def resolve(model: str | Path) -> Model:

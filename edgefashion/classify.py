@@ -135,8 +135,9 @@ def load(
     FP32 IR in BF16. ``purpose``: ``"latency"`` answers one image soonest, ``"throughput"`` most
     images a second; the classifier's ``settings`` say what was picked for it. ``threads``: 0 means all
     cores, None one for a single image and all for a batch.
-    Raises :class:`BadInputError` for a model that cannot be used, :class:`MissingError` for an
-    engine or precision this machine lacks.
+    An IR that did not ship with the package is tried in a child first, once a machine: see
+    :mod:`edgefashion.guard`. Raises :class:`BadInputError` for a model that cannot be used,
+    :class:`MissingError` for an engine or precision this machine lacks.
     """
     found = bundle.resolve(model)
     engine = engine or {"saved_model": "tensorflow", "keras": "keras"}.get(found.kind, "openvino")
@@ -146,7 +147,12 @@ def load(
         raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(PRECISIONS)}")
     if engine == "openvino":
         path, precision = _ir(found, precision)
-        run: Runner = _OpenVino(path, precision, purpose, threads)
+        if not bundle.is_shipped(path):
+            from edgefashion import guard  # here: the shipped bundles' start must not pay for it
+
+            guard.check(path)
+        network = _OpenVino(path, precision, purpose, threads)
+        run: Runner = network
     else:
         if precision not in (None, "fp32"):
             raise BadInputError(f"{engine} runs the original in fp32, not {precision}. Leave --precision out")
@@ -160,6 +166,8 @@ def load(
         run = runners[engine](path)
     facts = found.bundle
     labels = facts.labels if facts else getattr(run, "labels", None) or LABELS
+    if engine == "openvino" and network.classes != len(labels):
+        raise BadInputError(f"{path} tells {network.classes} classes apart, not {len(labels)}. Convert its model again")
     return Classifier(
         name=found.name,
         labels=tuple(labels),
@@ -216,9 +224,11 @@ class _OpenVino:
         if precision == "bf16" and not cpu_has_bf16():
             raise MissingError("this CPU cannot run BF16. Use --precision fp32 or int8")
         self._core = ov.Core()
+        self._path = path
         self._model = read_ir(path)
         self.labels: tuple[str, ...] = tuple(_rt_info(self._model, "labels", ()))
         self.accept_threshold = float(_rt_info(self._model, "thresholds", {}).get("accept", 0.0))
+        self.classes = int(self._model.output(_answer_at(self._model)).get_partial_shape()[1].get_length())
         self._shape = tuple(int(n) for n in self._model.input(0).shape)[1:]
         self.input_shape = image_shape(self._shape)
         # Never the plugin's own default: on a CPU with BF16 it would run FP32 in BF16 unasked.
@@ -259,8 +269,12 @@ class _OpenVino:
 
     def _compile(self, batch: int, shape: tuple[int, ...], config: dict[str, Any]) -> Any:
         model = self._model.clone()
-        model.reshape([batch, *shape])
-        return self._core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": self._precision_hint, **config})
+        try:
+            model.reshape([batch, *shape])
+            return self._core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": self._precision_hint, **config})
+        except RuntimeError as error:
+            size = " x ".join(map(str, (batch, *shape)))
+            raise BadInputError(f"{self._path} cannot be run on images of {size}. Convert its model again") from error
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         # The network's own shape where an image of its size comes: it may want (28, 28) or a flat 784.

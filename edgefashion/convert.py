@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, classify, data, decide, ensemble, garment, originals
+from edgefashion import bundle, classify, data, decide, ensemble, garment, guard, originals
 from edgefashion.errors import BadInputError, GateError, MissingError, install_line, installed, need
 from edgefashion.labels import LABELS
 
@@ -263,6 +263,7 @@ def _write_and_compare(
 
     path = making.part(precision)
     ov.save_model(ir, path, compress_to_fp16=precision == "fp16")
+    guard.vouch(path)
     classifier = classify.load(path, precision=precision)
     # Both ways it will be called: image by image, and in batches.
     one_by_one = np.concatenate([classifier(images[i : i + 1]) for i in range(len(images))])
@@ -343,6 +344,7 @@ def _ensemble_facts(members: Sequence[bundle.Model], out: Path, merged: Any, mak
 
     path = making.part("fp32")
     ov.save_model(merged, path, compress_to_fp16=False)
+    guard.vouch(path)
     classifier = classify.load(path, precision="fp32", purpose="throughput")
     train_images, train_labels = data.load("train")
     facts = [found.bundle.info if found.bundle else {} for found in members]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, classify, data, decide, ensemble, garment, photos
+from edgefashion import bundle, classify, data, decide, ensemble, garment, guard, photos
 from edgefashion.errors import BadInputError, GateError, need
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def quantize(
 
         path = making.part("int8")
         ov.save_model(quantized, path, compress_to_fp16=False)
+        guard.vouch(path)
         after = classify.load(path, precision="int8")
         result = Quantization(
             calibration_images=len(material.calibrate),
@@ -232,6 +233,7 @@ def _answers(quantized: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "int8.xml"
         ov.save_model(quantized, path, compress_to_fp16=False)
+        guard.vouch(path)
         return classify.load(path, precision="int8")(images)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgefashion import bundle
+from edgefashion import bundle, guard
 from edgefashion.classify import load
 from edgefashion.convert import PARITY_LIMIT, convert
 from edgefashion.errors import BadInputError, GateError
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def converted(trained: bundle.Bundle, tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
-    return convert(trained.path, tmp_path_factory.mktemp("converted") / "small").bundle
+    def started(*_: object) -> None:
+        pytest.fail("what this process has just written was tried in a child")
+
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("vetted")
+        patch.setattr(guard, "_folder", lambda: folder)
+        patch.setattr(guard, "_kept_here", set())
+        patch.setattr(guard, "_tried", started)
+        return convert(trained.path, tmp_path_factory.mktemp("converted") / "small").bundle
 
 
 def test_parity_is_measured_not_claimed(converted: bundle.Bundle, test_set: Arrays) -> None:
