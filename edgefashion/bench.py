@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import statistics
 import subprocess
 import sys
@@ -88,6 +89,11 @@ class Row:
     size_bytes: int
     cold_start_s: float
     peak_rss_mb: float
+    latency_percentiles_us: list[float] = field(default_factory=list)
+    """The 0th to the 100th percentile of every batch-1 call of all rounds."""
+    throughput_rounds_fps: list[float] = field(default_factory=list)
+    operations: list[dict[str, Any]] | None = None
+    """Of one image, in the order they run: name, type, primitive, shape, latency_us; None for other engines."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,8 @@ class BenchReport:
     settings: dict[str, Any]
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
+    command: str = ""
+    """What to run to repeat it."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -225,7 +233,20 @@ def bench(
         settings={**asdict(options), "threads": threads, "vs": list(vs) if vs is not None else None},
         rows=[m.row(options) for m in measured],
         notes=notes,
+        command=_command(model, vs, threads, options),
     )
+
+
+def _command(model: str | Path, vs: tuple[str, ...] | None, threads: int | None, options: BenchOptions) -> str:
+    """The command line that measures the same again."""
+    flags = {
+        "--vs": None if vs is None else ",".join(vs) or "none",
+        "--threads": threads,
+        "--rounds": options.rounds,
+        "--seconds": options.seconds,
+    }
+    given = [text for flag, value in flags.items() if value is not None for text in (flag, str(value))]
+    return shlex.join(["edgefashion", "bench", str(model), *given])
 
 
 def _rotated(items: list[_Measured], by: int) -> list[_Measured]:
@@ -295,6 +316,7 @@ class _Measured:
 
     def finish(self) -> None:
         self._end |= self.ask("accuracy")
+        self._end |= self.ask("operations")
 
     def cold_start(self) -> None:
         start = time.perf_counter()
@@ -311,7 +333,7 @@ class _Measured:
 
     def row(self, options: BenchOptions) -> Row:
         every = np.concatenate([np.asarray(r) for r in self._latency_us])
-        p50, p90, p99 = (round(float(v), 2) for v in np.percentile(every, (50, 90, 99)))
+        percentiles = [round(float(v), 2) for v in np.percentile(every, range(101))]
         right, n = self._end["right"], self._end["n"]
         return Row(
             name=self.contender.name,
@@ -320,7 +342,7 @@ class _Measured:
             runtime_precision=self._first["runtime_precision"],
             threads=self._first["settings"]["threads"],
             batch=options.batch,
-            latency_us={"p50": p50, "p90": p90, "p99": p99},
+            latency_us={"p50": percentiles[50], "p90": percentiles[90], "p99": percentiles[99]},
             latency_p50_rounds_us=[round(statistics.median(r), 2) for r in self._latency_us],
             throughput_fps=round(statistics.median(self._throughput), 1),
             throughput_async_fps=round(statistics.median(self._queue), 1) if self._queue else None,
@@ -329,6 +351,9 @@ class _Measured:
             size_bytes=self.contender.size_bytes,
             cold_start_s=round(statistics.median(self._cold_s), 3),
             peak_rss_mb=round(self._end["peak_rss_mb"], 1),
+            latency_percentiles_us=percentiles,
+            throughput_rounds_fps=[round(v, 1) for v in self._throughput],
+            operations=self._end["operations"],
         )
 
 
