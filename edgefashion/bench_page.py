@@ -411,7 +411,8 @@ def _profile(row: _Row, axis: Axis, shown_first: bool) -> str:
         f"<small>{count}, {time_us(total) if total else '0 µs'} together; a whole call takes {time_us(row.p50_us)} "
         f"(p50)</small></summary><table><caption class=hidden>Operations of {escape(row.title)}</caption><thead><tr>"
         "<th scope=col class=word>operation, output, kernel</th><th scope=col>µs</th><th scope=col class=word>"
-        f"<span class=hidden>the same as a bar</span></th></tr></thead><tbody>{''.join(lines)}</tbody></table></details>"
+        "<span class=hidden>the same as a bar</span></th></tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></details>"
     )
 
 

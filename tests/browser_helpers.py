@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -18,6 +20,13 @@ from typing import Any
 import pytest
 
 PATIENCE_S = 60
+_AS_3_AND_4 = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""The pipe's two ends are the file descriptors 3 and 4, by the browser's convention."""
 
 
 @dataclass
@@ -96,6 +105,12 @@ class Browser:
         to.write_bytes(base64.b64decode(answer["data"]))
 
 
+def _moved(descriptor: int) -> int:
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD, 10)
+    os.close(descriptor)
+    return moved
+
+
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
     """A running browser. Without one the test is skipped, but not where tests were set up by scripts/test."""
@@ -106,11 +121,12 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("chromium is not installed")
     to_browser, from_us = os.pipe()
     to_us, from_browser = os.pipe()
+    # High numbers, so that neither is 3 or 4 itself.
+    to_browser, from_browser = (_moved(end) for end in (to_browser, from_browser))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
             [
-                # The pipe's two ends must be the file descriptors 3 and 4.
-                *("sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", program),
+                *(sys.executable, "-c", _AS_3_AND_4, str(to_browser), str(from_browser), program),
                 *("--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--no-first-run"),
                 *("--disable-dev-shm-usage", "--disable-background-networking", f"--user-data-dir={profile}"),
                 "about:blank",
