@@ -228,12 +228,10 @@ def _notes(report: Report, baseline: Report, before: set[Any], named: dict[Any, 
     found = []
     if report["model"] != baseline["model"]:
         found.append(f"The baseline is of the model {baseline['model']}, this is {report['model']}.")
-    versions = report["machine"].get("versions"), baseline["machine"].get("versions")
-    if all(isinstance(each, dict) for each in versions):
-        for package in sorted(set(versions[0]) & set(versions[1])):
-            now, then = versions[0][package], versions[1][package]
-            if now != then:
-                found.append(f"{package} was {then}, is {now}.")
+    now, then = (each["machine"].get("versions", {}) for each in (report, baseline))
+    found += [
+        f"{name} was {then[name]}, is {now[name]}." for name in sorted(now) if then.get(name, now[name]) != now[name]
+    ]
     old_titles = dict(zip(map(key, baseline["rows"]), titles(baseline["rows"]), strict=True))
     found += [f"{old_titles[one]} is in the baseline alone: not compared." for one in old_titles if one not in named]
     found += [f"{title} is not in the baseline: not compared." for one, title in named.items() if one not in before]
@@ -241,8 +239,7 @@ def _notes(report: Report, baseline: Report, before: set[Any], named: dict[Any, 
 
 
 def _version(report: Report, package: str) -> Any:
-    versions = report["machine"].get("versions")
-    return versions.get(package) if isinstance(versions, dict) else None
+    return report["machine"].get("versions", {}).get(package)
 
 
 def _words(value: Any) -> str:

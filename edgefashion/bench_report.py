@@ -31,7 +31,7 @@ def read(path: Path) -> Report:
         raise BadInputError(f"{path} is no JSON. Make it with: edgefashion bench --json > {path}") from error
     try:
         check(found)
-    except BadInputError as error:
+    except (BadInputError, RecursionError) as error:
         raise BadInputError(f"{path} is no bench report: {error}. Make one: edgefashion bench --json > FILE") from error
     checked: Report = found
     return checked
@@ -109,7 +109,9 @@ _SHARE: Final = _number(0, 1)
 
 _TOP: Final[dict[str, Callable[[Any], bool]]] = {
     "model": _text,
-    "machine": lambda value: isinstance(value, dict) and _text(value.get("cpu")),
+    "machine": lambda value: (
+        isinstance(value, dict) and _text(value.get("cpu")) and isinstance(value.get("versions", {}), dict)
+    ),
     "settings": lambda value: isinstance(value, dict),
     "rows": lambda value: isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value),
 }

@@ -63,7 +63,7 @@ def profile(classifier: Classifier, images: NDArray[np.uint8]) -> list[dict[str,
                 "type": after[name].node_type,
                 "primitive": after[name].exec_type,
                 "shape": [int(n) for n in op.output(0).shape],
-                "latency_us": round(max(0.0, latency_us), 1),
+                "latency_us": round(max(0.5, latency_us), 1),
             }
         )
     return found
