@@ -11,6 +11,9 @@ Latency and throughput are called worse only if all of this holds:
 - all three hold as well with the machine's own drift taken out: the median change of the same files in other
   engines of unchanged versions, where there are any. A machine that runs everything at half speed is no regression.
 
+Where others used more than ``machine.BUSY`` of the CPU during either measurement, times are shown and not judged:
+what changes from run to run then is how much they use, and no spread of the rounds of one run shows that.
+
 Accuracy is over the same images, so it is exact but for rounding: a drop of more than ``ACCURACY_DROP``
 is a regression. So is a file larger by more than ``SIZE_GROWTH``.
 """
@@ -19,12 +22,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
 from edgefashion.bench_report import Report, check, key, titles
 from edgefashion.errors import BadInputError, GateError
+from edgefashion.machine import BUSY
 
 LEAST_CHANGE: Final = 0.05
 SIGNIFICANCE: Final = 0.05
@@ -84,6 +88,7 @@ def compare(report: Report, baseline: Report) -> list[Change]:
     check(report)
     check(baseline)
     same_machine(report["machine"], baseline)
+    busy = max(float(each["machine"].get("others_cpu_share", 0.0)) for each in (report, baseline))
     before = {key(row): row for row in baseline["rows"]}
     pairs = {key(row): (before[key(row)], row) for row in report["rows"] if key(row) in before}
     if not pairs:
@@ -96,7 +101,10 @@ def compare(report: Report, baseline: Report) -> list[Change]:
             ("throughput", "throughput_rounds_fps", False),
         ):
             drift = _drift(new, list(pairs.values()), rounds, worse_is_more, report, baseline)
-            changes.append(_timed(named[known_by], quantity, old.get(rounds), new.get(rounds), worse_is_more, drift))
+            change = _timed(named[known_by], quantity, old.get(rounds), new.get(rounds), worse_is_more, drift)
+            if busy > BUSY:
+                change = replace(change, verdict="unknown")
+            changes.append(change)
         changes.append(_accuracy(named[known_by], old["accuracy"], new["accuracy"]))
         changes.append(_size(named[known_by], old["size_bytes"], new["size_bytes"]))
     return changes + _notes(report, baseline, set(before), named)
@@ -226,6 +234,9 @@ def _size(row: str, old: int, new: int) -> Change:
 
 def _notes(report: Report, baseline: Report, before: set[Any], named: dict[Any, str]) -> list[Change]:
     found = []
+    for each, which in ((report, "this measurement"), (baseline, "the baseline")):
+        if (share := each["machine"].get("others_cpu_share", 0.0)) > BUSY:
+            found.append(f"Others used {share:.0%} of the CPU during {which}: times are not judged.")
     if report["model"] != baseline["model"]:
         found.append(f"The baseline is of the model {baseline['model']}, this is {report['model']}.")
     now, then = (each["machine"].get("versions", {}) for each in (report, baseline))

@@ -210,11 +210,15 @@ def bench(
             step(f"start {contender.name}")
             measured.append(_Measured(contender))
             measured[-1].ask("prepare")
+        load = machine.OthersLoad([m.pid for m in measured])
         for number in range(options.rounds):
             # Each round starts with another engine, so that none is always the first.
             for m in _rotated(measured, number):
                 step(f"round {number + 1} of {options.rounds}: {m.contender.name}")
                 m.round(options)
+        others = round(load.share(), 3)
+        if others > machine.BUSY:
+            notes.append(f"Others used {others:.0%} of this machine's CPU: measure again when it is idle.")
         for m in measured:
             step(f"accuracy of {m.contender.name}")
             m.finish()
@@ -229,7 +233,7 @@ def bench(
         on_progress("done", steps, steps)
     return BenchReport(
         model=str(model),
-        machine=machine.describe(),
+        machine={**machine.describe(), "others_cpu_share": others},
         settings={**asdict(options), "threads": threads, "vs": list(vs) if vs is not None else None},
         rows=[m.row(options) for m in measured],
         notes=notes,
@@ -298,6 +302,10 @@ class _Measured:
             error.exit_code = reply["exit_code"]
             raise error
         return reply
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None

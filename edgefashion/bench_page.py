@@ -158,6 +158,7 @@ def _facts(machine: dict[str, Any], settings: dict[str, Any]) -> str:
         "Instruction sets": machine.get("isa"),
         "Memory": f"{machine['ram_gb']} GB" if machine.get("ram_gb") else None,
         "System": machine.get("os"),
+        "CPU in others' use": f"{machine['others_cpu_share']:.0%}" if "others_cpu_share" in machine else None,
         **machine.get("versions", {}),
     }
     named = {

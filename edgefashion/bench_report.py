@@ -110,7 +110,10 @@ _SHARE: Final = _number(0, 1)
 _TOP: Final[dict[str, Callable[[Any], bool]]] = {
     "model": _text,
     "machine": lambda value: (
-        isinstance(value, dict) and _text(value.get("cpu")) and isinstance(value.get("versions", {}), dict)
+        isinstance(value, dict)
+        and _text(value.get("cpu"))
+        and isinstance(value.get("versions", {}), dict)
+        and _SHARE(value.get("others_cpu_share", 0.0))
     ),
     "settings": lambda value: isinstance(value, dict),
     "rows": lambda value: isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value),

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
 import re
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgefashion import baseline, bench_report, bundle
+from edgefashion import baseline, bench_report, bundle, machine
 from edgefashion.errors import BadInputError, GateError
 
 if TYPE_CHECKING:
@@ -48,9 +53,9 @@ def made(
     } | changes
 
 
-def report(*rows: dict[str, Any], **machine: Any) -> Report:
+def report(*rows: dict[str, Any], **changes: Any) -> Report:
     here = {"cpu": "AMD EPYC", "cores": 2, "isa": ["avx2"], "versions": {"openvino": "2026.4.1"}}
-    return {"model": "edge", "machine": here | machine, "settings": {}, "rows": list(rows)}
+    return {"model": "edge", "machine": here | changes, "settings": {}, "rows": list(rows)}
 
 
 def worse(new: Report, old: Report) -> list[str]:
@@ -68,12 +73,32 @@ def slower(old: Report, by: float, engine: str = "openvino") -> Report:
     return new
 
 
-@pytest.fixture(scope="module")
-def real_runs() -> list[Report]:
-    """Reports of one bench run several times on a 2-core machine that was also training networks."""
-    runs: list[Report] = json.loads(Path(__file__).with_name("repeated_runs.json").read_text(encoding="utf-8"))
-    return runs
+TWICE = {
+    "TensorFlow SavedModel": (
+        [1123.17, 1091.59, 1111.76, 2948.2, 1898.49],
+        [1103.64, 3228.71, 1121.44, 1098.41, 2042.59],
+    ),
+    "OpenVINO FP32": (
+        [209.21, 231.5, 332.85, 505.47, 229.98],
+        [208.11, 224.11, 271.27, 184.97, 278.85],
+    ),
+    "OpenVINO BF16": (
+        [176.93, 189.36, 242.98, 459.96, 114.85],
+        [124.56, 115.6, 120.34, 140.61, 141.12],
+    ),
+    "OpenVINO INT8": (
+        [74.56, 81.52, 118.16, 153.32, 127.35],
+        [104.6, 75.66, 74.87, 128.71, 77.13],
+    ),
+}
+"""Real rounds, p50 in microseconds: one bench, run twice within minutes on two cores that also trained networks."""
 
+MEASURED = {
+    "OpenVINO FP32": [365.84, 184.33, 236.57, 225.36, 187.89],
+    "OpenVINO BF16": [109.86, 111.43, 111.96, 110.35, 137.09],
+    "OpenVINO INT8": [73.97, 73.85, 73.55, 103.2, 78.54],
+}
+"""Real rounds of a calmer hour; of the first row they differ by a factor of two all the same."""
 
 STEADY = [70.0, 71.0, 69.5, 70.4, 70.9]
 RESTLESS = [70.0, 95.0, 68.0, 120.0, 74.0]
@@ -147,21 +172,63 @@ def test_disturbance_trips_it_never_and_hides_little() -> None:
     assert sum(baseline.beyond_noise(rounds(1), rounds(1.2)) for _ in range(1000)) > 800
 
 
-def test_real_equal_runs_pass(real_runs: list[Report]) -> None:
-    """Of real runs of the same bench on a busy machine none is worse than another in any row."""
-    pairs = [(a, b) for a in real_runs for b in real_runs if a is not b]
-    assert len(pairs) >= 12
-    assert [found for a, b in pairs if (found := worse(a, b))] == []
+def test_real_equal_runs_pass() -> None:
+    """Of two real runs of one bench neither is slower than the other in any row, however much their rounds differ."""
+    for first, second in TWICE.values():
+        assert not baseline.beyond_noise(first, second)
+        assert not baseline.beyond_noise(second, first)
 
 
-def test_a_real_runs_slowdown_is_found(real_runs: list[Report]) -> None:
-    """A real run whose OpenVINO rows take as much longer as their rounds differ, and a fifth more, is called worse in
-    every one of them, and in no other."""
-    for old in real_runs:
-        rows = [row for row in old["rows"] if row["engine"] == "openvino"]
-        spread = max(max(r["latency_p50_rounds_us"]) / min(r["latency_p50_rounds_us"]) for r in rows)
-        found = [text for text in worse(slower(old, 1.2 * spread), old) if "latency" in text]
-        assert found == [f"{row['name']}: latency p50" for row in rows]
+def test_real_rounds_dealt_anew_pass() -> None:
+    """Of all 252 ways to deal ten real rounds of a row into two runs of five, at most 1 in 20 is called slower."""
+    for first, second in TWICE.values():
+        rounds = first + second
+        deals = [set(deal) for deal in combinations(range(10), 5)]
+        called = sum(
+            baseline.beyond_noise(
+                [rounds[i] for i in range(10) if i in deal], [rounds[i] for i in range(10) if i not in deal]
+            )
+            for deal in deals
+        )
+        assert called <= len(deals) / 20
+
+
+def test_a_fifth_is_found_in_real_rounds() -> None:
+    """A fifth on top of real rounds is found, one of them disturbed or not, but not where they differ by a factor of
+    two; there the double is."""
+
+    def found(times: float) -> list[str]:
+        return [name for name, old in MEASURED.items() if baseline.beyond_noise(old, [us * times for us in old])]
+
+    assert found(1.0) == []
+    assert found(1.2) == ["OpenVINO BF16", "OpenVINO INT8"]
+    assert found(2.0) == list(MEASURED)
+
+
+def test_times_of_a_busy_machine_are_not_judged() -> None:
+    """Where others used the CPU in either measurement, times are shown and noted, not judged; accuracy is."""
+    calm = report(made(STEADY))
+    for old, new in (
+        (calm, report(made(STEADY), others_cpu_share=0.4)),
+        (report(made(STEADY), others_cpu_share=0.4), calm),
+    ):
+        changed = slower(new, 2.0)
+        changed["rows"][0]["accuracy"] = 0.9
+        changes = baseline.compare(changed, old)
+        assert [c.quantity for c in changes if c.verdict == "worse"] == ["accuracy"]
+        assert [c.verdict for c in changes if c.quantity == "latency p50"] == ["unknown"]
+        assert any("Others used 40% of the CPU" in str(c) for c in changes)
+
+
+def test_others_load_is_seen() -> None:
+    """A process that is not ours and works is seen in the share of the CPU that others use."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            load = machine.OthersLoad([os.getpid()])
+            time.sleep(0.5)
+            assert load.share() > 0.1 / (os.cpu_count() or 1)
+        finally:
+            other.kill()
 
 
 CONTROL = [1100.0, 1110.0, 1105.0, 1098.0, 1101.0]
@@ -299,8 +366,9 @@ def test_garbage_is_refused(says: str, what: bytes | Callable[[Report], object],
 def test_what_bench_prints_is_read_back(short_report: Report, tmp_path: Path) -> None:
     """Every report bench makes is a baseline, for itself without a change."""
     path = tmp_path / "base.json"
-    path.write_text(json.dumps(short_report), encoding="utf-8")
-    changes = baseline.compare(short_report, bench_report.read(path))
+    calm = {**short_report, "machine": {**short_report["machine"], "others_cpu_share": 0.0}}
+    path.write_text(json.dumps(calm), encoding="utf-8")
+    changes = baseline.compare(calm, bench_report.read(path))
     assert {c.verdict for c in changes} == {"same"}
     assert len(changes) == 4 * len(short_report["rows"])
 
@@ -330,7 +398,8 @@ def test_on_the_command_line(
     assert "OpenVINO INT8" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["base.json", "page.html"]
     told = done.stderr if code else done.stdout
-    assert re.search(r"^better  OpenVINO INT8: latency p50 1,000,000 to .* us \(-", told, re.MULTILINE)
+    # Not judged where the tests run beside something else.
+    assert re.search(r"^(better|unknown) +OpenVINO INT8: latency p50 1,000,000 to .* us \(-", told, re.MULTILINE)
     assert "OpenVINO FP32 is in the baseline alone" in told
     if code:
         assert json.loads(done.stdout)["rows"]
