@@ -15,6 +15,8 @@ from typing import Final
 
 TICKS: Final = 7
 """The most labels an axis gets: as many as have room on a phone."""
+NAMED_POINTS: Final = 10
+"""Of more points the scatter names the best alone; the others have their numbers."""
 HEIGHT_PX: Final = 30
 """Of one row's marks."""
 
@@ -193,7 +195,8 @@ def _scatter(points: list[Point], title: str, description: str, style: str, widt
     whiskers = [_around(x(p.latency_us), y(sum(p.ci95) / 2), 2, (y(p.ci95[0]) - y(p.ci95[1])) / 2) for p in points]
     # The best first: it is the one whose name must not be left out.
     for p in sorted(points, key=lambda p: ("best" not in p.style, p.latency_us)):
-        parts += _label(p, x(p.latency_us), y(p.accuracy), taken, whiskers, (left, top, right, bottom))
+        named = len(points) <= NAMED_POINTS or "best" in p.style
+        parts += _label(p, named, x(p.latency_us), y(p.accuracy), taken, whiskers, (left, top, right, bottom))
     parts += [
         f'<circle class="dot {p.style}" cx="{x(p.latency_us):.1f}" cy="{y(p.accuracy):.1f}" r="5"/>' for p in points
     ]
@@ -204,14 +207,17 @@ def _around(x: float, y: float, half_width: float, half_height: float) -> Box:
     return x - half_width, y - half_height, x + half_width, y + half_height
 
 
-def _label(point: Point, x: float, y: float, taken: list[Box], whiskers: list[Box], frame: Box) -> list[str]:
+def _label(
+    point: Point, named: bool, x: float, y: float, taken: list[Box], whiskers: list[Box], frame: Box
+) -> list[str]:
     """The point's number and name where nothing else is, or at most a whisker, or its number alone.
 
     ``taken`` grows by the label.
     """
-    full, short = f"{point.number} {point.title}", f"{point.number}"
+    short = f"{point.number}"
+    full = f"{short} {point.title}" if named else short
     for words, avoided, places in ((full, whiskers, 2), (full, [], 30), (short, [], 30)):
-        width = 7.6 * len(words) + 2  # a little more than a sans serif of 13 px takes
+        width = 7.6 * len(words) + 6  # a little more than a sans serif of 13 px takes
         for cx, cy in islice(_places(x, y, width), places):
             box = _around(cx, cy, width / 2, 8)
             inside = box[0] >= frame[0] and box[2] <= frame[2] and box[1] >= frame[1] and box[3] <= frame[3]
