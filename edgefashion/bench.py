@@ -7,6 +7,7 @@ hangs loses its own row.
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -35,6 +36,8 @@ class BenchReport:
     settings: dict[str, Any]
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
+    command: str = ""
+    """What to run to repeat it."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -85,12 +88,14 @@ def bench(
             race.run()
         finally:
             race.close()
-        rows = race.rows()
+        rows, others = race.rows(), race.others_cpu_share
+    if others > machine.BUSY:
+        notes.append(f"Others used {others:.0%} of this machine's CPU: measure again when it is idle.")
     if on_progress:
         on_progress("done", steps, steps)
     return BenchReport(
         model=str(model),
-        machine=machine.describe(),
+        machine={**machine.describe(), "others_cpu_share": others},
         settings={
             **asdict(options),
             "threads": threads,
@@ -99,7 +104,17 @@ def bench(
         },
         rows=marked(rows, found),
         notes=notes,
+        command=_command(model, options, vs=vs, threads=threads, isa=isa or None),
     )
+
+
+def _command(model: str | Path, options: BenchOptions, **given: tuple[str, ...] | int | None) -> str:
+    """The command line that measures the same again."""
+    words = ["edgefashion", "bench", str(model)]
+    for name, value in {**given, "rounds": options.rounds, "seconds": options.seconds}.items():
+        if value is not None:
+            words += [f"--{name}", (",".join(value) or "none") if isinstance(value, tuple) else str(value)]
+    return shlex.join(words)
 
 
 def marked(rows: list[Row], found: bundle.Model) -> list[Row]:

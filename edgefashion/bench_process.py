@@ -54,6 +54,10 @@ class Worker:
             self.close()
             raise
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def ask(self, do: str, *, limit_s: float = 0.0, **request: Any) -> dict[str, Any]:
         """Have the process ``do`` something, for ``limit_s`` at most besides :data:`ANSWER_LIMIT_S`."""
         assert self._process.stdin is not None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _WARM_UP_CALLS = 20
 _THROUGHPUT_IMAGES = 2048
 _THROUGHPUT_PHOTOS = 256
+_PROFILED_IMAGES = 300
 
 
 def main() -> None:
@@ -151,6 +152,15 @@ class _Worker:
         assert self._images is not None
         answers = decide.likeliest(self._classifier(self._images))
         return {"right": int((answers == self._labels).sum()), "n": len(self._labels)}
+
+    def operations(self) -> dict[str, Any]:
+        """One image's time, operation by operation; None for an engine that does not tell."""
+        if self._spec["engine"] != "openvino":
+            return {"operations": None}
+        from edgefashion import operations
+
+        assert self._timed is not None
+        return {"operations": operations.profile(self._classifier, self._timed[:_PROFILED_IMAGES])}
 
 
 def _rate(once: Callable[[], int], seconds: float) -> float:

@@ -635,19 +635,36 @@ def bench(
     rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 5,
     seconds: Annotated[float, typer.Option(help="Seconds of each measurement in a round.")] = 0.5,
     chart: Annotated[Path | None, typer.Option(help="Write a PNG chart.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write everything as one self-contained page.")] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Compare with an earlier --json; exit 1 if something is worse beyond the noise.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure latency, throughput, accuracy, size, cold start and memory, engine beside engine.
 
-    Example: edgefashion bench --chart bench.png
+    Example: edgefashion bench --html bench.html
     """
+    from edgefashion import baseline as comparison
     from edgefashion import bench as rooms
+    from edgefashion import bench_page, bench_report, machine
 
+    # All that can be refused is, before minutes of measuring.
     if chart:
         from edgefashion.errors import need
 
         need("matplotlib", "to draw the chart")
         _check_png(chart)
+    if html:
+        _check_output(html, (".html", ".htm"), "only HTML pages")
+    earlier = bench_report.read(baseline) if baseline else None
+    if earlier:
+        comparison.same_machine(machine.describe(), earlier)
     with _progress() as bar:
         task = bar.add_task("starting", total=None)
         report = rooms.bench(
@@ -660,12 +677,20 @@ def bench(
         )
     if chart:
         rooms.plot(report, chart)
+    if html:
+        bench_page.write(report.as_json(), html)
     if as_json:
         print(json.dumps(report.as_json()))
-        return
-    _print_bench(report)
-    if chart:
-        print(chart)
+    else:
+        _print_bench(report)
+        for written in (chart, html):
+            if written:
+                print(written)
+    if earlier:
+        changes = comparison.compare(report.as_json(), earlier)
+        for change in changes:
+            print(f"{change.verdict or 'note':8}{change}", file=sys.stderr if as_json else sys.stdout)
+        comparison.gate(changes)
 
 
 def _names(listed: str | None, none: str = "") -> tuple[str, ...] | None:
@@ -898,8 +923,12 @@ def demo(
 
 def _check_png(out: Path) -> None:
     """Fail before the work, not after it, if ``out`` cannot be written."""
-    if out.suffix.lower() != ".png" or out.is_dir():
-        raise BadInputError(f"{out}: only PNG pictures are written. Give a name ending in .png")
+    _check_output(out, (".png",), "only PNG pictures")
+
+
+def _check_output(out: Path, suffixes: tuple[str, ...], what: str) -> None:
+    if out.suffix.lower() not in suffixes or out.is_dir():
+        raise BadInputError(f"{out}: {what} are written. Give a name ending in {suffixes[0]}")
     folder = out.absolute().parent
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise BadInputError(f"{out} cannot be written: its folder does not exist or is read-only. Choose another place")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
+
+BUSY: Final = 0.1
+"""Share of the CPU in others' use from which a machine is too busy to measure times on."""
 
 PACKAGES: Final = (
     "openvino",
@@ -76,6 +80,33 @@ def describe() -> dict[str, Any]:
         "os": f"{platform.system()} {platform.release()}",
         "versions": versions(),
     }
+
+
+class OthersLoad:
+    """How much of the CPU others use, from when this is made until it is asked."""
+
+    def __init__(self, pids: list[int]) -> None:
+        """``pids``: the processes that are ours."""
+        self._ours = dict.fromkeys(pids, 0.0)
+        self._start = self._seconds()
+
+    def share(self) -> float:
+        """Of all cores' time, 0 to 1; what a virtual machine's host takes away counts in."""
+        total, busy, ours = (now - then for now, then in zip(self._seconds(), self._start, strict=True))
+        return min(1.0, max(0.0, (busy - ours) / total)) if total else 0.0
+
+    def _seconds(self) -> tuple[float, float, float]:
+        import psutil
+
+        times = psutil.cpu_times()
+        # What runs in a guest is counted as user's too.
+        total = sum(times) - getattr(times, "guest", 0) - getattr(times, "guest_nice", 0)
+        idle = times.idle + getattr(times, "iowait", 0)
+        for pid in self._ours:
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that has ended counts with what was last seen of it
+                used = psutil.Process(pid).cpu_times()
+                self._ours[pid] = used.user + used.system
+        return total, total - idle, sum(self._ours.values())
 
 
 def peak_rss_mb() -> float:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from edgefashion import machine
 from edgefashion.bench_process import Worker
 from edgefashion.contenders import ISA_CAPS, Contender
 from edgefashion.errors import EdgeFashionError
@@ -73,6 +74,8 @@ class Row:
     peak_rss_mb: float
     settings: dict[str, Any]
     """The engine's settings in force for one image."""
+    operations: list[dict[str, Any]] | None
+    """Of one image, in the order they run: name, type, primitive, shape, latency_us; None for other engines."""
 
 
 class Race:
@@ -82,6 +85,8 @@ class Race:
         self._options, self._step, self._notes = options, step, notes
         self._runners: list[_Runner] = []
         self._failure: EdgeFashionError | None = None
+        self.others_cpu_share = 0.0
+        """Of the CPU, 0 to 1, while the rounds were measured."""
 
     def start(self, chosen: list[Contender]) -> None:
         for c in chosen:
@@ -91,11 +96,13 @@ class Race:
             self._go(runner, runner.start)
 
     def run(self) -> None:
+        load = machine.OthersLoad([runner.pid for runner in self._runners])
         for number in range(self._options.rounds):
             # Each round starts with another engine, so that none is always the first.
             for runner in _rotated(self._runners, number):
                 self._step(f"round {number + 1} of {self._options.rounds}: {runner.contender.name}")
                 self._go(runner, runner.round)
+        self.others_cpu_share = round(load.share(), 3)
         for runner in list(self._runners):
             self._step(f"accuracy of {runner.contender.name}")
             self._go(runner, runner.finish)
@@ -170,8 +177,14 @@ class _Runner:
         if self.contender.engine == "openvino":
             self._queue.append(self._ask("queue", seconds)["throughput_fps"])
 
+    @property
+    def pid(self) -> int:
+        assert self._worker is not None
+        return self._worker.pid
+
     def finish(self) -> None:
         self._end |= self._ask("accuracy")
+        self._end |= self._ask("operations")
 
     def cold_start(self) -> None:
         worker = self._spawn()
@@ -185,7 +198,7 @@ class _Runner:
     def row(self) -> Row:
         assert self._worker is not None
         every = np.concatenate([np.asarray(r) for r in self._latency_us])
-        p50, p90, p99 = (round(float(v), 2) for v in np.percentile(every, (50, 90, 99)))
+        percentiles = [round(float(v), 2) for v in np.percentile(every, range(101))]
         right, n = self._end["right"], self._end["n"]
         first = self._worker.first
         return Row(
@@ -196,9 +209,9 @@ class _Runner:
             threads=first["settings"]["threads"],
             isa=self.contender.isa,
             batch=self._batch,
-            latency_us={"p50": p50, "p90": p90, "p99": p99},
+            latency_us={"p50": percentiles[50], "p90": percentiles[90], "p99": percentiles[99]},
             latency_p50_rounds_us=[round(median(r), 2) for r in self._latency_us],
-            latency_percentiles_us=[round(float(v), 2) for v in np.percentile(every, range(101))],
+            latency_percentiles_us=percentiles,
             throughput_fps=round(median(self._throughput), 1),
             throughput_rounds_fps=[round(r, 1) for r in self._throughput],
             throughput_async_fps=round(median(self._queue), 1) if self._queue else None,
@@ -210,4 +223,5 @@ class _Runner:
             cold_start_s=round(median(self._cold_s or [self._worker.cold_start_s]), 3),
             peak_rss_mb=round(self._end["peak_rss_mb"], 1),
             settings=first["settings"],
+            operations=self._end["operations"],
         )

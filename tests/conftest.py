@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -58,6 +59,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     from edgefashion.train import train
 
     return train("cnn-242k", out=tmp_path_factory.mktemp("trained") / "small", epochs=2, batch_size=32, limit=4000)
+
+
+@pytest.fixture(scope="session")
+def short_report() -> dict[str, Any]:
+    """The shipped IRs, benched as shortly as can be, in the report's JSON form."""
+    from edgefashion import bench
+
+    short = bench.BenchOptions(rounds=3, seconds=0.02, min_calls=3, cold_starts=1)
+    report: dict[str, Any] = json.loads(json.dumps(bench.bench("edge", vs=(), options=short).as_json()))
+    return report
 
 
 def photo_of(image: Any, rng: np.random.Generator) -> Any:

@@ -93,6 +93,16 @@ BAD_INPUT = [
     pytest.param(None, "data show --out /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable picture"),
     pytest.param(None, "evaluate --plot /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable plot"),
     pytest.param(None, "bench --vs none --chart /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable chart"),
+    pytest.param(None, "bench --vs none --html /dev/null/x.html", 2, "/dev/null/x.html", id="unwritable page"),
+    pytest.param(None, "bench --html page.pdf", 2, "only HTML pages", id="page that is no HTML"),
+    pytest.param(None, "bench --baseline nowhere.json", 2, "nowhere.json", id="missing baseline"),
+    pytest.param(
+        lambda f: (f / "b.json").write_text('{"rows": 7}'),
+        "bench --baseline b.json",
+        2,
+        "no bench report",
+        id="baseline",
+    ),
     pytest.param(None, "evaluate --plot heat.html", 2, "only PNG pictures", id="plot that is no PNG"),
     pytest.param(lambda f: (f / "d.png").mkdir(), "data show --out d.png", 2, "only PNG", id="folder as picture"),
     pytest.param(

@@ -1,0 +1,154 @@
+"""A real browser for the pages' tests: Chromium without a window, told what to do over its DevTools pipe."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE_S = 60
+_AS_3_AND_4 = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""The pipe's two ends are the file descriptors 3 and 4, by the browser's convention."""
+
+
+@dataclass
+class Browser:
+    """One page. Speaks the DevTools protocol: JSON messages, each ended by a NUL."""
+
+    _to: Any
+    _from: Any
+    _session: str = ""
+    _number: int = 0
+    complaints: list[str] = field(default_factory=list)
+    """What the page wrote to the console, errors it raised, what its policy blocked."""
+    requests: list[str] = field(default_factory=list)
+    """The address of everything the page asked for, itself included."""
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send a command and wait for its answer; what happens meanwhile is noted."""
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        self._to.write(json.dumps(message).encode() + b"\0")
+        self._to.flush()
+        return self._until(lambda reply: reply.get("id") == self._number)
+
+    def wait_for(self, event: str) -> None:
+        self._until(lambda message: message.get("method") == event)
+
+    def _until(self, wanted: Any) -> dict[str, Any]:
+        while True:
+            message = json.loads(self._read())
+            self._note(message)
+            if wanted(message):
+                assert "error" not in message, message["error"]
+                found: dict[str, Any] = message.get("result", {})
+                return found
+
+    def _read(self) -> bytes:
+        received = bytearray()
+        while (byte := self._from.read(1)) != b"\0":
+            assert byte, "the browser ended"
+            received += byte
+        return bytes(received)
+
+    def _note(self, message: dict[str, Any]) -> None:
+        method, told = message.get("method"), message.get("params", {})
+        if method == "Network.requestWillBeSent":
+            self.requests.append(told["request"]["url"])
+        elif method == "Log.entryAdded":
+            self.complaints.append(told["entry"]["text"])
+        elif method == "Runtime.consoleAPICalled":
+            self.complaints.append(f"console: {told['args']}")
+        elif method == "Runtime.exceptionThrown":
+            self.complaints.append(f"exception: {told['exceptionDetails']}")
+        elif method == "Page.javascriptDialogOpening":
+            self.complaints.append(f"dialog: {told['message']}")
+
+    def open(self, page: Path, width_px: int, *, dark: bool = False) -> None:
+        """Show a file as a screen so wide shows it."""
+        screen = {"width": width_px, "height": 900, "deviceScaleFactor": 1, "mobile": width_px < 600}
+        self.call("Emulation.setDeviceMetricsOverride", **screen)
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self.call("Emulation.setEmulatedMedia", features=scheme)
+        self.call("Page.navigate", url=page.absolute().as_uri())
+        self.wait_for("Page.loadEventFired")
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression in the page."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def screenshot(self, to: Path) -> None:
+        """The whole page, not only what fits the screen, as a PNG."""
+        answer = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        to.write_bytes(base64.b64decode(answer["data"]))
+
+
+def _moved(descriptor: int) -> int:
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD, 10)
+    os.close(descriptor)
+    return moved
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """A running browser. Without one the test is skipped, but not where tests were set up by scripts/test."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        if os.environ.get("EDGEFASHION_TEST_BROWSER") == "required":
+            pytest.fail("no browser: apt-get install chromium")
+        pytest.skip("chromium is not installed")
+    to_browser, from_us = os.pipe()
+    to_us, from_browser = os.pipe()
+    # High numbers, so that neither is 3 or 4 itself.
+    to_browser, from_browser = (_moved(end) for end in (to_browser, from_browser))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-c", _AS_3_AND_4, str(to_browser), str(from_browser), program),
+                *("--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+                *("--disable-dev-shm-usage", "--disable-background-networking", f"--user-data-dir={profile}"),
+                "about:blank",
+            ],
+            pass_fds=[to_browser, from_browser],
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(to_browser)
+        os.close(from_browser)
+        # A browser that hangs ends, and with it the reading of its answers.
+        watchdog = threading.Timer(PATIENCE_S, process.kill)
+        watchdog.start()
+        try:
+            with os.fdopen(from_us, "wb") as to, os.fdopen(to_us, "rb") as back:
+                browser = Browser(to, back)
+                targets = browser.call("Target.getTargets")["targetInfos"]
+                page = next(target["targetId"] for target in targets if target["type"] == "page")
+                browser._session = browser.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
+                for domain in ("Page", "Runtime", "Log", "Network"):
+                    browser.call(f"{domain}.enable")
+                yield browser
+        finally:
+            watchdog.cancel()
+            process.terminate()
+            process.wait(PATIENCE_S)
