@@ -24,7 +24,7 @@ ROW_FIELDS = {
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The whole table, measured as shortly as it can be."""
-    short = bench.BenchOptions(rounds=2, seconds=0.05, min_calls=3, batches=(64,), cold_starts=1)
+    short = bench.BenchOptions(rounds=2, seconds=0.05, min_calls=3, batches=(64,), cold_starts=0)
     measured = bench.bench("edge", threads=1, options=short)
     bench.plot(measured, tmp_path_factory.mktemp("bench") / "chart.png")
     as_json: dict[str, Any] = json.loads(json.dumps(measured.as_json()))
@@ -164,7 +164,7 @@ def test_bad_options_are_one_line(run: Run, arguments: tuple[str, ...], words: s
 
 def test_chosen_rows_only(run: Run) -> None:
     """--vs none measures the IRs alone, and --json is one object on a clean stdout."""
-    done = run("bench", "--vs", "none", "--rounds", "1", "--seconds", "0.02", "--json")
+    done = run("bench", "--vs", "none", "--threads", "1", "--rounds", "1", "--seconds", "0.02", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
     assert {row["engine"] for row in rows} == {"openvino"}
@@ -174,7 +174,7 @@ def test_table_and_chart(run: Run, tmp_path: Path) -> None:
     """The table names every row on stdout, and --chart writes a readable PNG."""
     import cv2
 
-    done = run("bench", "--vs", "none", "--rounds", "1", "--seconds", "0.02", "--chart", "chart.png")
+    done = run("bench", "--vs", "none", "--threads", "1", "--rounds", "1", "--seconds", "0.02", "--chart", "chart.png")
     assert done.returncode == 0, done.stderr
     assert "OpenVINO INT8" in done.stdout
     chart = cv2.imread(str(tmp_path / "chart.png"))
@@ -186,7 +186,7 @@ def test_one_ir_gives_one_row(run: Run, tmp_path: Path) -> None:
     """A bare IR is measured by itself."""
     for name in ("int8.xml", "int8.bin"):
         shutil.copy(bundle.resolve("edge").path / name, tmp_path)
-    done = run("bench", "int8.xml", "--rounds", "1", "--seconds", "0.02", "--json")
+    done = run("bench", "int8.xml", "--threads", "1", "--rounds", "1", "--seconds", "0.02", "--json")
     assert done.returncode == 0, done.stderr
     assert [row["precision"] for row in json.loads(done.stdout)["rows"]] == ["int8"]
 
