@@ -82,7 +82,7 @@ def same_machine(machine: dict[str, Any], baseline: Report) -> None:
 def compare(report: Report, baseline: Report) -> list[Change]:
     """Every quantity of every row both reports have, and notes on what else differs.
 
-    Takes both in their JSON form; rows are matched by name, threads, instruction-set cap and batch. Raises
+    Takes both in their JSON form; rows are matched by name, threads and instruction-set cap. Raises
     :class:`BadInputError` for what is no report, another CPU's, or one with no row in common.
     """
     check(report)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgefashion import bundle, data, machine
+from edgefashion.bench_report import titles
 from edgefashion.contenders import cappable, contenders, with_files
 from edgefashion.errors import BadInputError, need
 from edgefashion.originals import BATCH
@@ -132,19 +133,13 @@ def marked(rows: list[Row], found: bundle.Model) -> list[Row]:
     ]
 
 
-def _title(row: Row) -> str:
-    """A row's name with what tells it from its neighbours."""
-    threads = f", {row.threads or 'all'} thread{'s' * (row.threads != 1)}" if row.engine in ("openvino", *PEERS) else ""
-    return f"{row.name}{threads}{f', {row.isa}' if row.isa else ''}"
-
-
 def plot(report: BenchReport, path: Path) -> None:
     """Write a PNG chart: batch-1 latency and best throughput of each row."""
     need("matplotlib", "to draw the chart")
     from matplotlib.figure import Figure
 
     rows = report.rows[::-1]
-    names = [_title(r) for r in rows]
+    names = titles([asdict(r) for r in rows])
     colours = ["#0068b5" if r.engine == "openvino" else "#9aa5b1" for r in rows]
     figure = Figure(figsize=(11, 1.6 + 0.5 * len(rows)), layout="constrained")
     figure.suptitle(f"{report.model} on {report.machine['cpu']}, {report.machine['cores']} cores")

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import Any, Final
 
 from edgefashion.errors import EdgeFashionError
@@ -20,6 +21,13 @@ START_LIMIT_S: Final = 120.0
 
 ANSWER_LIMIT_S: Final = 60.0
 """For a request, beyond the seconds it is to measure for."""
+
+
+def child_environment(**more: str) -> dict[str, str]:
+    """For a child started with -P, which does not import from the current folder: where this package is."""
+    home = str(Path(__file__).parent.parent)
+    beside = [more.pop("PYTHONPATH", ""), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, **more, "PYTHONPATH": os.pathsep.join(filter(None, (*beside, home)))}
 
 
 class WorkerError(EdgeFashionError):
@@ -35,13 +43,13 @@ class Worker:
         self._replies: queue.Queue[str] = queue.Queue()
         started = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, json.dumps(spec)],
+            [sys.executable, "-P", "-m", module, json.dumps(spec)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
             encoding="utf-8",
-            env={**os.environ, **environment},
+            env=child_environment(**environment),
         )
         # A pipe cannot be read with a time limit on every system; a queue can.
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -14,8 +14,8 @@ from edgefashion.errors import BadInputError
 Report = dict[str, Any]
 """What :meth:`edgefashion.bench.BenchReport.as_json` gives."""
 
-Key = tuple[str, int, str, int]
-"""What two reports' rows are matched by: name, threads, instruction-set cap ("" for none), batch."""
+Key = tuple[str, int, str]
+"""What two reports' rows are matched by: name, threads, instruction-set cap ("" for none)."""
 
 
 def read(path: Path) -> Report:
@@ -39,11 +39,11 @@ def read(path: Path) -> Report:
 
 def key(row: dict[str, Any]) -> Key:
     """What a row is known by in any report."""
-    return row["name"], row["threads"], row.get("isa") or "", row["batch"]
+    return row["name"], row["threads"], row.get("isa") or ""
 
 
 def titles(rows: list[dict[str, Any]]) -> list[str]:
-    """A name for each row that no other has: threads, instruction sets and batch where the names alone are not."""
+    """A name for each row that no other has: threads and instruction sets where the names alone are not."""
     times = Counter(row["name"] for row in rows)
     found = []
     for row in rows:
@@ -53,8 +53,6 @@ def titles(rows: list[dict[str, Any]]) -> list[str]:
             parts.append(threads(row["threads"]))
         if row.get("isa"):
             parts.append(row["isa"])
-        if len({other["batch"] for other in same}) > 1:
-            parts.append(f"batch {row['batch']}")
         several = times[row["name"]] > 1 or row.get("isa")
         found.append(f"{row['name']}, {', '.join(parts)}" if several and parts else row["name"])
     return found

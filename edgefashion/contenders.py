@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgefashion import bundle, classify, machine
+from edgefashion.bench_process import child_environment
 from edgefashion.errors import BadInputError, install_line, installed, need
 from edgefashion.originals import BATCH
 from edgefashion.peer_files import Spec, file_name
@@ -181,7 +182,8 @@ def _convert(contender: Contender, folder: Path, batches: tuple[int, ...]) -> st
     spec = Spec(contender.model, contender.engine, contender.precision, batches, str(folder))
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "edgefashion.peer_files", spec.as_json()],
+            [sys.executable, "-P", "-m", "edgefashion.peer_files", spec.as_json()],
+            env=child_environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -62,6 +62,8 @@ class Row:
     throughput_fps: float
     """Images a second in synchronous batches; the median over the rounds."""
     throughput_rounds_fps: list[float]
+    throughput_by_batch_fps: dict[str, float]
+    """Of a first short try of each batch size."""
     throughput_async_fps: float | None
     """Through OpenVINO's asynchronous queue; None for other engines."""
     throughput_async_rounds_fps: list[float]
@@ -166,6 +168,7 @@ class _Runner:
         self._ask("prepare")
         rates = {b: self._ask("throughput", _PROBE_S, batch=b)["throughput_fps"] for b in self._options.batches}
         self._batch = max(rates, key=lambda batch: rates[batch])
+        self._end["by_batch"] = {str(batch): round(rate, 1) for batch, rate in rates.items()}
 
     def round(self) -> None:
         seconds = self._options.seconds
@@ -213,6 +216,7 @@ class _Runner:
             latency_p50_rounds_us=[round(median(r), 2) for r in self._latency_us],
             latency_percentiles_us=percentiles,
             throughput_fps=round(median(self._throughput), 1),
+            throughput_by_batch_fps=self._end["by_batch"],
             throughput_rounds_fps=[round(r, 1) for r in self._throughput],
             throughput_async_fps=round(median(self._queue), 1) if self._queue else None,
             throughput_async_rounds_fps=[round(r, 1) for r in self._queue],

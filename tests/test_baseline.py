@@ -392,7 +392,7 @@ def test_on_the_command_line(
     row = next(row for row in old["rows"] if row["name"] == "OpenVINO INT8")
     row |= {"accuracy": accuracy, "latency_p50_rounds_us": [1e6] * 3, "throughput_rounds_fps": [1e-3] * 3}
     (tmp_path / "base.json").write_text(json.dumps(old), encoding="utf-8")
-    options = ("--rounds", "3", "--seconds", "0.02", "--html", "page.html", "--baseline", "base.json")
+    options = ("--threads", "1", "--rounds", "3", "--seconds", "0.02", "--html", "page.html", "--baseline", "base.json")
     done = run("bench", lone_ir, *options, *(["--json"] if code else []))
     assert done.returncode == code, done.stderr
     assert "OpenVINO INT8" in (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -98,7 +98,7 @@ def browser() -> Iterator[Browser]:
 
 def test_bench_tells_what_the_page_draws(short_report: dict[str, Any]) -> None:
     """Each row has its calls' percentiles and rounds, each OpenVINO row its operations, none of them a constant."""
-    assert short_report["command"] == "edgefashion bench edge --vs none --rounds 3 --seconds 0.02"
+    assert short_report["command"] == "edgefashion bench edge --vs none --threads 1 --rounds 3 --seconds 0.02"
     for row in short_report["rows"]:
         percentiles = row["latency_percentiles_us"]
         assert len(percentiles) == 101
