@@ -198,4 +198,4 @@ def test_a_worker_that_dies_is_told_of(run: Run, tmp_path: Path) -> None:
     done = run("bench", "bad.xml", timeout=60)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "bad.xml is no IR" in done.stderr
+    assert "bad.xml is refused" in done.stderr
