@@ -136,8 +136,9 @@ class FrameReader:
         """The probabilities (classes,) for a BGR uint8 (h, w, 3) frame of the declared size."""
         import openvino as ov
 
-        # The frame's own memory, as a camera's would be: nothing is copied.
-        self._request.set_input_tensor(ov.Tensor(np.ascontiguousarray(frame).reshape(self.shape), shared_memory=True))
+        # The frame's own memory, as a camera's would be: nothing is copied. OpenVINO keeps no hold on it, we do.
+        self._frame = np.ascontiguousarray(frame).reshape(self.shape)
+        self._request.set_input_tensor(ov.Tensor(self._frame, shared_memory=True))
         self._request.infer(share_outputs=True)
         return np.array(self._request.get_output_tensor(self._answer).data[0])
 

@@ -1,4 +1,4 @@
-"""What :mod:`edgefashion.garment` does to a picture, as OpenVINO operations: :func:`view` and :func:`whole`.
+"""What :mod:`edgefashion.garment` does to a picture, as OpenVINO operations: ``view`` and ``whole``.
 
 OpenVINO's PrePostProcessor takes the frame's type, layout and colours. Its own ways of resizing shrink by
 looking at two pixels (linear, cubic, nearest: what a photo network then sees is off by 2 to 3 grey levels
@@ -40,22 +40,37 @@ def with_frame(network: Any, size_wh: tuple[int, int]) -> Any:
     from openvino.preprocess import ColorFormat, PrePostProcessor
 
     width, height = size_wh
-    image = tuple(network.input(0).shape)
+    photo = tuple(network.input(0).shape)[1:] == (garment.PHOTO_PX, garment.PHOTO_PX, 3)
+    if not photo:
+        _take_images(network)
     network.input(0).get_tensor().set_names({"frame"})
     steps = PrePostProcessor(network)
     frame = steps.input()
     frame.tensor().set_element_type(Type.u8).set_shape([1, height, width, 3])
     frame.tensor().set_layout(Layout("NHWC")).set_color_format(ColorFormat.BGR)
     done = frame.preprocess().convert_element_type(Type.f32)
-    if image[-1] == 3 and len(image) == 4:
-        frame.model().set_layout(Layout("NHWC"))
+    frame.model().set_layout(Layout("NHWC"))
+    if photo:
         done.custom(lambda x: _view(x, size_wh)).convert_color(ColorFormat.RGB)
     else:
-        frame.model().set_layout(Layout("N..."))
         small_wh = tuple(edge >> garment.halvings(width, height, garment.WHOLE_PX) for edge in size_wh)
         done.custom(lambda x: _halved(x, size_wh, garment.WHOLE_PX)).convert_color(ColorFormat.GRAY)
-        done.custom(lambda x: _normalise(x, small_wh, image))
+        done.custom(lambda x: _normalise(x, small_wh))
     return steps.build()
+
+
+def _take_images(network: Any) -> None:
+    """Make a Fashion-MNIST network of another shape, (1, 28, 28) or (1, 784), take (1, 28, 28, 1)."""
+    import openvino.opset13 as ops
+
+    theirs = network.input(0).get_node()
+    images = ops.parameter([1, garment.SIDE_PX, garment.SIDE_PX, 1], theirs.get_element_type())
+    reshaped = ops.reshape(images, _constant(tuple(theirs.shape)), special_zero=False)
+    for taker in theirs.output(0).get_target_inputs():
+        taker.replace_source_output(reshaped.output(0))
+    network.add_parameters([images])
+    network.remove_parameter(theirs)
+    network.validate_nodes_and_infer_types()
 
 
 def _view(frame: Any, size_wh: tuple[int, int]) -> Any:
@@ -68,8 +83,8 @@ def _view(frame: Any, size_wh: tuple[int, int]) -> Any:
     return _rounded(_resized(halved, weights(height, side), weights(width, side)))
 
 
-def _normalise(grey: Any, small_wh: tuple[int, ...], image: tuple[int, ...]) -> Any:
-    """:func:`garment.whole` of a float32 (1, h, w, 1) picture, halved and grey, in the network's shape."""
+def _normalise(grey: Any, small_wh: tuple[int, ...]) -> Any:
+    """:func:`garment.whole` of a float32 (1, h, w, 1) picture that is halved and grey: (1, 28, 28, 1)."""
     import openvino.opset13 as ops
 
     side = garment.SIDE_PX
@@ -90,10 +105,8 @@ def _normalise(grey: Any, small_wh: tuple[int, ...], image: tuple[int, ...]) -> 
     pixels = ops.clamp(_rounded(scaled), 0.0, 255.0)
     top, left = (side - rows) // 2, (side - columns) // 2
     after = [0, side - rows - top, side - columns - left, 0]
-    padded = ops.pad(
-        pixels, _constant([0, top, left, 0]), _constant(after), "constant", arg_pad_value=_constant(np.float32(0))
-    )
-    return ops.reshape(padded, _constant(image), special_zero=False).output(0)
+    before, nothing = _constant([0, top, left, 0]), _constant(np.float32(0))
+    return ops.pad(pixels, before, _constant(after), "constant", arg_pad_value=nothing).output(0)
 
 
 def _rim_median(grey: Any, width: int, height: int) -> Any:
@@ -155,6 +168,8 @@ def _halved(frame: Any, size_wh: tuple[int, int], side: int) -> Any:
         kept = _constant([height * square, width * square * channels])
         rows = ops.slice(rows, _constant([0, 0]), kept, _constant([1, 1]))
     lower = _mean_of_rows(rows, (height, square, width * square * channels))
+    # OpenCV rounds each halving, a half up: an eighth of a level each time, and nothing where all is one colour.
+    lower = ops.add(lower, _constant(np.float32(min(0.12 * times, 0.48))))
     sideways = _transposed(lower, height, width * square, channels)
     return _back(_mean_of_rows(sideways, (width, square, height * channels)), height, width, channels)
 

@@ -49,7 +49,7 @@ def shot_of(image: NDArray[np.uint8], rng: np.random.Generator, size_wh: tuple[i
     # Over the middle: a wide frame's garment is not pushed to its end.
     left, top = (left + (width - side) // 2) // 2, (top + (height - side) // 2) // 2
     grown = cv2.resize(image[..., 0], (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)[..., None] / 255
-    frame = np.broadcast_to(background, (height, width, 3)).astype(np.float32)
+    frame = np.full((height, width, 3), background, np.float32)
     part = frame[top : top + side, left : left + side]
     part += ((255.0 if dark else 0.0) - part) * np.clip(grown, 0, 1)
     noise = rng.normal(0, SENSOR_NOISE, (height, width, 1))
