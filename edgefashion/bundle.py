@@ -32,6 +32,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "fp32": ("fp32.xml", "fp32.bin"),
         "fp16": ("fp16.xml", "fp16.bin"),
         "int8": ("int8.xml", "int8.bin"),
+        "embedded": ("embedded.xml", "embedded.bin"),
         "reference": ("reference.npz",),
         "history": ("history.csv",),
         "curves": ("curves.png",),
@@ -122,6 +123,7 @@ _HOW_TO_MAKE: Final = {
     "fp32": "Run: edgefashion convert",
     "fp16": "Run: edgefashion convert",
     "int8": "Run: edgefashion convert --int8",
+    "embedded": "Run: edgefashion convert --embed 640x480",
 }
 
 
@@ -298,6 +300,15 @@ class Draft:
                 shutil.rmtree(target)
             else:
                 target.unlink(missing_ok=True)
+
+    def drop_embedded(self) -> None:
+        """Remove the IR with embedded preprocessing and what was measured of it: the IR it was made of has
+        changed."""
+        self.drop("embedded")
+        path = self.part("report")
+        report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if report.pop("embed", None):
+            path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
     def add_report(self, stage: str, facts: Mapping[str, Any]) -> None:
         """Put ``facts`` under ``stage`` in the bundle's report."""

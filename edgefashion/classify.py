@@ -33,6 +33,9 @@ PHOTO_PIXELS: Final = "uint8 RGB 0 to 255, NHWC, the photo as it is resized to t
 RT_INFO: Final = "edgefashion"
 """The section of an IR's rt_info that holds our own facts, as JSON."""
 
+FRAME: Final = "frame"
+"""The key there of an IR that takes whole camera frames (``convert --embed``): its size and colour order."""
+
 
 class Runner(Protocol):
     """One engine with one network loaded. Batches arrive as uint8 (n, height, width, channels)."""
@@ -226,6 +229,11 @@ class _OpenVino:
         self._core = ov.Core()
         self._path = path
         self._model = read_ir(path)
+        if _rt_info(self._model, FRAME, None):
+            raise BadInputError(
+                f"{path} takes whole camera frames, for programs that run OpenVINO without edgefashion. "
+                "Give the bundle it lies in, or another of its IRs"
+            )
         self.labels: tuple[str, ...] = tuple(_rt_info(self._model, "labels", ()))
         self.accept_threshold = float(_rt_info(self._model, "thresholds", {}).get("accept", 0.0))
         self.classes = int(self._model.output(_answer_at(self._model)).get_partial_shape()[1].get_length())

@@ -444,19 +444,31 @@ def convert(
         list[Path] | None,
         typer.Option(help="For INT8 of a photo network: photos to calibrate on. May be repeated.", show_default=False),
     ] = None,
+    embed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WIDTHxHEIGHT",
+            help="Write one more IR that takes whole BGR frames of this size, 28 to 4096 a side: resize, colours, "
+            "polarity and scaling are inside it, finding the garment is not.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Convert a model to OpenVINO IR, proved equal to the original; with --int8, quantize it.
-    Several models become one IR that averages their probabilities.
+    Several models become one IR that averages their probabilities. With --embed, write an IR for frames too.
 
     Example: edgefashion convert models/mine --int8
     """
     from edgefashion.bundle import resolve
     from edgefashion.convert import convert as run
     from edgefashion.convert import convert_ensemble
+    from edgefashion.embed import embed as embed_preprocessing
+    from edgefashion.embed import frame_size
     from edgefashion.errors import need
     from edgefashion.quantize import QuantizeOptions, check_calibration, quantize
 
     wanted = QuantizeOptions(max_drop, calibration)
+    frame_wh = None if embed is None else frame_size(embed)
     if int8:  # before the minutes, not after
         need("nncf", "to quantize to INT8")
         for model in models or [DEFAULT_MODEL]:
@@ -474,6 +486,10 @@ def convert(
             made, result = quantize(done.bundle, wanted, photos or ())
         else:
             made = done.bundle
+        embedded = None
+        if frame_wh:
+            bar.update(task, description="embedding the preprocessing and comparing with Python's")
+            made, embedded = embed_preprocessing(made, frame_wh)
     table = _table("form", ">size", ">test accuracy", "gate")
     original = made.info["metrics"]["original"]["test_accuracy"]
     form = next((form for form in ("saved_model", "keras") if made.has(form)), None)
@@ -494,6 +510,13 @@ def convert(
             f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g})"
         )
         table.add_row("int8", _size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)
+    if embedded:
+        seen = embedded.parity
+        gate = (
+            f"passed: mean difference {seen.mean_abs_difference:.1e}, largest {seen.max_abs_difference:.2f}, "
+            f"{seen.changed_top1} of {seen.n:,} answers changed (Python's preprocessing)"
+        )
+        table.add_row(f"{embedded.precision}, {embed} frames", _size(embedded.size_bytes), "-", gate)
     _print(table)
     print(made.path)
 

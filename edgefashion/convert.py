@@ -141,6 +141,7 @@ def _write(
     with bundle.draft(out, base) as making:
         making.info.update(facts(making))
         making.info["name"] = out.name
+        making.drop_embedded()
         _describe(ir, making.info)
         parity = tuple(
             _write_and_compare(ir, precision, making, images, expected, reference) for precision in ("fp32", "fp16")

@@ -95,6 +95,7 @@ def quantize(
     with bundle.draft(made.path, made) as making:
         import openvino as ov
 
+        making.drop_embedded()
         path = making.part("int8")
         ov.save_model(quantized, path, compress_to_fp16=False)
         guard.vouch(path)

@@ -71,26 +71,12 @@ def short_report() -> dict[str, Any]:
     return report
 
 
-def photo_of(image: Any, rng: np.random.Generator) -> Any:
-    """A colour photo, 300x400 BGR, of a Fashion-MNIST garment lying on a drawn floor."""
-    import cv2
-
-    from edgefashion import augment
-
-    floor = cv2.resize(augment.wall(rng), (300, 400), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    shape = cv2.resize(image[..., 0], (240, 240), interpolation=cv2.INTER_CUBIC).astype(np.float32)[..., None] / 255
-    cloth = rng.integers(0, 256, 3) * (0.5 + shape / 2)
-    part = floor[80:320, 30:270]
-    part[:] = np.where(shape > 0.12, cloth, part)
-    return np.clip(floor, 0, 255).astype(np.uint8)
-
-
 @pytest.fixture(scope="session")
 def photo_folder(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> Path:
     """Photos of five labels, Unknown (bags) and No garment, 24 each by four senders, as JPEG files."""
     import cv2
 
-    from edgefashion import augment
+    from edgefashion import augment, scenes
 
     images, labels = test_set
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
@@ -98,7 +84,7 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> 
     for name, numbers in classes.items():
         (folder / name).mkdir()
         for i, at in enumerate(np.flatnonzero(np.isin(labels, numbers))[:24]):
-            cv2.imwrite(str(folder / name / f"sender{i % 4}-{i:02}.jpg"), photo_of(images[at], rng))
+            cv2.imwrite(str(folder / name / f"sender{i % 4}-{i:02}.jpg"), scenes.photo_of(images[at], rng))
     (folder / "No garment").mkdir()
     for i in range(24):
         cv2.imwrite(str(folder / "No garment" / f"sender{i % 4}-{i:02}.jpg"), augment.wall(rng))

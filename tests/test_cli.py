@@ -119,6 +119,7 @@ BAD_INPUT = [
     pytest.param(None, "bench --vs torch", 2, "no engine named 'torch'", id="unknown engine"),
     pytest.param(None, "bench --threads -1", 2, "--threads", id="negative threads"),
     pytest.param(None, "bench --rounds 0", 2, "--rounds", id="no rounds"),
+    pytest.param(None, "convert --embed 20x480", 2, "--embed takes a frame's WIDTHxHEIGHT", id="too small a frame"),
     pytest.param(None, "convert --int8 --max-drop 7", 2, "--max-drop", id="absurd drop"),
     pytest.param(None, "camera --source 99 --headless", 3, "camera 99 cannot be opened", id="no camera"),
     pytest.param(None, "camera --source nowhere.mp4 --headless", 2, "nowhere.mp4 does not exist", id="no video"),

@@ -227,7 +227,7 @@ def test_fine_weave_is_averaged() -> None:
 
 def test_sharpening_keeps_the_mean() -> None:
     """The sharpening kernel leaves flat areas and the mean as they are and widens the step at an edge."""
-    kernel = garment._sharpening_kernel()
+    kernel = garment.sharpening_kernel()
     assert kernel.sum() == pytest.approx(1, abs=1e-6)
     assert np.array_equal(kernel, kernel.T)
     # A bump well inside the frame, so that the border adds nothing to the mean.
