@@ -454,7 +454,8 @@ def convert(
     from edgefashion.convert import convert as run
     from edgefashion.convert import convert_ensemble
     from edgefashion.errors import need
-    from edgefashion.quantize import QuantizeOptions, check_calibration, quantize
+    from edgefashion.material import check_calibration
+    from edgefashion.quantize import QuantizeOptions, quantize
 
     wanted = QuantizeOptions(max_drop, calibration)
     if int8:  # before the minutes, not after
@@ -495,6 +496,10 @@ def convert(
         )
         table.add_row("int8", _size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)
     _print(table)
+    if result:
+        if result.control:
+            print(result.control.in_short())
+        print("INT8 took " + ", ".join(f"{s:.1f} s ({stage})" for stage, s in result.seconds.items()))
     print(made.path)
 
 
