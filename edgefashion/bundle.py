@@ -408,11 +408,21 @@ def write_card(making: Draft) -> None:
         origin="our own" if info["source"] == "ours" else f"after {info['source']}",
         trained_on=trained_on + (_PHOTO_DATA if photos else ""),
         accuracy="\n".join(rows),
+        agreement=_agreement(info["metrics"].get("int8", {}).get("agreement")),
         joined_labels=", ".join(info["labels"]),
         photo_figures=_photo_figures(photos) if photos else "",
         use=_PHOTO_USE if photos else _USE,
     )
     making.part("card").write_text(text, encoding="utf-8")
+
+
+def _agreement(measured: dict[str, Any] | None) -> str:
+    """INT8 beside the original, in a paragraph; empty where it was not measured."""
+    if measured is None:
+        return ""
+    drops = measured["per_class_drop"]
+    worst = max(drops, key=lambda label: drops[label])
+    return _AGREEMENT.format(**measured, worst=worst, worst_drop=100 * drops[worst])
 
 
 def _photo_figures(photos: dict[str, Any]) -> str:
@@ -444,10 +454,18 @@ _CARD: Final = """\
 | form | accuracy, 10,000 test images |
 |---|---|
 {accuracy}
-{photo_figures}
+{agreement}{photo_figures}
 ## What it is good for, and what not
 
 {use}
+"""
+
+_AGREEMENT: Final = """\
+
+INT8 against {reference} on {n:,} test images: {top1_agreement:.2%} answered alike; {only_original_right} right
+answers lost and {only_converted_right} gained (McNemar's exact test: p = {p_value:.2g}); a probability differs by
+{mean_abs_difference:.4f} on average and by {max_abs_difference:.2f} at most; the class that loses most is {worst},
+{worst_drop:.1f} points.
 """
 
 _USE: Final = """\

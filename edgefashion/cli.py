@@ -492,7 +492,8 @@ def convert(
     if result:
         gate = (
             f"passed: {result.accuracy_before:.2%} to {result.accuracy_after:.2%} on {result.gate_images:,} "
-            f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g})"
+            f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g}); "
+            f"{result.agreement.in_short()}"
         )
         table.add_row("int8", _size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)
     _print(table)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, classify, data, decide, ensemble, garment, originals
+from edgefashion import agreement, bundle, classify, data, decide, ensemble, garment, originals
 from edgefashion.errors import BadInputError, GateError, MissingError, install_line, installed, need
 from edgefashion.labels import LABELS
 
@@ -37,6 +37,7 @@ class Parity:
     n: int
     max_abs_difference: float
     changed_top1: int
+    agreement: agreement.Agreement
 
     @property
     def passed(self) -> bool:
@@ -273,6 +274,7 @@ def _write_and_compare(
         n=len(images),
         max_abs_difference=float(np.abs(answers - expected).max()),
         changed_top1=int((answers.argmax(2) != expected.argmax(1)).any(0).sum()),
+        agreement=agreement.compare(expected, answers[1], data.load("test")[1][: len(images)], reference),
     )
     if not parity.passed:
         raise GateError(

@@ -50,7 +50,7 @@ def fashion(made: bundle.Bundle, calibration: int) -> Material:
 
     return Material(
         calibrate=list(images[calibrate_at]),
-        gate=lambda classifier: accuracy(classifier, images[gate_at], labels[gate_at]),
+        gate=lambda classifier: share_right(classifier(images[gate_at]), labels[gate_at]),
         gate_images=len(gate_at),
         held_out=bool(made.info["validation_split"]),
         chooser=chooser,
@@ -108,6 +108,6 @@ def check_calibration(made: bundle.Bundle, photo_folders: Sequence[Path]) -> Non
         )
 
 
-def accuracy(classifier: classify.Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    """Share of Fashion-MNIST's ``images`` (n, 28, 28, 1) that are answered with their ``labels`` (n,)."""
-    return float(np.mean(decide.likeliest(classifier(images)) == labels))
+def share_right(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Share of Fashion-MNIST's images whose ``probabilities`` (n, classes) name their ``labels`` (n,)."""
+    return float(np.mean(decide.likeliest(probabilities) == labels))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgefashion import accuracy_control, bundle, classify, data, ensemble, material
+from edgefashion import accuracy_control, agreement, bundle, classify, data, ensemble, material
 from edgefashion.accuracy_control import Plain
-from edgefashion.errors import BadInputError, GateError, need
+from edgefashion.errors import BadInputError, GateError, installed, need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,6 +59,8 @@ class Quantization:
     """Of plain quantization on the gate's images; ``accuracy_after`` unless accuracy control followed."""
     control: accuracy_control.Control | None
     """None where plain quantization was good enough."""
+    agreement: agreement.Agreement
+    """INT8's answers to the 10,000 test images beside the original's."""
     seconds: dict[str, float]
     """Of each stage: plain quantization, accuracy control, gate."""
 
@@ -112,6 +114,8 @@ def quantize(
         after = classify.load(path, precision="int8")
         with _timed(seconds, "gate"):
             accuracy_after = of.gate(after) if control else accuracy_plain
+        fp32_answers, int8_answers = before(test_images), after(test_images)
+        original, reference = _original(made, test_images, fp32_answers)
         result = Quantization(
             calibration_images=len(of.calibrate),
             bias_correction=plain.bias_correction,
@@ -119,18 +123,22 @@ def quantize(
             gate_images_held_out=of.held_out,
             accuracy_before=accuracy_before,
             accuracy_after=accuracy_after,
-            test_accuracy_before=material.accuracy(before, test_images, test_labels),
-            test_accuracy_after=material.accuracy(after, test_images, test_labels),
+            test_accuracy_before=material.share_right(fp32_answers, test_labels),
+            test_accuracy_after=material.share_right(int8_answers, test_labels),
             size_before_bytes=made.size_bytes("fp32"),
             size_after_bytes=sum(p.stat().st_size for p in (path, path.with_suffix(".bin"))),
             accuracy_plain=accuracy_plain,
             control=control,
+            agreement=agreement.compare(original, int8_answers, test_labels, reference),
             seconds={stage: round(taken, 1) for stage, taken in seconds.items()},
         )
         passed = result.drop <= options.max_drop
         making.add_report("int8", {**result.as_json(), "max_drop": options.max_drop, "passed": passed})
         if passed:
-            making.info["metrics"]["int8"] = {"test_accuracy": result.test_accuracy_after}
+            making.info["metrics"]["int8"] = {
+                "test_accuracy": result.test_accuracy_after,
+                "agreement": result.agreement.as_json(),
+            }
             making.info["versions"]["nncf"] = version("nncf")
         else:
             making.drop("int8")
@@ -145,6 +153,16 @@ def quantize(
             f"{made.path}; try more --calibration images or a larger --max-drop"
         )
     return bundle.open_bundle(made.path), result
+
+
+def _original(
+    made: bundle.Bundle, images: NDArray[np.uint8], fp32: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], str]:
+    """The original's answers and who gave them; the FP32 IR's, which are gated as equal, where TensorFlow is
+    missing, or no original, or it would take minutes."""
+    if installed("tensorflow") and made.has("saved_model") and made.info["input_shape"][-1] == 1:
+        return classify.load(made.path, engine="tensorflow")(images), "TensorFlow"
+    return fp32, "the FP32 IR"
 
 
 def _quantize(fp32: Path, images: Sequence[NDArray[np.uint8]], *, photo: bool) -> Plain:
