@@ -170,7 +170,7 @@ def _saved_model(found: bundle.Model) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "saved_model"
-        keras = found.path if found.kind == "keras" else None
+        keras = found.path if found.kind == "keras" else _half_precision(found)
         if found.bundle is not None and found.bundle.info.get("members"):
             members = " ".join(found.bundle.info["members"])
             raise BadInputError(f"{found.path} is an ensemble already. Convert its members anew: {members}")
@@ -178,10 +178,21 @@ def _saved_model(found: bundle.Model) -> Iterator[Path]:
             keras = found.bundle.verified("keras")  # all a shipped photo network has room for
         if keras is not None:
             need("tensorflow", "to convert a .keras file (a SavedModel converts without it)")
-            originals.export_saved_model(originals.load_keras(keras), copy)
+            model = originals.load_keras(keras)
+            originals.export_saved_model(
+                originals.in_float32(model) if originals.half_precision(keras) else model, copy
+            )
         else:
             shutil.copytree(found.bundle.verified("saved_model") if found.bundle else found.path, copy)
         yield copy
+
+
+def _half_precision(found: bundle.Model) -> Path | None:
+    """The .keras file that MODEL is or its bundle holds, if it computes in 16 bits and can be rebuilt here."""
+    keras = found.path if found.kind == "keras" else None
+    if found.bundle is not None and found.bundle.has("keras") and installed("tensorflow"):
+        keras = found.bundle.verified("keras")
+    return keras if keras and originals.half_precision(keras) else None
 
 
 def _to_ir(saved_model: Path, named: Path) -> Any:
@@ -194,6 +205,12 @@ def _to_ir(saved_model: Path, named: Path) -> Any:
         raise BadInputError(
             f"{named} cannot be converted ({reason}). Export the network as a SavedModel again"
         ) from error
+    # Not converted as it is: the gate would compare 16 bits' rounding with itself, and INT8 would not pay.
+    if half := sorted({_element(op) for op in ir.get_ops() if op.get_type_name() != "Constant"} & {"bf16", "f16"}):
+        raise BadInputError(
+            f"{named} computes in {half[0]}, as training in mixed precision leaves it: its INT8 would be slower than "
+            "FP32. Give its .keras file, which is rebuilt in float32, or export it from a float32 network"
+        )
     if _takes_photos(ir):
         if len(ir.inputs) != 1 or [port.any_name for port in ir.outputs] != ["mask", "probabilities"]:
             raise BadInputError(f"{named} takes colour pictures, but is not one of our photo networks. Use `kiosk`")
@@ -222,6 +239,11 @@ def _to_ir(saved_model: Path, named: Path) -> Any:
     return ir
 
 
+def _element(op: Any) -> str:
+    """The element type of what an operation gives, like ``f32``; empty where it gives nothing."""
+    return str(op.get_output_element_type(0).get_type_name()) if op.get_output_size() else ""
+
+
 def _takes_photos(ir: Any) -> bool:
     """True for a network that takes colour pictures of any size and has a mask to answer with."""
     image = ir.input(0).get_partial_shape()
@@ -238,6 +260,8 @@ def _expected(found: bundle.Model, saved_model: Path, images: NDArray[np.uint8])
     """The original's probabilities for the gate's images, and who gave them."""
     if installed("tensorflow"):
         expected, reference = classify.load(saved_model, engine="tensorflow")(images), "tensorflow"
+        if (keras := _half_precision(found)) is not None:
+            reference += f", {originals.half_precision(keras)} rebuilt in float32"
     elif found.bundle is not None and found.bundle.has("reference"):
         expected, reference = data.load_reference(found.bundle.verified("reference")), "stored at training"
         if len(expected) != len(images):
