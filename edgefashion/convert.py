@@ -323,6 +323,10 @@ def _describe(ir: Any, info: dict[str, Any]) -> None:
         "reverse_input_channels": str(photo),  # Model API reads pictures as BGR; the network takes RGB
         "output_raw_scores": "False",
     }
+    if not photo:
+        # Model API prepares colour pictures alone: a grey one of the network's size is passed on as it is.
+        side = _side(ir)
+        model_info |= {"embedded_processing": "True", "orig_height": str(side[0]), "orig_width": str(side[1])}
     for key, value in model_info.items():
         ir.set_rt_info(value, ["model_info", key])
     for key in ("name", "labels", "pixels", "thresholds"):
