@@ -127,7 +127,8 @@ def _converted(path: Path) -> Any:
     import openvino as ov
 
     try:
-        ir = ov.convert_model(path)
+        with originals.no_stderr():  # what is no such file is tried with every frontend, and each complains
+            ir = ov.convert_model(path)
     except Exception as error:  # the frontends raise bare Exceptions of many kinds
         raise BadInputError(f"{path} is not a whole {path.suffix} file OpenVINO can read. Export it again") from error
     if len(ir.inputs) != 1 or len(ir.outputs) != 1:
