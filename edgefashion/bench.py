@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion import bundle, data, machine
+from edgefashion import bundle, data, foreign, machine
 from edgefashion.bench_report import titles
 from edgefashion.contenders import cappable, contenders, with_files
 from edgefashion.errors import BadInputError, need
@@ -65,6 +65,10 @@ def bench(
     if threads is not None and threads < 0:
         raise BadInputError("--threads must be at least 0 (0 means all cores)")
     found = bundle.resolve(model)
+    if found.kind in foreign.KINDS:
+        with foreign.temporary_ir(found.path) as (ir, theirs):
+            report = bench(ir, vs=vs or (), threads=threads, options=options, on_progress=on_progress)
+        return replace(report, model=str(model), notes=[*report.notes, theirs.in_short()])
     if found.bundle is not None and found.bundle.info["input_shape"][-1] == 3:
         options = replace(options, batches=(BATCH,))  # of photos, each twenty times the work
     chosen, notes = contenders(model, vs, threads, isa)

@@ -29,6 +29,8 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "saved_model": ("saved_model",),
         "keras": ("model.keras",),
+        "onnx": ("model.onnx",),
+        "tflite": ("model.tflite",),
         "fp32": ("fp32.xml", "fp32.bin"),
         "fp16": ("fp16.xml", "fp16.bin"),
         "int8": ("int8.xml", "int8.bin"),
@@ -168,7 +170,7 @@ def _check_facts(info: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Model:
-    """What a MODEL argument turned out to be: ``kind`` is bundle, saved_model, keras or ir."""
+    """What a MODEL argument turned out to be: ``kind`` is bundle, saved_model, keras, onnx, tflite or ir."""
 
     kind: str
     path: Path
@@ -199,7 +201,8 @@ def is_shipped(path: Path) -> bool:
 
 
 def resolve(model: str | Path) -> Model:
-    """Find what MODEL names: a bundle's name, or a path to a bundle, SavedModel, .keras or .xml.
+    """Find what MODEL names: a bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite
+    or .xml.
 
     A part of a bundle given by its own path is verified against that bundle's manifest. Raises
     :class:`BadInputError` for anything else, naming what is known.
@@ -227,12 +230,14 @@ def _resolve(path: Path) -> Model:
         raise BadInputError(
             f"{path}: .h5 files can run code when loaded and are refused. Save it as .keras or SavedModel"
         )
-    if path.suffix in {".keras", ".xml"}:
+    if path.suffix in {".keras", ".xml", ".onnx", ".tflite"}:
         if not path.is_file():
             raise BadInputError(f"{path} does not exist. Check the path")
-        return _keras_or_ir(path)
+        return _file(path)
     if path.exists():
-        raise BadInputError(f"{path} is no model. Give a bundle, a SavedModel folder, a .keras file or an IR .xml")
+        raise BadInputError(
+            f"{path} is no model. Give a bundle, a SavedModel folder, a .keras, .onnx or .tflite file or an IR .xml"
+        )
     names = ", ".join(b.path.name for b in known()) or "none"
     raise BadInputError(f"no model {str(path)!r}: not a path, and no bundle of that name. Known bundles: {names}")
 
@@ -242,7 +247,7 @@ def is_model(model: str | Path) -> bool:
     path = Path(model)
     by_name = len(path.parts) == 1 and any((folder / path / INFO).is_file() for folder in model_dirs())
     on_disk = path.is_dir() and any((path / name).is_file() for name in (INFO, "saved_model.pb"))
-    return by_name or on_disk or path.suffix in {".keras", ".xml", ".h5", ".hdf5"}
+    return by_name or on_disk or path.suffix in {".keras", ".xml", ".onnx", ".tflite", ".h5", ".hdf5"}
 
 
 def known() -> list[Bundle]:
@@ -255,10 +260,10 @@ def known() -> list[Bundle]:
     return list(found.values())
 
 
-def _keras_or_ir(path: Path) -> Model:
+def _file(path: Path) -> Model:
     owner = _verified_owner(path)
-    if path.suffix == ".keras":
-        return Model("keras", path, owner)
+    if path.suffix != ".xml":
+        return Model(path.suffix[1:], path, owner)
     weights = path.with_suffix(".bin")
     if not weights.is_file():
         raise BadInputError(f"{weights} is missing: an IR is an .xml and a .bin of the same name. Convert it again")
@@ -425,11 +430,21 @@ def write_card(making: Draft) -> None:
         origin="our own" if info["source"] == "ours" else f"after {info['source']}",
         trained_on=trained_on + (_PHOTO_DATA if photos else ""),
         accuracy="\n".join(rows),
+        agreement=_agreement(info["metrics"].get("int8", {}).get("agreement")),
         joined_labels=", ".join(info["labels"]),
         photo_figures=_photo_figures(photos) if photos else "",
         use=_PHOTO_USE if photos else _USE,
     )
     making.part("card").write_text(text, encoding="utf-8")
+
+
+def _agreement(measured: dict[str, Any] | None) -> str:
+    """INT8 beside the original, in a paragraph; empty where it was not measured."""
+    if measured is None:
+        return ""
+    drops = measured["per_class_drop"]
+    worst = max(drops, key=lambda label: drops[label])
+    return _AGREEMENT.format(**measured, worst=worst, worst_drop=100 * drops[worst])
 
 
 def _photo_figures(photos: dict[str, Any]) -> str:
@@ -461,10 +476,18 @@ _CARD: Final = """\
 | form | accuracy, 10,000 test images |
 |---|---|
 {accuracy}
-{photo_figures}
+{agreement}{photo_figures}
 ## What it is good for, and what not
 
 {use}
+"""
+
+_AGREEMENT: Final = """\
+
+INT8 against {reference} on {n:,} test images: {top1_agreement:.2%} answered alike; {only_original_right} right
+answers lost and {only_converted_right} gained (McNemar's exact test: p = {p_value:.2g}); a probability differs by
+{mean_abs_difference:.4f} on average and by {max_abs_difference:.2f} at most; the class that loses most is {worst},
+{worst_drop:.1f} points.
 """
 
 _USE: Final = """\

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from edgefashion import bundle, garment, originals
+from edgefashion import bundle, foreign, garment, originals
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.labels import LABELS
 from edgefashion.originals import BATCH, image_shape
@@ -133,7 +133,8 @@ def load(
 ) -> Classifier:
     """Load MODEL (a bundle's name, or a path to a bundle, SavedModel, .keras or IR).
 
-    ``engine``: by default OpenVINO where there is an IR, else what the file is for.
+    ``engine``: by default OpenVINO where there is an IR, else what the file is for; an ``.onnx`` or
+    ``.tflite`` file is converted in memory.
     ``precision``: by default the best IR the bundle has, INT8 before FP32; ``"bf16"`` runs the
     FP32 IR in BF16. ``purpose``: ``"latency"`` answers one image soonest, ``"throughput"`` most
     images a second; the classifier's ``settings`` say what was picked for it. ``threads``: 0 means all
@@ -148,14 +149,20 @@ def load(
         raise BadInputError(f"no engine named {engine!r}. Known: {', '.join(ENGINES)}")
     if precision is not None and precision not in PRECISIONS:
         raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(PRECISIONS)}")
-    if engine == "openvino":
+    if engine == "openvino" and found.kind in foreign.KINDS:
+        precision = precision or "fp32"
+        if precision not in ("fp32", "bf16"):
+            raise BadInputError(f"{found.path} has no {precision}. Run: edgefashion convert {found.path} --int8")
+        with foreign.temporary_ir(found.path) as (path, _):
+            run: Runner = _OpenVino(path, precision, purpose, threads)
+        path = found.path
+    elif engine == "openvino":
         path, precision = _ir(found, precision)
         if not bundle.is_shipped(path):
             from edgefashion import guard  # here: the shipped bundles' start must not pay for it
 
             guard.check(path)
-        network = _OpenVino(path, precision, purpose, threads)
-        run: Runner = network
+        run = _OpenVino(path, precision, purpose, threads)
     else:
         if precision not in (None, "fp32"):
             raise BadInputError(f"{engine} runs the original in fp32, not {precision}. Leave --precision out")
@@ -169,8 +176,8 @@ def load(
         run = runners[engine](path)
     facts = found.bundle
     labels = facts.labels if facts else getattr(run, "labels", None) or LABELS
-    if engine == "openvino" and network.classes != len(labels):
-        raise BadInputError(f"{path} tells {network.classes} classes apart, not {len(labels)}. Convert its model again")
+    if isinstance(run, _OpenVino) and run.classes != len(labels):
+        raise BadInputError(f"{path} tells {run.classes} classes apart, not {len(labels)}. Convert its model again")
     return Classifier(
         name=found.name,
         labels=tuple(labels),

@@ -42,7 +42,9 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 
-MODEL_HELP: Final = "A bundle's name, or a path to a bundle, SavedModel, .keras or IR .xml. Default: the shipped model."
+MODEL_HELP: Final = (
+    "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model."
+)
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
 ModelsArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help=MODEL_HELP, show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -453,6 +455,12 @@ def convert(
             show_default=False,
         ),
     ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="For .onnx and .tflite: float pixels are 0-1 or 0-255. Default: measured.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Convert a model to OpenVINO IR, proved equal to the original; with --int8, quantize it.
     Several models become one IR that averages their probabilities. With --embed, write an IR for frames too.
@@ -465,7 +473,8 @@ def convert(
     from edgefashion.embed import embed as embed_preprocessing
     from edgefashion.embed import frame_size
     from edgefashion.errors import need
-    from edgefashion.quantize import QuantizeOptions, check_calibration, quantize
+    from edgefashion.material import check_calibration
+    from edgefashion.quantize import QuantizeOptions, quantize
 
     wanted = QuantizeOptions(max_drop, calibration)
     frame_wh = None if embed is None else frame_size(embed)
@@ -477,9 +486,11 @@ def convert(
     with _progress() as bar:
         task = bar.add_task("converting and comparing with the original", total=None)
         if models and len(models) > 1:
+            if scale:
+                raise BadInputError("--scale is for one .onnx or .tflite file. Convert them one by one")
             done = convert_ensemble(models, out or Path("models/ensemble"))
         else:
-            done = run(models[0] if models else DEFAULT_MODEL, out)
+            done = run(models[0] if models else DEFAULT_MODEL, out, scale)
         result = None
         if int8:
             bar.update(task, description="quantizing to INT8 and comparing accuracy")
@@ -492,7 +503,7 @@ def convert(
             made, embedded = embed_preprocessing(made, frame_wh)
     table = _table("form", ">size", ">test accuracy", "gate")
     original = made.info["metrics"]["original"]["test_accuracy"]
-    form = next((form for form in ("saved_model", "keras") if made.has(form)), None)
+    form = next((form for form in ("saved_model", "keras", "onnx", "tflite") if made.has(form)), None)
     if form:
         table.add_row("original", _size(made.size_bytes(form)), f"{original:.2%}", "-")
     for p in done.parity:
@@ -507,7 +518,8 @@ def convert(
     if result:
         gate = (
             f"passed: {result.accuracy_before:.2%} to {result.accuracy_after:.2%} on {result.gate_images:,} "
-            f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g})"
+            f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g}); "
+            f"{result.agreement.in_short()}"
         )
         table.add_row("int8", _size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)
     if embedded:
@@ -518,6 +530,12 @@ def convert(
         )
         table.add_row(f"{embedded.precision}, {embed} frames", _size(embedded.size_bytes), "-", gate)
     _print(table)
+    if done.note:
+        print(done.note)
+    if result:
+        if result.control:
+            print(result.control.in_short())
+        print("INT8 took " + ", ".join(f"{s:.1f} s ({stage})" for stage, s in result.seconds.items()))
     print(made.path)
 
 

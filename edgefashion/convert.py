@@ -7,24 +7,24 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, classify, data, decide, ensemble, garment, guard, originals
+from edgefashion import agreement, bundle, classify, data, decide, ensemble, foreign, garment, guard, originals
 from edgefashion.errors import BadInputError, GateError, MissingError, install_line, installed, need
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PARITY_LIMIT: Final = {"fp32": 1e-4, "fp16": 3e-2}
+PARITY_LIMIT: Final = {"fp32": 1e-4, "fp16": 3e-2, "quantized": 3e-2}
 """Largest absolute difference of a probability. FP16 stores each weight to 3 digits, which 60 layers
 make up to 1e-2 of; its limit catches a broken conversion, not rounding, and its changed top-1 answers are
-only reported."""
+only reported. The same goes for an original of 8 bits, whose every rounding two runtimes need not share."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,19 @@ class Parity:
     n: int
     max_abs_difference: float
     changed_top1: int
+    agreement: agreement.Agreement
+    quantized: bool = False
+    """True for an original that computes in 8 bits itself."""
+
+    @property
+    def limit(self) -> float:
+        """The largest difference allowed."""
+        return PARITY_LIMIT["quantized" if self.quantized else self.precision]
 
     @property
     def passed(self) -> bool:
-        close = self.max_abs_difference < PARITY_LIMIT[self.precision]
-        return close and (self.precision != "fp32" or self.changed_top1 == 0)
+        exact = self.precision == "fp32" and not self.quantized
+        return self.max_abs_difference < self.limit and not (exact and self.changed_top1)
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class Conversion:
 
     bundle: bundle.Bundle
     parity: tuple[Parity, ...]
+    note: str = ""
+    """What had to be found out about an .onnx or .tflite file."""
 
 
 def default_out(found: bundle.Model) -> Path:
@@ -67,28 +77,72 @@ def default_out(found: bundle.Model) -> Path:
     return out
 
 
-def convert(model: str | Path, out: Path | None = None) -> Conversion:
+def convert(model: str | Path, out: Path | None = None, scale: str | None = None) -> Conversion:
     """Convert MODEL to FP32 and FP16 IR in the bundle ``out`` and gate both on parity.
 
     The IRs have static batch 1 (reshape them for more). The gate compares with the original run
-    by TensorFlow, or without TensorFlow with the answers the bundle stored at training.
+    by TensorFlow, or without TensorFlow with the answers the bundle stored at training; an ``.onnx`` or
+    ``.tflite`` file is run by ONNX Runtime or LiteRT, and ``scale`` (``"0-1"`` or ``"0-255"``) may say what its
+    float pixels run to.
     Raises :class:`GateError` with nothing written if the answers differ, :class:`BadInputError`
     for a model that is not a garment classifier, :class:`MissingError` for what is not installed.
     """
     found = bundle.resolve(model)
     if found.kind == "ir":
         raise BadInputError(f"{found.path} is already an IR. Give the SavedModel, the .keras file or the bundle")
+    theirs = _foreign_file(found)
+    if scale is not None and theirs is None:
+        raise BadInputError(f"--scale is for .onnx and .tflite files; {found.path} scales its pixels itself")
     out = out or default_out(found)
     bundle.check_target(out)
+    if theirs is not None:
+        return _convert_foreign(found, theirs, out, scale)
     with _saved_model(found) as saved_model:
         ir = _to_ir(saved_model, found.path)
         images = reference_images(data.load("test")[0], photo=_takes_photos(ir))
         expected, reference = _expected(found, saved_model, images)
 
         def facts(making: bundle.Draft) -> dict[str, Any]:
-            return {} if found.bundle else _facts(found, out, saved_model, making)
+            if found.bundle:
+                return {}
+            shutil.copytree(saved_model, making.part("saved_model"))
+            if found.kind == "keras":
+                shutil.copyfile(found.path, making.part("keras"))
+            original = classify.load(saved_model, engine="tensorflow")
+            return _facts(found, out, original, list(original.input_shape), making)
 
         return _write(ir, out, found.bundle, facts, images, expected, reference)
+
+
+def _convert_foreign(found: bundle.Model, file: Path, out: Path, scale: str | None) -> Conversion:
+    """:func:`convert` for an .onnx or .tflite file, whose own runtime gives the answers to compare with."""
+    images = reference_images(data.load("test")[0], photo=False)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        # A copy, as of a SavedModel: its weights may be mapped.
+        copy = Path(shutil.copyfile(file, Path(folder) / file.name))
+        kept = found.bundle.info.get("foreign", {}) if found.bundle else {}
+        theirs = foreign.read(copy, scale or kept.get("scale"))
+        _refuse_half(theirs.ir, file)
+        expected = theirs.run(images)
+
+        def facts(making: bundle.Draft) -> dict[str, Any]:
+            said = {"foreign": {"scale": theirs.scale, "chosen": theirs.chosen, "softmax": theirs.softmax}}
+            if found.bundle:
+                return {**said, "pixels": classify.PIXELS}
+            shutil.copyfile(file, making.part(theirs.kind))
+            return {**_facts(found, out, theirs.run, [data.SIDE_PX, data.SIDE_PX, 1], making), **said}
+
+        runtime = foreign.RUNTIME_NAMES[theirs.kind]
+        done = _write(theirs.ir, out, found.bundle, facts, images, expected, runtime, quantized=theirs.quantized)
+        return replace(done, note=theirs.in_short())
+
+
+def _foreign_file(found: bundle.Model) -> Path | None:
+    """The .onnx or .tflite file that MODEL is, or that its bundle was made from."""
+    if found.kind in foreign.KINDS:
+        return found.path
+    kind = next((kind for kind in foreign.KINDS if found.bundle is not None and found.bundle.has(kind)), None)
+    return found.bundle.verified(kind) if found.bundle is not None and kind else None
 
 
 def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
@@ -102,6 +156,8 @@ def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
     for found in members:
         if found.kind == "ir":
             raise BadInputError(f"{found.path} is an IR already. Give the bundle it belongs to")
+        if _foreign_file(found):
+            raise BadInputError(f"{found.path} has no SavedModel: only networks of Keras are averaged in one IR")
     bundle.check_target(out)
     if out.exists() and not (bundle.is_model(out) and bundle.open_bundle(out).info.get("members")):
         raise BadInputError(f"{out} is there already and is no ensemble. Name another with --out")
@@ -135,6 +191,8 @@ def _write(
     images: NDArray[np.uint8],
     expected: NDArray[np.float32],
     reference: str,
+    *,
+    quantized: bool = False,
 ) -> Conversion:
     """Write FP32 and FP16 IR into the bundle ``out``, made from ``base`` or with new ``facts``, if both
     answer ``images`` as ``expected``."""
@@ -144,7 +202,8 @@ def _write(
         making.drop_embedded()
         _describe(ir, making.info)
         parity = tuple(
-            _write_and_compare(ir, precision, making, images, expected, reference) for precision in ("fp32", "fp16")
+            _write_and_compare(ir, precision, making, images, expected, reference, quantized=quantized)
+            for precision in ("fp32", "fp16")
         )
         making.add_report("convert", {"parity": [asdict(p) for p in parity]})
         making.info.setdefault("versions", {})["openvino"] = version("openvino")
@@ -170,7 +229,7 @@ def _saved_model(found: bundle.Model) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "saved_model"
-        keras = found.path if found.kind == "keras" else None
+        keras = found.path if found.kind == "keras" else _half_precision(found)
         if found.bundle is not None and found.bundle.info.get("members"):
             members = " ".join(found.bundle.info["members"])
             raise BadInputError(f"{found.path} is an ensemble already. Convert its members anew: {members}")
@@ -178,10 +237,21 @@ def _saved_model(found: bundle.Model) -> Iterator[Path]:
             keras = found.bundle.verified("keras")  # all a shipped photo network has room for
         if keras is not None:
             need("tensorflow", "to convert a .keras file (a SavedModel converts without it)")
-            originals.export_saved_model(originals.load_keras(keras), copy)
+            model = originals.load_keras(keras)
+            originals.export_saved_model(
+                originals.in_float32(model) if originals.half_precision(keras) else model, copy
+            )
         else:
             shutil.copytree(found.bundle.verified("saved_model") if found.bundle else found.path, copy)
         yield copy
+
+
+def _half_precision(found: bundle.Model) -> Path | None:
+    """The .keras file that MODEL is or its bundle holds, if it computes in 16 bits and can be rebuilt here."""
+    keras = found.path if found.kind == "keras" else None
+    if found.bundle is not None and found.bundle.has("keras") and installed("tensorflow"):
+        keras = found.bundle.verified("keras")
+    return keras if keras and originals.half_precision(keras) else None
 
 
 def _to_ir(saved_model: Path, named: Path) -> Any:
@@ -194,6 +264,7 @@ def _to_ir(saved_model: Path, named: Path) -> Any:
         raise BadInputError(
             f"{named} cannot be converted ({reason}). Export the network as a SavedModel again"
         ) from error
+    _refuse_half(ir, named)
     if _takes_photos(ir):
         if len(ir.inputs) != 1 or [port.any_name for port in ir.outputs] != ["mask", "probabilities"]:
             raise BadInputError(f"{named} takes colour pictures, but is not one of our photo networks. Use `kiosk`")
@@ -222,6 +293,23 @@ def _to_ir(saved_model: Path, named: Path) -> Any:
     return ir
 
 
+def _refuse_half(ir: Any, named: Path) -> None:
+    """Raise :class:`BadInputError` for a network that computes in 16 bits.
+
+    Not converted as it is: the gate would compare 16 bits' rounding with itself, and INT8 would not pay.
+    """
+    if half := sorted({_element(op) for op in ir.get_ops() if op.get_type_name() != "Constant"} & {"bf16", "f16"}):
+        raise BadInputError(
+            f"{named} computes in {half[0]}, as training in mixed precision leaves it: its INT8 would be slower than "
+            "FP32. Give its .keras file, which is rebuilt in float32, or export it from a float32 network"
+        )
+
+
+def _element(op: Any) -> str:
+    """The element type of what an operation gives, like ``f32``; empty where it gives nothing."""
+    return str(op.get_output_element_type(0).get_type_name()) if op.get_output_size() else ""
+
+
 def _takes_photos(ir: Any) -> bool:
     """True for a network that takes colour pictures of any size and has a mask to answer with."""
     image = ir.input(0).get_partial_shape()
@@ -238,6 +326,8 @@ def _expected(found: bundle.Model, saved_model: Path, images: NDArray[np.uint8])
     """The original's probabilities for the gate's images, and who gave them."""
     if installed("tensorflow"):
         expected, reference = classify.load(saved_model, engine="tensorflow")(images), "tensorflow"
+        if (keras := _half_precision(found)) is not None:
+            reference += f", {originals.half_precision(keras)} rebuilt in float32"
     elif found.bundle is not None and found.bundle.has("reference"):
         expected, reference = data.load_reference(found.bundle.verified("reference")), "stored at training"
         if len(expected) != len(images):
@@ -259,6 +349,8 @@ def _write_and_compare(
     images: NDArray[np.uint8],
     expected: NDArray[np.float32],
     reference: str,
+    *,
+    quantized: bool,
 ) -> Parity:
     import openvino as ov
 
@@ -275,11 +367,13 @@ def _write_and_compare(
         n=len(images),
         max_abs_difference=float(np.abs(answers - expected).max()),
         changed_top1=int((answers.argmax(2) != expected.argmax(1)).any(0).sum()),
+        agreement=agreement.compare(expected, answers[1], data.load("test")[1][: len(images)], reference),
+        quantized=quantized,
     )
     if not parity.passed:
         raise GateError(
             f"parity gate failed for {precision}: over {parity.n} test images the IR differs from the original by up "
-            f"to {parity.max_abs_difference:.2e} (limit {PARITY_LIMIT[precision]:.0e}) and changes "
+            f"to {parity.max_abs_difference:.2e} (limit {parity.limit:.0e}) and changes "
             f"{parity.changed_top1} answers. No IR was written; check the network for random or unsupported layers"
         )
     return parity
@@ -299,18 +393,24 @@ def _describe(ir: Any, info: dict[str, Any]) -> None:
         "reverse_input_channels": str(photo),  # Model API reads pictures as BGR; the network takes RGB
         "output_raw_scores": "False",
     }
+    if not photo:
+        # Model API prepares colour pictures alone: a grey one of the network's size is passed on as it is.
+        side = _side(ir)
+        model_info |= {"embedded_processing": "True", "orig_height": str(side[0]), "orig_width": str(side[1])}
     for key, value in model_info.items():
         ir.set_rt_info(value, ["model_info", key])
     for key in ("name", "labels", "pixels", "thresholds"):
         ir.set_rt_info(json.dumps(info[key]), [classify.RT_INFO, key])
 
 
-def _facts(found: bundle.Model, out: Path, saved_model: Path, making: bundle.Draft) -> dict[str, Any]:
-    """A bundle's facts for a network trained elsewhere; the SavedModel is copied in."""
-    shutil.copytree(saved_model, making.part("saved_model"))
-    if found.kind == "keras":
-        shutil.copyfile(found.path, making.part("keras"))
-    original = classify.load(saved_model, engine="tensorflow")
+def _facts(
+    found: bundle.Model,
+    out: Path,
+    original: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    input_shape: list[int],
+    making: bundle.Draft,
+) -> dict[str, Any]:
+    """A bundle's facts for a network trained elsewhere."""
     train_images, train_labels = data.load("train")
     _, held_out = data.split(train_labels, data.VALIDATION_SPLIT)
     test_images, test_labels = data.load("test")
@@ -323,7 +423,7 @@ def _facts(found: bundle.Model, out: Path, saved_model: Path, making: bundle.Dra
         "source": found.path.name,
         "parameters": None,
         "labels": list(LABELS),
-        "input_shape": list(original.input_shape),
+        "input_shape": input_shape,
         "pixels": classify.PIXELS,
         "thresholds": {
             "accept": decide.accept_threshold(original(train_images[held_out])),

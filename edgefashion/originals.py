@@ -6,9 +6,11 @@ The only code that imports TensorFlow outside of training, and only inside its f
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 BATCH: Final = 64
 """Images a call from which a batched path pays, and the batch every engine's throughput is
 measured at."""
+
+
+HALF: Final = frozenset({"mixed_bfloat16", "mixed_float16", "bfloat16", "float16"})
+"""Keras's dtype policies that compute in 16 bits."""
 
 
 class SavedModel:
@@ -132,6 +138,48 @@ def load_keras(path: Path) -> Any:
         raise BadInputError(f"{path} is no .keras model that loads safely. Save it again") from error
 
 
+def half_precision(path: Path) -> str | None:
+    """The first 16-bit dtype policy of a .keras file's layers, like ``mixed_bfloat16``; None without one.
+
+    Read from the file's own description of the network: nothing is loaded. What is no .keras file has none.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            config = json.loads(file.read("config.json"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    found: list[str] = []
+    _in_float32(config, found)
+    return found[0] if found else None
+
+
+def in_float32(model: Any) -> Any:
+    """A Keras model of 16-bit dtype policies rebuilt in float32, its weights copied.
+
+    What mixed precision leaves in the graph are casts around every layer: OpenVINO keeps them, and INT8 between
+    them runs slower than no INT8 at all. The weights of a mixed policy are float32 as it is.
+    """
+    import keras
+
+    config = _in_float32(keras.saving.serialize_keras_object(model), [])
+    rebuilt = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    rebuilt.set_weights(model.get_weights())
+    return rebuilt
+
+
+def _in_float32(config: Any, found: list[str]) -> Any:
+    """A copy of a Keras config with each 16-bit dtype policy replaced by float32; those ``found`` are noted."""
+    if isinstance(config, list | tuple):
+        return [_in_float32(item, found) for item in config]
+    if not isinstance(config, dict):
+        return config
+    named = "name" if "name" in config and len(config) == 1 else "dtype"  # a policy's own config, or a layer's
+    if isinstance(config.get(named), str) and config[named] in HALF:
+        found.append(config[named])
+        config = {**config, named: "float32"}
+    return {key: _in_float32(value, found) for key, value in config.items()}
+
+
 def image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """(height, width, channels) of a network that may take (28, 28) or a flat 784 instead."""
     if len(shape) == 3:
@@ -147,7 +195,7 @@ def tensorflow(purpose: str) -> Any:
     """Import TensorFlow, quietly; raises :class:`MissingError` with the install line without it."""
     need("tensorflow", purpose)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on graph versions, in mid-training
-    with _no_stderr():
+    with no_stderr():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -155,7 +203,7 @@ def tensorflow(purpose: str) -> Any:
 
 
 @contextlib.contextmanager
-def _no_stderr() -> Iterator[None]:
+def no_stderr() -> Iterator[None]:
     """Silence file descriptor 2: TensorFlow's C++ side greets every start with half a screen about
     CUDA that no option turns off. Its errors come as exceptions and are not lost."""
     sys.stderr.flush()

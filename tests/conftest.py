@@ -72,6 +72,35 @@ def short_report() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def fragile(tmp_path_factory: pytest.TempPathFactory, train_set: Arrays) -> Bundle:
+    """A network right about clothes in FP32 that 8 bits cannot hold: one activation is so large
+    that a 256th of it drowns every other."""
+    import keras
+    from keras import layers
+
+    from edgefashion.convert import convert
+    from edgefashion.originals import export_saved_model
+
+    keras.utils.set_random_seed(0)
+    images = layers.Input((28, 28, 1), dtype="uint8")
+    features = layers.Dense(64, activation="relu")(layers.Flatten()(layers.Rescaling(1 / 255)(images)))
+    answers = layers.Dense(10, activation="softmax", name="answers")
+    plain = keras.Model(images, answers(features))
+    plain.compile("adam", "sparse_categorical_crossentropy")
+    plain.fit(train_set[0][:8000], train_set[1][:8000], batch_size=64, epochs=2, verbose=0)
+
+    huge = layers.Dense(1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(1e6))(features)
+    wide = layers.Dense(10, activation="softmax", name="wide")
+    model = keras.Model(images, wide(layers.ReLU()(layers.Concatenate()([features, huge]))))
+    kernel, bias = answers.get_weights()
+    wide.set_weights([np.vstack([kernel, np.zeros((1, 10))]), bias])
+
+    folder = tmp_path_factory.mktemp("fragile")
+    export_saved_model(model, folder / "saved")
+    return convert(folder / "saved", folder / "fragile").bundle
+
+
+@pytest.fixture(scope="session")
 def photo_folder(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> Path:
     """Photos of five labels, Unknown (bags) and No garment, 24 each by four senders, as JPEG files."""
     import cv2

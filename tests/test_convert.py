@@ -79,6 +79,14 @@ def test_ir_carries_labels_and_preprocessing(converted: bundle.Bundle) -> None:
     assert "0 to 255" in json.loads(info("edgefashion", "pixels"))
 
 
+def test_model_api_names_the_same_garments(converted: bundle.Bundle, test_set: Arrays) -> None:
+    """Intel's Model API loads an IR as it was just written, with no setting but the IR's own, and gives our labels."""
+    models = pytest.importorskip("model_api.models")
+    theirs, images = models.ClassificationModel.create_model(str(converted.verified("fp32"))), test_set[0][:100]
+    ours = load(converted.path, precision="fp32")(images).argmax(1)
+    assert [theirs(image).top_labels[0].name for image in images] == [LABELS[i].replace(" ", "_") for i in ours]
+
+
 def test_bare_ir_knows_its_labels(converted: bundle.Bundle, tmp_path: Path) -> None:
     """An IR taken out of its bundle still classifies with its labels."""
     for name in ("fp32.xml", "fp32.bin"):
