@@ -116,12 +116,13 @@ def convert(model: str | Path, out: Path | None = None, scale: str | None = None
 
 def _convert_foreign(found: bundle.Model, file: Path, out: Path, scale: str | None) -> Conversion:
     """:func:`convert` for an .onnx or .tflite file, whose own runtime gives the answers to compare with."""
+    guard.check(file)
     images = reference_images(data.load("test")[0], photo=False)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         # A copy, as of a SavedModel: its weights may be mapped.
         copy = Path(shutil.copyfile(file, Path(folder) / file.name))
         kept = found.bundle.info.get("foreign", {}) if found.bundle else {}
-        theirs = foreign.read(copy, scale or kept.get("scale"))
+        theirs = foreign.read(copy, scale or kept.get("scale"), named=file)
         _refuse_half(theirs.ir, file)
         expected = theirs.run(images)
 

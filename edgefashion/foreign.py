@@ -77,8 +77,9 @@ class Foreign:
         return _softmax(raw) if self.softmax else raw
 
 
-def read(path: Path, scale: str | None = None) -> Foreign:
-    """Read an ``.onnx`` or ``.tflite`` file. ``scale`` (``"0-1"`` or ``"0-255"``) says what its float pixels run to.
+def read(path: Path, scale: str | None = None, *, named: Path | None = None) -> Foreign:
+    """Read an ``.onnx`` or ``.tflite`` file. ``scale`` (``"0-1"`` or ``"0-255"``) says what its float pixels run to;
+    ``named`` is what errors call the file, where ``path`` is a copy of it.
 
     Left out, it is measured: the scale with which clearly more of 1,000 training images are named right. A file that
     takes whole numbers says it itself. Raises :class:`BadInputError` for what cannot be read, is no Fashion-MNIST
@@ -86,7 +87,8 @@ def read(path: Path, scale: str | None = None) -> Foreign:
     """
     if scale is not None and scale not in SCALES:
         raise BadInputError(f"--scale must be one of {', '.join(SCALES)}, not {scale}")
-    original = _converted(path)
+    named = named or path
+    original = _converted(path, named)
     kind = path.suffix[1:]
     whole = original.input(0).get_element_type().is_integral()
     stored, answered = (0.0, 0), (0.0, 0)
@@ -102,7 +104,7 @@ def read(path: Path, scale: str | None = None) -> Foreign:
     elif scale is not None:
         chosen = "as given"
     else:
-        scale, chosen = _measured_scale(path, plain)
+        scale, chosen = _measured_scale(named, plain)
     answers = plain.answers(data.load("train")[0][:100], scale)
     softmax = bool(answers.min() < 0 or np.abs(answers.sum(1) - 1).max() > (0.1 if answered[0] else 1e-3))
     quantized = any(op.get_type_name() == "FakeQuantize" for op in original.get_ops())
@@ -119,10 +121,11 @@ def temporary_ir(path: Path) -> Iterator[tuple[Path, Foreign]]:
         theirs = read(path)
         ir = Path(folder) / f"{path.stem}.xml"
         ov.save_model(theirs.ir, ir, compress_to_fp16=False)
+        guard.vouch(ir)
         yield ir, theirs
 
 
-def _converted(path: Path) -> Any:
+def _converted(path: Path, named: Path) -> Any:
     """The file as OpenVINO reads it, of batch 1. Raises :class:`BadInputError` for no Fashion-MNIST classifier."""
     import openvino as ov
 
@@ -131,25 +134,25 @@ def _converted(path: Path) -> Any:
         with originals.no_stderr():  # what is no such file is tried with every frontend, and each complains
             ir = ov.convert_model(path)
     except Exception as error:  # the frontends raise bare Exceptions of many kinds
-        raise BadInputError(f"{path} is not a whole {path.suffix} file OpenVINO can read. Export it again") from error
+        raise BadInputError(f"{named} is not a whole {named.suffix} file OpenVINO can read. Export it again") from error
     if len(ir.inputs) != 1 or len(ir.outputs) != 1:
         raise BadInputError(
-            f"{path} has {len(ir.inputs)} inputs and {len(ir.outputs)} outputs; one of each is expected"
+            f"{named} has {len(ir.inputs)} inputs and {len(ir.outputs)} outputs; one of each is expected"
         )
     image = ir.input(0).get_partial_shape()
     sizes = [] if image.rank.is_dynamic else list(image)[1:]
     if not sizes or any(d.is_dynamic for d in sizes) or np.prod([d.get_length() for d in sizes]) != data.SIDE_PX**2:
         raise BadInputError(
-            f"{path} takes {image}, not 28x28 grey images. Only Fashion-MNIST networks can be converted"
+            f"{named} takes {image}, not 28x28 grey images. Only Fashion-MNIST networks can be converted"
         )
     try:
         for batch in (originals.BATCH, 1):  # both ways it will be called
             ir.reshape([batch, *(d.get_length() for d in sizes)])
     except RuntimeError as error:
-        raise BadInputError(f"{path} is fixed to batches of {image[0]}. Export it with a dynamic batch") from error
+        raise BadInputError(f"{named} is fixed to batches of {image[0]}. Export it with a dynamic batch") from error
     answer = ir.output(0).get_partial_shape()
     if answer.is_dynamic or answer.to_shape() != ov.Shape([1, len(LABELS)]):
-        raise BadInputError(f"{path} answers {answer}, not one value for each of the {len(LABELS)} garments")
+        raise BadInputError(f"{named} answers {answer}, not one value for each of the {len(LABELS)} garments")
     return ir
 
 
