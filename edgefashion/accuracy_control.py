@@ -27,7 +27,8 @@ _OF_WEIGHTS: Final = {"Convert", "Multiply", "Reshape", "Subtract", "Transpose"}
 
 @dataclass(frozen=True)
 class Chooser:
-    """The labelled images that choose which operations go back: none that calibrates, none of the gate's."""
+    """The labelled images that choose which operations go back: none of the gate's, and where there are enough
+    none that calibrates."""
 
     images: Sequence[NDArray[np.uint8]]
     right: Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.bool_]]

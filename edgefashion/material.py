@@ -86,7 +86,8 @@ def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) ->
 
     def chooser() -> accuracy_control.Chooser:
         calibrates = {photo.path for photo in chosen}
-        rest = [known[i] for i in fit_at if known[i].path not in calibrates] or chosen
+        rest = [known[i] for i in fit_at if known[i].path not in calibrates]
+        rest += chosen[: max(0, accuracy_control.PHOTOS - len(rest))]  # a shop's few photos have to do both
         kinds = np.unique([photo.label for photo in rest], return_inverse=True)[1]
         some = [rest[i] for i in data.calibration_indices(kinds, accuracy_control.PHOTOS, seed=0)]
         read = list(photos.read(some, skipped))
