@@ -215,7 +215,7 @@ def test_a_failed_gate_keeps_the_old_bundle(
 
 
 @pytest.mark.parametrize(
-    ("mean", "changed", "passed"), [(0.005, 30, True), (0.007, 0, False), (0.001, 31, False)], ids=["ok", "mean", "top"]
+    ("mean", "changed", "passed"), [(0.005, 50, True), (0.007, 0, False), (0.001, 51, False)], ids=["ok", "mean", "top"]
 )
 def test_the_limits(mean: float, changed: int, passed: bool) -> None:
     """The gate fails on the mean difference and on the share of changed answers, each alone."""
