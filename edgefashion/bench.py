@@ -74,8 +74,8 @@ def bench(
     chosen, notes = contenders(model, vs, threads, isa)
     chosen, more = cappable(chosen)
     notes += more
-    files = sorted({(c.engine, c.precision) for c in chosen if c.engine in PEERS})
-    steps = len(files) + len(chosen) * (options.rounds + 2 + options.cold_starts)
+    converted = {c.engine for c in chosen if c.engine in PEERS}
+    steps = len(converted) + len(chosen) * (options.rounds + 2 + options.cold_starts)
     done = 0
 
     def step(doing: str) -> None:

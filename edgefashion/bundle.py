@@ -42,6 +42,9 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "card": ("MODEL_CARD.md",),
     }
 )
+FOREIGN: Final = ("onnx", "tflite")
+"""Kinds of model files that are made elsewhere."""
+
 IR_PRECISIONS: Final = ("int8", "fp32", "fp16")
 """The IRs a bundle may hold, the preferred one first."""
 

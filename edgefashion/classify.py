@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from edgefashion import bundle, foreign, garment, originals
+from edgefashion import bundle, garment, originals
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.labels import LABELS
 from edgefashion.originals import BATCH, image_shape
@@ -149,7 +149,9 @@ def load(
         raise BadInputError(f"no engine named {engine!r}. Known: {', '.join(ENGINES)}")
     if precision is not None and precision not in PRECISIONS:
         raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(PRECISIONS)}")
-    if engine == "openvino" and found.kind in foreign.KINDS:
+    if engine == "openvino" and found.kind in bundle.FOREIGN:
+        from edgefashion import foreign  # here, for the same reason as the guard below
+
         precision = precision or "fp32"
         if precision not in ("fp32", "bf16"):
             raise BadInputError(f"{found.path} has no {precision}. Run: edgefashion convert {found.path} --int8")

@@ -13,7 +13,7 @@ from edgefashion import bundle, classify, machine
 from edgefashion.bench_process import child_environment
 from edgefashion.errors import BadInputError, install_line, installed, need
 from edgefashion.originals import BATCH
-from edgefashion.peer_files import Spec, file_name
+from edgefashion.peer_files import Spec, file_name, outcome
 from edgefashion.peers import PEERS
 
 ORIGINALS: Final = ("tensorflow", "keras")
@@ -154,32 +154,28 @@ def cappable(chosen: list[Contender]) -> tuple[list[Contender], list[str]]:
 def with_files(
     chosen: list[Contender], folder: Path, batches: tuple[int, ...], step: Callable[[str], None]
 ) -> tuple[list[Contender], list[str]]:
-    """The contenders with the peers' files made, without those whose files could not be."""
-    rows, notes = [], []
+    """The contenders with the peers' files made, without those whose files could not be, and why."""
     failed: dict[tuple[str, str], str] = {}
-    made: set[tuple[str, str]] = set()
+    for peer in dict.fromkeys(c.engine for c in chosen if c.engine in PEERS):
+        step(f"convert for {TITLES[peer]}")
+        precisions = tuple(dict.fromkeys(c.precision for c in chosen if c.engine == peer))
+        model = next(c.model for c in chosen if c.engine == peer)
+        spec = Spec(model, peer, precisions, tuple(sorted({1, BATCH, *batches})), str(folder))
+        failed |= {(peer, precision): reason for precision, reason in _convert(spec).items() if reason}
+    rows, notes = [], []
     for c in chosen:
-        key = (c.engine, c.precision)
-        if c.engine not in PEERS:
-            rows.append(c)
-            continue
-        if key not in made | failed.keys():
-            step(f"convert for {c.name}")
-            if reason := _convert(c, folder, batches):
-                failed[key] = reason
-                notes.append(f"No {c.name} row: {reason}")
-            else:
-                made.add(key)
-        if key in made:
+        if reason := failed.get((c.engine, c.precision)):
+            notes.append(f"No {c.name} row: {reason}")
+        elif c.engine in PEERS:
             size = (folder / file_name(c.precision, 1, c.engine)).stat().st_size
             rows.append(replace(c, model=str(folder), size_bytes=size))
-    return rows, notes
+        else:
+            rows.append(c)
+    return rows, list(dict.fromkeys(notes))
 
 
-def _convert(contender: Contender, folder: Path, batches: tuple[int, ...]) -> str | None:
-    """Make one peer's files in a process of its own; the reason if that fails."""
-    batches = tuple(sorted({1, BATCH, *batches}))
-    spec = Spec(contender.model, contender.engine, contender.precision, batches, str(folder))
+def _convert(spec: Spec) -> dict[str, str]:
+    """Make one peer's files in a process of its own; of each precision why that failed, or nothing."""
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "edgefashion.peer_files", spec.as_json()],
@@ -190,7 +186,13 @@ def _convert(contender: Contender, folder: Path, batches: tuple[int, ...]) -> st
             errors="replace",
             timeout=_CONVERSION_LIMIT_S,
         )
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        ended = f"it could not be converted ({last[:200]})"
     except subprocess.TimeoutExpired:
-        return f"its conversion took longer than {_CONVERSION_LIMIT_S} s"
-    last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-    return f"it could not be converted ({last[:200]})" if done.returncode else None
+        ended = f"its conversion took longer than {_CONVERSION_LIMIT_S} s"
+    reasons = {}
+    for precision in spec.precisions:
+        told = outcome(Path(spec.folder), spec.peer, precision)
+        said = told.read_text(encoding="utf-8") if told.is_file() else None
+        reasons[precision] = ended if said is None else f"it could not be converted ({said[:200]})" if said else ""
+    return reasons

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import data, guard, originals
+from edgefashion import bundle, data, guard, originals
 from edgefashion.errors import BadInputError, need
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KINDS: Final = ("onnx", "tflite")
+KINDS: Final = bundle.FOREIGN
 SCALES: Final = {"0-1": np.float32(1 / 255), "0-255": np.float32(1)}
 """What float pixels run to -> the factor that makes them of bytes."""
 

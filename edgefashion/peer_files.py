@@ -1,7 +1,7 @@
 """A network in the peers' own formats, for :mod:`edgefashion.bench`: ONNX and LiteRT, FP32 and INT8.
 
-Started as ``python -m edgefashion.peer_files SPEC`` for one peer and one precision: a converter that
-crashes or hangs takes its own row with it and no more.
+Started as ``python -m edgefashion.peer_files SPEC`` for one peer: a converter that crashes or hangs takes
+its own rows with it and no more.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Spec:
     model: str
     """A bundle, or a path to a SavedModel or .keras file."""
     peer: str
-    precision: str
+    precisions: tuple[str, ...]
     batches: tuple[int, ...]
     folder: str
-    """Where the files go, one a batch size."""
+    """Where the files go, one a precision and batch size, and why some do not."""
 
     def as_json(self) -> str:
         """For the command line of the process that is to do it."""
@@ -50,15 +50,26 @@ def file_name(precision: str, batch: int, peer: str) -> str:
     return f"{precision}-{batch}.{SUFFIX[peer]}"
 
 
+def outcome(folder: Path, peer: str, precision: str) -> Path:
+    """The file that ends one precision's conversion: empty, or with the reason why it failed."""
+    return folder / f"{peer}-{precision}.outcome"
+
+
 def write(spec: Spec) -> None:
-    """Write the network for one peer, for each batch size. Raises :class:`MissingError` without the peer's
-    converter, :class:`BadInputError` for a network that has no original or cannot be calibrated."""
-    network = _Network(spec.model)
-    if spec.precision == "int8" and network.takes_photos:
-        raise BadInputError("a photo network is calibrated on photos, which bench has none of")
-    for batch in spec.batches:
-        path = Path(spec.folder) / file_name(spec.precision, batch, spec.peer)
-        (_write_onnx if spec.peer == "onnxruntime" else _write_litert)(network, batch, spec.precision, path)
+    """Write the network for one peer, for each precision and batch size. Raises :class:`MissingError` without the
+    peer's converter, :class:`BadInputError` for a network that has no original."""
+    network, folder = _Network(spec.model), Path(spec.folder)
+    write_one = _write_onnx if spec.peer == "onnxruntime" else _write_litert
+    for precision in spec.precisions:
+        reason = ""
+        try:
+            if precision == "int8" and network.takes_photos:
+                raise BadInputError("a photo network is calibrated on photos, which bench has none of")
+            for batch in spec.batches:
+                write_one(network, batch, precision, folder / file_name(precision, batch, spec.peer))
+        except Exception as error:  # the converters raise of all kinds, and the next precision may go well
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        outcome(folder, spec.peer, precision).write_text(reason, encoding="utf-8")
 
 
 class _Network:

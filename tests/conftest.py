@@ -18,6 +18,10 @@ from edgefashion import data
 if TYPE_CHECKING:
     from edgefashion.bundle import Bundle
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each of several workers with threads for every core is the slowest way of all.
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Arrays = tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int64]]]
 

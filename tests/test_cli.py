@@ -59,9 +59,9 @@ BAD_INPUT = [
     pytest.param(
         lambda f: (f / "m.keras").write_bytes(b"x"), "convert m.keras", 2, "no .keras model", id=".keras that is none"
     ),
-    pytest.param(lambda f: (f / "m.onnx").write_bytes(b"x"), "convert m.onnx", 2, "not a whole .onnx", id="no ONNX"),
+    pytest.param(lambda f: (f / "m.onnx").write_bytes(b"x"), "convert m.onnx", 2, "m.onnx is refused", id="no ONNX"),
     pytest.param(
-        lambda f: (f / "m.tflite").write_bytes(b"x"), "bench m.tflite", 2, "not a whole .tflite", id="no .tflite"
+        lambda f: (f / "m.tflite").write_bytes(b"x"), "bench m.tflite", 2, "m.tflite is refused", id="no .tflite"
     ),
     pytest.param(lambda f: (f / "m.h5").write_bytes(b"x"), "convert m.h5", 2, "refused", id=".h5"),
     pytest.param(
