@@ -17,8 +17,8 @@ from edgefashion import bench, bundle
 from edgefashion.contenders import ISA_CAPS
 
 RESULTS = Path(__file__).parent / "results" / "isa.json"
-NETWORKS = ("edge", "cnn-242k", "kiosk")
-ROUNDS = 10
+NETWORKS = ("edge", "cnn-242k")
+ROUNDS = 7
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
     python benchmarks/peers.py                 # measures `edge`, and `cnn-242k` where it has been trained
     python benchmarks/peers.py table           # the tables and the chart anew from what was measured
 
-Writes ``benchmarks/results/peers.json``, ``peers.md`` and ``peers.png``. Leave the machine alone meanwhile: ten
+Writes ``benchmarks/results/peers.json``, ``peers.md`` and ``peers.png``. Leave the machine alone meanwhile: five
 minutes a network. A ratio is taken round by round, of medians measured seconds apart; its spread is the
 quartiles over the rounds.
 """
@@ -21,7 +21,7 @@ from edgefashion import bench, bundle
 RESULTS = Path(__file__).parent / "results"
 NETWORKS = ("edge", "cnn-242k")
 PEERS = {"litert": "LiteRT", "onnxruntime": "ONNX Runtime"}
-ROUNDS = 15
+ROUNDS = 9
 
 Row = dict[str, Any]
 
