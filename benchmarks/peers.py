@@ -1,7 +1,7 @@
 """Our best against each peer's best, on the same weights in the same run: latency and throughput.
 
     python benchmarks/peers.py                 # measures `edge`, and `cnn-242k` where it has been trained
-    python benchmarks/peers.py table           # the tables and the chart anew from what was measured
+    python benchmarks/peers.py table           # the tables anew from what was measured
 
 Writes ``benchmarks/results/peers.json``, ``peers.md`` and ``peers.png``. Leave the machine alone meanwhile: five
 minutes a network. A ratio is taken round by round, of medians measured seconds apart; its spread is the
@@ -87,12 +87,7 @@ def _ratios(rows: list[Row]) -> dict[str, list[float]]:
 
     for threads in sorted({r["threads"] for r in ours}):
         mine = [r for r in ours if r["threads"] == threads and r["precision"] == "int8"]
-        # A peer's row at all cores says 0.
-        theirs = [
-            r
-            for r in rows
-            if (r["engine"], r["precision"]) == ("litert", "int8") and (r["threads"] or max(_threads(ours))) == threads
-        ]
+        theirs = [r for r in rows if (r["engine"], r["precision"], r["threads"]) == ("litert", "int8", threads)]
         if mine and theirs:
             title = f"latency, INT8, {threads} thread{'s' * (threads > 1)}: OpenVINO / LiteRT"
             found[title] = _divided(mine[0]["latency_p50_rounds_us"], theirs[0]["latency_p50_rounds_us"])
@@ -111,10 +106,6 @@ def _ratios(rows: list[Row]) -> dict[str, list[float]]:
             b = max(theirs, key=_best)
             found[f"throughput, best of each: OpenVINO / {b['name']}"] = _divided(_rounds(most), _rounds(b))
     return found
-
-
-def _threads(rows: list[Row]) -> set[int]:
-    return {int(r["threads"]) for r in rows}
 
 
 def _kind(row: Row) -> str:

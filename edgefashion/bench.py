@@ -17,7 +17,7 @@ from typing import Any, Final
 from edgefashion import bundle, data, foreign, machine
 from edgefashion.bench_report import titles
 from edgefashion.contenders import cappable, contenders, with_files
-from edgefashion.errors import BadInputError, need
+from edgefashion.errors import BadInputError, EdgeFashionError, need
 from edgefashion.originals import BATCH
 from edgefashion.peers import PEERS
 from edgefashion.race import BenchOptions, Race, Row
@@ -67,8 +67,16 @@ def bench(
     found = bundle.resolve(model)
     if found.kind in foreign.KINDS:
         with foreign.temporary_ir(found.path) as (ir, theirs):
-            report = bench(ir, vs=vs or (), threads=threads, options=options, on_progress=on_progress)
-        return replace(report, model=str(model), notes=[*report.notes, theirs.in_short()])
+            report = bench(ir, vs=(), threads=threads, isa=isa, options=options, on_progress=on_progress)
+        beside = [
+            f"No {name} row: of a {found.path.suffix} file only OpenVINO's rows are measured." for name in vs or ()
+        ]
+        return replace(
+            report,
+            model=str(model),
+            notes=[*report.notes, *beside, theirs.in_short()],
+            command=_command(model, options, vs=vs, threads=threads, isa=isa or None),
+        )
     if found.bundle is not None and found.bundle.info["input_shape"][-1] == 3:
         options = replace(options, batches=(BATCH,))  # of photos, each twenty times the work
     chosen, notes = contenders(model, vs, threads, isa)
@@ -87,6 +95,8 @@ def bench(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         chosen, more = with_files(chosen, Path(folder), options.batches, step)
         notes += more
+        if not chosen:
+            raise EdgeFashionError(f"nothing is left to measure. {' '.join(more)}")
         race = Race(options, step, notes)
         try:
             race.start(chosen)

@@ -772,7 +772,7 @@ def _print_bench(report: BenchReport) -> None:
             f"{r.peak_rss_mb:,.0f} MB",
         )
     _print(speed)
-    print("p50, p90, p99: one image; img/s: in batches of the size that suits the row best; async: OpenVINO's queue")
+    print("p50, p90, p99: one image; img/s: in batches of a peer's best size; async: OpenVINO's queue")
     _print(cost)
     print("cold start: process start to first answer; accuracy: 10,000 test images")
     for r in report.rows:

@@ -39,7 +39,12 @@ ISA_CAPS: Final = {
 """``--isa``'s names: oneDNN's own name of the cap, and what the CPU must have for it to be one."""
 
 _CONVERSION_LIMIT_S: Final = 300
-_IMPORT: Final = {"tensorflow": "tensorflow", "keras": "tensorflow", "litert": "ai_edge_litert"}
+_IMPORT: Final = {
+    "tensorflow": "tensorflow",
+    "keras": "tensorflow",
+    "litert": "ai_edge_litert",
+    "onnxruntime": "onnxruntime",
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,12 @@ class Contender:
     size_bytes: int
     isa: str | None = None
 
+    @property
+    def title(self) -> str:
+        """The row's name with what tells it from its neighbours, for progress and notes."""
+        threads = "" if self.threads is None else f" at {self.threads or 'all'} thread{'s' * (self.threads != 1)}"
+        return f"{self.name}{threads}{f' under {self.isa}' if self.isa else ''}"
+
 
 def contenders(
     model: str | Path,
@@ -65,7 +76,8 @@ def contenders(
     """The rows MODEL gives, and notes on those it could have given.
 
     ``vs`` names what to measure beside the IRs (any of :data:`BESIDE`); None means what is installed.
-    ``threads``: one number for every row that can be told it; None gives a row at 1 and one at all.
+    ``threads``: one number for every row that can be told it; None gives a row at 1 and one at all, under a cap
+    at 1 alone.
     ``isa``: instruction sets (of :data:`ISA_CAPS`) to cap OpenVINO at, a row for each.
     Raises :class:`BadInputError` for an unknown one of either.
     """
@@ -109,13 +121,15 @@ def contenders(
             add(peer, precision, 0, each)
     for cap in isa or (None,):
         for precision, size in irs.items():
-            add("openvino", precision, size, (1,) if cap else each, isa=cap)
+            add("openvino", precision, size, each if threads is not None or not cap else (1,), isa=cap)
             if precision == "fp32" and parts is not None and not isa and classify.cpu_has_bf16():
                 add("openvino", "bf16", size, each)
     if parts is not None and not isa and not classify.cpu_has_bf16():
         notes.append("No BF16 row: this CPU cannot run it.")
     without = set(beside) - {row.engine.removesuffix("-predict") for row in rows}
-    notes.extend(f"No {name} row: {found.path} holds nothing it can run." for name in sorted(without))
+    notes.extend(
+        f"No {TITLES[name]} row: {found.path} holds no SavedModel or .keras file for it." for name in sorted(without)
+    )
     if not rows:
         raise BadInputError(f"{found.path} holds nothing to measure. Run: edgefashion convert {found.name}")
     return rows, notes
@@ -129,13 +143,15 @@ def _installed(vs: tuple[str, ...] | None, isa: tuple[str, ...]) -> tuple[tuple[
             f"The original was not measured: TensorFlow is not installed. Run: {install_line('tensorflow')}"
         ] * (not isa and bool(_missing("tensorflow")))
     missing = {name: module for name in vs if (module := _missing(name))}
-    notes = [f"No {TITLES[name]} row: it is not installed. Run: {install_line(m)}" for name, m in missing.items()]
+    # A peer's extra brings all that its conversion takes.
+    lines = {name: install_line(_IMPORT[name] if name in PEERS else module) for name, module in missing.items()}
+    notes = [f"No {TITLES[name]} row: {m} is not installed. Run: {lines[name]}" for name, m in missing.items()]
     return tuple(name for name in vs if name not in missing), notes
 
 
 def _missing(name: str) -> str | None:
     """The first module that measuring ``name`` lacks here."""
-    wanted = [_IMPORT.get(name, name)]
+    wanted = [_IMPORT[name]]
     if name in PEERS:
         wanted += ["tensorflow", *(["tf2onnx"] if name == "onnxruntime" else [])]
     return next((module for module in wanted if not installed(module)), None)
@@ -144,6 +160,8 @@ def _missing(name: str) -> str | None:
 def cappable(chosen: list[Contender]) -> tuple[list[Contender], list[str]]:
     """Without the rows whose cap lies above what this CPU has, and notes that say so."""
     known = set(machine.isa())
+    if not machine.isa_is_whole():
+        known |= {flag for _, flag in ISA_CAPS.values()}  # the row's kernels tell what it ran in
     above = {c.isa for c in chosen if c.isa and ISA_CAPS[c.isa][1] not in known}
     kept = [c for c in chosen if c.isa not in above]
     if not kept:

@@ -97,8 +97,7 @@ def read(path: Path, scale: str | None = None, *, named: Path | None = None) -> 
     plain = _Plain(original, stored, answered)
     if whole and scale is None:
         # Of its real numbers the largest, or bytes as they are.
-        low, high = np.iinfo(original.input(0).get_element_type().to_dtype()).min, 0
-        high = low + 255
+        high = np.iinfo(original.input(0).get_element_type().to_dtype()).min + 255
         real = stored[0] * (high - stored[1]) if stored[0] else 255.0
         scale, chosen = ("0-255" if real > 2 else "0-1"), "the file's own"
     elif scale is not None:
@@ -119,7 +118,7 @@ def temporary_ir(path: Path) -> Iterator[tuple[Path, Foreign]]:
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         theirs = read(path)
-        ir = Path(folder) / f"{path.stem}.xml"
+        ir = Path(folder) / ("int8.xml" if theirs.quantized else "fp32.xml")  # what its row is called by
         ov.save_model(theirs.ir, ir, compress_to_fp16=False)
         guard.vouch(ir)
         yield ir, theirs

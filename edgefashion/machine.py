@@ -60,6 +60,11 @@ def isa() -> list[str]:
     return [name for name, theirs in by_numpy.items() if known.get(theirs)]
 
 
+def isa_is_whole() -> bool:
+    """True if :func:`isa` knows all it may name; without /proc/cpuinfo it knows the older half."""
+    return Path("/proc/cpuinfo").is_file()
+
+
 def cores() -> int:
     """Physical cores; logical ones where the system does not tell."""
     import psutil
@@ -77,7 +82,7 @@ def describe() -> dict[str, Any]:
         "isa": isa(),
         "cores": cores(),
         "ram_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "os": f"{platform.system()} {platform.release()}",
+        "os": platform.system(),
         "versions": versions(),
     }
 

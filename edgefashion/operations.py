@@ -46,6 +46,7 @@ def _profile(classifier: Classifier, images: NDArray[np.uint8]) -> list[dict[str
         {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": classifier.settings["threads"],
+            "ENABLE_CPU_PINNING": False,
             "INFERENCE_PRECISION_HINT": "bf16" if classifier.precision == "bf16" else "f32",
             "PERF_COUNT": True,
         },

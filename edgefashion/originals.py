@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCH: Final = 64
-"""Images a call from which a batched path pays, and the batch every engine's throughput is
-measured at."""
+"""Images a call from which a batched path pays, and what larger batches are cut into."""
 
 
 HALF: Final = frozenset({"mixed_bfloat16", "mixed_float16", "bfloat16", "float16"})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SUFFIX: Final = {"onnxruntime": "onnx", "litert": "tflite"}
 CALIBRATION: Final = 300
-"""Images INT8 is calibrated on: as many, and the same, as our own by default."""
+"""Images INT8 is calibrated on: as many, and the same, as our own by default; in batches, the last one filled up."""
 
 _OPSET: Final = 18
 
@@ -56,8 +56,8 @@ def outcome(folder: Path, peer: str, precision: str) -> Path:
 
 
 def write(spec: Spec) -> None:
-    """Write the network for one peer, for each precision and batch size. Raises :class:`MissingError` without the
-    peer's converter, :class:`BadInputError` for a network that has no original."""
+    """Write the network for one peer, for each precision and batch size, and the outcome of each precision.
+    Raises :class:`BadInputError` for a network that has no original."""
     network, folder = _Network(spec.model), Path(spec.folder)
     write_one = _write_onnx if spec.peer == "onnxruntime" else _write_litert
     for precision in spec.precisions:
@@ -80,6 +80,7 @@ class _Network:
         self._call: Callable[[Any], Any]
         found = bundle.resolve(model)
         part = found.path
+        self._facts = found.bundle.info if found.bundle is not None else {}
         if found.bundle is not None:
             form = next((form for form in ("saved_model", "keras") if found.bundle.has(form)), None)
             if form is None:
@@ -116,9 +117,10 @@ class _Network:
     def calibration(self, batch: int) -> Iterator[NDArray[Any]]:
         """The training images INT8 is calibrated on, in whole batches."""
         images, labels = data.load("train")
-        fit_at, _ = data.split(labels, data.VALIDATION_SPLIT, data.SPLIT_SEED)
-        chosen = images[fit_at[data.calibration_indices(labels[fit_at], CALIBRATION, 0)]]
-        for at in range(0, max(1, len(chosen) - batch + 1), batch):
+        share, seed = self._facts.get("validation_split") or data.VALIDATION_SPLIT, self._facts.get("seed") or 0
+        fit_at, _ = data.split(labels, share, self._facts.get("split_seed", seed))
+        chosen = images[fit_at[data.calibration_indices(labels[fit_at], CALIBRATION, seed)]]
+        for at in range(0, len(chosen), batch):
             part = np.resize(chosen[at : at + batch], (batch, *chosen.shape[1:]))
             yield part.reshape(batch, *self.shape).astype(self.dtype.as_numpy_dtype)
 

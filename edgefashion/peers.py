@@ -6,13 +6,13 @@ For :mod:`edgefashion.bench`: same weights, same images, same process layout. Th
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from edgefashion import machine
 from edgefashion.errors import need
 from edgefashion.originals import BATCH, image_shape
 from edgefashion.peer_files import file_name
@@ -35,10 +35,10 @@ class Peer:
     def __init__(self, folder: Path, engine: str, precision: str, threads: int, batches: tuple[int, ...]) -> None:
         self._open = {"onnxruntime": _onnxruntime, "litert": _litert}[engine]
         self._files = {n: folder / file_name(precision, n, engine) for n in {1, BATCH, *batches}}
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or machine.cores()
         self._static: dict[int, _Static] = {}
         self.input_shape = image_shape(self._for(1).shape[1:])
-        self.settings: dict[str, Any] = {"threads": threads}
+        self.settings: dict[str, Any] = {"threads": self._threads}
         self.runtime_precision = "i8" if precision == "int8" else "f32"
 
     def _for(self, batch: int) -> _Static:

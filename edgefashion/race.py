@@ -15,9 +15,13 @@ from edgefashion.contenders import ISA_CAPS, Contender
 from edgefashion.errors import EdgeFashionError
 from edgefashion.evaluate import wilson95
 from edgefashion.originals import BATCH
+from edgefashion.peers import PEERS
 
 _PROBE_S: Final = 0.15
 """For each batch size tried, before the best one is measured."""
+
+_WHOLE_S: Final = 1200.0
+"""For the test images, all of them: of photos, on a slow CPU at one thread, a quarter of an hour."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class BenchOptions:
     """Of each measurement in each round."""
     min_calls: int = 20
     batches: tuple[int, ...] = (16, BATCH, 256)
-    """Batch sizes tried for throughput; the best of them is measured."""
+    """Batch sizes tried for the peers' throughput, of which the best is measured: they have a file for each. The
+    other engines are called with :data:`edgefashion.originals.BATCH` images at a time, which is how they are cut."""
     cold_starts: int = 3
     """Fresh processes started to time their first answer, after one that warms the disk and counts if there
     are none."""
@@ -50,7 +55,7 @@ class Row:
     precision: str
     runtime_precision: str
     threads: int
-    """0: the engine's own choice, all cores."""
+    """0: the engine's own choice; TensorFlow and Keras are not told any."""
     isa: str | None
     """The instruction set the row was capped at; None for all the CPU has."""
     batch: int
@@ -92,7 +97,7 @@ class Race:
 
     def start(self, chosen: list[Contender]) -> None:
         for c in chosen:
-            self._step(f"start {c.name}")
+            self._step(f"start {c.title}")
             runner = _Runner(c, self._options)
             self._runners.append(runner)
             self._go(runner, runner.start)
@@ -102,15 +107,15 @@ class Race:
         for number in range(self._options.rounds):
             # Each round starts with another engine, so that none is always the first.
             for runner in _rotated(self._runners, number):
-                self._step(f"round {number + 1} of {self._options.rounds}: {runner.contender.name}")
+                self._step(f"round {number + 1} of {self._options.rounds}: {runner.contender.title}")
                 self._go(runner, runner.round)
         self.others_cpu_share = round(load.share(), 3)
         for runner in list(self._runners):
-            self._step(f"accuracy of {runner.contender.name}")
+            self._step(f"accuracy of {runner.contender.title}")
             self._go(runner, runner.finish)
         for _ in range(self._options.cold_starts):
             for runner in list(self._runners):
-                self._step(f"cold start of {runner.contender.name}")
+                self._step(f"cold start of {runner.contender.title}")
                 self._go(runner, runner.cold_start)
 
     def _go(self, runner: _Runner, do: Callable[[], None]) -> None:
@@ -118,7 +123,7 @@ class Race:
             do()
         except EdgeFashionError as error:
             self._failure = self._failure or error
-            self._notes.append(f"No {runner.contender.name} row: {error}")
+            self._notes.append(f"No {runner.contender.title} row: {error}")
             self._runners.remove(runner)
             runner.close()
 
@@ -155,18 +160,19 @@ class _Runner:
         spec: dict[str, Any] = {k: getattr(self.contender, k) for k in ("model", "engine", "precision", "threads")}
         spec["batches"] = self._options.batches
         cap = {"ONEDNN_MAX_CPU_ISA": ISA_CAPS[self.contender.isa][0]} if self.contender.isa else {}
-        return Worker(self.contender.name, "edgefashion.bench_worker", spec, cap)
+        return Worker(self.contender.title, "edgefashion.bench_worker", spec, cap)
 
-    def _ask(self, do: str, seconds: float = 0.0, **request: Any) -> dict[str, Any]:
+    def _ask(self, do: str, seconds: float = 0.0, *, limit_s: float = 0.0, **request: Any) -> dict[str, Any]:
         assert self._worker is not None
         if seconds:
             request["seconds"] = seconds
-        return self._worker.ask(do, limit_s=seconds, **request)
+        return self._worker.ask(do, limit_s=seconds + limit_s, **request)
 
     def start(self) -> None:
         self._worker = self._spawn()
-        self._ask("prepare")
-        rates = {b: self._ask("throughput", _PROBE_S, batch=b)["throughput_fps"] for b in self._options.batches}
+        self._ask("prepare", limit_s=_WHOLE_S)
+        batches = self._options.batches if self.contender.engine in PEERS else (BATCH,)
+        rates = {b: self._ask("throughput", _PROBE_S, batch=b)["throughput_fps"] for b in batches}
         self._batch = max(rates, key=lambda batch: rates[batch])
         self._end["by_batch"] = {str(batch): round(rate, 1) for batch, rate in rates.items()}
 
@@ -186,8 +192,8 @@ class _Runner:
         return self._worker.pid
 
     def finish(self) -> None:
-        self._end |= self._ask("accuracy")
-        self._end |= self._ask("operations")
+        self._end |= self._ask("accuracy", limit_s=_WHOLE_S)
+        self._end |= self._ask("operations", limit_s=_WHOLE_S)
 
     def cold_start(self) -> None:
         worker = self._spawn()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgefashion import bench, bundle, classify, contenders, machine, race
+from edgefashion.errors import EdgeFashionError
 
 if TYPE_CHECKING:
     from conftest import Run
@@ -112,6 +113,23 @@ def test_a_peer_that_fails_loses_its_own_row(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
+def test_nothing_left_to_measure_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the only engine asked for fails there is an error, not an empty report."""
+    made = bundle.resolve("edge").bundle
+    assert made is not None
+    saved = Path(shutil.copytree(made.verified("saved_model"), tmp_path / "saved_model"))
+    monkeypatch.setattr(contenders, "_CONVERSION_LIMIT_S", 0.05)
+    with pytest.raises(EdgeFashionError, match=r"nothing is left to measure. No LiteRT FP32 row: its conversion took"):
+        bench.bench(saved, vs=("litert",), threads=1)
+
+
+def test_a_cap_keeps_to_the_threads_asked_for() -> None:
+    """--threads counts under --isa too; without it a capped row runs on one."""
+    for threads, expected in ((None, 1), (0, 0), (3, 3)):
+        rows, _ = contenders.contenders("edge", threads=threads, isa=("avx2",))
+        assert {row.threads for row in rows} == {expected}
+
+
 def test_a_file_no_runtime_can_load_loses_its_own_row(tmp_path: Path) -> None:
     """A broken file for a peer ends that peer's process and no other."""
     for batch in (1, 64):
@@ -128,7 +146,9 @@ def test_a_file_no_runtime_can_load_loses_its_own_row(tmp_path: Path) -> None:
         running.close()
     assert [row.name for row in running.rows()] == [ours.name]
     assert len(notes) == 1
-    assert notes[0].startswith("No LiteRT FP32 row: the process measuring LiteRT FP32 ended early (")
+    assert notes[0].startswith(
+        "No LiteRT FP32 at 1 thread row: the process measuring LiteRT FP32 at 1 thread ended early ("
+    )
 
 
 def test_a_cap_is_what_the_row_runs_under(run: Run) -> None:
@@ -191,8 +211,8 @@ def test_one_ir_gives_one_row(run: Run, tmp_path: Path) -> None:
     assert [row["precision"] for row in json.loads(done.stdout)["rows"]] == ["int8"]
 
 
-def test_a_worker_that_dies_is_told_of(run: Run, tmp_path: Path) -> None:
-    """A network no engine can load ends the measurement with one line, not with a hang."""
+def test_a_refused_model_is_told_of(run: Run, tmp_path: Path) -> None:
+    """A network that is refused ends the measurement with one line, not with a hang."""
     (tmp_path / "bad.xml").write_text("<net/>")
     (tmp_path / "bad.bin").write_bytes(b"")
     done = run("bench", "bad.xml", timeout=60)
