@@ -55,7 +55,7 @@ class SavedModel:
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         def run(part: NDArray[np.uint8]) -> Any:
             shaped = part if None in self._shape else part.reshape(self._shape)
-            return _answer(self._signature(**{self._name: self._tf.constant(shaped, self._dtype)}))
+            return answer_of(self._signature(**{self._name: self._tf.constant(shaped, self._dtype)}))
 
         return _in_batches(run, images)
 
@@ -77,7 +77,7 @@ class KerasCall(_Keras):
     """``model(images)``: what Keras advises for small inputs."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return _in_batches(lambda part: _answer(self._model(self._shaped(part), training=False)), images)
+        return _in_batches(lambda part: answer_of(self._model(self._shaped(part), training=False)), images)
 
 
 class KerasPredict(_Keras):
@@ -85,10 +85,10 @@ class KerasPredict(_Keras):
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         answer = self._model.predict(self._shaped(images), batch_size=BATCH, verbose=0)
-        return np.asarray(_answer(answer), np.float32)
+        return np.asarray(answer_of(answer), np.float32)
 
 
-def _answer(outputs: Any) -> Any:
+def answer_of(outputs: Any) -> Any:
     """The probabilities among a network's outputs; a photo network also gives a mask."""
     if isinstance(outputs, dict):
         return outputs["probabilities"] if "probabilities" in outputs else next(iter(outputs.values()))

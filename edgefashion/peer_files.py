@@ -107,10 +107,7 @@ class _Network:
 
         @self._tf.function(input_signature=[spec])  # type: ignore[untyped-decorator]
         def probabilities(images: Any) -> Any:
-            answer = self._call(images)
-            if isinstance(answer, dict):
-                answer = answer["probabilities"] if "probabilities" in answer else next(iter(answer.values()))
-            return self._tf.identity(answer, name="probabilities")
+            return self._tf.identity(originals.answer_of(self._call(images)), name="probabilities")
 
         return probabilities, spec
 
