@@ -130,6 +130,7 @@ class Capture:
         self.state = "starting"
         self.reason = ""
         """Why, as a phrase, where the state is not live."""
+        self.apart = False
         self.losses = 0
         """Times it went from live to lost."""
         self._source, self._called, self._max_failures = source, called, max_failures

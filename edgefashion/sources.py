@@ -35,6 +35,8 @@ class Source(Protocol):
     """Why, as a phrase, where the state is not live."""
     fps: float
     """A file's own speed; 0 of a live source."""
+    apart: bool
+    """True where each frame is a picture of its own, false where it follows upon the one before."""
     losses: int
     """Times it went from live to lost."""
 
@@ -95,6 +97,7 @@ class _Pictures:
     live = False
     fps = PICTURE_FPS
     losses = 0
+    apart = True
 
     def __init__(self, paths: list[Path]) -> None:
         self.state, self.reason = "live", ""
