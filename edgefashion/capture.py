@@ -219,6 +219,8 @@ class Capture:
                 self._take(message)
             elif "opened" in message:
                 self._phase, self._since_s, self.fps = "open", now_s, float(message["opened"])
+                if not self.live:
+                    self.state, self.reason = "live", ""
             elif "lost" in message:
                 self._lose(message["lost"], now_s)
             elif "ended" in message:

@@ -39,13 +39,13 @@ class Lineup:
     def __init__(self, names: Sequence[str], load: Callable[..., Classifier] | None = None) -> None:
         """Load the first of ``names``; the others when they are asked for. Raises as
         :func:`edgefashion.classify.load` does for the first, and for a name that is no model."""
-        if load is None:
-            from edgefashion.classify import load
-        self._load = load
+        from edgefashion import classify
+
+        self._load = load or classify.load
         self.names = tuple(names)
         for name in self.names[1:]:
             bundle.resolve(name)
-        self.classifier = load(self.names[0])
+        self.classifier = self._load(self.names[0])
         """The network in use."""
         self._place = 0
         self._stamp = stamp(self.classifier.source)
