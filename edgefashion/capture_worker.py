@@ -42,8 +42,10 @@ class _BadFileError(Exception):
 class _OpenCV:
     """A device, a URL or a file, by OpenCV."""
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, *arguments: Any, times_out: bool = False) -> None:
         import cv2
+
+        self._times_out = times_out
 
         # FFmpeg has its own log, whose level OpenCV reads once, at the first capture.
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -59,10 +61,14 @@ class _OpenCV:
     def grab(self) -> None:
         import cv2
 
+        began_s = time.monotonic()
         try:
             grabbed = self.capture.grab()
         except cv2.error:  # what cannot be decoded is a lost camera
             grabbed = False
+        if self._times_out and time.monotonic() - began_s > 0.95 * READ_TIMEOUT_MS / 1000:
+            # FFmpeg gave up waiting; what it may still hand out is an old frame its decoder held back.
+            raise StreamLostError(f"it sent nothing for {READ_TIMEOUT_MS // 1000} s")
         if not grabbed:
             raise StreamLostError("no more frames come from it")
 
@@ -104,7 +110,7 @@ def _open(source: str, live: bool) -> tuple[_Stream, float]:
     if source.lower().startswith("http://") and (pictures := mjpeg.connect(source)):
         return pictures, 0.0
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS]
-    return _OpenCV(source, cv2.CAP_FFMPEG, limits), 0.0
+    return _OpenCV(source, cv2.CAP_FFMPEG, limits, times_out=True), 0.0
 
 
 class _Worker:

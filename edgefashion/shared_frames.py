@@ -48,7 +48,7 @@ class SharedFrames:
     def attached(cls, handle: int | str) -> SharedFrames:
         """The same memory in the other process."""
         self = cls.__new__(cls)
-        self._file = os.fdopen(handle, "r+b") if isinstance(handle, int) else Path(handle).open("r+b")
+        self._file = open(handle, "r+b")  # noqa: PTH123, SIM115 (a descriptor or a name; closed in close())
         self.handle, self.inherited = handle, ()
         self._map = mmap.mmap(self._file.fileno(), SLOTS * SLOT_BYTES)
         return self
