@@ -17,6 +17,7 @@ import typer
 
 from edgefashion.bundle import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.service_cli import service_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,7 @@ data_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Fetch and look at Fashion-MNIST; check photos."
 )
 app.add_typer(data_app, name="data")
+app.add_typer(service_app, name="service")
 
 MODEL_HELP: Final = (
     "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model."

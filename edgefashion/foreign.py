@@ -246,6 +246,7 @@ def _onnx_runtime(path: Path) -> _Call:
     need("onnxruntime", "to run an .onnx file and compare with it")
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # on Windows they are on
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -69,6 +69,7 @@ def _onnxruntime(path: Path, threads: int) -> _Static:
     need("onnxruntime", "to measure ONNX Runtime")
     import onnxruntime as ort
 
+    ort.disable_telemetry_events()  # on Windows they are on
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
