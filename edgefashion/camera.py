@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion import garment, sources
 from edgefashion.decide import Said, Smoother, Steady
+from edgefashion.errors import EdgeFashionError
 from edgefashion.moments import Event, EventSink, Health, Moment, now
 from edgefashion.picture_watch import PictureWatch
 from edgefashion.predict import Prediction, predict
@@ -30,6 +31,9 @@ READ_TIMEOUT_S: Final = 0.1
 
 NOTE_S: Final = 3.0
 """How long a line about a key stays on the screen."""
+
+SHOWING: Final = ("window", "page", "recording")
+"""Outputs for whose sake the loop runs even if nobody reads its events."""
 
 _RECENT: Final = 30
 
@@ -56,7 +60,11 @@ class Summary:
     frames: int
     seconds: float
     reconnects: int
+    """Times the source was lost."""
     faults: int
+    """Whatever else failed."""
+    unheard: bool = False
+    """It ended because whoever read its events has left and nobody else was told or shown anything."""
 
 
 OnAnswer = Callable[[sources.Frame, Prediction], Any]
@@ -112,7 +120,7 @@ class _Loop:
         self._moment = Moment(self._began_s, Health(), mirror=options.mirror)
         self._note, self._note_until_s = "", 0.0
         self._clips: Any = None
-        self._quit, self._help = False, False
+        self._quit = self._help = self._unheard = False
 
     # --- One turn -----------------------------------------------------------------------------
 
@@ -165,7 +173,8 @@ class _Loop:
             seen = predict(classifier, frame.image, within=guide, smoother=self._smoother)
         except Exception as error:  # the next frame may be another; a kiosk goes on
             self._fail("network", f"{classifier.name} gives no answer: {error}")
-            self._wait(frame)
+            self._show_condition(("stale", "the network gives no answer"))
+            self._wait(None)
             return
         self._fail("network", "")
         self._lineup.took((time.perf_counter() - before_s) * 1000)
@@ -273,20 +282,30 @@ class _Loop:
     def _hand_out(self) -> None:
         now_s = time.monotonic()
         note = self._note if now_s < self._note_until_s else ""
-        kept = self._clips.kept if self._clips is not None else self._moment.kept
+        kept = self._kept()
         self._moment = replace(self._moment, note=note, kept=kept, help=self._help, _drawn={})
         if self._clips is not None:
             try:
                 self._clips.take(self._moment)
             except Exception as error:  # a full disk ends the clip, not the camera
-                self._fail("recording", str(error))
-                self._say(f"Recording ended: {error}")
+                self._fail("clip", str(error))
+                self._say(f"The clip is lost: {error}")
         for output in self._outputs:
             failed = output.take(self._moment)
             if failed is not None:
                 self._fail(output.name, failed)
 
+    def _kept(self) -> str:
+        """The sentence on what is stored right now."""
+        keeping = [output.keeping for output in self._outputs] + [self._clips.keeping if self._clips else None]
+        names = [name for name in keeping if name]
+        return f"Recording to {' and '.join(names)}" if names else Moment.kept
+
     def _check_sinks(self) -> None:
+        told = [sink for sink in self._events if not getattr(sink, "gone", False)]
+        if self._events and not told and not any(output.name in SHOWING for output in self._outputs):
+            self._quit = self._unheard = True
+            return
         for place, sink in enumerate(self._events):
             name = "events" if len(self._events) == 1 else f"events {place + 1}"
             self._fail(name, sink.fault() or "")
@@ -338,11 +357,25 @@ class _Loop:
             self._keep(key)
 
     def _keep(self, key: str) -> None:
-        """A snapshot or the start or end of a clip."""
-        if self._options.snapshots is None:
-            self._say("Nothing is kept here: no folder was given with --snapshots")
+        """A snapshot, or the start or end of a clip."""
+        from edgefashion import clips
+
+        folder = self._options.snapshots
+        if folder is None:
+            self._say("Nothing is kept here: no folder was given for it")
             return
-        raise NotImplementedError
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if key == "s":
+                self._say(f"Kept as {clips.snapshot(self._moment, folder).name}")
+            elif self._clips is not None and self._clips.keeping:
+                self._say(f"Kept as {self._clips.stop().name}")
+            else:
+                self._clips = self._clips or clips.Clips(folder)
+                self._say(f"Recording to {self._clips.start().name}")
+        except (EdgeFashionError, OSError) as error:
+            self._fail("clip", str(error))
+            self._say(f"Not kept: {error}")
 
     # --- The end ------------------------------------------------------------------------------
 
@@ -359,7 +392,9 @@ class _Loop:
                 self._fail("closing", str(error))
 
     def summary(self) -> Summary:
-        return Summary(self._answered, time.monotonic() - self._began_s, self._source.losses, self._faults)
+        return Summary(
+            self._answered, time.monotonic() - self._began_s, self._source.losses, self._faults, self._unheard
+        )
 
 
 def said_of(seen: Prediction) -> Said:

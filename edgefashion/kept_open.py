@@ -56,8 +56,9 @@ class KeptOpen:
             return ""
 
     @property
-    def working(self) -> bool:
-        return self._output is not None
+    def keeping(self) -> str | None:
+        """Name of the file that it is writing; None where it writes none."""
+        return getattr(self._output, "keeping", None)
 
     def close(self) -> None:
         """Close it; one that is being opened is closed when it is open."""

@@ -36,18 +36,18 @@ class Lineup:
     frames. One that cannot be loaded changes nothing.
     """
 
-    def __init__(self, names: Sequence[str], load: Callable[..., Classifier] | None = None) -> None:
-        """Load the first of ``names``; the others when they are asked for. Raises as
-        :func:`edgefashion.classify.load` does for the first, and for a name that is no model."""
+    def __init__(self, names: Sequence[str], first: int = 0, load: Callable[..., Classifier] | None = None) -> None:
+        """Load the ``first`` to be used of ``names``; the others when they are asked for. Raises as
+        :func:`edgefashion.classify.load` does for that one, and for a name that is no model."""
         from edgefashion import classify
 
         self._load = load or classify.load
         self.names = tuple(names)
-        for name in self.names[1:]:
+        for name in self.names:
             bundle.resolve(name)
-        self.classifier = self._load(self.names[0])
+        self.classifier = self._load(self.names[first])
         """The network in use."""
-        self._place = 0
+        self._place = first
         self._stamp = stamp(self.classifier.source)
         self._looked_s = time.monotonic()
         self._changed: tuple[Stamp, float] | None = None
