@@ -78,8 +78,18 @@ def install(options: ServiceOptions, root: Path | None = None) -> Path:
         _systemctl("daemon-reload", user=options.user)
     _systemctl("enable", UNIT, user=options.user, root=root)
     if root is None:
-        _systemctl("restart", UNIT, user=options.user)
+        _start(path, options.user)
     return path
+
+
+def _start(path: Path, user: bool) -> None:
+    """Start it, which lasts until it says that it is ready; a start that fails goes on being tried by systemd."""
+    try:
+        _systemctl("restart", UNIT, user=user)
+    except MissingError as error:
+        lines = log(user)
+        said = f"it says: {lines[-1]}" if lines else str(error)
+        raise MissingError(f"{path} is installed and tried again and again, but does not run yet; {said}") from error
 
 
 def remove(user: bool = False, root: Path | None = None) -> Path:
@@ -218,7 +228,8 @@ def _systemctl(*words: str, user: bool = False, root: Path | None = None, may_fa
     except subprocess.TimeoutExpired as error:
         raise MissingError(f"`{shlex.join(command)}` does not end. Look at: journalctl -xe") from error
     if done.returncode and not may_fail:
-        said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[0]
+        said = said.rstrip(".")
         hint = f"journalctl {'--user-unit' if user else '--unit'} {UNIT}"
         raise MissingError(f"`{shlex.join(command)}` failed: {said}. Look at: {hint}")
     return done.stdout.strip()

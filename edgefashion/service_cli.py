@@ -68,8 +68,9 @@ def status(user: UserOption = False, root: RootOption = None) -> None:
 
     well, line = service.status(user, root)
     print(line)
-    if root is None:
-        print(*(f"  {each}" for each in service.log(user)), sep="\n", end="")
+    if root is None and service.unit_path(user).exists():
+        for each in service.log(user):
+            print(f"  {each}")
     if not well:
         raise typer.Exit(3)
 
