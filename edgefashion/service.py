@@ -50,6 +50,12 @@ def unit_path(user: bool = False, root: Path | None = None) -> Path:
     return (root or Path("/")) / "etc/systemd/system" / UNIT
 
 
+def check_rights(user: bool = False, root: Path | None = None) -> None:
+    """Raise :class:`MissingError` without systemd, :class:`BadInputError` with the sudo line where root is needed."""
+    _need_systemd(root)
+    _need_root(user, root)
+
+
 def install(options: ServiceOptions, root: Path | None = None) -> Path:
     """Write the unit, enable it and, unless ``root`` is given, start it; one that is there is replaced.
 
@@ -59,10 +65,9 @@ def install(options: ServiceOptions, root: Path | None = None) -> Path:
     service_unit.check_screen(options)
     service_unit.check_folders(options)
     text = service_unit.unit(options)
-    _need_systemd(root)
+    check_rights(options.user, root)
     path = unit_path(options.user, root)
     _check_ours(path)
-    _need_root(options.user, root)
     if not options.user and root is None:
         _check_account(options.account)
         _check_reach(options.account)
@@ -102,7 +107,7 @@ def remove(user: bool = False, root: Path | None = None) -> Path:
     if not path.exists():
         raise MissingError(f"no service is installed at {path}")
     _check_ours(path)
-    _need_root(user, root)
+    check_rights(user, root)
     if root is None:
         _systemctl("stop", UNIT, user=user)
     _systemctl("disable", UNIT, user=user, root=root)

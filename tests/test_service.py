@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edgefashion import cli, service, service_task, service_unit, settings
+from edgefashion import cli, service, service_task, service_unit, settings, settings_file
 from edgefashion.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -229,17 +229,20 @@ def test_without_systemd(call: Call) -> None:
 
 
 @linux
-def test_root_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without the right to, the error is the very line that has it."""
+def test_root_is_needed(monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
+    """Without the right to, the error is the very line that has it, also where the configuration is root's alone."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(sys, "argv", ["edgefashion", "service", "install", "--config", "my kiosk.toml"])
     monkeypatch.setattr(service, "_need_systemd", lambda root: None)
     monkeypatch.setattr(service, "unit_path", lambda user=False, root=None: tmp_path / "edgefashion.service")
-    with pytest.raises(BadInputError) as error:
-        service.install(service_unit.ServiceOptions())
+    monkeypatch.setattr(settings_file, "load", lambda path: pytest.fail("the configuration was read"))
+    config = configuration(tmp_path / "my kiosk")
+    code, out, error = call("install", "--config", config)
+    assert (code, out) == (2, "")
     program = service_unit.executable()[0]
-    assert str(error.value).endswith(f"Run: sudo {program} service install --config 'my kiosk.toml'")
-    assert list(tmp_path.iterdir()) == []
+    assert error.endswith(f"Run: sudo {program} service install --config '{config}'\n")
+    with pytest.raises(BadInputError, match="sudo"):
+        service.install(service_unit.ServiceOptions())
+    assert not (tmp_path / "edgefashion.service").exists()
 
 
 @linux
