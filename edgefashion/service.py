@@ -50,6 +50,12 @@ def unit_path(user: bool = False, root: Path | None = None) -> Path:
     return (root or Path("/")) / "etc/systemd/system" / UNIT
 
 
+def check_rights(user: bool = False, root: Path | None = None) -> None:
+    """Raise :class:`MissingError` without systemd, :class:`BadInputError` with the sudo line where root is needed."""
+    _need_systemd(root)
+    _need_root(user, root)
+
+
 def install(options: ServiceOptions, root: Path | None = None) -> Path:
     """Write the unit, enable it and, unless ``root`` is given, start it; one that is there is replaced.
 
@@ -59,10 +65,9 @@ def install(options: ServiceOptions, root: Path | None = None) -> Path:
     service_unit.check_screen(options)
     service_unit.check_folders(options)
     text = service_unit.unit(options)
-    _need_systemd(root)
+    check_rights(options.user, root)
     path = unit_path(options.user, root)
     _check_ours(path)
-    _need_root(options.user, root)
     if not options.user and root is None:
         _check_account(options.account)
         _check_reach(options.account)
@@ -78,8 +83,18 @@ def install(options: ServiceOptions, root: Path | None = None) -> Path:
         _systemctl("daemon-reload", user=options.user)
     _systemctl("enable", UNIT, user=options.user, root=root)
     if root is None:
-        _systemctl("restart", UNIT, user=options.user)
+        _start(path, options.user)
     return path
+
+
+def _start(path: Path, user: bool) -> None:
+    """Start it, which lasts until it says that it is ready; a start that fails goes on being tried by systemd."""
+    try:
+        _systemctl("restart", UNIT, user=user)
+    except MissingError as error:
+        lines = log(user)
+        said = f"it says: {lines[-1]}" if lines else str(error)
+        raise MissingError(f"{path} is installed and tried again and again, but does not run yet; {said}") from error
 
 
 def remove(user: bool = False, root: Path | None = None) -> Path:
@@ -92,7 +107,7 @@ def remove(user: bool = False, root: Path | None = None) -> Path:
     if not path.exists():
         raise MissingError(f"no service is installed at {path}")
     _check_ours(path)
-    _need_root(user, root)
+    check_rights(user, root)
     if root is None:
         _systemctl("stop", UNIT, user=user)
     _systemctl("disable", UNIT, user=user, root=root)
@@ -218,7 +233,8 @@ def _systemctl(*words: str, user: bool = False, root: Path | None = None, may_fa
     except subprocess.TimeoutExpired as error:
         raise MissingError(f"`{shlex.join(command)}` does not end. Look at: journalctl -xe") from error
     if done.returncode and not may_fail:
-        said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[0]
+        said = said.rstrip(".")
         hint = f"journalctl {'--user-unit' if user else '--unit'} {UNIT}"
         raise MissingError(f"`{shlex.join(command)}` failed: {said}. Look at: {hint}")
     return done.stdout.strip()

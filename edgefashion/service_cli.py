@@ -14,7 +14,10 @@ service_app = typer.Typer(
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="The camera's edgefashion.toml. Default: the one found here.", show_default=False),
+    # Whether it can be read we say ourselves: it may be root's alone.
+    typer.Option(
+        "--config", readable=False, help="The camera's edgefashion.toml. Default: the one found.", show_default=False
+    ),
 ]
 UserOption = Annotated[bool, typer.Option("--user", help="The user's own service, not the system's.")]
 RootOption = Annotated[
@@ -46,6 +49,8 @@ def install(
 
     if user and (account or root):
         raise BadInputError(f"--user and {'--account' if account else '--root'} exclude each other. Leave one out")
+    if not dry_run:
+        service.check_rights(user, root)  # before the configuration, which may be root's alone
     options = service_unit.configured(config, user=user, account=account, memory_mb=memory_mb, watchdog_s=watchdog_s)
     if dry_run:
         service_unit.check_screen(options)
@@ -68,8 +73,9 @@ def status(user: UserOption = False, root: RootOption = None) -> None:
 
     well, line = service.status(user, root)
     print(line)
-    if root is None:
-        print(*(f"  {each}" for each in service.log(user)), sep="\n", end="")
+    if root is None and service.unit_path(user).exists():
+        for each in service.log(user):
+            print(f"  {each}")
     if not well:
         raise typer.Exit(3)
 

@@ -155,6 +155,8 @@ RestartSec=5
 TimeoutStartSec=180
 TimeoutStopSec=30
 KillSignal=SIGTERM
+# What it ends with after that signal.
+SuccessExitStatus=143
 # Fed after a fresh inference only.
 WatchdogSec={options.watchdog_s}
 MemoryMax={options.memory_mb}M
