@@ -323,9 +323,8 @@ class RunningCamera:
 # --- A screen --------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
-    """An X server without a monitor; yields its display's name."""
+def start_screen(size_wh: tuple[int, int], display_name: str = "") -> tuple[subprocess.Popen[bytes], str]:
+    """Start an X server without a monitor, on a free display unless one is named; the server and its display."""
     for program in ("Xvfb", "xdotool"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
@@ -334,6 +333,7 @@ def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
     server = subprocess.Popen(
         [
             "Xvfb",
+            *filter(None, [display_name]),
             "-displayfd",
             str(write_end),
             "-screen",
@@ -347,11 +347,18 @@ def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     os.close(write_end)
+    with os.fdopen(read_end) as answer:
+        number = answer.readline().strip()
+    assert number, "Xvfb did not start"
+    return server, f":{number}"
+
+
+@contextlib.contextmanager
+def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
+    """An X server without a monitor; yields its display's name."""
+    server, display_name = start_screen(size_wh)
     try:
-        with os.fdopen(read_end) as answer:
-            number = answer.readline().strip()
-        assert number, "Xvfb did not start"
-        yield f":{number}"
+        yield display_name
     finally:
         server.terminate()
         server.wait()
