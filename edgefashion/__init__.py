@@ -8,7 +8,12 @@ The package is the command line's twin: every command is a function first.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
+
+# OpenVINO and NNCF tell Google Analytics of every import, conversion and quantization, each time from a
+# forked copy of this process, unless they find this package missing. Nobody asked the kiosk's owner.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 __version__ = "0.1.0"
 
