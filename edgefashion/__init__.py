@@ -11,10 +11,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-# OpenVINO and NNCF tell Google Analytics of every import, conversion and quantization, each time from a
-# forked copy of this process, unless they find this package missing. Nobody asked the kiosk's owner.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-
 __version__ = "0.1.0"
 
 # OpenVINO and NNCF report each import and conversion to Google Analytics unless the user has opted out. Where the

@@ -900,8 +900,8 @@ def demo(
     print("3. Measured side by side on this CPU:")
     _print_bench(result.report)
     print(
-        f"4. Watched a 1280x720 clip: {result.frames_right:,} of {result.frames:,} frames named right "
-        f"({result.frames_right / result.frames:.1%}), {result.camera_fps:.0f} frames a second "
+        f"4. Watched a 1280x720 clip: {result.garments_right} of {result.garments} garments named right, "
+        f"{result.frames_right:,} of {result.frames:,} frames by themselves; {result.camera_fps:.0f} frames a second "
         "with drawing and recording"
     )
     print("Look at:", *(str(p) for p in result.pictures))
