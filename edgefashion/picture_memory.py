@@ -40,7 +40,7 @@ class PictureMemory:
         import numpy as np
 
         if self._map is None or picture.nbytes > self._size:
-            self._grow(picture.nbytes)
+            self._grow(max(picture.nbytes, self._size))
         np.ndarray(picture.shape, np.uint8, self._map)[...] = picture
         return {"shape": picture.shape, "size": self._size, "name": self._name}
 
@@ -61,9 +61,10 @@ class PictureMemory:
             self._map = _named(size, self._name)
         else:
             # Really written: memory that is only promised would kill the process that first needs it.
+            missing = memoryview(bytes(size - self._size))
             self._file.seek(self._size)
-            self._file.write(bytes(size - self._size))
-            self._file.flush()
+            while missing:
+                missing = missing[self._file.write(missing) :]
             self._map = mmap.mmap(self._file.fileno(), size)
         self._size = size
 
@@ -91,8 +92,8 @@ class PictureReader:
 
 def _unnamed_file() -> Any:
     if os.access(_IN_MEMORY, os.W_OK):
-        return tempfile.TemporaryFile(dir=_IN_MEMORY)
-    return tempfile.TemporaryFile()
+        return tempfile.TemporaryFile(dir=_IN_MEMORY, buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def _named(size: int, name: str) -> mmap.mmap:

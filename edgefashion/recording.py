@@ -190,7 +190,7 @@ class Recording:
     cannot be written.
     """
 
-    name: Final = "recording"
+    name: str = "recording"
 
     def __init__(
         self, path: Path, fps: float, *, live: bool, again: bool = False, reserve_bytes: int = RESERVE_BYTES
