@@ -20,7 +20,7 @@ from edgefashion.decide import Said, Smoother, Steady
 from edgefashion.errors import EdgeFashionError
 from edgefashion.moments import Event, EventSink, Health, Moment, now
 from edgefashion.picture_watch import PictureWatch
-from edgefashion.predict import Prediction, predict
+from edgefashion.predict import Prediction, part, predict
 
 if TYPE_CHECKING:
     from edgefashion.kept_open import KeptOpen
@@ -31,6 +31,8 @@ READ_TIMEOUT_S: Final = 0.1
 
 NOTE_S: Final = 3.0
 """How long a line about a key stays on the screen."""
+
+NO_ANSWER: Final = "the network gives no answer"
 
 SHOWING: Final = ("window", "page", "recording")
 """Outputs for whose sake the loop runs even if nobody reads its events."""
@@ -135,15 +137,16 @@ class _Loop:
                 wrong = self._watch.look(frame.image, frame.time_s)
                 if self._watch.to_reopen(frame.time_s):
                     self._source.reopen(wrong)
-            self._show_condition(("stale", wrong) if wrong else (self._source.state, self._source.reason))
+            seen = self._see(frame) if frame is not None and not wrong else None
+            silent = NO_ANSWER if frame is not None and not wrong and seen is None else ""
+            trouble = wrong or silent
+            self._show_condition(("stale", trouble) if trouble else (self._source.state, self._source.reason))
             if frame is not None:
                 self._number = frame.number
-                if wrong:
-                    self._wait(frame)
-                else:
-                    self._answer(frame)
+            if frame is not None and seen is not None:
+                self._answer(frame, seen)
             else:
-                self._wait(None)
+                self._wait(frame if wrong else None)
             self._hand_out()
             self._change_networks()
             self._check_sinks()
@@ -164,20 +167,24 @@ class _Loop:
         # A little early: a camera at that very rate must not lose frames to its jitter.
         self._due_s = max(time.monotonic(), self._due_s) + (0.8 if live else 1.0) / rate
 
-    def _answer(self, frame: sources.Frame) -> None:
+    def _see(self, frame: sources.Frame) -> Prediction | None:
+        """What this one frame says; None if the network gives no answer."""
+        height, width = frame.image.shape[:2]
+        guide = garment.guide_box(width, height)
+        before_s = time.perf_counter()
+        try:
+            seen = predict(self._lineup.classifier, frame.image, within=guide, smoother=self._smoother)
+        except Exception as error:  # the next frame may be another; a kiosk goes on
+            self._fail("network", f"{self._lineup.classifier.name} gives no answer: {error}")
+            return None
+        self._fail("network", "")
+        self._lineup.took((time.perf_counter() - before_s) * 1000)
+        return seen
+
+    def _answer(self, frame: sources.Frame, seen: Prediction) -> None:
         height, width = frame.image.shape[:2]
         guide = garment.guide_box(width, height)
         classifier = self._lineup.classifier
-        before_s = time.perf_counter()
-        try:
-            seen = predict(classifier, frame.image, within=guide, smoother=self._smoother)
-        except Exception as error:  # the next frame may be another; a kiosk goes on
-            self._fail("network", f"{classifier.name} gives no answer: {error}")
-            self._show_condition(("stale", "the network gives no answer"))
-            self._wait(None)
-            return
-        self._fail("network", "")
-        self._lineup.took((time.perf_counter() - before_s) * 1000)
         latency_ms = (time.monotonic() - frame.time_s) * 1000
         self._answered += 1
         self._times.append(time.monotonic())
@@ -192,7 +199,7 @@ class _Loop:
         else:
             time_s = frame.time_s if self._source.live else frame.number / self._source.fps
             before = self._steady.stands
-            stands = self._steady(time_s, said, seen.garment.pixels if seen.garment else None)
+            stands = self._steady(time_s, said, part(frame.image, guide))
         confidence = _confidence(seen, stands) or (self._moment.confidence if stands == self._said() else None)
         box = seen.garment.box if seen.garment and seen.answer else None
         image, pixels = frame.image, seen.garment.pixels if seen.garment else None

@@ -30,6 +30,8 @@ SMOOTHING: Final = 0.3
 GLANCE_PX: Final = 14
 """Edge of the small picture by which two frames are told apart: means over areas, which noise hardly moves."""
 
+_GLANCED_PX: Final = 140
+
 SCENE_CHANGE: Final = 12.0
 """Mean absolute difference of two :func:`glance` pictures, in grey levels, from which the garment is another one:
 noise of 20 levels a pixel stays under 10, and of consecutive Fashion-MNIST test images 99 in 100 differ by more
@@ -120,12 +122,13 @@ def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshol
     return Answer(label, confidence, bool(acceptance(probabilities, labels) >= threshold), ranked)
 
 
-def glance(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A model input (h, w, c), small enough to compare: (14, 14, c)."""
+def glance(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A picture or model input (h, w, c), small enough to compare: (14, 14, c)."""
     import cv2
 
-    size = (GLANCE_PX, GLANCE_PX)
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+    every = max(1, min(picture.shape[:2]) // _GLANCED_PX)  # of a photo some pixels tell enough
+    seen = np.ascontiguousarray(picture[::every, ::every])
+    return np.asarray(cv2.resize(seen, (GLANCE_PX, GLANCE_PX), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def another(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
@@ -141,9 +144,9 @@ class Smoother:
         self._average: NDArray[np.float32] | None = None
         self._seen: NDArray[np.float32] | None = None
 
-    def __call__(self, pixels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take a frame's model input and probabilities (classes,); return the smoothed ones."""
-        seen = glance(pixels)
+    def __call__(self, picture: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take what was looked at in a frame (h, w, c) and its probabilities (classes,); return the smoothed ones."""
+        seen = glance(picture)
         if self._average is None or self._seen is None or another(seen, self._seen):
             # A copy: a caller may write the next frame's answer into the same array.
             self._average = np.array(probabilities, np.float32)
@@ -175,8 +178,8 @@ class Steady:
         self._then: NDArray[np.float32] | None = None
         self._given: collections.deque[tuple[float, Said]] = collections.deque()
 
-    def __call__(self, time_s: float, said: Said, pixels: NDArray[np.uint8] | None) -> Said | None:
-        """Take what a frame at ``time_s`` seconds said, with its model input; return what stands."""
+    def __call__(self, time_s: float, said: Said, picture: NDArray[np.uint8]) -> Said | None:
+        """Take what a frame at ``time_s`` seconds said, and what was looked at in it (h, w, c); return what stands."""
         given = self._given
         given.append((time_s, said))
         while len(given) > CONFIRM_FRAMES and given[1][0] <= time_s - CONFIRM_S:
@@ -185,10 +188,9 @@ class Steady:
             return self.stands
         if sum(one == said for _, one in given) < CONFIRM_SHARE * len(given):
             return self.stands
-        seen = None if pixels is None else glance(pixels)
+        seen = glance(picture)
         if self.stands is not None:
-            # Where no garment was found there is no picture to compare: what came or went is another scene.
-            same = seen is not None and self._then is not None and not another(seen, self._then)
+            same = self._then is not None and not another(seen, self._then)
             if time_s - self._since_s < HOLD_S[same]:
                 return self.stands
         self.stands, self._since_s, self._then = said, time_s, seen

@@ -6,17 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion import words
-from edgefashion.moments import Health, Moment
-from edgefashion.recording import Recorder as Recorder
-from edgefashion.window import WINDOW as WINDOW
-from edgefashion.window import Window as Window
-from edgefashion.window import display_works as display_works
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from edgefashion.garment import Box
+    from edgefashion.moments import Health, Moment
 
 READABLE_PX: Final = 360
 """A frame with a shorter edge than this is enlarged before it is drawn on: words need pixels."""
@@ -271,14 +267,3 @@ def _darkened(image: NDArray[np.uint8] | None, mirror: bool) -> NDArray[np.uint8
         words.darken(picture, 0, 0, picture.shape[1], picture.shape[0])
         last = _last_dark = (image, mirror, picture)
     return last[2]
-
-
-def draw(frame: NDArray[np.uint8], *, state: str, fps: float | None = None, **drawn: Any) -> NDArray[np.uint8]:
-    """:func:`draw_moment` for a loop that knows no moments yet."""
-    health = Health("live", fps=fps or 0.0, latency_ms=drawn.get("latency_ms"))
-    return draw_moment(Moment(0.0, health, state, image=frame, **drawn))
-
-
-def draw_waiting(state: str, frame: NDArray[np.uint8] | None, mirror: bool = False) -> NDArray[np.uint8]:
-    """The same for a ``state`` of reconnecting or waiting."""
-    return draw_moment(Moment(0.0, Health(state), image=frame, mirror=mirror))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion import bundle, data, display, machine
+from edgefashion import bundle, data, machine, window
 from edgefashion.errors import EdgeFashionError, install_line, installed
 
 _CAMERAS_TRIED: Final = 4
@@ -102,6 +102,6 @@ def _cameras() -> tuple[bool, str]:
 
 
 def _display() -> tuple[bool, str]:
-    if display.display_works():
+    if window.display_works():
         return True, os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or "a window can be opened"
     return False, "no window can be opened here. Run the camera with --headless, or from a desktop session"

@@ -109,7 +109,7 @@ def _window(fullscreen: bool) -> KeptOpen:
     first = Window(fullscreen)
 
     def again() -> Output:
-        return Window(first.fullscreen)
+        return Window(first.fullscreen, wait=False)  # the first take tells what kept it from opening
 
     return KeptOpen(first, again)
 

@@ -123,12 +123,6 @@ class Window:
         self._stdout.close()
         self._memory.close()
 
-    def show(self, picture: NDArray[np.uint8], wait_ms: int = 1) -> bool:
-        """Show ``picture`` for ``wait_ms``; False once the user pressed q or Esc or closed the window."""
-        self._put(picture)
-        with self._turn:
-            return not self._turn.wait_for(lambda: "q" in self._keys, wait_ms / 1000)
-
     def _put(self, picture: NDArray[np.uint8]) -> None:
         with self._turn:
             self._check()

@@ -23,8 +23,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefashion import demo, display, moments, sources
+from edgefashion import demo, moments, sources
 from edgefashion.labels import LABELS
+from edgefashion.recording import Recorder
+from edgefashion.window import WINDOW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +70,7 @@ def blank(size_wh: tuple[int, int] = demo.FRAME_WH) -> Picture:
 
 def write_clip(path: Path, pictures: Sequence[Picture], fps: float = 10) -> Path:
     """Write a real video file of ``pictures``."""
-    recorder = display.Recorder(path, fps)
+    recorder = Recorder(path, fps)
     for picture in pictures:
         recorder.write(picture)
     recorder.close()
@@ -402,7 +404,7 @@ def window_id(display_name: str) -> str:
 
     def search() -> list[str]:
         done = subprocess.run(
-            ["xdotool", "search", "--onlyvisible", "--name", f"^{display.WINDOW}$"],
+            ["xdotool", "search", "--onlyvisible", "--name", f"^{WINDOW}$"],
             env=environment(display_name),
             capture_output=True,
             text=True,

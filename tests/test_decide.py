@@ -127,9 +127,7 @@ def test_smoother_keeps_its_own_copy() -> None:
 FRAME_S = 1 / 30
 
 
-def _stand(
-    steady: Steady, frames: Iterable[tuple[Said, NDArray[np.uint8] | None]], from_s: float = 0.0
-) -> list[Said | None]:
+def _stand(steady: Steady, frames: Iterable[tuple[Said, NDArray[np.uint8]]], from_s: float = 0.0) -> list[Said | None]:
     """What stands after each frame, at 30 a second."""
     return [steady(from_s + n * FRAME_S, said, pixels) for n, (said, pixels) in enumerate(frames)]
 
@@ -175,7 +173,7 @@ def test_steady_garment_leaves() -> None:
     """When the garment leaves, none stands half a second later at most, and the same garment comes back."""
     steady = Steady()
     _stand(steady, [(BOOT, ONE)] * 60)
-    assert _stand(steady, [(NONE, None)] * 15, from_s=2.0)[-1] == NONE
+    assert _stand(steady, [(NONE, OTHER)] * 15, from_s=2.0)[-1] == NONE
     assert _stand(steady, [(BOOT, ONE)] * 15, from_s=3.0)[-1] == BOOT
 
 
