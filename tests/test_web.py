@@ -37,6 +37,7 @@ from edgefashion import web_board, web_log, web_server, web_streams
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.web import Page
 from edgefashion.web_address import parse
+from edgefashion.web_picture import INTERVAL_S
 
 PATHS = ("/", "/page.css", "/page.js", "/icon.svg", "/events", "/picture.mjpg", "/picture.jpg", "/healthz", "/metrics")
 
@@ -233,6 +234,16 @@ def test_pictures_are_made_once(page: Page) -> None:
     assert page.hub.pictures.made == made
 
 
+def test_ten_pictures_a_second(page: Page) -> None:
+    """However many frames come and viewers watch, there is a picture per tenth of a second at most."""
+    with Loop(page, live()) as loop, ExitStack() as stack:
+        began_s = time.monotonic()
+        for _ in range(4):
+            stack.enter_context(ask_and_never_read(page, "/picture.mjpg"))
+        wait_until(lambda: loop.handed > 25, "frames")
+        assert 1 <= page.hub.pictures.made <= (time.monotonic() - began_s) / INTERVAL_S + 1
+
+
 def test_no_picture_yet(page: Page) -> None:
     """Before the first frame there is no picture, which is said."""
     assert get(page, "/picture.jpg").status == 503
@@ -264,6 +275,16 @@ def test_healthz_is_red_in_time(page: Page, monkeypatch: pytest.MonkeyPatch) -> 
     time.sleep(0.3)
     assert health().status == 503
     assert health().json["why"].startswith("the loop has handed on nothing")
+
+
+def test_passwords_are_not_shown(page: Page) -> None:
+    """The name and password in a camera's address are in no answer, whatever reason they come with."""
+    page.take(lost(reason="rtsp://admin:p@ss/w0rd@10.0.0.9/live and http://me@cam/ do not answer"))
+    for told in (get(page, "/healthz").body.decode(), str(next(events(page))), get(page, "/metrics").body.decode()):
+        assert "admin" not in told
+        assert "w0rd" not in told
+        assert "me@" not in told
+    assert get(page, "/healthz").json["why"] == "reconnecting: rtsp://10.0.0.9/live and http://cam/ do not answer"
 
 
 def test_metrics_are_prometheus(page: Page) -> None:
