@@ -153,8 +153,11 @@ def _moved(descriptor: int) -> int:
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
-    """A running browser. Without one the test is skipped, but not where tests were set up by scripts/test."""
+def chromium(patience_s: float = PATIENCE_S) -> Iterator[Browser]:
+    """A running browser, for so long at most.
+
+    Without one the test is skipped, but not where tests were set up by scripts/test.
+    """
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         if os.environ.get("EDGEFASHION_TEST_BROWSER") == "required":
@@ -178,7 +181,7 @@ def chromium() -> Iterator[Browser]:
         os.close(to_browser)
         os.close(from_browser)
         # A browser that hangs ends, and with it the reading of its answers.
-        watchdog = threading.Timer(PATIENCE_S, process.kill)
+        watchdog = threading.Timer(patience_s, process.kill)
         watchdog.start()
         try:
             with os.fdopen(from_us, "wb") as to, os.fdopen(to_us, "rb") as back:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.server
 import itertools
@@ -46,7 +47,7 @@ def page() -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as found:
+    with chromium(300) as found:
         yield found
         found.call("Page.navigate", url="about:blank")
 
@@ -197,7 +198,7 @@ def test_readable(browser: Browser, page: Page) -> None:
         "reconnecting": lost(reason=long_reason),
     }
     with Loop(page) as loop:
-        browser.open(page.url, 1280)
+        browser.open(page.url, 1280, still=True)  # a colour on its way is no colour to judge
         for state, moment in states.items():
             loop.show(moment)
             browser.wait_until(SHOWS.format(state))
@@ -291,21 +292,21 @@ def test_token_leaves_the_address(browser: Browser) -> None:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as elsewhere, Loop(page, live()):
+    with contextlib.ExitStack() as stack:
+        stack.callback(page.close)
+        elsewhere = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere))
+        stack.callback(elsewhere.shutdown)
+        stack.enter_context(Loop(page, live()))
         threading.Thread(target=elsewhere.serve_forever, args=(0.02,), daemon=True).start()
-        try:
-            browser.open(address, 1280)
-            assert "This page is shown to whoever has its token" in browser.evaluate("document.body.innerText")
-            browser.open(f"http://localhost:{elsewhere.server_port}/", 1280)
-            browser.evaluate("document.getElementById('link').click()")
-            browser.wait_until("document.body?.dataset.show === 'garment'")
-            assert browser.evaluate("location.href") == address
-            assert browser.evaluate("document.cookie") == ""
-            browser.open(address, 1280)
-            browser.wait_until(SHOWS.format("garment"))
-        finally:
-            elsewhere.shutdown()
-            page.close()
+        browser.open(address, 1280)
+        assert "This page is shown to whoever has its token" in browser.evaluate("document.body.innerText")
+        browser.open(f"http://localhost:{elsewhere.server_port}/", 1280)
+        browser.evaluate("document.getElementById('link').click()")
+        browser.wait_until("document.body?.dataset.show === 'garment'")
+        assert browser.evaluate("location.href") == address
+        assert browser.evaluate("document.cookie") == ""
+        browser.open(address, 1280)
+        browser.wait_until(SHOWS.format("garment"))
 
 
 def test_many_pages_in_one_browser(browser: Browser, page: Page) -> None:
