@@ -26,8 +26,11 @@ from edgefashion import bundle, data, machine
 RESULTS = Path(__file__).parent / "results" / "cold_start.json"
 TURNS = 15
 
+# Without telemetry, as edgefashion imports it.
 BARE = """
-import sys, numpy as np, openvino as ov
+import sys
+sys.modules["openvino_telemetry"] = None
+import numpy as np, openvino as ov
 core = ov.Core()
 {cache}
 compiled = core.compile_model(sys.argv[1], "CPU", {{"INFERENCE_NUM_THREADS": 1}})

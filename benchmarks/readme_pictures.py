@@ -12,7 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefashion import camera, data, demo, display, load, sources
+from edgefashion import camera, data, demo, sources
+from edgefashion.kept_open import KeptOpen
+from edgefashion.lineup import Lineup
+from edgefashion.moments import Moment
+from edgefashion.recording import Recorder
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -36,20 +40,30 @@ SHIRT = [
 def main() -> None:
     """Let the camera look at the scene for a second and keep what it draws."""
 
-    class Still(display.Recorder):
-        """Keeps the latest drawn frame as a PNG instead of a video."""
+    class Still:
+        """Keeps the latest drawn frame as a PNG."""
 
-        def write(self, frame: NDArray[np.uint8]) -> None:
-            small = np.asarray(cv2.resize(frame, (960, 540), interpolation=cv2.INTER_AREA), np.uint8)
+        name = "still"
+        picture: NDArray[np.uint8]
+
+        def take(self, moment: Moment) -> None:
+            if moment.image is not None:
+                self.picture = moment.drawn()
+
+        def keys(self) -> str:
+            return ""
+
+        def close(self) -> None:
+            small = np.asarray(cv2.resize(self.picture, (960, 540), interpolation=cv2.INTER_AREA), np.uint8)
             data.write_png(RESULTS / "camera.png", small)
 
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
-        recorder = display.Recorder(clip, demo.FPS)
+        recorder = Recorder(clip, demo.FPS)
         for _ in range(demo.FPS):
             recorder.write(scene())
         recorder.close()
-        camera.run(load(), sources.open_source(str(clip)), recorder=Still(RESULTS / "unused.mp4", demo.FPS))
+        camera.run(Lineup(["edge"]), sources.open_source(str(clip)), outputs=[KeptOpen(Still(), None)])
 
 
 def scene() -> NDArray[np.uint8]:

@@ -8,9 +8,15 @@ The package is the command line's twin: every command is a function first.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# OpenVINO and NNCF report each import and conversion to Google Analytics unless the user has opted out. Where the
+# package that does it cannot be imported they use a stub: so they do in our processes, and nothing is written into
+# the user's home. Here, because nothing of ours is imported earlier; who has imported it before us keeps it.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 if TYPE_CHECKING:
     from edgefashion.classify import Classifier, load

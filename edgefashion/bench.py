@@ -7,9 +7,10 @@ hangs loses its own row.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +20,8 @@ from edgefashion.bench_report import titles
 from edgefashion.contenders import cappable, contenders, with_files
 from edgefashion.errors import BadInputError, EdgeFashionError, need
 from edgefashion.originals import BATCH
-from edgefashion.peers import PEERS
 from edgefashion.race import BenchOptions, Race, Row
+from edgefashion.runtimes import Own
 
 __all__ = ["BenchOptions", "BenchReport", "Row", "bench", "plot"]
 
@@ -64,35 +65,22 @@ def bench(
         raise BadInputError("--rounds must be at least 1 and --seconds above 0")
     if threads is not None and threads < 0:
         raise BadInputError("--threads must be at least 0 (0 means all cores)")
-    found = bundle.resolve(model)
-    if found.kind in foreign.KINDS:
-        with foreign.temporary_ir(found.path) as (ir, theirs):
-            report = bench(ir, vs=(), threads=threads, isa=isa, options=options, on_progress=on_progress)
-        beside = [
-            f"No {name} row: of a {found.path.suffix} file only OpenVINO's rows are measured." for name in vs or ()
-        ]
-        return replace(
-            report,
-            model=str(model),
-            notes=[*report.notes, *beside, theirs.in_short()],
-            command=_command(model, options, vs=vs, threads=threads, isa=isa or None),
-        )
-    if found.bundle is not None and found.bundle.info["input_shape"][-1] == 3:
-        options = replace(options, batches=(BATCH,))  # of photos, each twenty times the work
-    chosen, notes = contenders(model, vs, threads, isa)
-    chosen, more = cappable(chosen)
-    notes += more
-    converted = {c.engine for c in chosen if c.engine in PEERS}
-    steps = len(converted) + len(chosen) * (options.rounds + 2 + options.cold_starts)
-    done = 0
+    with _opened(model) as (found, own, said), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        if found.bundle is not None and found.bundle.info["input_shape"][-1] == 3:
+            options = replace(options, batches=(BATCH,))  # of photos, each twenty times the work
+        chosen, notes = contenders(found.path, vs, threads, isa, own)
+        chosen, more = cappable(chosen)
+        notes += [*more, *said]
+        converted = {c.engine for c in chosen if c.converted}
+        steps = len(converted) + len(chosen) * (options.rounds + 2 + options.cold_starts)
+        done = 0
 
-    def step(doing: str) -> None:
-        nonlocal done
-        if on_progress:
-            on_progress(doing, done, steps)
-        done += 1
+        def step(doing: str) -> None:
+            nonlocal done
+            if on_progress:
+                on_progress(doing, done, steps)
+            done += 1
 
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         chosen, more = with_files(chosen, Path(folder), options.batches, step)
         notes += more
         if not chosen:
@@ -117,10 +105,21 @@ def bench(
             "vs": list(vs) if vs is not None else None,
             "isa": list(isa),
         },
-        rows=marked(rows, found),
+        rows=marked(rows, found, own.engine if own else None),
         notes=notes,
         command=_command(model, options, vs=vs, threads=threads, isa=isa or None),
     )
+
+
+@contextlib.contextmanager
+def _opened(model: str | Path) -> Iterator[tuple[bundle.Model, Own | None, list[str]]]:
+    """What MODEL names, in a form that OpenVINO runs; the file it was made from elsewhere; what to say of that."""
+    found = bundle.resolve(model)
+    if found.kind in foreign.KINDS:
+        with foreign.temporary_ir(found.path) as (ir, theirs):
+            yield bundle.resolve(ir), theirs.own, [theirs.in_short()]
+    else:
+        yield found, foreign.original(found.bundle) if found.bundle and found.kind == "bundle" else None, []
 
 
 def _command(model: str | Path, options: BenchOptions, **given: tuple[str, ...] | int | None) -> str:
@@ -132,9 +131,10 @@ def _command(model: str | Path, options: BenchOptions, **given: tuple[str, ...] 
     return shlex.join(words)
 
 
-def marked(rows: list[Row], found: bundle.Model) -> list[Row]:
-    """The rows, those marked whose accuracy is not the original's."""
-    measured = next((row.accuracy for row in rows if row.engine in ("tensorflow", "keras")), None)
+def marked(rows: list[Row], found: bundle.Model, own: str | None = None) -> list[Row]:
+    """The rows, those marked whose accuracy is not the original's: that of engine ``own``, or TensorFlow's."""
+    originals = (own,) if own else ("tensorflow", "keras")
+    measured = next((row.accuracy for row in rows if row.engine in originals), None)
     stated = found.bundle.info["metrics"].get("original", {}).get("test_accuracy") if found.bundle else None
     original = stated if measured is None else measured
     if original is None:

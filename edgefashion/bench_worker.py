@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgefashion.classify import Classifier
+    from edgefashion.classify import Classifier, Runner
 
 _WARM_UP_CALLS = 20
 _THROUGHPUT_IMAGES = 2048
@@ -65,11 +65,8 @@ class _Worker:
 
         spec = self._spec
         if spec["engine"] not in ENGINES:
-            from edgefashion.peers import Peer
-
-            path = Path(spec["model"])
-            peer = Peer(path, spec["engine"], spec["precision"], spec["threads"], tuple(spec["batches"]))
-            return Classifier(path.name, LABELS, spec["engine"], spec["precision"], 0.0, path, peer)
+            path, run = Path(spec["model"]), _in_its_runtime(spec)
+            return Classifier(path.name, LABELS, spec["engine"], spec["precision"], 0.0, path, run)
         return load(
             spec["model"], engine=spec["engine"], precision=spec["precision"], threads=spec["threads"], purpose=purpose
         )
@@ -78,14 +75,12 @@ class _Worker:
         import numpy as np
 
         self._classifier(np.zeros((1, *self._classifier.input_shape), np.uint8))
-        return {
-            "settings": self._classifier.settings,
-            "runtime_precision": self._classifier.runtime_precision,
-        }
+        return {"settings": self._classifier.settings}
 
     def prepare(self) -> dict[str, Any]:
-        """Load the test images and warm both paths up."""
+        """Load the test images and warm both paths up; tell the batch sizes to try."""
         from edgefashion import data, garment
+        from edgefashion.originals import BATCH
 
         self._images, self._labels = data.load("test")
         self._timed = self._images[:_THROUGHPUT_IMAGES]
@@ -94,7 +89,8 @@ class _Worker:
         for i in range(_WARM_UP_CALLS):
             self._classifier(self._timed[i : i + 1])
         self._classifier(self._timed)
-        return {}
+        choose = getattr(self._classifier.run, "batches", None)
+        return {"batches": choose(self._spec["batches"]) if choose else [BATCH]}
 
     def latency(self, seconds: float, min_calls: int) -> dict[str, Any]:
         """Batch-1 calls, one after the other: each one's microseconds."""
@@ -154,6 +150,10 @@ class _Worker:
         answers = decide.likeliest(self._classifier(self._images))
         return {"right": int((answers == self._labels).sum()), "n": len(self._labels)}
 
+    def precision(self) -> dict[str, Any]:
+        """What the engine really runs in. Asked for last: some have to look it up at length."""
+        return {"runtime_precision": self._classifier.runtime_precision}
+
     def operations(self) -> dict[str, Any]:
         """One image's time, operation by operation; None for an engine that does not tell."""
         if self._spec["engine"] != "openvino":
@@ -162,6 +162,20 @@ class _Worker:
 
         assert self._timed is not None
         return {"operations": operations.profile(self._classifier, self._timed[:_PROFILED_IMAGES])}
+
+
+def _in_its_runtime(spec: dict[str, Any]) -> Runner:
+    """A peer with the files made for it, or a file from elsewhere in the runtime it was made for."""
+    path, batches = Path(spec["model"]), tuple(spec["batches"])
+    if spec["own"]:
+        from edgefashion.originals import BATCH
+        from edgefashion.runtimes import OwnRuntime
+
+        most = max(BATCH, *batches)
+        return OwnRuntime(path, **spec["own"], threads=spec["threads"], most=most)
+    from edgefashion.peers import Peer
+
+    return Peer(path, spec["engine"], spec["precision"], spec["threads"], batches)
 
 
 def _rate(once: Callable[[], int], seconds: float) -> float:

@@ -1,43 +1,56 @@
-"""The loop: frame, garment, classify, decide, show."""
+"""The loop: frame, garment, classify, decide, show. Made to run for months with nobody watching.
+
+Nothing that fails around it ends it: a source is opened anew, an output is opened anew, a network that cannot be used
+leaves the one in use. It ends when the user says so, at the end of a file, and after ``max_failures`` of its source.
+"""
 
 from __future__ import annotations
 
 import collections
-import json
+import statistics
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final
 
-from edgefashion import display, garment, sources
-from edgefashion.decide import Smoother
-from edgefashion.errors import BadInputError
+from edgefashion import garment, sources
+from edgefashion.decide import Said, Smoother, Steady
+from edgefashion.errors import EdgeFashionError
+from edgefashion.moments import Event, EventSink, Health, Moment, now
+from edgefashion.picture_watch import PictureWatch
 from edgefashion.predict import Prediction, predict
 
 if TYPE_CHECKING:
-    from edgefashion.classify import Classifier
+    from edgefashion.kept_open import KeptOpen
+    from edgefashion.lineup import Lineup
 
 READ_TIMEOUT_S: Final = 0.1
-"""How long the loop waits for a frame before it looks at its stop signal and window again."""
+"""How long the loop waits for a frame before it looks at its stop signal and its outputs again."""
+
+NOTE_S: Final = 3.0
+"""How long a line about a key stays on the screen."""
+
+SHOWING: Final = ("window", "page", "recording")
+"""Outputs for whose sake the loop runs even if nobody reads its events."""
+
+_RECENT: Final = 30
 
 
 @dataclass(frozen=True)
-class Event:
-    """One line of the event stream."""
+class LoopOptions:
+    """What a run of the loop is to do besides answering."""
 
-    time: str
-    """UTC, ISO 8601 with milliseconds."""
-    frame: int
-    state: str
-    """garment, none, unknown, reconnecting or ended."""
-    label: str | None
-    """The likeliest label; also where the state is unknown, for whoever reads the log."""
-    confidence: float | None
-    latency_ms: float | None
-    """From the frame leaving the source to its answer."""
+    mirror: bool = False
+    privacy: bool = False
+    """Show and keep nothing but the garment's box."""
+    highest_fps: float = 30.0
+    """A live source's frames beyond this rate are neither decoded nor answered."""
+    real_time: bool = False
+    """Play a file at its own speed: somebody looks."""
+    snapshots: Path | None = None
+    """Folder for snapshots and clips; None switches both off."""
 
 
 @dataclass(frozen=True)
@@ -46,137 +59,355 @@ class Summary:
 
     frames: int
     seconds: float
+    reconnects: int
+    """Times the source was lost."""
+    faults: int
+    """Whatever else failed."""
+    unheard: bool = False
+    """It ended because whoever read its events has left and nobody else was told or shown anything."""
 
 
-EventSink = Callable[[Event], None]
+OnAnswer = Callable[[sources.Frame, Prediction], Any]
+"""Called with every answered frame and what that one frame said."""
 
 
 def run(
-    classifier: Classifier,
+    lineup: Lineup,
     source: sources.Source,
     *,
     stop: threading.Event | None = None,
-    events: EventSink | None = None,
-    window: display.Window | None = None,
-    recorder: display.Recorder | None = None,
-    mirror: bool = False,
+    outputs: Sequence[KeptOpen] = (),
+    events: Sequence[EventSink] = (),
+    on_answer: OnAnswer | None = None,
+    options: LoopOptions | None = None,
 ) -> Summary:
-    """Answer every frame of ``source`` until it ends, ``stop`` is set or the window is closed.
+    """Answer the frames of ``source`` until it ends, ``stop`` is set or an output's key says quit.
 
-    A live source gives its newest frame; a file gives all, at its own speed in a window and as
-    fast as they can be answered without one. Everything handed in is closed on the way out.
+    A live source gives its newest frame, a file all of them. Everything handed in is closed on the way out. Raises
+    :class:`MissingError` when a live source has failed too often, :class:`BadInputError` for a file that cannot be
+    read.
     """
-    stop = stop or threading.Event()
-    smoother = Smoother()
-    rate = _Rate()
-    last_state, frames, began = "", -1, time.monotonic()
+    loop = _Loop(lineup, source, outputs, events, on_answer, options or LoopOptions())
+    try:
+        loop.run(stop or threading.Event())
+    finally:
+        loop.close()
+    return loop.summary()
 
-    def emit(
+
+class _Loop:
+    def __init__(
+        self,
+        lineup: Lineup,
+        source: sources.Source,
+        outputs: Sequence[KeptOpen],
+        events: Sequence[EventSink],
+        on_answer: OnAnswer | None,
+        options: LoopOptions,
+    ) -> None:
+        self._lineup, self._source = lineup, source
+        self._outputs, self._events, self._on_answer, self._options = list(outputs), events, on_answer, options
+        self._smoother, self._steady, self._watch = Smoother(), Steady(), PictureWatch()
+        self._began_s = time.monotonic()
+        self._due_s = self._began_s
+        self._answered, self._number, self._faults = 0, -1, 0
+        self._times: collections.deque[float] = collections.deque(maxlen=_RECENT)
+        self._latencies: collections.deque[float] = collections.deque(maxlen=_RECENT)
+        self._failing: dict[str, str] = {}
+        # Of a file only trouble is told: that it is there was clear before.
+        self._condition = ("starting" if source.live else "live", "")
+        self._reasons: set[tuple[str, str]] = set()
+        self._moment = Moment(self._began_s, Health(), mirror=options.mirror)
+        self._note, self._note_until_s = "", 0.0
+        self._clips: Any = None
+        self._quit = self._help = self._unheard = False
+
+    # --- One turn -----------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event) -> None:
+        if self._source.live:
+            self._tell("starting")
+        while not (stop.is_set() or self._quit):
+            self._pace(stop)
+            frame = self._source.read(READ_TIMEOUT_S)
+            wrong = ""
+            if frame is not None and self._source.live:
+                wrong = self._watch.look(frame.image, frame.time_s)
+                if self._watch.to_reopen(frame.time_s):
+                    self._source.reopen(wrong)
+            self._show_condition(("stale", wrong) if wrong else (self._source.state, self._source.reason))
+            if frame is not None:
+                self._number = frame.number
+                if wrong:
+                    self._wait(frame)
+                else:
+                    self._answer(frame)
+            else:
+                self._wait(None)
+            self._hand_out()
+            self._change_networks()
+            self._check_sinks()
+            for key in "".join(output.keys() for output in self._outputs):
+                self._act_on(key)
+            if self._source.state == "ended":
+                return
+
+    def _pace(self, stop: threading.Event) -> None:
+        """Wait until the next frame is wanted."""
+        live, fps = self._source.live, self._source.fps
+        if not live and not self._options.real_time:
+            return
+        rate = self._options.highest_fps if live else fps
+        wait_s = self._due_s - time.monotonic()
+        if wait_s > 0:
+            stop.wait(wait_s)
+        # A little early: a camera at that very rate must not lose frames to its jitter.
+        self._due_s = max(time.monotonic(), self._due_s) + (0.8 if live else 1.0) / rate
+
+    def _answer(self, frame: sources.Frame) -> None:
+        height, width = frame.image.shape[:2]
+        guide = garment.guide_box(width, height)
+        classifier = self._lineup.classifier
+        before_s = time.perf_counter()
+        try:
+            seen = predict(classifier, frame.image, within=guide, smoother=self._smoother)
+        except Exception as error:  # the next frame may be another; a kiosk goes on
+            self._fail("network", f"{classifier.name} gives no answer: {error}")
+            self._show_condition(("stale", "the network gives no answer"))
+            self._wait(None)
+            return
+        self._fail("network", "")
+        self._lineup.took((time.perf_counter() - before_s) * 1000)
+        latency_ms = (time.monotonic() - frame.time_s) * 1000
+        self._answered += 1
+        self._times.append(time.monotonic())
+        self._latencies.append(latency_ms)
+        if self._on_answer:
+            self._on_answer(frame, seen)
+        apart = self._source.apart
+        said = said_of(seen)
+        if apart:
+            self._smoother.reset()
+            stands: Said | None = said
+        else:
+            time_s = frame.time_s if self._source.live else frame.number / self._source.fps
+            before = self._steady.stands
+            stands = self._steady(time_s, said, seen.garment.pixels if seen.garment else None)
+        confidence = _confidence(seen, stands) or (self._moment.confidence if stands == self._said() else None)
+        box = seen.garment.box if seen.garment and seen.answer else None
+        image, pixels = frame.image, seen.garment.pixels if seen.garment else None
+        if self._options.privacy:
+            from edgefashion import privacy
+
+            image, pixels = privacy.hide(image, box), None
+        state, label = stands or ("none", None)
+        self._moment = Moment(
+            time.monotonic(),
+            self._health(),
+            state=state,
+            label=label,
+            confidence=confidence,
+            latency_ms=latency_ms,
+            image=image,
+            taken_s=frame.time_s,
+            guide=guide,
+            box=box,
+            pixels=pixels,
+            model=classifier.name,
+            precision=classifier.precision,
+            mirror=self._options.mirror,
+        )
+        if stands is not None and (apart or stands != before):
+            likeliest = seen.answer.label if seen.answer and state == "unknown" else label
+            self._tell(state, likeliest, confidence, latency_ms)
+
+    def _said(self) -> Said:
+        return self._moment.state, self._moment.label
+
+    def _wait(self, frame: sources.Frame | None) -> None:
+        """There is no answer: only how things are, and the last picture."""
+        moment = replace(self._moment, time_s=time.monotonic(), health=self._health(), _drawn={})
+        if frame is not None and not self._options.privacy:
+            moment = replace(moment, image=frame.image, taken_s=frame.time_s)
+        if not moment.health.well:
+            moment = replace(moment, state="none", label=None, confidence=None, box=None, pixels=None, latency_ms=None)
+        self._moment = moment
+
+    # --- What is told -------------------------------------------------------------------------
+
+    def _show_condition(self, condition: tuple[str, str]) -> None:
+        """Tell a change of the source's condition, and a reason that has not been told since it was last live."""
+        state, reason = condition
+        if condition == self._condition or (state == "starting" and not reason):
+            return
+        was, self._condition = self._condition[0], condition
+        if state == "live":
+            self._reasons.clear()
+            self._tell(state)
+            return
+        if state != was:
+            self._smoother.reset()
+            self._steady.reset()
+            self._times.clear()
+        # A stale source's reason counts the seconds; an ended one's is told at the very end.
+        if (state == "stale" and was == "stale") or state == "ended" or condition in self._reasons:
+            return
+        self._reasons.add(condition)
+        self._tell(state, reason=reason)
+
+    def _tell(
+        self,
         state: str,
-        number: int,
         label: str | None = None,
         confidence: float | None = None,
         latency_ms: float | None = None,
+        reason: str | None = None,
     ) -> None:
-        if events:
-            now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            events(Event(now, number, state, label, confidence, latency_ms))
+        event = Event(now(), self._number, state, label, confidence, latency_ms, reason or None)
+        for sink in self._events:
+            sink.tell(event)
 
-    answered = 0
-    due_s = began
-    picture = display.draw_waiting("waiting", None) if window else None
-    last_image = None
-    try:
-        while not stop.is_set():
-            frame = source.read(READ_TIMEOUT_S)
-            if frame is None:
-                if source.state == "ended":
-                    break
-                if source.state == "reconnecting" and last_state != "reconnecting":
-                    smoother.reset()
-                    emit("reconnecting", frames)
-                    last_state = "reconnecting"
-                    rate = _Rate()
-                    if window:
-                        picture = display.draw_waiting("reconnecting", last_image, mirror)
-                if window and picture is not None and not window.show(picture):
-                    break
-                continue
-            frames = frame.number
-            height, width = frame.image.shape[:2]
-            guide = garment.guide_box(width, height)
-            seen = predict(classifier, frame.image, within=guide, smoother=smoother)
-            latency_ms = (time.monotonic() - frame.time_s) * 1000
-            state = state_of(seen)
-            label = seen.answer.label if seen.answer else None
-            confidence = seen.answer.confidence if seen.answer else None
-            emit(state, frame.number, label, confidence, latency_ms)
-            last_state, last_image = state, frame.image
-            answered += 1
-            if window is None and recorder is None:
-                continue
-            picture = display.draw(
-                frame.image,
-                state=state,
-                label=label,
-                confidence=confidence,
-                guide=guide,
-                box=seen.garment.box if seen.garment and seen.answer else None,
-                pixels=seen.garment.pixels if seen.garment else None,
-                fps=rate.tick(),
-                latency_ms=latency_ms,
-                mirror=mirror,
-            )
-            if recorder:
-                if source.live:
-                    recorder.write_at(picture, frame.time_s)
-                else:
-                    recorder.write(picture)
-            if window:
-                now = time.monotonic()
-                due_s = now if source.live else max(now, due_s + 1 / source.fps)
-                if not window.show(picture, round((due_s - now) * 1000)):
-                    break
-    finally:
-        source.close()
-        for sink in (recorder, window):
-            if sink:
-                sink.close()
-        emit("ended", frames)
-    return Summary(answered, time.monotonic() - began)
+    def _fail(self, what: str, text: str) -> None:
+        """Note that ``what`` fails (``text`` says how) or works (the empty text), and tell what is new."""
+        if text == self._failing.get(what, ""):
+            return
+        if text:
+            self._failing[what] = text
+            self._faults += 1
+            self._tell("fault", reason=f"{what}: {text}")
+        else:
+            del self._failing[what]
+            self._tell("fault", reason=f"{what}: works again")
+
+    def _hand_out(self) -> None:
+        now_s = time.monotonic()
+        note = self._note if now_s < self._note_until_s else ""
+        kept = self._kept()
+        self._moment = replace(self._moment, note=note, kept=kept, help=self._help, _drawn={})
+        if self._clips is not None:
+            try:
+                self._clips.take(self._moment)
+            except Exception as error:  # a full disk ends the clip, not the camera
+                self._fail("clip", str(error))
+                self._say(f"The clip is lost: {error}")
+        for output in self._outputs:
+            failed = output.take(self._moment)
+            if failed is not None:
+                self._fail(output.name, failed)
+
+    def _kept(self) -> str:
+        """The sentence on what is stored right now."""
+        keeping = [output.keeping for output in self._outputs] + [self._clips.keeping if self._clips else None]
+        names = [name for name in keeping if name]
+        return f"Recording to {' and '.join(names)}" if names else Moment.kept
+
+    def _check_sinks(self) -> None:
+        told = [sink for sink in self._events if not getattr(sink, "gone", False)]
+        if self._events and not told and not any(output.name in SHOWING for output in self._outputs):
+            self._quit = self._unheard = True
+            return
+        for place, sink in enumerate(self._events):
+            name = "events" if len(self._events) == 1 else f"events {place + 1}"
+            self._fail(name, sink.fault() or "")
+
+    def _change_networks(self) -> None:
+        note, fault = self._lineup.poll(time.monotonic())
+        if note:
+            self._say(note)
+            self._smoother.reset()
+            self._fail("model", "")
+        if fault:
+            self._fail("model", fault)
+            self._say(fault)
+
+    def _health(self) -> Health:
+        now_s = time.monotonic()
+        span_s = self._times[-1] - self._times[0] if len(self._times) > 1 else 0.0
+        condition, reason = self._condition
+        return Health(
+            condition=condition,
+            reason=reason,
+            frame_age_s=None if self._moment.taken_s is None else now_s - self._moment.taken_s,
+            fps=(len(self._times) - 1) / span_s if span_s else 0.0,
+            latency_ms=statistics.median(self._latencies) if self._latencies else None,
+            uptime_s=now_s - self._began_s,
+            frames=self._answered,
+            reconnects=self._source.losses,
+            faults=self._faults,
+        )
+
+    # --- Keys ---------------------------------------------------------------------------------
+
+    def _say(self, note: str) -> None:
+        self._note, self._note_until_s = note, time.monotonic() + NOTE_S
+
+    def _act_on(self, key: str) -> None:
+        if key == "q":
+            self._quit = True
+        elif key == "m":
+            self._options = replace(self._options, mirror=not self._options.mirror)
+            self._moment = replace(self._moment, mirror=self._options.mirror)
+        elif key == "h":
+            self._help = not self._help
+        elif key == "p":
+            self._say(self._lineup.toggle_precision())
+        elif key.isdigit() and key != "0":
+            self._say(self._lineup.choose(int(key) - 1))
+        elif key in "sr":
+            self._keep(key)
+
+    def _keep(self, key: str) -> None:
+        """A snapshot, or the start or end of a clip."""
+        from edgefashion import clips
+
+        folder = self._options.snapshots
+        if folder is None:
+            self._say("Nothing is kept here: no folder was given for it")
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if key == "s":
+                self._say(f"Kept as {clips.snapshot(self._moment, folder).name}")
+            elif self._clips is not None and self._clips.keeping:
+                self._say(f"Kept as {self._clips.stop().name}")
+            else:
+                self._clips = self._clips or clips.Clips(folder)
+                self._say(f"Recording to {self._clips.start().name}")
+        except (EdgeFashionError, OSError) as error:
+            self._fail("clip", str(error))
+            self._say(f"Not kept: {error}")
+
+    # --- The end ------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close everything, whatever fails about it."""
+        self._source.close()
+        reason = self._source.reason if self._source.state == "ended" and self._source.reason != "closed" else "stopped"
+        self._tell("ended", reason=reason)
+        closing = [self._lineup, *self._outputs, *([self._clips] if self._clips is not None else []), *self._events]
+        for one in closing:
+            try:
+                one.close()
+            except Exception as error:  # the others are still to be closed
+                self._fail("closing", str(error))
+
+    def summary(self) -> Summary:
+        return Summary(
+            self._answered, time.monotonic() - self._began_s, self._source.losses, self._faults, self._unheard
+        )
 
 
-def state_of(seen: Prediction) -> str:
-    """The event state for what was seen: garment, unknown or none."""
+def said_of(seen: Prediction) -> Said:
+    """What a frame's prediction says: the state, and the label of a garment."""
     if seen.answer is None:
-        return "none"
-    return "garment" if seen.answer.accepted else "unknown"
+        return "none", None
+    return ("garment", seen.answer.label) if seen.answer.accepted else ("unknown", None)
 
 
-class _Rate:
-    """Frames a second over the last 30 frames."""
-
-    def __init__(self) -> None:
-        self._times: collections.deque[float] = collections.deque(maxlen=30)
-
-    def tick(self) -> float:
-        self._times.append(time.monotonic())
-        span = self._times[-1] - self._times[0]
-        return (len(self._times) - 1) / span if span else 0.0
-
-
-def json_lines(out: TextIO) -> EventSink:
-    """An event sink that writes JSON Lines to ``out``, each line flushed."""
-
-    def write(event: Event) -> None:
-        print(json.dumps(asdict(event)), file=out, flush=True)
-
-    return write
-
-
-def open_events(path: Path) -> TextIO:
-    """Open an event file for appending. Raises :class:`BadInputError` if it cannot be written."""
-    try:
-        return path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise BadInputError(f"--events {path} cannot be written: {error.strerror}. Choose another place") from error
+def _confidence(seen: Prediction, stands: Said | None) -> float | None:
+    """How sure the frame is of the answer that stands; None where it is not among its likeliest."""
+    if stands is None or seen.answer is None or stands[0] == "none":
+        return None
+    if stands[0] == "unknown":
+        return seen.answer.confidence
+    return dict(seen.answer.top).get(stands[1] or "")

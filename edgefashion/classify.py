@@ -41,8 +41,10 @@ class Runner(Protocol):
     """One engine with one network loaded. Batches arrive as uint8 (n, height, width, channels)."""
 
     input_shape: tuple[int, ...]
-    runtime_precision: str
     settings: dict[str, Any]
+
+    @property
+    def runtime_precision(self) -> str: ...
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
@@ -218,6 +220,18 @@ def _original(found: bundle.Model, engine: str) -> Path:
 # --- OpenVINO --------------------------------------------------------------------------------
 
 
+def compile_config(precision: str, purpose: str, threads: int, *, one_image: bool = False) -> dict[str, Any]:
+    """What OpenVINO is told when it compiles a network: ``purpose`` is latency or throughput, 0 threads are all."""
+    return {
+        # Never the plugin's own default: on a CPU with BF16 it would run FP32 in BF16 unasked.
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "PERFORMANCE_HINT": purpose.upper(),
+        "INFERENCE_NUM_THREADS": threads,
+        # Pinned, a thread is first bound to its core, at every call: 2 us of a small network's 65.
+        **({"ENABLE_CPU_PINNING": False} if one_image else {}),
+    }
+
+
 def cpu_has_bf16() -> bool:
     """True if OpenVINO can run in BF16 on this CPU."""
     import openvino as ov
@@ -248,8 +262,7 @@ class _OpenVino:
         self.classes = int(self._model.output(_answer_at(self._model)).get_partial_shape()[1].get_length())
         self._shape = tuple(int(n) for n in self._model.input(0).shape)[1:]
         self.input_shape = image_shape(self._shape)
-        # Never the plugin's own default: on a CPU with BF16 it would run FP32 in BF16 unasked.
-        self._precision_hint = "bf16" if precision == "bf16" else "f32"
+        self._precision = precision
         self._batch_threads = threads or 0
         self._single: dict[tuple[int, ...], _Bound] = {}
         self._batched: dict[tuple[int, ...], _Bound | _Queue] = {}
@@ -266,29 +279,21 @@ class _OpenVino:
         """
         if images < BATCH and self._purpose == "latency":
             if shape not in self._single:
-                config = {
-                    "PERFORMANCE_HINT": "LATENCY",
-                    "INFERENCE_NUM_THREADS": self._one_image_threads,
-                    # Pinned, a thread is first bound to its core, at every call: 2 us of a small network's 65.
-                    "ENABLE_CPU_PINNING": False,
-                }
+                config = compile_config(self._precision, self._purpose, self._one_image_threads, one_image=True)
                 self._single[shape] = _Bound(self._compile(1, shape, config))
             return self._single[shape]
         if shape not in self._batched:
-            if self._purpose == "throughput":
-                config = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_NUM_THREADS": self._batch_threads}
-                self._batched[shape] = _Queue(self._compile(BATCH, shape, config))
-            else:
-                # All cores: a whole batch gains from them what one small image does not.
-                config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": self._batch_threads}
-                self._batched[shape] = _Bound(self._compile(BATCH, shape, config))
+            # All cores: a whole batch gains from them what one small image does not.
+            config = compile_config(self._precision, self._purpose, self._batch_threads)
+            compiled = self._compile(BATCH, shape, config)
+            self._batched[shape] = _Queue(compiled) if self._purpose == "throughput" else _Bound(compiled)
         return self._batched[shape]
 
     def _compile(self, batch: int, shape: tuple[int, ...], config: dict[str, Any]) -> Any:
         model = self._model.clone()
         try:
             model.reshape([batch, *shape])
-            return self._core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": self._precision_hint, **config})
+            return self._core.compile_model(model, "CPU", config)
         except RuntimeError as error:
             size = " x ".join(map(str, (batch, *shape)))
             raise BadInputError(f"{self._path} cannot be run on images of {size}. Convert its model again") from error

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 from edgefashion.bundle import DEFAULT_MODEL, PHOTO_MODEL
+from edgefashion.camera_cli import camera
 from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.service_cli import service_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,7 @@ data_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Fetch and look at Fashion-MNIST; check photos."
 )
 app.add_typer(data_app, name="data")
+app.add_typer(service_app, name="service")
 
 MODEL_HELP: Final = (
     "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model."
@@ -848,64 +851,7 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
     return PHOTO_MODEL, [Path(p) for p in arguments]
 
 
-@app.command()
-def camera(
-    model: ModelArgument = PHOTO_MODEL,
-    source: Annotated[str, typer.Option(help="Camera number, video, folder of images, or http/rtsp URL.")] = "0",
-    headless: Annotated[bool, typer.Option("--headless", help="No window; events as JSON Lines on stdout.")] = False,
-    events: Annotated[
-        str | None, typer.Option(help="Write events to this file (- for stdout).", metavar="FILE", show_default=False)
-    ] = None,
-    record: Annotated[Path | None, typer.Option(help="Record the drawn frames to an .mp4 or .avi.")] = None,
-    mirror: Annotated[bool, typer.Option("--mirror", help="Flip the picture, as in a mirror.")] = False,
-    fullscreen: Annotated[bool, typer.Option("--fullscreen", help="Fill the screen.")] = False,
-) -> None:
-    """Name the garment in view, live; q or Esc ends it.
-
-    Example: edgefashion camera --source clip.mp4 --headless
-    """
-    import threading
-    from contextlib import ExitStack
-
-    # Signals only set a flag: a frame in the making is finished and everything is closed.
-    stop = threading.Event()
-    received: list[int] = []
-
-    def on_signal(number: int, _: object) -> None:
-        received.append(number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
-
-    from edgefashion import camera as rooms
-    from edgefashion import display, sources
-    from edgefashion.classify import load
-
-    classifier = load(model)
-    with ExitStack() as opened:
-        frames = sources.open_source(source)
-        opened.callback(frames.close)
-        to = events or ("-" if headless else None)
-        recorder = display.Recorder(record, frames.fps or 30) if record else None
-        if recorder:
-            opened.callback(recorder.close)
-        window = None if headless else display.Window(fullscreen)
-        # Last, so that nothing that fails before leaves an empty file behind.
-        file = opened.enter_context(rooms.open_events(Path(to))) if to not in (None, "-") else None
-        summary = rooms.run(
-            classifier,
-            frames,
-            stop=stop,
-            events=rooms.json_lines(file or sys.stdout) if to else None,
-            window=window,
-            recorder=recorder,
-            mirror=mirror,
-        )
-    rate = summary.frames / summary.seconds if summary.seconds else 0.0
-    print(f"{summary.frames:,} frames in {summary.seconds:.1f} s ({rate:.0f} fps)", file=sys.stderr)
-    if received:
-        raise typer.Exit(128 + received[0])
+app.command()(camera)
 
 
 # --- doctor, demo ----------------------------------------------------------------------------
@@ -954,8 +900,8 @@ def demo(
     print("3. Measured side by side on this CPU:")
     _print_bench(result.report)
     print(
-        f"4. Watched a 1280x720 clip: {result.frames_right:,} of {result.frames:,} frames named right "
-        f"({result.frames_right / result.frames:.1%}), {result.camera_fps:.0f} frames a second "
+        f"4. Watched a 1280x720 clip: {result.garments_right} of {result.garments} garments named right, "
+        f"{result.frames_right:,} of {result.frames:,} frames by themselves; {result.camera_fps:.0f} frames a second "
         "with drawing and recording"
     )
     print("Look at:", *(str(p) for p in result.pictures))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion import bundle, classify, machine
+from edgefashion import bundle, classify, machine, runtimes
 from edgefashion.bench_process import child_environment
 from edgefashion.errors import BadInputError, install_line, installed, need
 from edgefashion.originals import BATCH
@@ -24,8 +24,7 @@ TITLES: Final = {
     "keras-predict": "Keras model.predict",
     "keras": "Keras call",
     "tensorflow": "TensorFlow SavedModel",
-    "onnxruntime": "ONNX Runtime",
-    "litert": "LiteRT",
+    **runtimes.TITLES,
     "openvino": "OpenVINO",
 }
 
@@ -59,6 +58,13 @@ class Contender:
     threads: int | None
     size_bytes: int
     isa: str | None = None
+    own: dict[str, Any] | None = None
+    """How a file from elsewhere is fed in its own runtime, as :class:`edgefashion.runtimes.OwnRuntime` takes it."""
+
+    @property
+    def converted(self) -> bool:
+        """True for a peer, whose files are made for the measurement."""
+        return self.engine in PEERS and self.own is None
 
     @property
     def title(self) -> str:
@@ -72,6 +78,7 @@ def contenders(
     vs: tuple[str, ...] | None = None,
     threads: int | None = None,
     isa: tuple[str, ...] = (),
+    own: runtimes.Own | None = None,
 ) -> tuple[list[Contender], list[str]]:
     """The rows MODEL gives, and notes on those it could have given.
 
@@ -79,6 +86,7 @@ def contenders(
     ``threads``: one number for every row that can be told it; None gives a row at 1 and one at all, under a cap
     at 1 alone.
     ``isa``: instruction sets (of :data:`ISA_CAPS`) to cap OpenVINO at, a row for each.
+    ``own``: the file from elsewhere that MODEL was made from; None for ``vs`` then means its runtime.
     Raises :class:`BadInputError` for an unknown one of either.
     """
     found = bundle.resolve(model)
@@ -86,7 +94,9 @@ def contenders(
         raise BadInputError(f"--vs: no engine named {min(unknown)!r}. Known: {', '.join(BESIDE)}")
     if unknown := set(isa) - set(ISA_CAPS):
         raise BadInputError(f"--isa: no instruction set named {min(unknown)!r}. Known: {', '.join(ISA_CAPS)}")
-    beside, notes = _installed(vs, isa)
+    if own and vs is None:
+        vs = () if isa else (own.engine,)
+    beside, notes = _installed(vs, isa, own)
     rows: list[Contender] = []
     each = (threads,) if threads is not None else (1, 0) if machine.cores() > 1 else (1,)
 
@@ -116,6 +126,9 @@ def contenders(
         add("keras", "fp32", originals["keras"])
     if "tensorflow" in beside and "saved_model" in originals:
         add("tensorflow", "fp32", originals["saved_model"])
+    if own and own.engine in beside:
+        add(own.engine, own.precision, own.path.stat().st_size, each)
+        rows = [replace(row, model=str(own.path), own=own.fed) for row in rows]
     for peer in (peer for peer in PEERS if peer in beside and originals):
         for precision in ("fp32", "int8"):
             add(peer, precision, 0, each)
@@ -127,32 +140,35 @@ def contenders(
     if parts is not None and not isa and not classify.cpu_has_bf16():
         notes.append("No BF16 row: this CPU cannot run it.")
     without = set(beside) - {row.engine.removesuffix("-predict") for row in rows}
+    named = own.path if own else found.path
     notes.extend(
-        f"No {TITLES[name]} row: {found.path} holds no SavedModel or .keras file for it." for name in sorted(without)
+        f"No {TITLES[name]} row: {named} holds no SavedModel or .keras file for it." for name in sorted(without)
     )
     if not rows:
         raise BadInputError(f"{found.path} holds nothing to measure. Run: edgefashion convert {found.name}")
     return rows, notes
 
 
-def _installed(vs: tuple[str, ...] | None, isa: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
+def _installed(
+    vs: tuple[str, ...] | None, isa: tuple[str, ...], own: runtimes.Own | None
+) -> tuple[tuple[str, ...], list[str]]:
     """What of ``vs`` is installed, and a note on each that is not."""
     if vs is None:
         # What is asked for with --isa is how the IRs fare.
         return tuple(name for name in BESIDE if not isa and not _missing(name)), [
             f"The original was not measured: TensorFlow is not installed. Run: {install_line('tensorflow')}"
         ] * (not isa and bool(_missing("tensorflow")))
-    missing = {name: module for name in vs if (module := _missing(name))}
+    missing = {name: module for name in vs if (module := _missing(name, own))}
     # A peer's extra brings all that its conversion takes.
     lines = {name: install_line(_IMPORT[name] if name in PEERS else module) for name, module in missing.items()}
     notes = [f"No {TITLES[name]} row: {m} is not installed. Run: {lines[name]}" for name, m in missing.items()]
     return tuple(name for name in vs if name not in missing), notes
 
 
-def _missing(name: str) -> str | None:
+def _missing(name: str, own: runtimes.Own | None = None) -> str | None:
     """The first module that measuring ``name`` lacks here."""
     wanted = [_IMPORT[name]]
-    if name in PEERS:
+    if name in PEERS and not own:
         wanted += ["tensorflow", *(["tf2onnx"] if name == "onnxruntime" else [])]
     return next((module for module in wanted if not installed(module)), None)
 
@@ -174,7 +190,7 @@ def with_files(
 ) -> tuple[list[Contender], list[str]]:
     """The contenders with the peers' files made, without those whose files could not be, and why."""
     failed: dict[tuple[str, str], str] = {}
-    for peer in dict.fromkeys(c.engine for c in chosen if c.engine in PEERS):
+    for peer in dict.fromkeys(c.engine for c in chosen if c.converted):
         step(f"convert for {TITLES[peer]}")
         precisions = tuple(dict.fromkeys(c.precision for c in chosen if c.engine == peer))
         model = next(c.model for c in chosen if c.engine == peer)
@@ -184,7 +200,7 @@ def with_files(
     for c in chosen:
         if reason := failed.get((c.engine, c.precision)):
             notes.append(f"No {c.name} row: {reason}")
-        elif c.engine in PEERS:
+        elif c.converted:
             size = (folder / file_name(c.precision, 1, c.engine)).stat().st_size
             rows.append(replace(c, model=str(folder), size_bytes=size))
         else:

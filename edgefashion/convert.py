@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import agreement, bundle, classify, data, decide, ensemble, foreign, garment, guard, originals
+from edgefashion import (
+    agreement,
+    bundle,
+    classify,
+    data,
+    decide,
+    ensemble,
+    foreign,
+    garment,
+    guard,
+    originals,
+    runtimes,
+)
 from edgefashion.errors import BadInputError, GateError, MissingError, install_line, installed, need
 from edgefashion.labels import LABELS
 
@@ -127,13 +139,14 @@ def _convert_foreign(found: bundle.Model, file: Path, out: Path, scale: str | No
         expected = theirs.run(images)
 
         def facts(making: bundle.Draft) -> dict[str, Any]:
-            said = {"foreign": {"scale": theirs.scale, "chosen": theirs.chosen, "softmax": theirs.softmax}}
+            told = {name: getattr(theirs, name) for name in ("scale", "chosen", "softmax", "precision")}
+            said = {"foreign": told}
             if found.bundle:
                 return {**said, "pixels": classify.PIXELS}
             shutil.copyfile(file, making.part(theirs.kind))
             return {**_facts(found, out, theirs.run, [data.SIDE_PX, data.SIDE_PX, 1], making), **said}
 
-        runtime = foreign.RUNTIME_NAMES[theirs.kind]
+        runtime = runtimes.TITLES[theirs.own.engine]
         done = _write(theirs.ir, out, found.bundle, facts, images, expected, runtime, quantized=theirs.quantized)
         return replace(done, note=theirs.in_short())
 

@@ -1,7 +1,8 @@
-"""Probabilities to an answer: smooth over the frames of one garment, then accept or reject."""
+"""Probabilities to an answer: smooth over the frames of one garment, accept or reject, and stand by it."""
 
 from __future__ import annotations
 
+import collections
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,10 +27,25 @@ garments by senders not trained on none reaches it (``benchmarks/photos.py none`
 SMOOTHING: Final = 0.3
 """Weight of the newest frame while the same garment stays in view (about 6 frames of memory)."""
 
+GLANCE_PX: Final = 14
+"""Edge of the small picture by which two frames are told apart: means over areas, which noise hardly moves."""
+
 SCENE_CHANGE: Final = 12.0
-"""Mean absolute difference of two model inputs, in grey levels, from which the garment is another
-one: camera noise and compression stay under 5, and of consecutive Fashion-MNIST test images 99 in 100
-differ by more than 20."""
+"""Mean absolute difference of two :func:`glance` pictures, in grey levels, from which the garment is another one:
+noise of 20 levels a pixel stays under 10, and of consecutive Fashion-MNIST test images 99 in 100 differ by more
+than 20."""
+
+CONFIRM_S: Final = 0.2
+"""An answer has to be given for this long before it stands ..."""
+
+CONFIRM_FRAMES: Final = 3
+"""... and in this many frames, of a slow camera."""
+
+CONFIRM_SHARE: Final = 0.7
+"""Share of the frames of that time that have to give it."""
+
+HOLD_S: Final = (0.4, 1.0)
+"""An answer stands for this long at least: where another garment came into view, and where the picture is the same."""
 
 
 @dataclass(frozen=True)
@@ -104,29 +120,81 @@ def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshol
     return Answer(label, confidence, bool(acceptance(probabilities, labels) >= threshold), ranked)
 
 
+def glance(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A model input (h, w, c), small enough to compare: (14, 14, c)."""
+    import cv2
+
+    size = (GLANCE_PX, GLANCE_PX)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def another(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether two :func:`glance` pictures show different garments."""
+    return one.shape != other.shape or float(np.abs(one - other).mean()) >= SCENE_CHANGE
+
+
 class Smoother:
     """Exponential average of a garment's probabilities, forgotten when the garment changes."""
 
-    def __init__(self, weight: float = SMOOTHING, scene_change: float = SCENE_CHANGE) -> None:
+    def __init__(self, weight: float = SMOOTHING) -> None:
         self._weight = weight
-        self._scene_change = scene_change
         self._average: NDArray[np.float32] | None = None
-        self._seen: NDArray[np.int16] | None = None
+        self._seen: NDArray[np.float32] | None = None
 
     def __call__(self, pixels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take a frame's model input and probabilities (classes,); return the smoothed ones."""
-        every = max(1, max(pixels.shape) // 40)  # of a photo some pixels tell enough
-        seen = pixels[::every, ::every].astype(np.int16)
-        last = self._seen
-        same = last is not None and last.shape == seen.shape and float(np.abs(seen - last).mean()) < self._scene_change
-        if same and self._average is not None:
-            self._average = self._average + self._weight * (probabilities - self._average)
-        else:
+        seen = glance(pixels)
+        if self._average is None or self._seen is None or another(seen, self._seen):
             # A copy: a caller may write the next frame's answer into the same array.
             self._average = np.array(probabilities, np.float32)
+        else:
+            self._average = self._average + self._weight * (probabilities - self._average)
         self._seen = seen
         return self._average
 
     def reset(self) -> None:
         """Forget the garment, as when none is in view."""
         self._average = self._seen = None
+
+
+Said = tuple[str, str | None]
+"""An answer's state and label, as :class:`edgefashion.moments.Event` has them; of an unknown garment no label."""
+
+
+class Steady:
+    """The answer that stands while single frames say this and that.
+
+    One takes over when it has been given for :data:`CONFIRM_S`, by most frames, and the one before has stood for
+    :data:`HOLD_S`. Times are the frames' own: a video's come from its frame rate.
+    """
+
+    def __init__(self) -> None:
+        self.stands: Said | None = None
+        """None until the first answer is confirmed."""
+        self._since_s = 0.0
+        self._then: NDArray[np.float32] | None = None
+        self._given: collections.deque[tuple[float, Said]] = collections.deque()
+
+    def __call__(self, time_s: float, said: Said, pixels: NDArray[np.uint8] | None) -> Said | None:
+        """Take what a frame at ``time_s`` seconds said, with its model input; return what stands."""
+        given = self._given
+        given.append((time_s, said))
+        while len(given) > CONFIRM_FRAMES and given[1][0] <= time_s - CONFIRM_S:
+            given.popleft()
+        if said == self.stands or len(given) < CONFIRM_FRAMES or time_s - given[0][0] < CONFIRM_S:
+            return self.stands
+        if sum(one == said for _, one in given) < CONFIRM_SHARE * len(given):
+            return self.stands
+        seen = None if pixels is None else glance(pixels)
+        if self.stands is not None:
+            # Where no garment was found there is no picture to compare: what came or went is another scene.
+            same = seen is not None and self._then is not None and not another(seen, self._then)
+            if time_s - self._since_s < HOLD_S[same]:
+                return self.stands
+        self.stands, self._since_s, self._then = said, time_s, seen
+        return said
+
+    def reset(self) -> None:
+        """Forget everything, as when the source is lost."""
+        self.stands = self._then = None
+        self._given.clear()

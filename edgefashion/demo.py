@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefashion import bench, bundle, camera, classify, convert, data, display, garment, quantize, sources
+from edgefashion import bench, bundle, camera, convert, data, garment, quantize, sources
 from edgefashion.errors import installed
+from edgefashion.kept_open import KeptOpen
+from edgefashion.lineup import Lineup
+from edgefashion.recording import Recorder, Recording
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgefashion.moments import Moment
+    from edgefashion.predict import Prediction
 
 FRAME_WH: Final = (1280, 720)
 FPS: Final = 30
 BACKGROUND: Final = 238
 """Grey level of the clip's wall."""
+
+_NOISES: Final = 8
+_FRAMES_EACH: Final = 20
+"""Of a garment in the demo's clip: two thirds of a second, half of one being enough for an answer to stand."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +40,12 @@ class DemoResult:
     quantization: quantize.Quantization | None
     """None without the int8 extra."""
     report: bench.BenchReport
+    garments: int
+    garments_right: int
+    """Garments of the clip whose standing answer was right when they left."""
     frames: int
     frames_right: int
+    """Frames of it that say the right thing by themselves."""
     camera_fps: float
     """Frames answered a second from the clip, decoding and drawing included."""
     pictures: tuple[Path, ...]
@@ -46,13 +60,13 @@ def make_clip(path: Path, images: NDArray[np.uint8], frames_each: int = 1) -> No
     """
     rng = np.random.default_rng(0)
     width, height = FRAME_WH
-    recorder = display.Recorder(path, FPS)
+    noises = [rng.normal(0, 2, (height, width, 1)).astype(np.int16) for _ in range(_NOISES)]
+    recorder = Recorder(path, FPS)
     try:
         for image in images:
-            scene = scene_of(image)
-            for _ in range(frames_each):
-                noise = rng.normal(0, 2, (height, width, 1))
-                recorder.write(np.clip(scene + noise, 0, 255).astype(np.uint8))
+            scene = scene_of(image).astype(np.int16)
+            for number in range(frames_each):
+                recorder.write(np.clip(scene + noises[number % _NOISES], 0, 255).astype(np.uint8))
     finally:
         recorder.close()
 
@@ -71,7 +85,7 @@ def scene_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(frame.astype(np.uint8)[..., None], 3, axis=2)
 
 
-def demo(out: Path, *, garments: int = 100, on_progress: Callable[[str], None] | None = None) -> DemoResult:
+def demo(out: Path, *, garments: int = 30, on_progress: Callable[[str], None] | None = None) -> DemoResult:
     """Convert the shipped bundle with INT8, bench it, and run the camera on a clip made here.
 
     Everything is written below ``out``. Without TensorFlow the original is not measured; without
@@ -92,16 +106,14 @@ def demo(out: Path, *, garments: int = 100, on_progress: Callable[[str], None] |
     say("making a camera clip and watching it")
     clip, recording, still = out / "clip.mp4", out / "camera.mp4", out / "camera.png"
     images, labels = data.load("test")
-    make_clip(clip, images[:garments], frames_each=3)
-    events: list[camera.Event] = []
-    recorder = display.Recorder(recording, FPS)
-    summary = camera.run(
-        classify.load(made.path), sources.open_source(str(clip)), events=events.append, recorder=recorder
-    )
-    named = [e for e in events if e.state != "ended"]
-    right = sum(e.state == "garment" and e.label == made.labels[labels[e.frame // 3]] for e in named)
-    pictures = [still, recording]
+    make_clip(clip, images[:garments], frames_each=_FRAMES_EACH)
+    truth = [made.labels[label] for label in labels[:garments]]
+    seen, summary = _watch(made.path, clip, recording)
+    frames_right = sum(said == truth[number // _FRAMES_EACH] for number, (said, _) in seen.items())
+    lasts = [(n + 1) * _FRAMES_EACH - 1 for n in range(garments)]
+    garments_right = sum(seen[last][1] == truth[n] for n, last in enumerate(lasts) if last in seen)
     _save_still(recording, still)
+    pictures = [still, recording]
     if installed("matplotlib"):
         chart = out / "bench.png"
         bench.plot(report, chart)
@@ -110,12 +122,43 @@ def demo(out: Path, *, garments: int = 100, on_progress: Callable[[str], None] |
         conversion=conversion,
         quantization=quantization,
         report=report,
-        frames=len(named),
-        frames_right=right,
+        garments=garments,
+        garments_right=garments_right,
+        frames=len(seen),
+        frames_right=frames_right,
         camera_fps=summary.frames / summary.seconds,
         pictures=tuple(pictures),
         seconds=time.monotonic() - began,
     )
+
+
+def _watch(model: Path, clip: Path, recording: Path) -> tuple[dict[int, tuple[str | None, str | None]], camera.Summary]:
+    """Run the camera on ``clip``: by frame number the label that it says by itself, and the one that stands then."""
+    alone: dict[int, str | None] = {}
+    standing: dict[int, str | None] = {}
+
+    class Told:
+        """The loop's outputs see what stands."""
+
+        name = "demo"
+
+        def take(self, moment: Moment) -> None:
+            if alone:
+                standing[max(alone)] = moment.label if moment.state == "garment" else None
+
+        def keys(self) -> str:
+            return ""
+
+        def close(self) -> None:
+            pass
+
+    def on_answer(frame: sources.Frame, seen: Prediction) -> None:
+        alone[frame.number] = seen.answer.label if seen.answer and seen.answer.accepted else None
+
+    source = sources.open_source(str(clip))
+    outputs = [KeptOpen(Recording(recording, FPS, live=False), None), KeptOpen(Told(), None)]
+    summary = camera.run(Lineup([str(model)]), source, outputs=outputs, on_answer=on_answer)
+    return {number: (said, standing.get(number)) for number, said in alone.items()}, summary
 
 
 def _save_still(recording: Path, still: Path) -> None:
@@ -124,7 +167,7 @@ def _save_still(recording: Path, still: Path) -> None:
 
     capture = cv2.VideoCapture(str(recording))
     try:
-        for _ in range(6):
+        for _ in range(2 * _FRAMES_EACH - 1):
             ok, frame = capture.read()
         if ok:
             data.write_png(still, frame)

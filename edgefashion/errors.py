@@ -40,6 +40,7 @@ _EXTRAS = {
     "ai_edge_litert": ("LiteRT", "bench"),
     "matplotlib": ("matplotlib", "bench"),
     "tf2onnx": ("tf2onnx", "bench"),
+    "paho": ("paho-mqtt", "mqtt"),
     "starlette": ("Starlette", "web"),
     "uvicorn": ("uvicorn", "web"),
     "prometheus_client": ("prometheus_client", "web"),

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, data, guard, originals
-from edgefashion.errors import BadInputError, need
+from edgefashion import bundle, data, guard, originals, runtimes
+from edgefashion.errors import BadInputError
 from edgefashion.labels import LABELS
+from edgefashion.runtimes import SCALES, Quantized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KINDS: Final = bundle.FOREIGN
-SCALES: Final = {"0-1": np.float32(1 / 255), "0-255": np.float32(1)}
-"""What float pixels run to -> the factor that makes them of bytes."""
 
 _MEASURED: Final = 1000
 """Training images that tell how a float input is scaled."""
@@ -32,9 +31,6 @@ _CLEARLY: Final = 0.01
 """Accuracy by which one scale has to be better than the other."""
 _TRAINED: Final = 0.3
 """Accuracy below which neither is what the network was trained with: chance is 0.1."""
-
-Quantized = tuple[float, int]
-"""Scale and zero point of a tensor of whole numbers; (0, 0) for one of plain numbers."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +42,23 @@ class Foreign:
     ir: Any
     """An ``openvino.Model``: uint8 (1, 28, 28, 1) in, float32 probabilities (1, 10) out."""
     scale: str
-    """A key of :data:`SCALES`."""
+    """A key of :data:`edgefashion.runtimes.SCALES`."""
     chosen: str
     """How the scale came about, as a phrase."""
     softmax: bool
     """True if the file answers logits: a softmax was added."""
-    quantized: bool
-    """True if it computes in 8 bits already."""
-    _input: Quantized
-    _output: Quantized
+    precision: str
+    """What it computes in: fp32, fp16 or int8."""
+
+    @property
+    def own(self) -> runtimes.Own:
+        """The file as its own runtime is told to run it."""
+        return runtimes.Own(self.path, self.precision, self.scale, self.softmax)
+
+    @property
+    def quantized(self) -> bool:
+        """True if it computes in 8 bits already."""
+        return self.precision == "int8"
 
     def in_short(self) -> str:
         """One sentence on what was found and added."""
@@ -66,15 +70,7 @@ class Foreign:
 
         Raises :class:`MissingError` without ONNX Runtime or LiteRT.
         """
-        call, shape, dtype = _RUNTIMES[self.kind](self.path)
-        answers = []
-        for image in images:
-            given = image.astype(np.float32) * SCALES[self.scale]
-            answers.append(call(_as_stored(given, self._input, dtype).reshape(shape)).ravel())
-        step, zero = self._output
-        raw = np.asarray(np.stack(answers), np.float32)
-        raw = (raw - zero) * np.float32(step) if step else raw
-        return _softmax(raw) if self.softmax else raw
+        return runtimes.OwnRuntime(self.path, **self.own.fed)(images)
 
 
 def read(path: Path, scale: str | None = None, *, named: Path | None = None) -> Foreign:
@@ -93,7 +89,8 @@ def read(path: Path, scale: str | None = None, *, named: Path | None = None) -> 
     whole = original.input(0).get_element_type().is_integral()
     stored, answered = (0.0, 0), (0.0, 0)
     if kind == "tflite" and (whole or original.output(0).get_element_type().is_integral()):
-        stored, answered = _tflite_quantization(path)
+        opened = runtimes.open_file(path, 1)
+        stored, answered = opened.taken.quantized, opened.given.quantized
     plain = _Plain(original, stored, answered)
     if whole and scale is None:
         # Of its real numbers the largest, or bytes as they are.
@@ -105,10 +102,23 @@ def read(path: Path, scale: str | None = None, *, named: Path | None = None) -> 
     else:
         scale, chosen = _measured_scale(named, plain)
     answers = plain.answers(data.load("train")[0][:100], scale)
-    softmax = bool(answers.min() < 0 or np.abs(answers.sum(1) - 1).max() > (0.1 if answered[0] else 1e-3))
-    quantized = any(op.get_type_name() == "FakeQuantize" for op in original.get_ops())
-    ir = plain.ir(scale, softmax=softmax)
-    return Foreign(path, kind, ir, scale, chosen, softmax, quantized, stored, answered)
+    precision = _precision(original)
+    # Ten probabilities of 8 bits each add up to 1 within a few hundredths.
+    softmax = bool(answers.min() < 0 or np.abs(answers.sum(1) - 1).max() > (0.1 if precision == "int8" else 1e-3))
+    return Foreign(path, kind, plain.ir(scale, softmax=softmax), scale, chosen, softmax, precision)
+
+
+def original(made: bundle.Bundle) -> runtimes.Own | None:
+    """The file from elsewhere that a bundle was made from, checked; None for another bundle."""
+    kind = next((kind for kind in KINDS if made.has(kind)), None)
+    if kind is None:
+        return None
+    told = made.info.get("foreign")
+    if not isinstance(told, dict) or told.get("scale") not in SCALES:
+        raise BadInputError(f"{made.path} does not say how its .{kind} file is fed. Convert that file again")
+    path = made.verified(kind)
+    guard.check(path)
+    return runtimes.Own(path, str(told.get("precision", "fp32")), told["scale"], bool(told.get("softmax")))
 
 
 @contextlib.contextmanager
@@ -153,6 +163,14 @@ def _converted(path: Path, named: Path) -> Any:
     if answer.is_dynamic or answer.to_shape() != ov.Shape([1, len(LABELS)]):
         raise BadInputError(f"{named} answers {answer}, not one value for each of the {len(LABELS)} garments")
     return ir
+
+
+def _precision(ir: Any) -> str:
+    """What the file's own arithmetic is in."""
+    if any(op.get_type_name() == "FakeQuantize" for op in ir.get_ops()):
+        return "int8"
+    heavy = [op for op in ir.get_ops() if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]
+    return "fp16" if any(op.get_output_element_type(0).get_type_name() == "f16" for op in heavy) else "fp32"
 
 
 class _Plain:
@@ -219,72 +237,3 @@ def _measured_scale(path: Path, plain: _Plain) -> tuple[str, str]:
     if right[best] - right[other] < _CLEARLY:
         raise BadInputError(f"{path} names {said} ({best}): too close to tell. Say it with --scale 0-1 or 0-255")
     return best, f"measured: {said}"
-
-
-def _as_stored(pixels: NDArray[np.float32], stored: Quantized, dtype: Any) -> NDArray[Any]:
-    """Real numbers as a tensor of ``dtype`` holds them."""
-    step, zero = stored
-    if not np.issubdtype(dtype, np.integer):
-        return pixels.astype(dtype)
-    kept = np.iinfo(dtype)
-    whole = np.rint(pixels / np.float32(step or 1)) + zero
-    return np.asarray(np.clip(whole, kept.min, kept.max), dtype)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    raised = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(raised / raised.sum(1, keepdims=True), np.float32)
-
-
-# --- The runtimes the files were made for ------------------------------------------------------
-
-_Call = tuple[Callable[[Any], Any], tuple[int, ...], Any]
-"""One image in, its answer out; the shape and the dtype of that image."""
-
-
-def _onnx_runtime(path: Path) -> _Call:
-    need("onnxruntime", "to run an .onnx file and compare with it")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    image = session.get_inputs()[0]
-    shape = (1, *(int(size) for size in image.shape[1:]))
-    dtype = {"tensor(uint8)": np.uint8, "tensor(float16)": np.float16, "tensor(double)": np.float64}
-    return lambda x: session.run(None, {image.name: x})[0], shape, np.dtype(dtype.get(image.type, np.float32))
-
-
-def _litert(path: Path) -> _Call:
-    interpreter = _interpreter(path)
-    image, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-
-    def call(x: Any) -> Any:
-        interpreter.set_tensor(image["index"], x)
-        interpreter.invoke()
-        return interpreter.get_tensor(answer["index"])
-
-    return call, tuple(int(size) for size in image["shape"]), np.dtype(image["dtype"])
-
-
-def _interpreter(path: Path) -> Any:
-    need("ai_edge_litert", "to run a .tflite file and compare with it")
-    with originals.no_stderr():  # its greeting
-        from ai_edge_litert.interpreter import Interpreter
-
-        interpreter = Interpreter(str(path), num_threads=1)
-        interpreter.allocate_tensors()
-    return interpreter
-
-
-def _tflite_quantization(path: Path) -> tuple[Quantized, Quantized]:
-    """Scale and zero point of a .tflite file's input and output."""
-    interpreter = _interpreter(path)
-    (step, zero), (out_step, out_zero) = (
-        details[0]["quantization"] for details in (interpreter.get_input_details(), interpreter.get_output_details())
-    )
-    return (float(step), int(zero)), (float(out_step), int(out_zero))
-
-
-_RUNTIMES: Final = {"onnx": _onnx_runtime, "tflite": _litert}
-RUNTIME_NAMES: Final = {"onnx": "ONNX Runtime", "tflite": "LiteRT"}

@@ -120,8 +120,10 @@ class Output(Protocol):
     block. What it raises costs nothing but a fault event: the loop closes the output and opens it anew later.
     """
 
-    name: str
-    """What its faults are told under: ``window``, ``recording``, ``page``."""
+    @property
+    def name(self) -> str:
+        """What its faults are told under: ``window``, ``recording``, ``page``."""
+        ...
 
     def take(self, moment: Moment) -> None:
         """Show or keep ``moment``."""

@@ -35,22 +35,13 @@ def profile(classifier: Classifier, images: NDArray[np.uint8]) -> list[dict[str,
 def _profile(classifier: Classifier, images: NDArray[np.uint8]) -> list[dict[str, Any]]:
     import openvino as ov
 
-    from edgefashion.classify import read_ir
+    from edgefashion.classify import compile_config, read_ir
 
     model = read_ir(classifier.source)
     shape = (1, *tuple(model.input(0).shape)[1:])
     model.reshape(list(shape))
-    compiled = ov.Core().compile_model(
-        model,
-        "CPU",
-        {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": classifier.settings["threads"],
-            "ENABLE_CPU_PINNING": False,
-            "INFERENCE_PRECISION_HINT": "bf16" if classifier.precision == "bf16" else "f32",
-            "PERF_COUNT": True,
-        },
-    )
+    config = compile_config(classifier.precision, "latency", classifier.settings["threads"], one_image=True)
+    compiled = ov.Core().compile_model(model, "CPU", {**config, "PERF_COUNT": True})
     request = compiled.create_infer_request()
     dtype = compiled.input(0).element_type.to_dtype()
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from edgefashion import bundle, data, originals
 from edgefashion.errors import BadInputError, EdgeFashionError, need
+from edgefashion.runtimes import SUFFIXES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SUFFIX: Final = {"onnxruntime": "onnx", "litert": "tflite"}
 CALIBRATION: Final = 300
 """Images INT8 is calibrated on: as many, and the same, as our own by default; in batches, the last one filled up."""
 
@@ -47,7 +47,7 @@ class Spec:
 
 def file_name(precision: str, batch: int, peer: str) -> str:
     """The peers' files are static in their batch, like our own networks: a dynamic one is slower in both."""
-    return f"{precision}-{batch}.{SUFFIX[peer]}"
+    return f"{precision}-{batch}.{SUFFIXES[peer]}"
 
 
 def outcome(folder: Path, peer: str, precision: str) -> Path:

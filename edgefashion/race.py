@@ -15,7 +15,6 @@ from edgefashion.contenders import ISA_CAPS, Contender
 from edgefashion.errors import EdgeFashionError
 from edgefashion.evaluate import wilson95
 from edgefashion.originals import BATCH
-from edgefashion.peers import PEERS
 
 _PROBE_S: Final = 0.15
 """For each batch size tried, before the best one is measured."""
@@ -33,8 +32,9 @@ class BenchOptions:
     """Of each measurement in each round."""
     min_calls: int = 20
     batches: tuple[int, ...] = (16, BATCH, 256)
-    """Batch sizes tried for the peers' throughput, of which the best is measured: they have a file for each. The
-    other engines are called with :data:`edgefashion.originals.BATCH` images at a time, which is how they are cut."""
+    """Batch sizes tried for the peers' throughput, of which the best is measured: they have a file for each. So is a
+    file from elsewhere in its own runtime, unless its batch is fixed. The other engines are called with
+    :data:`edgefashion.originals.BATCH` images at a time, which is how they are cut."""
     cold_starts: int = 3
     """Fresh processes started to time their first answer, after one that warms the disk and counts if there
     are none."""
@@ -157,7 +157,8 @@ class _Runner:
         self._end: dict[str, Any] = {}
 
     def _spawn(self) -> Worker:
-        spec: dict[str, Any] = {k: getattr(self.contender, k) for k in ("model", "engine", "precision", "threads")}
+        names = ("model", "engine", "precision", "threads", "own")
+        spec: dict[str, Any] = {name: getattr(self.contender, name) for name in names}
         spec["batches"] = self._options.batches
         cap = {"ONEDNN_MAX_CPU_ISA": ISA_CAPS[self.contender.isa][0]} if self.contender.isa else {}
         return Worker(self.contender.title, "edgefashion.bench_worker", spec, cap)
@@ -170,8 +171,7 @@ class _Runner:
 
     def start(self) -> None:
         self._worker = self._spawn()
-        self._ask("prepare", limit_s=_WHOLE_S)
-        batches = self._options.batches if self.contender.engine in PEERS else (BATCH,)
+        batches = self._ask("prepare", limit_s=_WHOLE_S)["batches"]
         rates = {b: self._ask("throughput", _PROBE_S, batch=b)["throughput_fps"] for b in batches}
         self._batch = max(rates, key=lambda batch: rates[batch])
         self._end["by_batch"] = {str(batch): round(rate, 1) for batch, rate in rates.items()}
@@ -194,6 +194,7 @@ class _Runner:
     def finish(self) -> None:
         self._end |= self._ask("accuracy", limit_s=_WHOLE_S)
         self._end |= self._ask("operations", limit_s=_WHOLE_S)
+        self._end |= self._ask("precision", limit_s=_WHOLE_S)
 
     def cold_start(self) -> None:
         worker = self._spawn()
@@ -214,7 +215,7 @@ class _Runner:
             name=self.contender.name,
             engine=self.contender.engine,
             precision=self.contender.precision,
-            runtime_precision=first["runtime_precision"],
+            runtime_precision=self._end["runtime_precision"],
             threads=first["settings"]["threads"],
             isa=self.contender.isa,
             batch=self._batch,

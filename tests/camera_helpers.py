@@ -90,16 +90,45 @@ def read_clip(path: Path) -> list[Picture]:
 # --- A network camera ------------------------------------------------------------------------
 
 
+def whole_part(jpeg: bytes) -> bytes:
+    """A picture as a well-made camera sends it."""
+    return f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode() + jpeg + b"\r\n"
+
+
+def unsized_part(jpeg: bytes) -> bytes:
+    """A picture whose length is not told."""
+    return b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + jpeg + b"\r\n"
+
+
+def truncated_part(jpeg: bytes) -> bytes:
+    """A picture that breaks off in the middle; its length is that of what is sent."""
+    return whole_part(jpeg[: len(jpeg) // 2])
+
+
+def overlong_part(jpeg: bytes) -> bytes:
+    """A picture that breaks off in the middle of the length that was told."""
+    return whole_part(jpeg)[: -len(jpeg) // 2] + b"\r\n"
+
+
+def garbage_part(jpeg: bytes) -> bytes:
+    """Bytes that are no picture, of the length of one."""
+    return whole_part(np.random.default_rng(len(jpeg)).bytes(len(jpeg)))
+
+
 class NetworkCamera:
-    """Motion JPEG over HTTP on 127.0.0.1, as IP cameras send it; the test pauses and cuts it."""
+    """Motion JPEG over HTTP on 127.0.0.1, as IP cameras send it; the test pauses, cuts and corrupts it."""
 
     def __init__(self, picture: Callable[[int], Picture] = numbered, interval_s: float = 0.02) -> None:
-        self._picture = picture
+        self.picture = picture
         self._interval_s = interval_s
         self._port = 0
         self._server: http.server.ThreadingHTTPServer | None = None
         self._connections: set[socket.socket] = set()
         self.paused = threading.Event()
+        self.endless_header = threading.Event()
+        """New viewers are sent a header that never ends."""
+        self.part = whole_part
+        """What is sent for a JPEG."""
         self.sent = 0
         """Pictures sent so far; the next one gets this number."""
 
@@ -142,14 +171,19 @@ class NetworkCamera:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), name="server", daemon=True).start()
 
     def _serve(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+        if self.endless_header.is_set():
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while handler.server is self._server and self.endless_header.is_set():
+                handler.wfile.write(b"a" * 16)
+                time.sleep(self._interval_s)
+            return
         handler.send_response(200)
         handler.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         handler.end_headers()
         while handler.server is self._server:  # a viewer that slips in while cut() is at it is cut too
             if not self.paused.is_set():
-                jpeg = cv2.imencode(".jpg", self._picture(self.sent))[1].tobytes()
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                handler.wfile.write(head.encode() + jpeg + b"\r\n")
+                jpeg = cv2.imencode(".jpg", self.picture(self.sent))[1].tobytes()
+                handler.wfile.write(self.part(jpeg))
                 self.sent += 1
             elif select.select([handler.connection], [], [], 0)[0]:
                 return  # the viewer has left, which without sending shows in no other way
@@ -289,9 +323,8 @@ class RunningCamera:
 # --- A screen --------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
-    """An X server without a monitor; yields its display's name."""
+def start_screen(size_wh: tuple[int, int], display_name: str = "") -> tuple[subprocess.Popen[bytes], str]:
+    """Start an X server without a monitor, on a free display unless one is named; the server and its display."""
     for program in ("Xvfb", "xdotool"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
@@ -300,6 +333,7 @@ def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
     server = subprocess.Popen(
         [
             "Xvfb",
+            *filter(None, [display_name]),
             "-displayfd",
             str(write_end),
             "-screen",
@@ -313,11 +347,18 @@ def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     os.close(write_end)
+    with os.fdopen(read_end) as answer:
+        number = answer.readline().strip()
+    assert number, "Xvfb did not start"
+    return server, f":{number}"
+
+
+@contextlib.contextmanager
+def virtual_screen(size_wh: tuple[int, int]) -> Iterator[str]:
+    """An X server without a monitor; yields its display's name."""
+    server, display_name = start_screen(size_wh)
     try:
-        with os.fdopen(read_end) as answer:
-            number = answer.readline().strip()
-        assert number, "Xvfb did not start"
-        yield f":{number}"
+        yield display_name
     finally:
         server.terminate()
         server.wait()

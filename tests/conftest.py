@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,28 +59,92 @@ def run(tmp_path: Path) -> Run:
     return command
 
 
+@pytest.fixture
+def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """What ``run`` does, in this process: for commands that would spend seconds on importing TensorFlow again."""
+    from edgefashion import cli
+
+    def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        words = ["edgefashion", *map(str, arguments)]
+        on_sigterm, code = signal.getsignal(signal.SIGTERM), 0
+        capfd.readouterr()
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "argv", words)
+            try:
+                cli.main()
+            except SystemExit as end:
+                code = int(end.code or 0)
+            finally:
+                signal.signal(signal.SIGTERM, on_sigterm)
+        return subprocess.CompletedProcess(words, code, *capfd.readouterr())
+
+    return command
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The folder ``name``, filled by the first of this run's processes that asks for it."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    made, lock, deadline = root / name, root / f"{name}.lock", time.monotonic() + 600
+    while not made.exists():
+        try:
+            lock.mkdir()
+        except FileExistsError:
+            assert time.monotonic() < deadline, f"nobody has made {made}"
+            time.sleep(0.1)
+            continue
+        try:
+            if not made.exists():
+                aside = factory.mktemp(name)
+                make(aside)
+                aside.rename(made)
+        finally:
+            lock.rmdir()
+    return made
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle as training leaves it: two short epochs of the small network, no IR yet."""
-    from edgefashion.train import train
+    """A bundle as training leaves it: two short epochs of the small network, no IR yet. To be read only."""
+    from edgefashion import bundle
 
-    return train("cnn-242k", out=tmp_path_factory.mktemp("trained") / "small", epochs=2, batch_size=32, limit=4000)
+    def make(folder: Path) -> None:
+        from edgefashion.train import train
+
+        train("cnn-242k", out=folder / "small", epochs=2, batch_size=32, limit=4000)
+
+    return bundle.open_bundle(once(tmp_path_factory, "trained", make) / "small")
 
 
 @pytest.fixture(scope="session")
-def short_report() -> dict[str, Any]:
+def short_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The shipped IRs, benched as shortly as can be, in the report's JSON form."""
-    from edgefashion import bench
 
-    short = bench.BenchOptions(rounds=3, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
-    report: dict[str, Any] = json.loads(json.dumps(bench.bench("edge", vs=(), threads=1, options=short).as_json()))
+    def make(folder: Path) -> None:
+        from edgefashion import bench
+
+        short = bench.BenchOptions(rounds=3, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
+        measured = bench.bench("edge", vs=(), threads=1, options=short)
+        (folder / "report.json").write_text(json.dumps(measured.as_json()), encoding="utf-8")
+
+    path = once(tmp_path_factory, "short_report", make) / "report.json"
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return report
 
 
 @pytest.fixture(scope="session")
 def fragile(tmp_path_factory: pytest.TempPathFactory, train_set: Arrays) -> Bundle:
     """A network right about clothes in FP32 that 8 bits cannot hold: one activation is so large
-    that a 256th of it drowns every other."""
+    that a 256th of it drowns every other. To be read only."""
+    from edgefashion import bundle
+
+    folder = once(tmp_path_factory, "fragile", lambda folder: _make_fragile(folder, train_set))
+    return bundle.open_bundle(folder / "fragile")
+
+
+def _make_fragile(folder: Path, train_set: Arrays) -> None:
     import keras
     from keras import layers
 
@@ -92,16 +158,14 @@ def fragile(tmp_path_factory: pytest.TempPathFactory, train_set: Arrays) -> Bund
     plain = keras.Model(images, answers(features))
     plain.compile("adam", "sparse_categorical_crossentropy")
     plain.fit(train_set[0][:8000], train_set[1][:8000], batch_size=64, epochs=2, verbose=0)
-
     huge = layers.Dense(1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(1e6))(features)
     wide = layers.Dense(10, activation="softmax", name="wide")
     model = keras.Model(images, wide(layers.ReLU()(layers.Concatenate()([features, huge]))))
     kernel, bias = answers.get_weights()
     wide.set_weights([np.vstack([kernel, np.zeros((1, 10))]), bias])
 
-    folder = tmp_path_factory.mktemp("fragile")
     export_saved_model(model, folder / "saved")
-    return convert(folder / "saved", folder / "fragile").bundle
+    convert(folder / "saved", folder / "fragile")
 
 
 @pytest.fixture(scope="session")

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 
-from edgefashion import agreement, bundle, decide
-from edgefashion.classify import load
-from edgefashion.convert import convert
+from edgefashion import agreement
 from edgefashion.labels import LABELS
-from edgefashion.quantize import QuantizeOptions, quantize
-
-if TYPE_CHECKING:
-    from conftest import Arrays
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (3, 3), (4, 13), (25, 75), (0, 40), (2100, 1900)])
@@ -46,26 +36,3 @@ def test_every_figure_of_a_small_table() -> None:
     assert found.accuracy_after == pytest.approx(0.6)
     assert (found.only_original_right, found.only_converted_right, found.p_value) == (2, 1, 1.0)
     assert found.per_class_drop == {LABELS[0]: 0.5, LABELS[1]: -0.5, LABELS[2]: 1.0}
-
-
-def test_int8s_report_is_that_of_the_networks(trained: bundle.Bundle, tmp_path: Path, test_set: Arrays) -> None:
-    """The report's figures are those of the original and the INT8 IR on the 10,000 test images, found again here; the
-    model card tells them, and the conversion has its own."""
-    done = convert(Path(shutil.copytree(trained.path, tmp_path / "small")))
-    made, result = quantize(done.bundle, QuantizeOptions(max_drop=0.02))
-    images, labels = test_set
-    original, int8 = load(made.path, engine="tensorflow")(images), load(made.path, precision="int8")(images)
-    report = made.report()
-    stated = report["int8"]["agreement"]
-    assert stated == result.agreement.as_json()
-    assert (stated["reference"], stated["n"]) == ("TensorFlow", 10_000)
-    assert stated["max_abs_difference"] == pytest.approx(np.abs(original - int8).max(), abs=1e-5)
-    right, still = decide.likeliest(original) == labels, decide.likeliest(int8) == labels
-    assert stated["only_original_right"] == np.sum(right & ~still)
-    assert stated["only_converted_right"] == np.sum(still & ~right)
-    assert sum(stated["per_class_drop"].values()) / 10 == pytest.approx(right.mean() - still.mean(), abs=1e-9)
-    card = made.verified("card").read_text(encoding="utf-8")
-    assert f"p = {stated['p_value']:.2g}" in card
-    for parity in report["convert"]["parity"]:
-        assert parity["agreement"]["n"] == 1000
-        assert parity["agreement"]["top1_agreement"] == 1.0 or parity["precision"] == "fp16"

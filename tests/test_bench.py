@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     bench.plot(measured, tmp_path_factory.mktemp("bench") / "chart.png")
     as_json: dict[str, Any] = json.loads(json.dumps(measured.as_json()))
     return as_json
+
+
+@pytest.fixture
+def bench_here(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The bench command without cold starts, of which it has no option, for tests that are not about them."""
+    monkeypatch.setattr(bench, "BenchOptions", partial(bench.BenchOptions, min_calls=3, cold_starts=0))
+    return partial(run_here, "bench", "--rounds", "1", "--seconds", "0.02")
 
 
 def test_every_engine_has_its_row(report: dict[str, Any]) -> None:
@@ -68,9 +76,11 @@ def test_accuracy_is_that_of_the_model(report: dict[str, Any]) -> None:
 
 
 def test_precision_that_ran_is_named(report: dict[str, Any]) -> None:
-    """The FP32 row ran in FP32 and the INT8 row in 8 bits, whatever the plugin would prefer."""
+    """FP32 rows ran in FP32 and INT8 rows in 8 bits, whatever the plugin would prefer, as each runtime says itself."""
     ran = {row["name"]: row["runtime_precision"] for row in report["rows"]}
-    assert ran["OpenVINO FP32"] == "f32"
+    for engine in ("OpenVINO", "ONNX Runtime", "LiteRT"):
+        assert ran[f"{engine} FP32"] == "f32"
+    assert (ran["ONNX Runtime INT8"], ran["LiteRT INT8"]) == ("u8", "i8")
     assert ran["OpenVINO INT8"].rstrip("8") in ("u", "i")
 
 
@@ -151,9 +161,9 @@ def test_a_file_no_runtime_can_load_loses_its_own_row(tmp_path: Path) -> None:
     )
 
 
-def test_a_cap_is_what_the_row_runs_under(run: Run) -> None:
+def test_a_cap_is_what_the_row_runs_under(bench_here: Run) -> None:
     """--isa avx2 runs FP32 and INT8 in AVX2's kernels, and a cap this CPU lacks is a note, not a row."""
-    done = run("bench", "--isa", "avx2,amx", "--rounds", "1", "--seconds", "0.02", "--json")
+    done = bench_here("--isa", "avx2,amx", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     capped = [row for row in report["rows"] if row["isa"] == "avx2"]
@@ -182,19 +192,19 @@ def test_bad_options_are_one_line(run: Run, arguments: tuple[str, ...], words: s
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_chosen_rows_only(run: Run) -> None:
+def test_chosen_rows_only(bench_here: Run) -> None:
     """--vs none measures the IRs alone, and --json is one object on a clean stdout."""
-    done = run("bench", "--vs", "none", "--threads", "1", "--rounds", "1", "--seconds", "0.02", "--json")
+    done = bench_here("--vs", "none", "--threads", "1", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
     assert {row["engine"] for row in rows} == {"openvino"}
 
 
-def test_table_and_chart(run: Run, tmp_path: Path) -> None:
+def test_table_and_chart(bench_here: Run, tmp_path: Path) -> None:
     """The table names every row on stdout, and --chart writes a readable PNG."""
     import cv2
 
-    done = run("bench", "--vs", "none", "--threads", "1", "--rounds", "1", "--seconds", "0.02", "--chart", "chart.png")
+    done = bench_here("--vs", "none", "--threads", "1", "--chart", "chart.png")
     assert done.returncode == 0, done.stderr
     assert "OpenVINO INT8" in done.stdout
     chart = cv2.imread(str(tmp_path / "chart.png"))

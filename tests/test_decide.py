@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgefashion.decide import SCENE_CHANGE, SMOOTHING, Answer, Smoother, accept_threshold, decide
+from edgefashion.decide import SCENE_CHANGE, SMOOTHING, Answer, Said, Smoother, Steady, accept_threshold, decide
 from edgefashion.labels import LABELS
 
 ABC = ("a", "b", "c")
@@ -117,3 +120,86 @@ def test_smoother_keeps_its_own_copy() -> None:
     buffer[:] = 0, 1
     after = smooth(picture(), buffer)
     assert after.tolist() == pytest.approx([1 - SMOOTHING, SMOOTHING])
+
+
+# --- The answer that stands ------------------------------------------------------------------
+
+FRAME_S = 1 / 30
+
+
+def _stand(
+    steady: Steady, frames: Iterable[tuple[Said, NDArray[np.uint8] | None]], from_s: float = 0.0
+) -> list[Said | None]:
+    """What stands after each frame, at 30 a second."""
+    return [steady(from_s + n * FRAME_S, said, pixels) for n, (said, pixels) in enumerate(frames)]
+
+
+BOOT: Said = ("garment", "Ankle boot")
+SHIRT: Said = ("garment", "Shirt")
+NONE: Said = ("none", None)
+ONE, OTHER = np.zeros((28, 28, 1), np.uint8), np.full((28, 28, 1), 100, np.uint8)
+
+
+def test_steady_first_answer() -> None:
+    """A new answer stands 0.2 s after the first frame that gives it, not before and not much later."""
+    stands = _stand(Steady(), [(BOOT, ONE)] * 30)
+    assert stands == [None] * 6 + [BOOT] * 24
+
+
+def test_steady_another_garment() -> None:
+    """Another garment's answer stands half a second at most after it came into view."""
+    steady = Steady()
+    _stand(steady, [(BOOT, ONE)] * 60)
+    stands = _stand(steady, [(SHIRT, OTHER)] * 15, from_s=2.0)
+    assert set(stands) == {BOOT, SHIRT}
+    assert stands[-1] == SHIRT
+
+
+@pytest.mark.parametrize("period", [1, 2, 3, 5, 8, 15])
+def test_steady_does_not_flicker(period: int) -> None:
+    """On a still picture whose answer changes every few frames, what stands changes once a second at most."""
+    steady = Steady()
+    stands = _stand(steady, [((BOOT, SHIRT)[n // period % 2], ONE) for n in range(600)])
+    changes = [n for n in range(1, 600) if stands[n] != stands[n - 1]]
+    assert all(later - earlier >= 30 for earlier, later in itertools.pairwise(changes[1:]))
+
+
+def test_steady_single_frames() -> None:
+    """A frame that says something else now and then changes nothing."""
+    steady = Steady()
+    stands = _stand(steady, [(SHIRT if n % 6 == 5 else BOOT, ONE) for n in range(120)])
+    assert set(stands[10:]) == {BOOT}
+
+
+def test_steady_garment_leaves() -> None:
+    """When the garment leaves, none stands half a second later at most, and the same garment comes back."""
+    steady = Steady()
+    _stand(steady, [(BOOT, ONE)] * 60)
+    assert _stand(steady, [(NONE, None)] * 15, from_s=2.0)[-1] == NONE
+    assert _stand(steady, [(BOOT, ONE)] * 15, from_s=3.0)[-1] == BOOT
+
+
+def test_steady_slow_camera() -> None:
+    """A camera of two frames a second gets its answer from three frames."""
+    steady = Steady()
+    assert [steady(n / 2, BOOT, ONE) for n in range(4)] == [None, None, BOOT, BOOT]
+
+
+def test_steady_reset() -> None:
+    """After a loss of the source nothing stands until an answer is confirmed anew."""
+    steady = Steady()
+    _stand(steady, [(BOOT, ONE)] * 30)
+    steady.reset()
+    assert _stand(steady, [(BOOT, ONE)] * 30, from_s=5.0) == [None] * 6 + [BOOT] * 24
+
+
+@pytest.mark.parametrize("side", [28, 160])
+def test_smoother_through_noise(side: int) -> None:
+    """Noise of 20 grey levels on every pixel does not make a still garment another one."""
+    rng = np.random.default_rng(0)
+    still = rng.integers(60, 200, (side, side, 1))
+    smoother = Smoother(weight=0.5)
+    for n in range(20):
+        noisy = np.clip(still + rng.normal(0, 20, still.shape), 0, 255).astype(np.uint8)
+        smoothed = smoother(noisy, np.array([n % 2, 1 - n % 2], np.float32))
+    assert 0.2 < smoothed[0] < 0.8

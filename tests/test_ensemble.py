@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 def members(tmp_path_factory: pytest.TempPathFactory, trained: bundle.Bundle) -> list[Path]:
     """Two small networks of different build."""
     folder = tmp_path_factory.mktemp("members")
-    other = train("feed-forward", out=folder / "other", epochs=2, batch_size=64, limit=3000)
+    other = train("feed-forward", out=folder / "other", epochs=1, batch_size=64, limit=3000)
     return [Path(shutil.copytree(trained.path, folder / "small")), other.path]
 
 
 @pytest.fixture(scope="module")
 def merged(members: list[Path], tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
     made = convert_ensemble(members, tmp_path_factory.mktemp("ensemble") / "both").bundle
-    return quantize(made, QuantizeOptions(max_drop=0.05))[0]
+    return quantize(made, QuantizeOptions(max_drop=0.05, calibration=60))[0]
 
 
 def test_one_ir_answers_the_mean(members: list[Path], merged: bundle.Bundle, test_set: Arrays) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +18,26 @@ from edgefashion.errors import BadInputError
 from edgefashion.labels import PHOTO_LABELS
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_fashion_images() -> Iterator[None]:
+    """A photo network takes minutes over Fashion-MNIST's 10,000 test images, which these tests are not about."""
+    load = data.load
+
+    def few(part: str) -> Any:
+        images, labels = load(part)
+        return (images[:500], labels[:500]) if part == "test" else (images, labels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", few)
+        patch.setattr(finetune, "FASHION_VALIDATION", 200)
+        yield
+
+
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path) -> finetune.Finetuning:
     """The shipped network after four epochs on photos it has never seen the like of."""
     out = tmp_path_factory.mktemp("tuned") / "shop"
-    options = finetune.FinetuneOptions(epochs=4, validation_split=0.25)
+    options = finetune.FinetuneOptions(epochs=4, validation_split=0.25, fashion_images=8)
     return finetune.finetune([photo_folder], out, options)
 
 
@@ -52,11 +69,11 @@ def test_it_learns(tuned: finetune.Finetuning) -> None:
 
 
 def test_the_tuned_bundle_converts_and_quantizes(
-    run: Run, tmp_path: Path, tuned: finetune.Finetuning, photo_folder: Path
+    run: Run, run_here: Run, tmp_path: Path, tuned: finetune.Finetuning, photo_folder: Path
 ) -> None:
     """The bundle goes the ordinary way: IRs behind the parity gate, INT8 calibrated on photos, predict."""
     mine = Path(shutil.copytree(tuned.bundle.path, tmp_path / "shop"))
-    done = run("convert", mine, "--int8", "--photos", photo_folder, "--max-drop", "0.05", "--calibration", "40")
+    done = run_here("convert", mine, "--int8", "--photos", photo_folder, "--max-drop", "0.05", "--calibration", "16")
     assert done.returncode == 0, done.stderr
     made = bundle.open_bundle(mine)
     assert made.report()["convert"]["parity"][0]["changed_top1"] == 0
@@ -66,10 +83,10 @@ def test_the_tuned_bundle_converts_and_quantizes(
     assert set(answer) == {"source", "label", "confidence", "top", "accepted", "box"}
 
 
-def test_int8_of_a_photo_network_wants_photos(run: Run, tmp_path: Path, tuned: finetune.Finetuning) -> None:
+def test_int8_of_a_photo_network_wants_photos(run_here: Run, tmp_path: Path, tuned: finetune.Finetuning) -> None:
     """Without photos to calibrate on INT8 is refused in one line that names the flag."""
     mine = Path(shutil.copytree(tuned.bundle.path, tmp_path / "shop"))
-    done = run("convert", mine, "--int8")
+    done = run_here("convert", mine, "--int8")
     assert done.returncode == 2
     assert "--photos" in done.stderr
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from edgefashion import bench, bundle, errors, foreign
+from edgefashion import bench, bundle, contenders, errors, foreign, runtimes
 from edgefashion.classify import load
 from edgefashion.convert import convert
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.evaluate import evaluate
+from edgefashion.peers import Peer
+
+SHORT = bench.BenchOptions(rounds=1, seconds=0.02, min_calls=2, batches=(64,), cold_starts=0)
 
 if TYPE_CHECKING:
     from conftest import Arrays
@@ -48,8 +52,8 @@ def files(tmp_path_factory: pytest.TempPathFactory, train_set: Arrays) -> dict[s
     ours = _trained((28, 28, 1), train_set, scaled=True)
     theirs = {shape: _trained(shape, train_set, scaled=False) for shape in ((1, 28, 28), (784,))}
 
-    def onnx(model: Any, path: Path) -> Path:
-        spec = tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype, name="images")
+    def onnx(model: Any, path: Path, batch: int | None = None) -> Path:
+        spec = tf.TensorSpec((batch, *model.input_shape[1:]), model.inputs[0].dtype, name="images")
         call = tf.function(lambda images: model(images, training=False), input_signature=[spec])
         tf2onnx.convert.from_function(call, [spec], opset=17, output_path=str(path))
         return path
@@ -58,10 +62,12 @@ def files(tmp_path_factory: pytest.TempPathFactory, train_set: Arrays) -> dict[s
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         if eight_bits:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            some = (train_set[0][:100].reshape(-1, *model.input_shape[1:]) / np.float32(255)).astype(np.float32)
+            some: Any = train_set[0][:100].reshape(-1, *model.input_shape[1:])
+            if model.inputs[0].dtype != "uint8":
+                some = (some / np.float32(255)).astype(np.float32)
+                converter.inference_input_type = converter.inference_output_type = tf.int8
             converter.representative_dataset = lambda: ([image[None]] for image in some)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = converter.inference_output_type = tf.int8
         path.write_bytes(converter.convert())
         return path
 
@@ -74,6 +80,8 @@ def files(tmp_path_factory: pytest.TempPathFactory, train_set: Arrays) -> dict[s
         "floats.onnx": onnx(theirs[1, 28, 28], folder / "floats.onnx"),
         "flat.tflite": tflite(theirs[(784,)], folder / "flat.tflite"),
         "int8.tflite": tflite(theirs[(784,)], folder / "int8.tflite", eight_bits=True),
+        "bytes8.tflite": tflite(ours, folder / "bytes8.tflite", eight_bits=True),
+        "by16.onnx": onnx(theirs[1, 28, 28], folder / "by16.onnx", 16),
     }
 
 
@@ -112,9 +120,13 @@ def test_a_file_from_elsewhere_becomes_a_bundle(
 
 
 def test_its_bundle_converts_again(files: dict[str, Any], tmp_path: Path, test_set: Arrays) -> None:
-    """The bundle keeps the file it was made from, and is converted from it again with the scale once found."""
+    """The bundle keeps the file it was made from: bench measures that beside the IRs, and it is converted from it
+    again with the scale once found."""
     made = convert(files["floats.onnx"], tmp_path / "made").bundle
     assert made.verified("onnx").read_bytes() == files["floats.onnx"].read_bytes()
+    rows = bench.bench(made.path, threads=1, options=SHORT).rows
+    assert [row.engine for row in rows] == ["onnxruntime", *["openvino"] * (len(rows) - 1)]
+    assert {row.marked for row in rows} == {None}
     again = convert(made.path)
     assert "as given" in again.note
     images = test_set[0][:50]
@@ -132,16 +144,95 @@ def test_a_quantized_tflite_converts(files: dict[str, Any], tmp_path: Path, test
     assert np.mean(ours.argmax(1) == _expected(files["flat"], images).argmax(1)) > 0.97
 
 
-def test_evaluate_and_bench_take_the_file_itself(files: dict[str, Any], test_set: Arrays) -> None:
-    """Evaluate measures the network's own accuracy, bench OpenVINO's row of it, with nothing written."""
+def test_evaluate_takes_the_file_itself(files: dict[str, Any], test_set: Arrays) -> None:
+    """Evaluate measures the network's own accuracy."""
     right = float(np.mean(_expected(files["floats"], test_set[0]).argmax(1) == test_set[1]))
     assert evaluate(load(files["floats.onnx"])).accuracy == pytest.approx(right, abs=0.0005)
-    short = bench.BenchOptions(rounds=1, seconds=0.02, min_calls=2, batches=(64,), cold_starts=0)
-    report = bench.bench(files["floats.onnx"], threads=1, options=short)
-    assert [row.name for row in report.rows] == ["OpenVINO FP32"]
-    assert report.rows[0].accuracy == pytest.approx(right, abs=0.0005)
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "engine", "rows", "ran_in", "batch"),
+    [
+        ("floats.onnx", "floats", "onnxruntime", ["ONNX Runtime FP32", "OpenVINO FP32"], "f32", 64),
+        ("int8.tflite", "flat", "litert", ["LiteRT INT8", "OpenVINO INT8"], "i8", 1),
+    ],
+)
+def test_bench_measures_the_file_in_its_own_runtime_too(
+    name: str,
+    network: str,
+    engine: str,
+    rows: list[str],
+    ran_in: str,
+    batch: int,
+    files: dict[str, Any],
+    test_set: Arrays,
+) -> None:
+    """Bench gives the file a row in the runtime it was made for and one in OpenVINO, each with the network's own
+    accuracy, and writes nothing; only what has no fixed batch is measured in batches."""
+    right = float(np.mean(_expected(files[network], test_set[0]).argmax(1) == test_set[1]))
+    report = bench.bench(files[name], threads=1, options=SHORT)
+    assert [row.name for row in report.rows] == rows
+    assert [row.engine for row in report.rows] == [engine, "openvino"]
+    for row in report.rows:
+        assert row.accuracy == pytest.approx(right, abs=0.0005 if ran_in == "f32" else 0.005)
+    assert (report.rows[0].runtime_precision, report.rows[0].batch, report.rows[0].threads) == (ran_in, batch, 1)
+    assert report.rows[0].size_bytes == files[name].stat().st_size
     assert any("takes pixels of 0-1" in note for note in report.notes)
-    assert sorted(p.name for p in files["floats.onnx"].parent.iterdir()) == sorted(n for n in files if "." in n)
+    assert sorted(p.name for p in files[name].parent.iterdir()) == sorted(n for n in files if "." in n)
+
+
+def test_its_runtime_is_fed_as_the_file_says(files: dict[str, Any], test_set: Arrays) -> None:
+    """What a quantized file is fed and answers in its own runtime is what its scales and zero points say."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(files["int8.tflite"]))
+    interpreter.allocate_tensors()
+    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (step, zero), (out_step, out_zero) = taken["quantization"], given["quantization"]
+    images, logits = test_set[0][:50], []
+    for image in images:
+        stored = np.clip(np.round(image.reshape(1, 784) / 255 / step) + zero, -128, 127).astype(np.int8)
+        interpreter.set_tensor(taken["index"], stored)
+        interpreter.invoke()
+        logits.append((interpreter.get_tensor(given["index"])[0].astype(float) - out_zero) * out_step)
+    raised = np.exp(logits)
+    ours = runtimes.OwnRuntime(files["int8.tflite"], "0-1", softmax=True)
+    np.testing.assert_allclose(ours(images), raised / raised.sum(1, keepdims=True), atol=1e-6)
+
+
+def test_a_fixed_batch_is_filled_up(files: dict[str, Any], test_set: Arrays) -> None:
+    """A file of batches of 16 answers any number of images, and says that it cannot be called with others."""
+    fixed = runtimes.OwnRuntime(files["by16.onnx"], "0-1", softmax=True)
+    open_batch = runtimes.OwnRuntime(files["floats.onnx"], "0-1", softmax=True, most=20)
+    for count in (1, 16, 41):
+        images = test_set[0][:count]
+        expected = _expected(files["floats"], images)
+        np.testing.assert_allclose(fixed(images), expected, atol=1e-5)
+        np.testing.assert_allclose(open_batch(images), expected, atol=1e-5)
+    assert (fixed.batches((8, 64)), open_batch.batches((8, 64))) == ((16,), (8, 64))
+
+
+def test_eight_bit_probabilities_are_no_logits(files: dict[str, Any]) -> None:
+    """A softmax in 8 bits, whose answers add up to 1 only nearly, is not followed by another."""
+    assert not foreign.read(files["bytes8.tflite"]).softmax
+
+
+@pytest.mark.parametrize(("name", "label", "ran_in"), [("flat.tflite", "int8", "f32"), ("bytes8.tflite", "fp32", "i8")])
+def test_the_precision_that_ran_is_the_files(
+    name: str, label: str, ran_in: str, files: dict[str, Any], tmp_path: Path
+) -> None:
+    """A peer's row says what its file computes in, whatever the row is called."""
+    shutil.copy(files[name], tmp_path / f"{label}-1.tflite")
+    assert Peer(tmp_path, "litert", label, 1, ()).runtime_precision == ran_in
+
+
+def test_without_its_runtime_openvinos_row_is_left(files: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ONNX Runtime the file's own row is a note with the line that brings it, and OpenVINO's stays."""
+    monkeypatch.setattr(contenders, "installed", lambda module: module != "onnxruntime")
+    with foreign.temporary_ir(files["floats.onnx"]) as (ir, theirs):
+        rows, notes = contenders.contenders(ir, threads=1, own=theirs.own)
+    assert [row.name for row in rows] == ["OpenVINO FP32"]
+    assert notes == ['No ONNX Runtime row: onnxruntime is not installed. Run: pip install "edgefashion[bench]"']
 
 
 @pytest.mark.parametrize("name", ["bytes.onnx", "bytes.tflite"])

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgefashion import accuracy_control, bundle
+from edgefashion import accuracy_control, bundle, decide
 from edgefashion.classify import load, read_ir
 from edgefashion.convert import convert
 from edgefashion.errors import BadInputError, GateError
 from edgefashion.originals import export_saved_model
-from edgefashion.quantize import QuantizeOptions, quantize
+from edgefashion.quantize import Quantization, QuantizeOptions, quantize
 
 if TYPE_CHECKING:
     from conftest import Arrays
@@ -25,10 +25,15 @@ def converted(trained: bundle.Bundle, tmp_path_factory: pytest.TempPathFactory) 
     return convert(trained.path, tmp_path_factory.mktemp("quantize") / "small").bundle
 
 
-def test_int8_is_smaller_and_as_good(converted: bundle.Bundle, tmp_path: Path, test_set: Arrays) -> None:
+@pytest.fixture(scope="module")
+def quantized(converted: bundle.Bundle, tmp_path_factory: pytest.TempPathFactory) -> tuple[bundle.Bundle, Quantization]:
+    return quantize(_copy(converted, tmp_path_factory.mktemp("quantized")), QuantizeOptions(max_drop=0.02))
+
+
+def test_int8_is_smaller_and_as_good(quantized: tuple[bundle.Bundle, Quantization], test_set: Arrays) -> None:
     """INT8 runs in 8 bits, takes less than a third of FP32's bytes, needs no accuracy control, and its report's
     accuracies are those of the networks it names."""
-    made, result = quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.02))
+    made, result = quantized
     assert result.size_after_bytes * 3 < result.size_before_bytes
     assert result.drop <= 0.02
     int8 = load(made.path)
@@ -45,6 +50,28 @@ def test_int8_is_smaller_and_as_good(converted: bundle.Bundle, tmp_path: Path, t
     report = made.report()["int8"]
     assert report["passed"] is True
     assert report["control"] is None
+
+
+def test_int8s_report_is_that_of_the_networks(quantized: tuple[bundle.Bundle, Quantization], test_set: Arrays) -> None:
+    """The report's figures are those of the original and the INT8 IR on the 10,000 test images, found again here; the
+    model card tells them, and the conversion has its own."""
+    made, result = quantized
+    images, labels = test_set
+    original, int8 = load(made.path, engine="tensorflow")(images), load(made.path, precision="int8")(images)
+    report = made.report()
+    stated = report["int8"]["agreement"]
+    assert stated == result.agreement.as_json()
+    assert (stated["reference"], stated["n"]) == ("TensorFlow", 10_000)
+    assert stated["max_abs_difference"] == pytest.approx(np.abs(original - int8).max(), abs=1e-5)
+    right, still = decide.likeliest(original) == labels, decide.likeliest(int8) == labels
+    assert stated["only_original_right"] == np.sum(right & ~still)
+    assert stated["only_converted_right"] == np.sum(still & ~right)
+    assert sum(stated["per_class_drop"].values()) / 10 == pytest.approx(right.mean() - still.mean(), abs=1e-9)
+    card = made.verified("card").read_text(encoding="utf-8")
+    assert f"p = {stated['p_value']:.2g}" in card
+    for parity in report["convert"]["parity"]:
+        assert parity["agreement"]["n"] == 1000
+        assert parity["agreement"]["top1_agreement"] == 1.0 or parity["precision"] == "fp16"
 
 
 def test_the_bias_correction_nearest_to_fp32_is_kept(
@@ -64,7 +91,7 @@ def test_the_bias_correction_nearest_to_fp32_is_kept(
         return given if len(seen) == 2 else np.roll(given, 1, axis=1)
 
     monkeypatch.setattr(room, "_answers", spoilt)
-    made, result = quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.5))
+    made, result = quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.5, calibration=50))
     assert len(seen) == 3
     assert result.bias_correction == "slow"
     assert made.report()["int8"]["bias_correction"] == "slow"
@@ -120,11 +147,11 @@ def test_too_large_a_drop_fails_and_keeps_fp32(
 ) -> None:
     """Where accuracy control cannot help either, a drop above --max-drop fails, names both accuracies, keeps the
     FP32 IR and leaves no INT8, not even an older one that a larger --max-drop let pass."""
-    made, _ = quantize(_copy(fragile, tmp_path), QuantizeOptions(max_drop=1.0))
+    made, _ = quantize(_copy(fragile, tmp_path), QuantizeOptions(max_drop=1.0, calibration=30))
     assert made.has("int8")
     monkeypatch.setattr(accuracy_control, "AIM", 200)  # it is content with what it finds
     with pytest.raises(GateError, match=r"--max-drop 0\.005, though accuracy control put no operation back") as failed:
-        quantize(made)
+        quantize(made, QuantizeOptions(calibration=30))
     after = bundle.open_bundle(made.path)
     after.verify_all()
     assert after.has("fp32")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,15 +14,38 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
-from camera_helpers import NetworkCamera, number_of, numbered, read_frame, refusing_url, wait_until, write_clip
+from camera_helpers import (
+    NetworkCamera,
+    garbage_part,
+    number_of,
+    numbered,
+    overlong_part,
+    read_frame,
+    refusing_url,
+    truncated_part,
+    unsized_part,
+    wait_until,
+    write_clip,
+)
 
 from edgefashion import data, sources
 from edgefashion.errors import BadInputError, MissingError
 
 
 def _capture_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "capture"]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("capture")]
+
+
+def _children() -> list[psutil.Process]:
+    """The processes that read sources."""
+    found = psutil.Process().children()
+    return [child for child in found if "edgefashion.capture_worker" in child.cmdline()]
+
+
+def _wait_for(source: sources.Source, state: str) -> None:
+    wait_until(lambda: source.read(0.1) is None and source.state == state, f"the source to be {state}")
 
 
 @pytest.fixture
@@ -25,6 +53,7 @@ def network_camera() -> Iterator[NetworkCamera]:
     with NetworkCamera() as camera:
         yield camera
     assert not _capture_threads(), "the test left a source open"
+    assert not _children(), "the test left a process"
 
 
 # --- Files -----------------------------------------------------------------------------------
@@ -280,6 +309,230 @@ def test_close_wakes_a_reader(network_camera: NetworkCamera) -> None:
     assert not reader.is_alive()
     assert not any(answers)
     assert not _capture_threads()
+
+
+# --- What goes wrong -------------------------------------------------------------------------
+
+
+def test_stale_before_lost(network_camera: NetworkCamera) -> None:
+    """A stream that stalls is stale at first, which the next frame mends without a new connection."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    network_camera.paused.set()
+    _wait_for(source, "stale")
+    assert "no frame came" in source.reason
+    network_camera.paused.clear()
+    read_frame(source)
+    assert (source.state, source.reason, source.losses) == ("live", "", 0)
+    source.close()
+
+
+@pytest.mark.parametrize("spoil", [truncated_part, overlong_part, garbage_part])
+def test_spoiled_pictures(network_camera: NetworkCamera, spoil: Callable[[bytes], bytes]) -> None:
+    """Truncated and garbage pictures are never given out, and the whole ones between them are."""
+    spoilt: set[int] = set()
+    counted = iter(range(10**6))
+
+    def part(jpeg: bytes) -> bytes:
+        if next(counted) % 3:
+            spoilt.add(network_camera.sent)
+            return spoil(jpeg)
+        return whole(jpeg)
+
+    whole, network_camera.part = network_camera.part, part
+    source = sources.open_source(network_camera.url)
+    numbers = [number_of(read_frame(source).image) for _ in range(10)]
+    assert not spoilt & set(numbers)
+    assert numbers == sorted(set(numbers))
+    assert source.losses == 0
+    source.close()
+
+
+def test_nothing_but_spoiled_pictures(network_camera: NetworkCamera) -> None:
+    """A stream of nothing but spoiled pictures is lost, and found again once they are whole."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    whole, network_camera.part = network_camera.part, truncated_part
+    _wait_for(source, "reconnecting")
+    network_camera.part = whole
+    read_frame(source)
+    assert source.state == "live"
+    source.close()
+
+
+def test_lengths_untold(network_camera: NetworkCamera) -> None:
+    """A camera that does not tell its pictures' lengths is read all the same."""
+    network_camera.part = unsized_part
+    source = sources.open_source(network_camera.url)
+    numbers = [number_of(read_frame(source).image) for _ in range(10)]
+    assert numbers == sorted(set(numbers))
+    source.close()
+
+
+def test_size_changes(network_camera: NetworkCamera) -> None:
+    """Pictures of another size in mid-stream are given out as they are, the smaller and the larger."""
+    sizes = [(320, 240), (640, 480), (160, 120)]
+    network_camera.picture = lambda number: numbered(number, sizes[number // 5 % 3])
+    source = sources.open_source(network_camera.url)
+    seen = set()
+    for _ in range(30):
+        seen.add(read_frame(source).image.shape)
+    assert seen == {(height, width, 3) for width, height in sizes}
+    assert source.losses == 0
+    source.close()
+
+
+def test_header_without_end(network_camera: NetworkCamera) -> None:
+    """A server whose header never ends is given up and tried again, until it is itself."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    network_camera.endless_header.set()
+    network_camera.cut()
+    network_camera.start()
+    _wait_for(source, "reconnecting")
+    wait_until(lambda: source.read(0.1) is None and network_camera.watched, "the viewer of the header")
+    network_camera.endless_header.clear()
+    read_frame(source)
+    source.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["crash", "hang"])
+def test_process_that_reads_fails(network_camera: NetworkCamera, number: signal.Signals) -> None:
+    """When the process that reads a stream crashes or hangs, another one takes over and none is left."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    (child,) = _children()
+    child.send_signal(number)
+    _wait_for(source, "reconnecting")
+    after = read_frame(source)
+    assert source.state == "live"
+    assert after.number > 0
+    assert child.pid not in {other.pid for other in _children()}
+    assert len(_children()) == 1
+    source.close()
+    wait_until(lambda: not child.is_running(), "the first process to be gone")
+
+
+def test_wait_for_absent_source(network_camera: NetworkCamera) -> None:
+    """A source that is absent at the start can be waited for; meanwhile its state says why."""
+    network_camera.cut()
+    source = sources.open_source(network_camera.url, wait=True)
+    wait_until(lambda: source.read(0.1) is None and source.reason, "the reason")
+    assert (source.state, source.reason) == ("starting", "connection refused")
+    network_camera.start()
+    read_frame(source)
+    assert (source.state, source.losses) == ("live", 0)
+    source.close()
+
+
+def test_too_many_failures(network_camera: NetworkCamera) -> None:
+    """A source that failed as often in a row as is allowed ends with an error that says why."""
+    source = sources.open_source(network_camera.url, max_failures=3)
+    read_frame(source)
+    network_camera.cut()
+    with pytest.raises(MissingError, match=r"3 times in a row: connection refused"):
+        wait_until(lambda: source.read(0.1) and False, "the end")
+    assert source.state == "ended"
+    source.close()
+
+
+def test_nothing_leaks(network_camera: NetworkCamera) -> None:
+    """Losing a stream again and again leaves no thread, process or open file more than there was."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    me = psutil.Process()
+
+    def lose() -> None:
+        (child,) = _children()
+        child.kill()
+        _wait_for(source, "reconnecting")
+        read_frame(source)
+        wait_until(lambda: len(_capture_threads()) == 1, "the first child to be cleared away")
+
+    lose()
+    files = me.num_fds()
+    for _ in range(5):
+        lose()
+    assert me.num_fds() == files
+    assert len(_children()) == 1
+    source.close()
+
+
+def test_reader_ends_with_its_parent(network_camera: NetworkCamera, tmp_path: Path) -> None:
+    """When the program that reads a source is killed outright, nothing of it stays behind."""
+    script = f"from edgefashion import sources; s = sources.open_source({network_camera.url!r})\nwhile True: s.read(1)"
+    program = subprocess.Popen([sys.executable, "-c", script])
+    network_camera.wait_for_viewer()
+    (child,) = psutil.Process(program.pid).children()
+    program.kill()
+    program.wait()
+    wait_until(lambda: not child.is_running(), "the child to end")
+    wait_until(lambda: not network_camera.watched, "the connection to close")
+
+
+# --- RTSP ------------------------------------------------------------------------------------
+
+_SYSTEM_PYTHON = "/usr/bin/python3"
+"""Debian's own, for which GStreamer's bindings are packaged."""
+
+
+@pytest.fixture(scope="module")
+def rtsp_port() -> int:
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    if not Path(_SYSTEM_PYTHON).exists() or subprocess.run([_SYSTEM_PYTHON, "-c", probe], check=False).returncode:
+        pytest.skip("GStreamer's RTSP server is not installed (Debian: gir1.2-gst-rtsp-server-1.0 python3-gi)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _rtsp_server(port: int) -> Iterator[subprocess.Popen[str]]:
+    script = Path(__file__).with_name("rtsp_server.py")
+    server = subprocess.Popen([_SYSTEM_PYTHON, script, str(port)], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    assert server.stdout.readline() == "ready\n"
+    try:
+        yield server
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def test_rtsp_server_killed_and_restarted(rtsp_port: int) -> None:
+    """An RTSP stream is read, is lost when its server is killed, and is live again once it runs again."""
+    with _rtsp_server(rtsp_port):
+        source = sources.open_source(f"rtsp://127.0.0.1:{rtsp_port}/camera")
+        frames = [read_frame(source) for _ in range(10)]
+    assert frames[0].image.shape == (240, 320, 3)
+    assert np.any(frames[0].image != frames[-1].image)
+    _wait_for(source, "reconnecting")
+    with _rtsp_server(rtsp_port):
+        assert read_frame(source).number > frames[-1].number
+        assert source.state == "live"
+        source.close()
+
+
+def test_rtsp_server_hangs(rtsp_port: int) -> None:
+    """An RTSP server that hangs is lost, no old frame passing for a new one, and is found again."""
+    with _rtsp_server(rtsp_port) as server:
+        source = sources.open_source(f"rtsp://127.0.0.1:{rtsp_port}/camera")
+        read_frame(source)
+        server.send_signal(signal.SIGSTOP)
+        _wait_for(source, "stale")
+        states: set[str] = set()
+
+        def lost() -> bool:
+            source.read(0.1)
+            states.add(source.state)
+            return source.state == "reconnecting"
+
+        wait_until(lost, "the loss")
+        assert states == {"stale", "reconnecting"}
+        server.send_signal(signal.SIGCONT)
+        read_frame(source)
+        source.close()
 
 
 def test_opencv_log_level_is_restored() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from conftest import Arrays, Run
 
 # Small enough for a test, several epochs long, with dropout and an optimizer that has state.
-RUN: dict[str, Any] = {"epochs": 3, "batch_size": 32, "limit": 1500}
+RUN: dict[str, Any] = {"epochs": 3, "batch_size": 32, "limit": 1500, "validation_split": 0.02}
 
 
 def test_bundle_is_whole(trained: bundle.Bundle, test_set: Arrays) -> None:
@@ -63,7 +63,7 @@ def test_threshold_rejects_one_percent_of_held_out_garments(trained: bundle.Bund
     assert np.mean(confidence >= trained.accept_threshold) == pytest.approx(0.99, abs=0.002)
 
 
-def test_limit_leaves_validation_images_alone(trained: bundle.Bundle, train_set: Arrays, monkeypatch: Any) -> None:
+def test_limit_leaves_validation_images_alone(tmp_path: Path, train_set: Arrays, monkeypatch: Any) -> None:
     """--limit draws from the training part alone: nothing trained on is validated on."""
     import keras
 
@@ -76,29 +76,28 @@ def test_limit_leaves_validation_images_alone(trained: bundle.Bundle, train_set:
 
     monkeypatch.setattr(keras.Model, "fit", spy)
     with pytest.raises(KeyboardInterrupt):
-        train("cnn-242k", out=trained.path.parent / "limited", limit=2000)
+        train("cnn-242k", out=tmp_path / "limited", limit=2000)
     seen, held_out = fitted
     assert len(seen) > 1900
     # Fashion-MNIST holds a few pictures twice; a leak would share thousands.
     assert len(seen & held_out) < 5
 
 
-def test_same_seed_same_network(tmp_path: Path) -> None:
+def test_same_seed_same_network() -> None:
     """Two runs with one seed give the same weights to the bit; another seed gives others."""
-    made = [
-        train("cnn-590k", out=tmp_path / f"run{i}", epochs=1, batch_size=50, limit=600, seed=seed)
-        for i, seed in enumerate((7, 7, 8))
-    ]
-    first, again, other = (_weights(m) for m in made)
+    made = [TrainingRun(options_for("cnn-590k", epochs=1, batch_size=50, limit=600, seed=seed)) for seed in (7, 7, 8)]
+    for each in made:
+        each.epoch(0)
+    first, again, other = (each.network().get_weights() for each in made)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def test_killed_run_resumes_to_where_an_unbroken_one_ends(tmp_path: Path, run: Run) -> None:
+def test_killed_run_resumes_to_where_an_unbroken_one_ends(tmp_path: Path, run_here: Run) -> None:
     """Killed with SIGKILL in mid-epoch, a run goes on from its last epoch and ends with the very
     weights and history of a run that was never broken."""
     unbroken = train("cnn-242k", out=tmp_path / "unbroken", **RUN)
-    arguments = ["--epochs", "3", "--batch-size", "32", "--limit", "1500"]
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in RUN.items()]
     out = tmp_path / "broken"
     command = [sys.executable, "-m", "edgefashion", "train", "cnn-242k", *arguments, "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -113,7 +112,7 @@ def test_killed_run_resumes_to_where_an_unbroken_one_ends(tmp_path: Path, run: R
     assert not out.exists()
     assert [p.name for p in sorted(checkpoints.glob("epoch-*"))][-1] < "epoch-0003", "killed too late to prove anything"
 
-    resumed = run("train", "cnn-242k", "--limit", "1500", "--out", out, "--resume")
+    resumed = run_here("train", "cnn-242k", "--limit", "1500", "--out", out, "--resume")
     assert resumed.returncode == 0, resumed.stderr
     finished = bundle.open_bundle(out)
     for a, b in zip(_weights(unbroken), _weights(finished), strict=True):
@@ -125,7 +124,9 @@ def test_killed_run_resumes_to_where_an_unbroken_one_ends(tmp_path: Path, run: R
 def test_what_is_decayed_survives_a_resume(tmp_path: Path) -> None:
     """A run with weight decay, saved and gone on with, ends with the very weights of an unbroken one: batch
     norm's, which are not decayed, too."""
-    options = options_for("edge", teacher=(), augment="none", epochs=2, limit=300, weight_decay=5.0)
+    options = options_for(
+        "edge", teacher=(), augment="none", epochs=2, limit=300, weight_decay=5.0, validation_split=0.01
+    )
     whole = TrainingRun(options)
     whole.epoch(0)
     whole.save(tmp_path / "model.keras")
@@ -136,13 +137,13 @@ def test_what_is_decayed_survives_a_resume(tmp_path: Path) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def test_settings_that_make_no_network_are_refused(tmp_path: Path, run: Run) -> None:
+def test_settings_that_make_no_network_are_refused(tmp_path: Path, run_here: Run) -> None:
     """A setting of the right type and an impossible value gets one line, and an interrupted training's
     checkpoints stay."""
     kept = bundle.checkpoints_dir(tmp_path / "models" / "cnn-413k") / "epoch-0001"
     kept.mkdir(parents=True)
     for setting in ("activation=nothing", "pool_size=40", "dropout=2"):
-        refused = run("train", "cnn-413k", "--set", setting)
+        refused = run_here("train", "cnn-413k", "--set", setting)
         assert refused.returncode == 2, refused.stderr
         assert f"cnn-413k cannot be built with --set {setting}" in refused.stderr
         assert kept.is_dir()
@@ -204,7 +205,7 @@ def test_recipes_are_the_sources() -> None:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_trains(optimizer: str) -> None:
     """Each --optimizer changes the weights; adamw has a decay even where the recipe names none."""
-    options = options_for("logistic-regression", optimizer=optimizer, limit=50, batch_size=10)
+    options = options_for("logistic-regression", optimizer=optimizer, limit=50, batch_size=10, validation_split=0.01)
     begun = TrainingRun(options)
     before = begun.model.get_weights()
     assert np.isfinite(begun.epoch(0)["loss"])
@@ -235,12 +236,13 @@ def test_augmentation_and_settings_are_trained_with(tmp_path: Path) -> None:
     assert not any("random" in layer.name for layer in _network(made).layers)
 
 
-def test_a_teacher_must_be_there_and_fit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_teacher_must_be_there_and_fit(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its teacher, or with one of other labels, edge says in one line what to do."""
-    monkeypatch.setattr(bundle, "is_model", lambda _: False)  # a checkout may hold any of the zoo's
-    with pytest.raises(BadInputError, match=r"no edge-teachers to learn from: .* or learn from the labels alone"):
-        TrainingRun(options_for("edge", limit=100))
-    other = run("train", "edge", "--epochs", "1", "--limit", "100", "--teacher", "kiosk")
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle, "is_model", lambda _: False)  # a checkout may hold any of the zoo's
+        with pytest.raises(BadInputError, match=r"no edge-teachers to learn from: .* or learn from the labels alone"):
+            TrainingRun(options_for("edge", limit=100))
+    other = run_here("train", "edge", "--epochs", "1", "--limit", "100", "--teacher", "kiosk")
     assert other.returncode == 2
     assert "kiosk is no teacher: it answers 12 labels" in other.stderr
 
@@ -255,7 +257,8 @@ def test_a_pupil_learns_its_teachers_answers(
     from edgefashion.recipe import options_for
 
     teacher = load(trained.path, engine="tensorflow")
-    options = options_for("edge", teacher=(str(_converted(trained, tmp_path)),), epochs=2, batch_size=32, limit=200)
+    given: dict[str, Any] = {"epochs": 2, "batch_size": 32, "limit": 200, "validation_split": 0.01}
+    options = options_for("edge", teacher=(str(_converted(trained, tmp_path)),), **given)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
     run = Run(options, tmp_path)
@@ -349,7 +352,7 @@ def test_a_planned_schedule_is_not_stretched(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train("edge", out=out, epochs=2, limit=200, teacher=(), on_epoch=stop)
+        train("edge", out=out, epochs=2, limit=200, teacher=(), validation_split=0.01, on_epoch=stop)
     with pytest.raises(BadInputError, match=r"epochs 2 \(now 3\)"):
         train("edge", out=out, resume=True, epochs=3)
 
@@ -383,4 +386,4 @@ def _interrupt_after_first_epoch(out: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train("cnn-242k", out=out, epochs=2, batch_size=32, limit=300, on_epoch=stop)
+        train("cnn-242k", out=out, epochs=2, batch_size=32, limit=300, validation_split=0.01, on_epoch=stop)

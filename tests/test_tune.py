@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 QUICK = ("--epochs", "1", "--limit", "200")
 
 
-def test_search_resumes_and_ends_in_a_train_line(run: Run, tmp_path: Path) -> None:
+def test_search_resumes_and_ends_in_a_train_line(run_here: Run, tmp_path: Path) -> None:
     """Two trials, then three: the second run adds one, draws the study, and its line trains."""
-    first = run("tune", "cnn-413k", "--trials", "2", *QUICK, "--json")
+    first = run_here("tune", "cnn-413k", "--trials", "2", *QUICK, "--json")
     assert first.returncode == 0, first.stderr
-    again = run("tune", "cnn-413k", "--trials", "3", *QUICK, "--json")
+    again = run_here("tune", "cnn-413k", "--trials", "3", *QUICK, "--json")
     found = json.loads(again.stdout)
     assert [t["trial"] for t in found["trials"]] == [0, 1, 2]
     assert found["trials"][:2] == json.loads(first.stdout)["trials"]
@@ -36,7 +36,7 @@ def test_search_resumes_and_ends_in_a_train_line(run: Run, tmp_path: Path) -> No
     assert Path(tmp_path, found["plot"]).read_bytes().startswith(b"\x89PNG")
     line = shlex.split(found["train"])
     assert line[:3] == ["edgefashion", "train", "cnn-413k"]
-    trained = run(*line[1:], "--limit", "100")
+    trained = run_here(*line[1:], "--limit", "100")
     assert trained.returncode == 0, trained.stderr
 
 

@@ -1,0 +1,119 @@
+"""`edgefashion camera` as a function: the settings to a running loop with all that belongs around it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgefashion import bundle, camera, notify, sources
+from edgefashion.events import open_sink
+from edgefashion.kept_open import KeptOpen
+from edgefashion.lineup import Lineup
+
+if TYPE_CHECKING:
+    from edgefashion.moments import Output
+    from edgefashion.settings import CameraSettings
+
+SNAPSHOTS: Final = Path("snapshots")
+"""Where the keys s and r keep what they were asked for, unless the settings say."""
+
+
+def run(
+    settings: CameraSettings, stop: threading.Event | None = None, on_answer: camera.OnAnswer | None = None
+) -> camera.Summary:
+    """Open everything ``settings`` name and run the camera until its source ends or ``stop`` is set.
+
+    What cannot be opened is an error before the loop starts, as :class:`BadInputError` or :class:`MissingError`;
+    once it runs, it is an event and another attempt.
+    """
+    stop = stop or threading.Event()
+    with ExitStack() as opened:
+        lineup = Lineup(*_models(settings))
+        source = sources.open_source(
+            settings.source, wait=settings.wait, max_failures=settings.max_failures or None, stop=stop
+        )
+        opened.callback(source.close)
+        outputs: list[KeptOpen] = []
+
+        def keep(output: KeptOpen) -> None:
+            opened.callback(output.close)
+            outputs.append(output)
+
+        if settings.web:
+            keep(_page(settings.web, settings.token))
+        if settings.record:
+            keep(_recording(settings.record, source))
+        if not settings.headless:
+            keep(_window(settings.fullscreen))
+        keep(_watchdog(lineup))
+        # Last, so that nothing that fails before leaves an empty file behind.
+        places = settings.events or (("-",) if settings.headless else ())
+        sinks = []
+        for place in places:
+            sinks.append(open_sink(place, wait=settings.wait))
+            opened.callback(sinks[-1].close)
+        options = camera.LoopOptions(
+            mirror=settings.mirror,
+            privacy=settings.privacy,
+            real_time=bool(settings.web) or not settings.headless,
+            snapshots=settings.snapshots or SNAPSHOTS,
+        )
+        try:
+            return camera.run(
+                lineup, source, stop=stop, outputs=outputs, events=sinks, on_answer=on_answer, options=options
+            )
+        finally:
+            notify.stopping()
+
+
+def _models(settings: CameraSettings) -> tuple[tuple[str, ...], int]:
+    """The networks of the keys 1 to 9, and which of them is first in use.
+
+    A MODEL that is not among ``models`` comes before them; one nobody chose does not.
+    """
+    model, models = settings.model, settings.models
+    if not models:
+        return (model,), 0
+    if model in models:
+        return models, models.index(model)
+    return (models, 0) if model == bundle.PHOTO_MODEL else ((model, *models), 0)
+
+
+def _page(address: str, token: str | None) -> KeptOpen:
+    from edgefashion.web import Page
+
+    first = Page(address, token)
+
+    def again() -> Output:
+        return Page(address, token)
+
+    return KeptOpen(first, again)
+
+
+def _recording(path: Path, source: sources.Source) -> KeptOpen:
+    from edgefashion.recording import Recording
+
+    fps = source.fps or 30.0
+
+    def again() -> Output:
+        return Recording(path, fps, live=source.live, again=True)
+
+    return KeptOpen(Recording(path, fps, live=source.live), again)
+
+
+def _window(fullscreen: bool) -> KeptOpen:
+    from edgefashion.window import Window
+
+    first = Window(fullscreen)
+
+    def again() -> Output:
+        return Window(first.fullscreen)
+
+    return KeptOpen(first, again)
+
+
+def _watchdog(lineup: Lineup) -> KeptOpen:
+    prove = notify.proof(lambda: lineup.classifier)
+    return KeptOpen(notify.Watchdog(prove), lambda: notify.Watchdog(prove))

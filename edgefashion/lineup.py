@@ -1,0 +1,149 @@
+"""The networks a running camera can change between, and what happens when their files change under it."""
+
+from __future__ import annotations
+
+import collections
+import statistics
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgefashion import bundle
+from edgefashion.errors import EdgeFashionError
+
+if TYPE_CHECKING:
+    from edgefashion.classify import Classifier
+
+LOOK_S: Final = 2.0
+"""How often the files of the network in use are looked at."""
+
+SETTLE_S: Final = 1.0
+"""Files that changed are read once they have been left alone for this long."""
+
+AB_PRECISIONS: Final = ("fp32", "int8")
+_KEPT_LATENCIES: Final = 100
+
+Stamp = tuple[tuple[str, int, int], ...]
+"""Name, time of change and size of the files a network is read from."""
+
+
+class Lineup:
+    """The network in use, and others that are loaded beside the loop and then take its place.
+
+    Nothing here waits: a network is loaded in a thread of its own, and :meth:`poll` puts it in force between two
+    frames. One that cannot be loaded changes nothing.
+    """
+
+    def __init__(self, names: Sequence[str], first: int = 0, load: Callable[..., Classifier] | None = None) -> None:
+        """Load the ``first`` to be used of ``names``; the others when they are asked for. Raises as
+        :func:`edgefashion.classify.load` does for that one, and for a name that is no model."""
+        from edgefashion import classify
+
+        self._load = load or classify.load
+        self.names = tuple(names)
+        for name in self.names:
+            bundle.resolve(name)
+        self.classifier = self._load(self.names[first])
+        """The network in use."""
+        self._place = first
+        self._stamp = stamp(self.classifier.source)
+        self._looked_s = time.monotonic()
+        self._changed: tuple[Stamp, float] | None = None
+        self._loading: threading.Thread | None = None
+        self._loaded: tuple[int, Classifier, Stamp, str] | None = None
+        self._failed = ""
+        self._latencies: dict[tuple[int, str], collections.deque[float]] = {}
+
+    def choose(self, place: int) -> str:
+        """Begin to change to the network at ``place``, from 0; returns what to tell."""
+        if place >= len(self.names):
+            return f"There is no network {place + 1}: this camera has {len(self.names)}"
+        return self._begin(place, None, f"Network {place + 1}: {self.names[place]}")
+
+    def toggle_precision(self) -> str:
+        """Begin to change between FP32 and INT8; returns what to tell."""
+        wanted = AB_PRECISIONS[self.classifier.precision == "fp32"]
+        return self._begin(self._place, wanted, "")
+
+    def took(self, latency_ms: float) -> None:
+        """Note how long the network in use took for a frame."""
+        key = (self._place, self.classifier.precision)
+        self._latencies.setdefault(key, collections.deque(maxlen=_KEPT_LATENCIES)).append(latency_ms)
+
+    def latencies(self) -> str:
+        """The median times of the network's precisions, each as far as it has been used."""
+        known = [
+            f"{precision.upper()} {statistics.median(kept):.1f} ms"
+            for precision in AB_PRECISIONS
+            if (kept := self._latencies.get((self._place, precision)))
+        ]
+        return ", ".join(known)
+
+    def poll(self, now_s: float) -> tuple[str, str]:
+        """Put in force what has been loaded, and look whether files have changed.
+
+        Returns a note for the screen and a fault, each empty where there is none.
+        """
+        note, fault = "", ""
+        if self._loading is not None and not self._loading.is_alive():
+            self._loading = None
+            fault, self._failed = self._failed, ""
+            if self._loaded is not None:
+                before = self.latencies()
+                place, self.classifier, self._stamp, note = self._loaded
+                same, self._place, self._loaded = place == self._place, place, None
+                note = note or f"Now {self.classifier.precision.upper()}"
+                note += f" ({before})" if same and before else ""
+        if now_s - self._looked_s >= LOOK_S and self._loading is None:
+            self._looked_s = now_s
+            self._look(now_s)
+        return note, fault
+
+    def _look(self, now_s: float) -> None:
+        seen = stamp(self.classifier.source)
+        if seen == self._stamp:
+            self._changed = None
+        elif self._changed is None or self._changed[0] != seen:
+            self._changed = (seen, now_s)
+        elif now_s - self._changed[1] >= SETTLE_S:
+            self._changed = None
+            self._stamp = seen  # tried once; what cannot be used is tried again when it changes again
+            self._begin(self._place, self.classifier.precision, f"{self.names[self._place]} was replaced and read anew")
+
+    def _begin(self, place: int, precision: str | None, note: str) -> str:
+        if self._loading is not None:
+            return "A network is being loaded already"
+        name = self.names[place]
+
+        def work() -> None:
+            try:
+                loaded = self._load(name, precision=precision)
+                self._loaded = (place, loaded, stamp(loaded.source), note)
+            except EdgeFashionError as error:
+                self._failed = str(error)
+            except Exception as error:  # whatever a half-written file does to a parser: the old network stays
+                self._failed = f"{name} cannot be loaded: {error}"
+
+        self._loading = threading.Thread(target=work, name="network", daemon=True)
+        self._loading.start()
+        return f"Loading {name}{f' in {precision.upper()}' if precision else ''} ..."
+
+    def close(self) -> None:
+        """Wait for a network that is being loaded."""
+        if self._loading is not None:
+            self._loading.join(timeout=30)
+
+
+def stamp(source: Path) -> Stamp:
+    """What tells whether a network's files have been replaced; empty while they are away."""
+    files = [source, source.with_suffix(".bin"), source.parent / bundle.INFO]
+    found = []
+    for file in files:
+        try:
+            facts = file.stat()
+        except OSError:
+            continue
+        found.append((file.name, facts.st_mtime_ns, facts.st_size))
+    return tuple(found)

@@ -1,0 +1,111 @@
+"""A broker's address taken apart, and paho's client made for it: MQTT 5, TLS, login and last will."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+from edgefashion.errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import MQTTErrorCode
+    from paho.mqtt.properties import Properties
+
+EXAMPLE: Final = "mqtt://user:password@host:1883/shop/window"
+
+WILL_DELAY_S: Final = 5
+"""How long we may be away before the broker calls us offline."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where events go. The password shows in no text of this object."""
+
+    host: str
+    port: int
+    topic: str
+    tls: bool = False
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def status_topic(self) -> str:
+        """Where it is told whether we are there."""
+        return f"{self.topic}/status"
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}/{self.topic}"
+
+
+def parse(spec: str) -> Broker:
+    """``mqtt://[user:password@]host[:port]/topic`` taken apart. Raises :class:`BadInputError`, without the password."""
+    shown = re.sub(r"//.*@", "//", spec, flags=re.DOTALL)
+    try:
+        url = urlsplit(spec)
+        port = url.port
+        host = url.hostname or ""
+        topic = unquote(url.path.removeprefix("/"), errors="strict")
+        user, password = (unquote(text or "", errors="strict") or None for text in (url.username, url.password))
+    except ValueError as error:
+        raise BadInputError(f"--events {shown} is no broker's address. Write it like {EXAMPLE}") from error
+    if url.query or url.fragment or "@" in url.path:
+        # Perhaps a password with one of these in it; what was taken for a host is none then.
+        raise BadInputError(f"--events {shown}: in a user or password write @ / : ? # as %40 %2F %3A %3F %23")
+    if not host or port == 0 or re.search(r"\s", host):
+        raise BadInputError(f"--events {shown} names no host or port. Write it like {EXAMPLE}")
+    if not topic or re.search(r"[+#\x00]", topic) or topic.startswith("$") or len(topic.encode()) > 60_000:
+        raise BadInputError(
+            f"--events {shown} names no topic that can be written to (no +, no #, no $ first). Write it like {EXAMPLE}"
+        )
+    if password and not user:
+        raise BadInputError(f"--events {shown} has a password but no user. Write it like {EXAMPLE}")
+    tls = url.scheme == "mqtts"
+    return Broker(host, port or (8883 if tls else 1883), topic, tls, user, password)
+
+
+def properties(packet: str, **values: Any) -> Properties:
+    """MQTT 5 properties of a packet: ``properties("CONNECT", SessionExpiryInterval=60)``."""
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    made = Properties(getattr(PacketTypes, packet))  # type: ignore[no-untyped-call]
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made
+
+
+def make_client(broker: Broker, name: str, will: str, on_refusal: Callable[[int, str], None]) -> Client:
+    """A client that has yet to connect. ``will`` is what the broker says, retained, when we are lost.
+
+    ``on_refusal`` is told the packet identifier and the reason of a message that the broker does not take.
+    """
+    from paho.mqtt import client as paho
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    class Listening(paho.Client):
+        def _handle_pubrec(self) -> MQTTErrorCode:
+            # paho overhears that a broker refuses a message of QoS 2, and would call it published.
+            packet = self._in_packet["packet"]
+            if len(packet) > 2 and packet[2] >= 0x80:
+                reason = ReasonCode(PacketTypes.PUBREC, identifier=packet[2])
+                on_refusal(int.from_bytes(packet[:2], "big"), str(reason))
+            return super()._handle_pubrec()
+
+    client = Listening(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
+    client.connect_timeout = 5.0
+    if broker.user is not None:
+        client.username_pw_set(broker.user, broker.password)
+    if broker.tls:
+        client.tls_set_context(ssl.create_default_context())
+    delay = properties("WILLMESSAGE", WillDelayInterval=WILL_DELAY_S)
+    client.will_set(broker.status_topic, will, qos=1, retain=True, properties=delay)
+    return client

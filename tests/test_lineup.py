@@ -1,0 +1,126 @@
+"""Changing networks while the camera runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from camera_helpers import wait_until
+
+from edgefashion import bundle
+from edgefashion import lineup as lineup_module
+from edgefashion.errors import BadInputError
+from edgefashion.lineup import Lineup
+
+
+def _poll(lineup: Lineup) -> tuple[str, str]:
+    """What polling says, once it says something."""
+    told = ("", "")
+
+    def says() -> bool:
+        nonlocal told
+        told = lineup.poll(time.monotonic())
+        return any(told)
+
+    wait_until(says, "the network")
+    return told
+
+
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lineup_module, "LOOK_S", 0.1)
+    monkeypatch.setattr(lineup_module, "SETTLE_S", 0.2)
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A copy of the shipped bundle that a test may spoil."""
+    copy = tmp_path / "mine"
+    shutil.copytree(bundle.resolve("edge").path, copy)
+    return copy
+
+
+def test_choose() -> None:
+    """Another network takes the place of the first without stopping it, and back again."""
+    lineup = Lineup(["edge", "kiosk"])
+    assert lineup.classifier.name == "edge"
+    assert "kiosk" in lineup.choose(1)
+    note, fault = _poll(lineup)
+    assert (note, fault) == ("Network 2: kiosk", "")
+    assert lineup.classifier.name == "kiosk"
+    lineup.choose(0)
+    _poll(lineup)
+    assert lineup.classifier.name == "edge"
+
+
+def test_choose_what_is_not_there() -> None:
+    """A key without a network says how many there are and changes nothing."""
+    lineup = Lineup(["edge"])
+    assert lineup.choose(4) == "There is no network 5: this camera has 1"
+    assert lineup.poll(time.monotonic()) == ("", "")
+    assert lineup.classifier.name == "edge"
+
+
+def test_unknown_name_at_the_start() -> None:
+    """A name that is no model is an error at the start, not when its key is pressed."""
+    with pytest.raises(BadInputError, match="nosuch"):
+        Lineup(["edge", "nosuch"])
+
+
+def test_precision() -> None:
+    """FP32 and INT8 change places, and the times of both are told."""
+    lineup = Lineup(["edge"])
+    assert lineup.classifier.precision == "int8"
+    lineup.took(2.0)
+    lineup.toggle_precision()
+    note, fault = _poll(lineup)
+    assert (note, fault) == ("Now FP32 (INT8 2.0 ms)", "")
+    assert lineup.classifier.precision == "fp32"
+    lineup.took(5.0)
+    lineup.toggle_precision()
+    assert _poll(lineup) == ("Now INT8 (FP32 5.0 ms, INT8 2.0 ms)", "")
+
+
+def test_precision_that_is_not_there() -> None:
+    """Where a bundle has no FP32 the fault says how to make it, and INT8 stays."""
+    lineup = Lineup(["kiosk"])
+    lineup.toggle_precision()
+    note, fault = _poll(lineup)
+    assert note == ""
+    assert "no fp32" in fault
+    assert lineup.classifier.precision == "int8"
+
+
+@pytest.mark.usefixtures("looks_often")
+def test_replaced_bundle(mine: Path) -> None:
+    """A bundle that is replaced while it runs is read anew."""
+    lineup = Lineup([str(mine)])
+    before = lineup.classifier
+    for name in (bundle.INFO, "int8.xml", "int8.bin"):
+        os.utime(mine / name, (1e9, 1e9))
+    note, fault = _poll(lineup)
+    assert "was replaced and read anew" in note
+    assert fault == ""
+    assert lineup.classifier is not before
+
+
+@pytest.mark.usefixtures("looks_often")
+@pytest.mark.parametrize("spoil", ["cut", "empty", "gone"])
+def test_spoiled_bundle(mine: Path, spoil: str) -> None:
+    """A network whose files are spoiled while it runs is a fault and nothing else: the one in memory goes on."""
+    lineup = Lineup([str(mine)])
+    before = lineup.classifier
+    weights = mine / "int8.bin"
+    if spoil == "gone":
+        weights.unlink()
+    else:
+        weights.write_bytes(weights.read_bytes()[:1000] if spoil == "cut" else b"")
+    note, fault = _poll(lineup)
+    assert note == ""
+    assert "int8.bin" in fault
+    assert lineup.classifier is before
+    shutil.copy(bundle.resolve("edge").path / "int8.bin", weights)
+    assert "was replaced" in _poll(lineup)[0]
