@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 TOKEN = "a-token-nobody-guesses-1"
 REASON = "the stream has stopped answering"
-PATIENCE_S = 20.0
 
 
 @functools.cache
