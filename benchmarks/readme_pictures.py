@@ -47,7 +47,7 @@ def main() -> None:
         picture: NDArray[np.uint8]
 
         def take(self, moment: Moment) -> None:
-            if moment.image is not None:
+            if moment.health.well and moment.state == "garment":
                 self.picture = moment.drawn()
 
         def keys(self) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.bench_process import child_environment
 from edgefashion.errors import BadInputError, MissingError
-from edgefashion.shared_frames import SharedFrames
+from edgefashion.picture_memory import PictureMemory, PictureReader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,10 +65,12 @@ class _Child:
     """The process that reads, and the thread that hears what it says."""
 
     def __init__(self, source: str, live: bool, changed: threading.Condition) -> None:
-        self.frames = SharedFrames()
+        self._memory = PictureMemory()
+        descriptor = self._memory.descriptor
+        self.pictures = PictureReader(descriptor)
         self.messages: collections.deque[dict[str, Any]] = collections.deque()
         self._changed = changed
-        spec = {"source": source, "live": live, "memory": self.frames.handle}
+        spec = {"source": source, "live": live, "descriptor": descriptor}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "edgefashion.capture_worker", json.dumps(spec)],
             stdin=subprocess.PIPE,
@@ -76,7 +78,7 @@ class _Child:
             stderr=subprocess.DEVNULL,
             env=child_environment(),
             start_new_session=True,  # a Ctrl-C is for us to act on
-            pass_fds=self.frames.inherited,
+            pass_fds=() if descriptor is None else (descriptor,),
         )
         self._hearer = threading.Thread(target=self._hear, name="capture", daemon=True)
         self._hearer.start()
@@ -113,7 +115,7 @@ class _Child:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-        self.frames.close()
+        self._memory.close()
 
 
 class Capture:
@@ -239,7 +241,7 @@ class Capture:
 
     def _take(self, message: dict[str, Any]) -> None:
         assert self._child is not None
-        image = self._child.frames.get(message["slot"], tuple(message["shape"]))
+        image = self._child.pictures.get(message["put"]).copy()  # the next one comes into the same memory
         time_s = float(message["time_s"])
         if self.state == "live":
             self._interval_s += 0.2 * (time_s - self._last_s - self._interval_s)

@@ -1,14 +1,13 @@
 """Frames read in a process of their own, which may hang or die of them: the other end of :mod:`edgefashion.capture`.
 
-Started with one JSON argument: ``source``, ``live`` and the shared ``memory``. Reads a command a line, ``open`` or
-``next``; writes a JSON line for what comes of it: ``{"opened": fps}``, ``{"frame": number, "time_s": ..., "shape": ...,
-"slot": ...}``, ``{"lost": reason}``, ``{"ended": true}`` or, of a file, ``{"bad": message}``. A live source is read
-all the time, and a frame of it made only when one was asked for. The end of stdin ends the process.
+Started with one JSON argument: ``source``, ``live`` and the ``descriptor`` of the shared memory. Reads a command a
+line, ``open`` or ``next``; writes a JSON line for what comes of it: ``{"opened": fps}``, ``{"frame": number, "time_s":
+..., "put": ...}``, ``{"lost": reason}``, ``{"ended": true}`` or, of a file, ``{"bad": message}``. A live source is
+read all the time, and a frame of it made only when one was asked for. The end of stdin ends the process.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import sys
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from edgefashion import mjpeg
 from edgefashion.mjpeg import StreamLostError
-from edgefashion.shared_frames import SLOTS, SharedFrames
+from edgefashion.picture_memory import PictureMemory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,10 +113,9 @@ def _open(source: str, live: bool) -> tuple[_Stream, float]:
 
 
 class _Worker:
-    def __init__(self, source: str, live: bool, memory: SharedFrames) -> None:
+    def __init__(self, source: str, live: bool, memory: PictureMemory) -> None:
         self._source, self._live, self._memory = source, live, memory
         self._to_open, self._wanted = threading.Event(), threading.Event()
-        self._slots = itertools.cycle(range(SLOTS))
         self._number = -1
         # Whatever a library prints must not get between our lines.
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -173,9 +171,11 @@ class _Worker:
             if picture is None:  # one spoiled picture; the next may be whole
                 continue
             self._wanted.clear()
-            slot = next(self._slots)
-            shape = self._memory.put(slot, picture)
-            self._say(frame=self._number, time_s=time_s, shape=shape, slot=slot)
+            try:
+                put = self._memory.put(picture)
+            except OSError as error:
+                raise StreamLostError(f"no memory for its pictures: {error.strerror}") from error
+            self._say(frame=self._number, time_s=time_s, put=put)
 
 
 def main() -> None:
@@ -184,8 +184,7 @@ def main() -> None:
     import cv2
 
     cv2.setNumThreads(1)  # turning one frame's colours is not worth waking the other cores
-    handle = given["memory"]
-    _Worker(given["source"], bool(given["live"]), SharedFrames.attached(handle)).run()
+    _Worker(given["source"], bool(given["live"]), PictureMemory(given["descriptor"])).run()
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Clips:
     :class:`BadInputError`; the next clip can be started all the same.
     """
 
-    name: Final = "clip"
+    name: str = "clip"
 
     def __init__(
         self, folder: Path, *, fps: float = FPS, longest_s: float = LONGEST_S, reserve_bytes: int = RESERVE_BYTES

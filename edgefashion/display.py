@@ -241,7 +241,7 @@ def _speed(health: Health) -> str:
 
 
 def _network(moment: Moment) -> str:
-    return f"{moment.model} {moment.precision}".strip()
+    return f"{moment.model} {moment.precision.upper()}".strip()
 
 
 def _grown(image: NDArray[np.uint8], mirror: bool) -> NDArray[np.uint8]:

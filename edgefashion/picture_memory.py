@@ -20,16 +20,22 @@ _IN_MEMORY: Final = "/dev/shm"  # noqa: S108 (the file has no name there)
 
 
 class PictureMemory:
-    """The writing side: room for one picture, more of it when a larger one comes."""
+    """The writing side: room for one picture, more of it when a larger one comes.
 
-    def __init__(self) -> None:
+    ``descriptor`` is what the reading side made and this process has inherited, where that is the parent.
+    """
+
+    def __init__(self, descriptor: int | None = None) -> None:
         self._map: mmap.mmap | None = None
         self._size, self._name = 0, ""
-        self._file: Any = None if os.name == "nt" else _unnamed_file()
+        if os.name == "nt":
+            self._file: Any = None
+        else:
+            self._file = _unnamed_file() if descriptor is None else os.fdopen(descriptor, "r+b", buffering=0)
 
     @property
     def descriptor(self) -> int | None:
-        """What the other process is to inherit, and :class:`PictureReader` to get; None on Windows."""
+        """What the other process is to inherit and its side to be given; None on Windows."""
         return None if self._file is None else self._file.fileno()
 
     def put(self, picture: NDArray[np.uint8]) -> dict[str, Any]:
@@ -40,7 +46,7 @@ class PictureMemory:
         import numpy as np
 
         if self._map is None or picture.nbytes > self._size:
-            self._grow(picture.nbytes)
+            self._grow(max(picture.nbytes, self._size))
         np.ndarray(picture.shape, np.uint8, self._map)[...] = picture
         return {"shape": picture.shape, "size": self._size, "name": self._name}
 
@@ -61,9 +67,10 @@ class PictureMemory:
             self._map = _named(size, self._name)
         else:
             # Really written: memory that is only promised would kill the process that first needs it.
+            missing = memoryview(bytes(size - self._size))
             self._file.seek(self._size)
-            self._file.write(bytes(size - self._size))
-            self._file.flush()
+            while missing:
+                missing = missing[self._file.write(missing) :]
             self._map = mmap.mmap(self._file.fileno(), size)
         self._size = size
 
@@ -91,8 +98,8 @@ class PictureReader:
 
 def _unnamed_file() -> Any:
     if os.access(_IN_MEMORY, os.W_OK):
-        return tempfile.TemporaryFile(dir=_IN_MEMORY)
-    return tempfile.TemporaryFile()
+        return tempfile.TemporaryFile(dir=_IN_MEMORY, buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def _named(size: int, name: str) -> mmap.mmap:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, EdgeFashionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,8 +86,7 @@ class Recorder:
 class Background:
     """Writes to a recorder in a thread of its own: neither the encoder nor a slow disk holds up who hands frames in.
 
-    ``finish`` is called in that thread once the recorder is closed, with the error that ended it, if any; what it
-    raises is an error as well.
+    ``finish`` is called in that thread once the recorder is closed. What goes wrong there is kept in :attr:`error`.
     """
 
     def __init__(
@@ -104,6 +103,7 @@ class Background:
         self._turn = threading.Condition()
         self._ended = False
         self.error: Exception | None = None
+        """What ended it early, an :class:`OSError` or one of ours; frames handed in afterwards are lost."""
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
@@ -158,6 +158,8 @@ class Background:
                 self._recorder.write_at(picture, at_s)
 
     def _fail(self, error: Exception) -> None:
+        if not isinstance(error, OSError | EdgeFashionError):
+            error = OSError(f"the recording cannot be written ({error})")
         with self._turn:
             self.error = self.error or error
             self._waiting.clear()
@@ -188,7 +190,7 @@ class Recording:
     cannot be written.
     """
 
-    name: Final = "recording"
+    name: str = "recording"
 
     def __init__(
         self, path: Path, fps: float, *, live: bool, again: bool = False, reserve_bytes: int = RESERVE_BYTES

@@ -46,7 +46,7 @@ class Window:
     does, and a window takes none of the caller's time to open.
     """
 
-    name: Final = "window"
+    name: str = "window"
 
     def __init__(self, fullscreen: bool = False, *, wait: bool = True) -> None:
         self.fullscreen = fullscreen

@@ -16,7 +16,7 @@ Colour = tuple[int, int, int]
 GROUND: Final = 63
 """Words are laid over ground whose channels are no brighter than this."""
 
-KEPT: Final = 192
+KEPT: Final = 96
 """Drawn texts that are remembered: the words of a few garments, and the figures that come and go."""
 
 _WEIGHTS: Final = {False: 450, True: 650}

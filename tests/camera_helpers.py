@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefashion import demo, display, sources
+from edgefashion import demo, display, moments, sources
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ class NetworkCamera:
         return bool(self._connections)
 
     def start(self) -> None:
-        """Serve, on the port of the last time if there was one."""
+        """Serve, on the port of the last time if there was one; nothing more where it serves already."""
+        if self._server is not None:
+            return
         camera = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -227,7 +229,14 @@ def read_frame(source: sources.Source) -> sources.Frame:
 # --- The command -----------------------------------------------------------------------------
 
 COMMAND = (sys.executable, "-m", "edgefashion", "camera", "edge")
-FIELDS = ("time", "frame", "state", "label", "confidence", "latency_ms")
+
+
+def command(model: str | None) -> tuple[str, ...]:
+    """The camera's command line with ``model``; None leaves it out."""
+    return (*COMMAND[:-1], *([model] if model else []))
+
+
+FIELDS = ("time", "frame", "state", "label", "confidence", "latency_ms", "reason")
 
 
 def environment(display_name: str | None = None) -> dict[str, str]:
@@ -237,10 +246,12 @@ def environment(display_name: str | None = None) -> dict[str, str]:
     return kept | ({"DISPLAY": display_name} if display_name else {})
 
 
-def run_camera(cwd: Path, *arguments: str | Path, display_name: str | None = None) -> subprocess.CompletedProcess[str]:
+def run_camera(
+    cwd: Path, *arguments: str | Path, display_name: str | None = None, model: str | None = "edge"
+) -> subprocess.CompletedProcess[str]:
     """Run ``edgefashion camera`` with the shipped model to its end."""
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
+        [*command(model), *map(str, arguments)],
         cwd=cwd,
         env=environment(display_name),
         capture_output=True,
@@ -255,7 +266,7 @@ def parse(lines: str) -> list[dict[str, Any]]:
     events = [json.loads(line) for line in lines.splitlines()]
     for event in events:
         assert tuple(event) == FIELDS
-        assert event["state"] in {"garment", "none", "unknown", "reconnecting", "ended"}
+        assert event["state"] in {*moments.ANSWERS, *moments.CONDITIONS, "fault"}
         assert event["label"] is None or event["label"] in LABELS
     return events
 
@@ -263,13 +274,21 @@ def parse(lines: str) -> list[dict[str, Any]]:
 class RunningCamera:
     """``edgefashion camera`` as a process, its events read while it runs."""
 
-    def __init__(self, cwd: Path, *arguments: str | Path, display_name: str | None = None) -> None:
+    def __init__(
+        self,
+        cwd: Path,
+        *arguments: str | Path,
+        display_name: str | None = None,
+        model: str = "edge",
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """``more`` is added to the environment."""
         self._errors = cwd / "stderr.txt"
         with self._errors.open("w") as errors:
             self.process = subprocess.Popen(
-                [*COMMAND, *map(str, arguments), "--events", "-"],
+                [*command(model), *map(str, arguments), "--events", "-"],
                 cwd=cwd,
-                env=environment(display_name),
+                env={**environment(display_name), **(more or {})},
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

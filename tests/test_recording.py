@@ -19,7 +19,7 @@ from camera_helpers import number_of, numbered, read_clip, wait_until, write_cli
 from edgefashion import clips, sources
 from edgefashion.clips import Clips
 from edgefashion.errors import BadInputError
-from edgefashion.moments import Health, Moment
+from edgefashion.moments import Health, Moment, Output
 from edgefashion.recording import Recorder, Recording
 
 LIVE = Health("live")
@@ -265,7 +265,7 @@ import resource, sys, time
 from pathlib import Path
 import numpy as np
 from edgefashion.clips import Clips
-from edgefashion.moments import Health, Moment
+from edgefashion.moments import Health, Moment, Output
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 clips, random = Clips(Path(sys.argv[1]), fps=100), np.random.default_rng(0)
 for start in (0, 100):
@@ -328,10 +328,11 @@ def test_snapshot(tmp_path: Path) -> None:
 def test_what_is_kept_is_said(tmp_path: Path) -> None:
     """The sentence names every file that is being written."""
     run, clip = Recording(tmp_path / "run.avi", 10, live=True), Clips(tmp_path)
+    outputs: list[Output] = [run, clip]
     assert clips.kept() == "Nothing is recorded"
     assert clips.kept(run, clip) == "Recording to run.avi"
     name = clip.start().name
     assert clips.kept(run, clip) == f"Recording to run.avi and {name}"
-    for output in (run, clip):
+    for output in outputs:
         output.close()
     assert clips.kept(run, clip) == "Nothing is recorded"

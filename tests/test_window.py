@@ -26,7 +26,7 @@ from camera_helpers import (
 
 from edgefashion import window
 from edgefashion.errors import EdgeFashionError, MissingError
-from edgefashion.moments import Health, Moment
+from edgefashion.moments import Health, Moment, Output
 from edgefashion.window import Window, WindowError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def shows(display_name: str, expected: Picture) -> bool:
     return shown.shape == expected.shape and not (shown != expected).any()
 
 
-def show(opened: Window, display_name: str, what: Moment) -> None:
+def show(opened: Output, display_name: str, what: Moment) -> None:
     """Hand over ``what``, again and again as the loop does, until it is on the screen."""
 
     def taken_and_shown() -> bool:
@@ -118,7 +118,7 @@ def test_pictures_of_any_size(on_screen: str) -> None:
     """The window shows each picture pixel by pixel, whatever its size, and takes its size from it;
     closed, it is gone and has left nothing."""
     before = Belongings()
-    opened = Window()
+    opened: Output = Window()
     for level, size_wh in enumerate([(640, 480), (1280, 720), (480, 640), (1280, 720)], 100):
         show(opened, on_screen, moment(level, size_wh))
     # Nothing by a name that could be left behind.
@@ -248,9 +248,33 @@ def test_killed_window(on_screen: str) -> None:
     assert Belongings() == before
 
 
+TIGHT = """
+import resource, numpy as np
+from edgefashion.picture_memory import PictureMemory, PictureReader
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+memory = PictureMemory()
+reader = PictureReader(memory.descriptor)
+for level, side in enumerate([100, 500, 600, 500, 2000, 50]):
+    try:
+        put = memory.put(np.full((side, side, 3), level, np.uint8))
+    except OSError as error:
+        print(level, "refused", end=" ")
+    else:
+        seen = reader.get(put)
+        print(level, seen.shape == (side, side, 3) and (seen == level).all(), end=" ")
+"""
+
+
+def test_memory_for_pictures() -> None:
+    """The memory grows with the pictures; where the system has no more of it that is an error, not the end of
+    the process, and pictures that fit still get through."""
+    done = subprocess.run([sys.executable, "-c", TIGHT], capture_output=True, text=True, check=True)
+    assert done.stdout == "0 True 1 True 2 refused 3 True 4 refused 5 True "
+
+
 ORPHAN = """
 import time, numpy as np
-from edgefashion.moments import Health, Moment
+from edgefashion.moments import Health, Moment, Output
 from edgefashion.window import Window
 window = Window()
 window.take(Moment(0.0, Health("live"), image=np.zeros((480, 640, 3), np.uint8)))
