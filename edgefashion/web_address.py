@@ -122,6 +122,8 @@ def _why(error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
             return "the port is in use. Choose another, or end what uses it"
+        case errno.EACCES if os.name == "nt":
+            return "the port is in use, or kept by the system. Choose another"
         case errno.EACCES:
             return "the system allows this port to administrators only. Choose one above 1023"
         case errno.EADDRNOTAVAIL:

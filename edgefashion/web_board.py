@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import re
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -92,7 +93,7 @@ class Board:
             return f"the loop has handed on nothing for {silent_s:.0f} s"
         health = self.moment.health
         if not health.well:
-            return f"{health.condition}: {health.reason}" if health.reason else health.condition
+            return f"{health.condition}: {_public(health.reason)}" if health.reason else health.condition
         age_s = self.frame_age_s()
         if age_s is not None and age_s > FRESH_S:
             return f"the newest frame is {age_s:.0f} s old"
@@ -103,7 +104,7 @@ class Board:
         why = self.why_not_well()
         facts: dict[str, Any] = {"healthy": why is None, "why": why}
         if self.moment is not None and self.handed_s is not None:
-            facts |= asdict(self.moment.health)
+            facts |= asdict(self.moment.health) | {"reason": _public(self.moment.health.reason)}
             facts["moment_age_s"] = round(time.monotonic() - self.handed_s, 3)
         age_s = self.frame_age_s()
         facts["frame_age_s"] = None if age_s is None else round(age_s, 3)
@@ -128,7 +129,7 @@ class Board:
         return {
             "show": show,
             "headline": (moment.label or "") if sure and moment else headline,
-            "detail": _sentence(reason) or detail,
+            "detail": _sentence(_public(reason)) or detail,
             "confidence": moment.confidence if sure and moment else None,
             "answers": [asdict(answer) for answer in self.answers],
             "health": self.health(),
@@ -137,6 +138,11 @@ class Board:
             "kept": moment.kept if moment else "",
             "note": moment.note if moment else "",
         }
+
+
+def _public(reason: str) -> str:
+    """A reason without the name and password of a camera's address: a shop's visitors read it too."""
+    return re.sub(r"(?<=://)\S*@", "", reason)
 
 
 def _sentence(reason: str) -> str:

@@ -3,6 +3,7 @@
 
 const LOST_MS = 2500;      // events come twice a second
 const RETRY_MS = 3000;     // a stream that stays silent is opened anew after this
+const REFUSED_MS = 1000;   // and so is one that was refused
 const PICTURE_MS = 2000;   // a picture stream the server does not know of is opened anew after this
 const CONDITIONS = {
   live: "Live", starting: "Starting", stale: "No new picture", reconnecting: "Reconnecting",
@@ -14,8 +15,8 @@ const say = (id, text) => { const at = by(id); if (at.textContent !== text) at.t
 const viewer = [...crypto.getRandomValues(new Uint8Array(8))].map(n => n.toString(16).padStart(2, "0")).join("");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-let stream = null, heardAt = 0, openedAt = 0, pageVersion = null;
-let pictureAt = 0, pictures = 0, lost = false;
+let stream = null, heardAt = performance.now(), openedAt = 0, pageVersion = null;
+let pictureAt = -Infinity, pictures = 0, lost = false, refused = false;
 
 // --- The picture ---
 
@@ -40,12 +41,13 @@ function open() {
   close();
   openedAt = performance.now();
   stream = new EventSource(`/events?viewer=${viewer}`);
+  stream.onerror = () => { refused = stream?.readyState === EventSource.CLOSED; };
   stream.onmessage = event => {
     const told = JSON.parse(event.data);
     heardAt = performance.now();
     pageVersion ??= told.page;
     if (told.page !== pageVersion) { location.reload(); return; }
-    lost = false;
+    lost = refused = false;
     show(told);
     if (!told.picture && heardAt - pictureAt > PICTURE_MS) watchPicture();
   };
@@ -59,19 +61,30 @@ function close() {
 function look() {
   if (document.hidden) return;
   const now = performance.now();
-  if (now - Math.max(heardAt, openedAt) > LOST_MS) showLost();
-  if (now - Math.max(heardAt, openedAt) > RETRY_MS) open();
+  if (now - heardAt > LOST_MS) showLost();
+  if (now - Math.max(heardAt, openedAt) > (refused ? REFUSED_MS : RETRY_MS)) {
+    askWhy();
+    open();
+  }
 }
 
 function showLost() {
-  if (!lost) {
-    lost = true;
-    leavePicture();
-    pictureAt = 0;
-    show({show: "lost", headline: "Connection lost", detail: "The camera's program does not answer. Trying again", health: {}});
-  }
-  fetch("/healthz", {cache: "no-store"}).then(answer => {
-    if (lost && answer.status === 401) say("detail", "The token has changed: open this page with the new one");
+  if (lost) return;
+  lost = true;
+  leavePicture();
+  pictureAt = -Infinity;
+  show({show: "lost", headline: "Connection lost", detail: "The camera's program does not answer. Trying again", health: {}});
+}
+
+// An event stream that is refused does not say why; another answer does.
+function askWhy() {
+  if (!refused) return;
+  refused = false;
+  fetch("/healthz", {cache: "no-store", signal: AbortSignal.timeout(RETRY_MS)}).then(answer => {
+    if (!lost) return;
+    say("detail", answer.status === 401
+      ? "The token has changed. Open this page with the new one"
+      : "Too many pages are open. Trying again");
   }).catch(() => {});
 }
 
@@ -81,7 +94,8 @@ document.addEventListener("visibilitychange", () => {
     close();
     leavePicture();
   } else {
-    heardAt = pictureAt = 0;
+    heardAt = performance.now();
+    pictureAt = -Infinity;
     show({show: "connecting", headline: "Connecting", detail: "", health: {}});
     open();
   }
@@ -107,14 +121,12 @@ function show(told) {
   if (told.answers) showAnswers(told.answers);
   say("h-condition", health.condition ? CONDITIONS[answered ? "live" : told.show] ?? told.show : "–");
   say("h-age", age(health.frame_age_s));
-  say("h-fps", typeof health.fps === "number" ? health.fps.toFixed(health.fps < 10 ? 1 : 0) : "–");
-  say("h-latency", typeof health.latency_ms === "number" ? `${health.latency_ms.toFixed(health.latency_ms < 10 ? 1 : 0)} ms` : "–");
+  say("h-fps", answered ? `${health.fps.toFixed(health.fps < 10 ? 1 : 0)} fps` : "–");
+  say("h-latency", answered && typeof health.latency_ms === "number" ? `${health.latency_ms.toFixed(health.latency_ms < 10 ? 1 : 0)} ms` : "–");
   say("h-model", [told.model, (told.precision ?? "").toUpperCase()].filter(Boolean).join(" ") || "–");
   say("h-uptime", span(health.uptime_s));
   say("h-reconnects", times(health.reconnects));
   say("h-faults", times(health.faults));
-  by("h-reason").hidden = !health.why;
-  say("h-reason", health.why ? health.why[0].toUpperCase() + health.why.slice(1) : "");
   say("kept", told.kept ?? "");
   say("note", told.note ?? "");
 }

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.web_log import complain
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -45,24 +47,28 @@ class Pictures:
         self._lock = asyncio.Lock()
         self._shot: Shot | None = None
         self._of: Moment | None = None
+        self.made = 0
+        """How many pictures were encoded so far."""
         self.due_s = 0.0
         """``time.monotonic()`` from which a newer picture may be made: all who watch wait for the same."""
 
-    @property
-    def made(self) -> int:
-        """How many pictures were encoded so far."""
-        return self._shot.number if self._shot else 0
-
     async def newest(self) -> Shot | None:
-        """The newest picture; None before the first frame."""
+        """The newest picture; None before the first frame, and of one that cannot be encoded."""
         async with self._lock:
             moment, now_s = self._board.moment, time.monotonic()
             if moment is None or moment.image is None:
                 return None
             if now_s >= self.due_s and not (self._of and _alike(moment, self._of)):
                 self.due_s = now_s + INTERVAL_S
-                jpeg = await asyncio.to_thread(encode, moment)
-                self._shot, self._of = Shot(self.made + 1, jpeg), moment
+                self._of = moment
+                try:
+                    jpeg = await asyncio.to_thread(encode, moment)
+                except Exception as error:  # whatever OpenCV has against one frame: the next may do
+                    complain("a picture cannot be encoded", error)
+                    self._shot = None
+                else:
+                    self.made += 1
+                    self._shot = Shot(self.made, jpeg)
             return self._shot
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import logging
 import socket
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edgefashion.errors import MissingError
+from edgefashion.web_log import complain, log_to_stderr
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -29,8 +27,6 @@ GRACE_S: Final = 0.5
 """Streams have this to end by themselves when the server closes; what then still hangs is cut."""
 
 START_S: Final = 20.0
-QUIET_S: Final = 60.0
-"""The same complaint is written once in this time: a log must not fill a disk in a month."""
 
 
 class Connection(H11Protocol):
@@ -106,7 +102,7 @@ class Server:
             timeout_keep_alive=5,
             timeout_graceful_shutdown=1,
         )
-        _log_to_stderr()
+        log_to_stderr()
         self._sockets = sockets
         self._uvicorn = Uvicorn(config)
         self.failure: BaseException | None = None
@@ -137,32 +133,3 @@ class Server:
         """End it, with all its connections. May be called twice."""
         self._uvicorn.should_exit = True
         self._thread.join(5)
-
-
-class _OneLine(logging.Handler):
-    """Errors of the server's libraries, one line each on stderr."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        complain(record.getMessage(), record.exc_info[1] if record.exc_info else None)
-
-
-_said: dict[str, float] = {}
-
-
-def complain(message: str, error: BaseException | None = None) -> None:
-    """Write one line to stderr, unless it was written within the last :data:`QUIET_S`."""
-    cause = f": {type(error).__name__}: {error}" if error else ""
-    line = " ".join(f"edgefashion: page: {message.strip()}{cause}".split())
-    now_s = time.monotonic()
-    for old in [old for old, said_s in list(_said.items()) if now_s - said_s > QUIET_S]:
-        _said.pop(old, None)
-    if line not in _said and len(_said) < 100:
-        _said[line] = now_s
-        print(line, file=sys.stderr, flush=True)
-
-
-@functools.cache
-def _log_to_stderr() -> None:
-    log = logging.getLogger("uvicorn.error")
-    log.addHandler(_OneLine(logging.ERROR))
-    log.propagate = False

@@ -6,7 +6,7 @@ import asyncio
 import collections
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +35,7 @@ SLOW_S: Final = 1.0
 """Between the pictures of a viewer who asked for little motion."""
 
 BOUNDARY: Final = "picture"
+_HEAD: Final = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
 _NEWS: Final = ("show", "headline", "detail", "kept", "note", "model", "precision", "picture")
 
 
@@ -60,13 +61,19 @@ class Hub:
         return {kind: self.open[kind] for kind in ("events", "picture")}
 
 
-async def events(hub: Hub, request: Request) -> AsyncIterator[bytes]:
+Watched = Callable[[], bool]
+"""Whether the viewer is still there and the server goes on."""
+
+Parts = Callable[[Hub, "Request", Watched], AsyncGenerator[bytes, None]]
+
+
+async def events(hub: Hub, request: Request, watched: Watched) -> AsyncGenerator[bytes, None]:
     """Server-sent events: what the page shows, at once when it is new and every :data:`PULSE_S` for its figures."""
     viewer = request.query_params.get("viewer", "")
     yield b"retry: 1000\n\n"
     told: list[Any] = []
     due_s = 0.0
-    while not hub.stopping:
+    while watched():
         shown = hub.board.shown() | {"page": hub.version, "picture": hub.watching[viewer] > 0}
         news = [*(shown[name] for name in _NEWS), len(shown["answers"]) and shown["answers"][0]["number"]]
         if news != told or time.monotonic() >= due_s:
@@ -75,23 +82,22 @@ async def events(hub: Hub, request: Request) -> AsyncIterator[bytes]:
         await asyncio.sleep(TICK_S)
 
 
-async def picture_parts(hub: Hub, request: Request) -> AsyncIterator[bytes]:
+async def picture_parts(hub: Hub, request: Request, watched: Watched) -> AsyncGenerator[bytes, None]:
     """Motion JPEG: each picture once, or again after :data:`STILL_S`; a slow viewer skips to the newest."""
     viewer = request.query_params.get("viewer", "")
     pause_s = SLOW_S if "slow" in request.query_params else 0.0
     seen, again_s = 0, 0.0
     hub.watching[viewer] += 1
     try:
-        # A browser shows a picture when it sees the boundary behind it: so that comes along, not with the next.
-        yield f"--{BOUNDARY}\r\n".encode()
-        while not hub.stopping:
+        # A browser shows a picture when the next one's head comes: so that comes along at once.
+        yield _HEAD
+        while watched():
             shot = await hub.pictures.newest()
             now_s = time.monotonic()
             if shot and (shot.number != seen or now_s >= again_s):
                 seen, again_s = shot.number, now_s + STILL_S
-                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(shot.jpeg)}\r\n\r\n"
-                yield head.encode() + shot.jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
-                await _rest(hub, pause_s)
+                yield shot.jpeg + b"\r\n" + _HEAD
+                await _rest(pause_s, watched)
             await asyncio.sleep(max(0.01, min(TICK_S, hub.pictures.due_s - time.monotonic())))
     finally:
         hub.watching[viewer] -= 1
@@ -99,18 +105,16 @@ async def picture_parts(hub: Hub, request: Request) -> AsyncIterator[bytes]:
             del hub.watching[viewer]
 
 
-async def _rest(hub: Hub, seconds: float) -> None:
+async def _rest(seconds: float, watched: Watched) -> None:
     until_s = time.monotonic() + seconds
-    while not hub.stopping and time.monotonic() < until_s:
+    while watched() and time.monotonic() < until_s:
         await asyncio.sleep(TICK_S)
 
 
 class Stream:
     """An ASGI endpoint that sends what a generator gives until its viewer leaves, gets stuck, or the server ends."""
 
-    def __init__(
-        self, hub: Hub, kind: str, media_type: str, parts: Callable[[Hub, Request], AsyncIterator[bytes]]
-    ) -> None:
+    def __init__(self, hub: Hub, kind: str, media_type: str, parts: Parts) -> None:
         self._hub = hub
         self._kind = kind
         self._media_type = media_type
@@ -129,7 +133,7 @@ class Stream:
             return
         self._hub.open[self._kind] += 1
         leaving = asyncio.create_task(_left(receive))
-        parts = self._parts(self._hub, Request(scope))
+        parts = self._parts(self._hub, Request(scope), lambda: not (self._hub.stopping or leaving.done()))
         try:
             headers = [(b"content-type", self._media_type.encode()), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -138,15 +142,13 @@ class Stream:
                 # Sent means taken over by a buffer. Nothing more until that is empty: then the newest.
                 async with asyncio.timeout(STUCK_S):
                     await send(_body(b""))
-                if leaving.done():
-                    return
             await send(_body(b"", more=False))
         except TimeoutError:
             scope["state"]["abort"]()
             await leaving
         finally:
             leaving.cancel()
-            await parts.aclose()  # type: ignore[attr-defined]
+            await parts.aclose()
             self._hub.open[self._kind] -= 1
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,32 @@ os.dup2(int(sys.argv[2]), 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 """The pipe's two ends are the file descriptors 3 and 4, by the browser's convention."""
+
+# Whatever is read must be read: the WCAG's 4.5 to 1, and 3 to 1 for a chart's marks.
+CONTRAST = """(() => {
+  const probe = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const light = colour => {
+    probe.fillStyle = colour; probe.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...probe.getImageData(0, 0, 1, 1).data].map(v => v / 255)
+      .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = element => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (colour !== 'rgba(0, 0, 0, 0)') return colour;
+    }
+  };
+  let least = 99;
+  for (const element of document.querySelectorAll('body *')) {
+    const text = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    if (!text || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element), drawn = element instanceof SVGElement;
+    const pair = [light(drawn ? style.fill : style.color), light(behind(element))].sort((a, b) => b - a);
+    least = Math.min(least, (pair[0] + 0.05) / (pair[1] + 0.05));
+  }
+  return least;
+})()"""
 
 
 @dataclass
@@ -84,20 +111,34 @@ class Browser:
         elif method == "Page.javascriptDialogOpening":
             self.complaints.append(f"dialog: {told['message']}")
 
-    def open(self, page: Path, width_px: int, *, dark: bool = False) -> None:
-        """Show a file as a screen so wide shows it."""
-        screen = {"width": width_px, "height": 900, "deviceScaleFactor": 1, "mobile": width_px < 600}
-        self.call("Emulation.setDeviceMetricsOverride", **screen)
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.call("Emulation.setEmulatedMedia", features=scheme)
-        self.call("Page.navigate", url=page.absolute().as_uri())
+    def open(
+        self, page: Path | str, width_px: int, *, height_px: int = 900, dark: bool = False, still: bool = False
+    ) -> None:
+        """Show a file or an address, as :meth:`look_as` says."""
+        self.look_as(width_px, height_px, dark=dark, still=still)
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.absolute().as_uri())
         self.wait_for("Page.loadEventFired")
+
+    def look_as(self, width_px: int, height_px: int, *, dark: bool = False, still: bool = False) -> None:
+        """From now on be a screen so large, of someone who wants it light or dark, with motion or without."""
+        screen = {"width": width_px, "height": height_px, "deviceScaleFactor": 1, "mobile": width_px < 600}
+        self.call("Emulation.setDeviceMetricsOverride", **screen)
+        wishes = {"color-scheme": "dark" if dark else "light", "reduced-motion": "reduce" if still else "no-preference"}
+        features = [{"name": f"prefers-{name}", "value": value} for name, value in wishes.items()]
+        self.call("Emulation.setEmulatedMedia", features=features)
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def wait_until(self, expression: str) -> None:
+        """Return once a JavaScript expression is true; fail if it never is."""
+        deadline_s = time.monotonic() + PATIENCE_S / 3
+        while not self.evaluate(expression):
+            assert time.monotonic() < deadline_s, f"waited in vain for {expression}"
+            time.sleep(0.05)
 
     def screenshot(self, to: Path) -> None:
         """The whole page, not only what fits the screen, as a PNG."""
@@ -112,8 +153,11 @@ def _moved(descriptor: int) -> int:
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
-    """A running browser. Without one the test is skipped, but not where tests were set up by scripts/test."""
+def chromium(patience_s: float = PATIENCE_S) -> Iterator[Browser]:
+    """A running browser, for so long at most.
+
+    Without one the test is skipped, but not where tests were set up by scripts/test.
+    """
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         if os.environ.get("EDGEFASHION_TEST_BROWSER") == "required":
@@ -137,7 +181,7 @@ def chromium() -> Iterator[Browser]:
         os.close(to_browser)
         os.close(from_browser)
         # A browser that hangs ends, and with it the reading of its answers.
-        watchdog = threading.Timer(PATIENCE_S, process.kill)
+        watchdog = threading.Timer(patience_s, process.kill)
         watchdog.start()
         try:
             with os.fdopen(from_us, "wb") as to, os.fdopen(to_us, "rb") as back:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_helpers import Browser, chromium
+from browser_helpers import CONTRAST, Browser, chromium
 
 from edgefashion import bench_page
 from edgefashion.bench_charts import Axis, figures, time_us
@@ -229,33 +229,6 @@ def test_in_a_real_browser(
     assert browser.evaluate("document.scripts.length") == 0
     assert {address for address in browser.requests if not address.startswith("data:")} == {path.as_uri()}
     assert browser.complaints == []
-
-
-# Whatever is read must be read: the WCAG's 4.5 to 1, and 3 to 1 for a chart's marks.
-CONTRAST = """(() => {
-  const probe = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-  const light = colour => {
-    probe.fillStyle = colour; probe.fillRect(0, 0, 1, 1);
-    const [r, g, b] = [...probe.getImageData(0, 0, 1, 1).data].map(v => v / 255)
-      .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = element => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = getComputedStyle(at).backgroundColor;
-      if (colour !== 'rgba(0, 0, 0, 0)') return colour;
-    }
-  };
-  let least = 99;
-  for (const element of document.querySelectorAll('body *')) {
-    const text = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    if (!text || !element.checkVisibility()) continue;
-    const style = getComputedStyle(element), drawn = element instanceof SVGElement;
-    const pair = [light(drawn ? style.fill : style.color), light(behind(element))].sort((a, b) => b - a);
-    least = Math.min(least, (pair[0] + 0.05) / (pair[1] + 0.05));
-  }
-  return least;
-})()"""
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
