@@ -58,7 +58,7 @@ def camera(
     summary = kiosk.run(settings, stop)
     rate = summary.frames / summary.seconds if summary.seconds else 0.0
     if summary.unheard:
-        raise BrokenPipeError
+        raise typer.Exit(128 + 13)  # as a shell reports SIGPIPE
     told = f"{summary.frames:,} frames in {summary.seconds:.1f} s ({rate:.0f} fps)"
     if summary.reconnects or summary.faults:
         told += f"; the source was lost {summary.reconnects:,} times, {summary.faults:,} other faults"

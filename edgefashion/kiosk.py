@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -85,6 +86,7 @@ def _page(address: str, token: str | None) -> KeptOpen:
     from edgefashion.web import Page
 
     first = Page(address, token)
+    print(f"the page is at {first.url}", file=sys.stderr)
 
     def again() -> Output:
         return Page(address, token)
