@@ -76,7 +76,6 @@ class Mqtt(Sink):
         self._refused: dict[int, str] = {}
         self._window, self._qos = WINDOW, 2
         self._paced_s, self._budget = 0.0, 0
-        self._known = False
         self._answers: list[ReasonCode] = []
         self._goodbye = ""
         self._first: EdgeFashionError | None = None
@@ -144,7 +143,7 @@ class Mqtt(Sink):
             self._broker.host,
             self._broker.port,
             KEEPALIVE_S,
-            clean_start=not self._known,
+            clean_start=False,  # or mosquitto does not save the session
             properties=properties("CONNECT", SessionExpiryInterval=SESSION_S),
         )
         deadline_s = time.monotonic() + ANSWER_S
@@ -158,7 +157,7 @@ class Mqtt(Sink):
             raise _RefusedError(str(self._answers[0]))
         if not self._qos:
             raise ConnectionError("it offers QoS 0 only, which loses messages")
-        self._known, self._fault = True, None
+        self._fault = None
         self._say("online")
 
     def _serve(self) -> None:

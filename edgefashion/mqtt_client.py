@@ -87,7 +87,7 @@ def make_client(broker: Broker, name: str, will: str, on_refusal: Callable[[int,
     ``on_refusal`` is told the packet identifier and the reason of a message that the broker does not take.
     """
     from paho.mqtt import client as paho
-    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+    from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTProtocolVersion
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.reasoncodes import ReasonCode
 
@@ -99,6 +99,14 @@ def make_client(broker: Broker, name: str, will: str, on_refusal: Callable[[int,
                 reason = ReasonCode(PacketTypes.PUBREC, identifier=packet[2])
                 on_refusal(int.from_bytes(packet[:2], "big"), str(reason))
             return super()._handle_pubrec()
+
+        def _messages_reconnect_reset_out(self) -> None:
+            # paho forgets at the second attempt to come back that a message is to be released only, and sends
+            # it a second time.
+            releasing = [m for m in self._out_messages.values() if m.state == MessageState.MQTT_MS_RESEND_PUBREL]
+            super()._messages_reconnect_reset_out()
+            for message in releasing:
+                message.state = MessageState.MQTT_MS_RESEND_PUBREL
 
     client = Listening(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
     client.connect_timeout = 5.0

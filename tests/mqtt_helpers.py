@@ -161,6 +161,7 @@ class Gate:
         self._cut_at: tuple[str, int] | None = None
         self._sockets: list[socket.socket] = []
         self.cuts = 0
+        self.refusals = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -197,6 +198,7 @@ class Gate:
                 client, _ = self._listener.accept()
                 try:
                     if not self._open.is_set():
+                        self.refusals += 1
                         raise ConnectionError
                     broker = socket.create_connection(("127.0.0.1", self._to))
                 except OSError:

@@ -123,7 +123,7 @@ def test_cut_at(tmp_path: Path, packet: int, towards: str, passed_on: int, forge
         settle(sink)
         gate.cut_at(packet, towards=towards)
         tell(sink, range(1, 4))
-        wait_until(lambda: gate.cuts, "the cut")
+        wait_until(lambda: gate.cuts and gate.refusals > 1, "the cut, and attempts to come back")
         if forgets:
             broker.stop(signal.SIGKILL)
             subscriber.connected.clear()
