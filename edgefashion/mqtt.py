@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError, need
-from edgefashion.events import CAPACITY, CLOSE_S, Sink, line, reason_of, waits
+from edgefashion.events import CAPACITY, CLOSE_S, Sink, line, reason_of, told, waits
 from edgefashion.moments import now
 from edgefashion.mqtt_client import Broker, make_client, parse, properties
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client, ConnectFlags, MQTTMessageInfo
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
+
+    from edgefashion.moments import Event
 
 WINDOW: Final = 10
 """Events on their way at a time, not yet acknowledged to the end, and sent in a twentieth of a second: a broker that
@@ -109,7 +111,7 @@ class Mqtt(Sink):
         return f"{self._broker.host}:{self._broker.port}: {reason}"
 
     def _unwritten(self) -> int:
-        return len(self._sent) + len(self._again)
+        return sum(told(message.event) for message in [*list(self._sent.values()), *list(self._again)])
 
     @property
     def _done(self) -> bool:
@@ -203,11 +205,11 @@ class Mqtt(Sink):
             self._budget -= 1
             self._sent[info.mid] = self._again.popleft()
 
-    def _number(self, event: Any) -> _Message:
+    def _number(self, event: Event) -> _Message:
         self._sequence += 1
         named = [("run", self._run_id), ("seq", str(self._sequence))]
         made = properties("PUBLISH", UserProperty=named, ContentType="application/json")
-        return _Message(self._sequence, line(event).encode(), made)
+        return _Message(event, self._sequence, line(event).encode(), made)
 
     def _send_again(self, messages: Iterable[_Message]) -> None:
         self._again = deque(sorted([*messages, *self._again], key=lambda message: message.sequence))
@@ -275,6 +277,7 @@ class _RefusedError(ConnectionError):
 
 @dataclass
 class _Message:
+    event: Event
     sequence: int
     payload: bytes
     properties: Properties

@@ -49,15 +49,18 @@ def parse(spec: str) -> Broker:
     shown = re.sub(r"//.*@", "//", spec, flags=re.DOTALL)
     try:
         url = urlsplit(spec)
+        if re.search("[?#]", spec) or "@" in url.path:
+            # Perhaps a password with one of these in it; what was taken for a host is none then.
+            raise BadInputError(
+                f"--events {shown}: a topic has no + or #; in a user or password write @ / : ? # as %40 %2F %3A %3F %23"
+            )
         port = url.port
         host = url.hostname or ""
         topic = unquote(url.path.removeprefix("/"), errors="strict")
         user, password = (unquote(text or "", errors="strict") or None for text in (url.username, url.password))
-    except ValueError as error:
-        raise BadInputError(f"--events {shown} is no broker's address. Write it like {EXAMPLE}") from error
-    if url.query or url.fragment or "@" in url.path:
-        # Perhaps a password with one of these in it; what was taken for a host is none then.
-        raise BadInputError(f"--events {shown}: in a user or password write @ / : ? # as %40 %2F %3A %3F %23")
+    except ValueError:
+        # Without its cause: that may name a part of the password.
+        raise BadInputError(f"--events {shown} is no broker's address. Write it like {EXAMPLE}") from None
     if not host or port == 0 or re.search(r"\s", host):
         raise BadInputError(f"--events {shown} names no host or port. Write it like {EXAMPLE}")
     if not topic or re.search(r"[+#\x00]", topic) or topic.startswith("$") or len(topic.encode()) > 60_000:

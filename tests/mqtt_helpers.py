@@ -110,7 +110,7 @@ class Subscriber:
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=f"subscriber-{qos}", protocol=MQTTProtocolVersion.MQTTv5
         )
-        self._client.reconnect_delay_set(1, 1)
+        self._client.reconnect_delay_set(0.1, 0.1)  # type: ignore[arg-type]
 
         def on_connect(client: Any, *_: object) -> None:
             client.subscribe(f"{topic}/#", qos)
