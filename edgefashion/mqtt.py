@@ -5,10 +5,11 @@ An event is a message on the topic, not retained; its payload is the line that a
 ``TOPIC/status`` is retained: ``{"state": "online", ...}``, or ``offline`` with the reason, which the broker says
 for us when we are lost.
 
-Where the connection is cut, or a broker that keeps its sessions restarts, no event is lost and none comes twice. A
-broker that has forgotten our session gets everything again that it had not acknowledged to the end, in order:
-nothing is lost then either, but an event may come twice, with the same ``run`` and ``seq``. What a broker has
-acknowledged and then forgets is lost, as is what still waits here when this process ends.
+Where the connection is cut no event is lost and none comes twice. A broker that has forgotten our session, as
+mosquitto does whenever it restarts, gets everything again that it had not acknowledged to the end, in order: nothing is
+lost then either, and twice comes only an event that it had passed on without our getting to know, with the same
+``run`` and ``seq``. What a broker has acknowledged and then forgets is lost, as is what still waits here when this
+process ends.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class Mqtt(Sink):
         self._refused: dict[int, str] = {}
         self._window, self._qos = WINDOW, 2
         self._paced_s, self._budget = 0.0, 0
+        self._known = False
         self._answers: list[ReasonCode] = []
         self._goodbye = ""
         self._first: EdgeFashionError | None = None
@@ -145,7 +147,9 @@ class Mqtt(Sink):
             self._broker.host,
             self._broker.port,
             KEEPALIVE_S,
-            clean_start=False,  # or mosquitto does not save the session
+            # A session begun so is not among those that mosquitto saves. That is well: killed later, it would come
+            # back with a session as of the last time it saved, and take for finished what it has forgotten.
+            clean_start=not self._known,
             properties=properties("CONNECT", SessionExpiryInterval=SESSION_S),
         )
         deadline_s = time.monotonic() + ANSWER_S
@@ -159,7 +163,7 @@ class Mqtt(Sink):
             raise _RefusedError(str(self._answers[0]))
         if not self._qos:
             raise ConnectionError("it offers QoS 0 only, which loses messages")
-        self._fault = None
+        self._known, self._fault = True, None
         self._say("online")
 
     def _serve(self) -> None:

@@ -86,6 +86,13 @@ class Mosquitto:
 
         wait_until(listens, "the broker")
 
+    def save(self) -> None:
+        """Have its state saved as it is now, as it saves it every half hour."""
+        assert self.process is not None
+        said = self.log.count("Saving in-memory database")
+        self.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: self.log.count("Saving in-memory database") > said, "the state to be saved")
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it by a signal, and return once it has ended."""
         if self.process:
