@@ -5,11 +5,11 @@ An event is a message on the topic, not retained; its payload is the line that a
 ``TOPIC/status`` is retained: ``{"state": "online", ...}``, or ``offline`` with the reason, which the broker says
 for us when we are lost.
 
-Where the connection is cut no event is lost and none comes twice. A broker that has forgotten our session, as
-mosquitto does whenever it restarts, gets everything again that it had not acknowledged to the end, in order: nothing is
-lost then either, and twice comes only an event that it had passed on without our getting to know, with the same
-``run`` and ``seq``. What a broker has acknowledged and then forgets is lost, as is what still waits here when this
-process ends.
+Where the connection is cut, or a broker that saves its sessions is stopped and started again, no event is lost and
+none comes twice. A broker that has forgotten our session, or was killed and may have forgotten a part of it, gets
+again, in order, what it had not acknowledged to the end: nothing is lost then either, and twice comes only an event
+that it had passed on without our getting to know, with the same ``run`` and ``seq``. What a broker has
+acknowledged and then forgets is lost, as is what still waits here when this process ends.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ class Mqtt(Sink):
         self._refused: dict[int, str] = {}
         self._window, self._qos = WINDOW, 2
         self._paced_s, self._budget = 0.0, 0
-        self._known = False
+        self._doubtful = False
         self._answers: list[ReasonCode] = []
         self._goodbye = ""
         self._first: EdgeFashionError | None = None
         self._tried = threading.Event()
         # A new name every time: the broker is not to mix up what an earlier run left half done with this one's.
         name, will = f"edgefashion-{self._run_id}", self._status("offline", "connection lost")
-        self._client = make_client(broker, name, will, self._refused.__setitem__)
+        self._client = make_client(broker, name, will, self._refused.__setitem__, lambda: self._doubtful)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
@@ -129,6 +129,9 @@ class Mqtt(Sink):
                 self._serve()
                 return
             except Exception as error:  # whatever it is, the thread lives: months may lie ahead
+                # Nobody listens: the broker has ended. Unless it said so, it may come back with an old state, in
+                # which what it had from us is missing.
+                self._doubtful = self._doubtful or (isinstance(error, ConnectionRefusedError) and not self._goodbye)
                 self._fault = self._told(reason_of(error))
                 if not self._tried.is_set():
                     self._first = self._as_error(error)
@@ -142,14 +145,11 @@ class Mqtt(Sink):
 
     def _connect(self) -> None:
         self._answers.clear()
-        self._goodbye = ""
         self._client.connect(
             self._broker.host,
             self._broker.port,
             KEEPALIVE_S,
-            # A session begun so is not among those that mosquitto saves. That is well: killed later, it would come
-            # back with a session as of the last time it saved, and take for finished what it has forgotten.
-            clean_start=not self._known,
+            clean_start=False,  # else mosquitto would not save the session; there is none of this name yet
             properties=properties("CONNECT", SessionExpiryInterval=SESSION_S),
         )
         deadline_s = time.monotonic() + ANSWER_S
@@ -163,7 +163,8 @@ class Mqtt(Sink):
             raise _RefusedError(str(self._answers[0]))
         if not self._qos:
             raise ConnectionError("it offers QoS 0 only, which loses messages")
-        self._known, self._fault = True, None
+        self._doubtful, self._fault = False, None
+        self._goodbye = ""
         self._say("online")
 
     def _serve(self) -> None:
@@ -254,7 +255,8 @@ class Mqtt(Sink):
     def _on_disconnect(
         self, _client: Client, _: object, flags: Any, reason: ReasonCode, _given: Properties | None
     ) -> None:
-        self._goodbye = str(reason) if flags.is_disconnect_packet_from_server else ""
+        if flags.is_disconnect_packet_from_server:
+            self._goodbye = str(reason)
 
     def _on_publish(self, _client: Client, _: object, mid: int, reason: ReasonCode, _given: Properties | None) -> None:
         message = self._sent.pop(mid, None)

@@ -84,10 +84,13 @@ def properties(packet: str, **values: Any) -> Properties:
     return made
 
 
-def make_client(broker: Broker, name: str, will: str, on_refusal: Callable[[int, str], None]) -> Client:
+def make_client(
+    broker: Broker, name: str, will: str, on_refusal: Callable[[int, str], None], is_doubtful: Callable[[], bool]
+) -> Client:
     """A client that has yet to connect. ``will`` is what the broker says, retained, when we are lost.
 
     ``on_refusal`` is told the packet identifier and the reason of a message that the broker does not take.
+    ``is_doubtful`` is asked whether the broker may have forgotten messages that it has had from us.
     """
     from paho.mqtt import client as paho
     from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTProtocolVersion
@@ -105,10 +108,10 @@ def make_client(broker: Broker, name: str, will: str, on_refusal: Callable[[int,
 
         def _messages_reconnect_reset_out(self) -> None:
             # paho forgets at the second attempt to come back that a message is to be released only, and sends
-            # it a second time.
+            # it a second time; which is right only where the broker may not have it any more.
             releasing = [m for m in self._out_messages.values() if m.state == MessageState.MQTT_MS_RESEND_PUBREL]
             super()._messages_reconnect_reset_out()
-            for message in releasing:
+            for message in releasing if not is_doubtful() else ():
                 message.state = MessageState.MQTT_MS_RESEND_PUBREL
 
     client = Listening(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)

@@ -169,24 +169,37 @@ class Gate:
         self._sockets: list[socket.socket] = []
         self.cuts = 0
         self.refusals = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.port = 0
+        self._listen()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.shut()
-        self._listener.close()
+        self.refuse()
+
+    def _listen(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def shut(self) -> None:
         """Cut every connection, and let none through until :meth:`open`."""
         self._open.clear()
         self._break()
 
+    def refuse(self) -> None:
+        """As :meth:`shut`, and nobody listens, as where the broker itself has ended."""
+        self.shut()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
     def open(self) -> None:
+        """Let everything through again."""
         self._open.set()
+        if self._listener.fileno() < 0:
+            self._listen()
 
     def cut_at(self, packet: int, *, towards: str) -> None:
         """Shut instead of passing on the next ``packet`` towards ``broker`` or ``client``."""
@@ -199,10 +212,10 @@ class Gate:
             one.close()
         self._sockets = []
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                client, _ = self._listener.accept()
+                client, _ = listener.accept()
                 try:
                     if not self._open.is_set():
                         self.refusals += 1

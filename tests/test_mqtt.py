@@ -97,8 +97,8 @@ def test_broker_restarts(tmp_path: Path, number: signal.Signals, saves: str) -> 
                 broker.save()
             wait_until(lambda: len(subscriber.messages) > 50, "events")
             broker.stop(number)
-            gate.shut()
-            wait_until(sink.fault, "the fault")
+            gate.refuse()
+            wait_until(lambda: "refused" in (sink.fault() or ""), "the fault")
             subscriber.connected.clear()
             broker.start()
             # The broker knows its subscribers no more: what it gets before they are back it gives to nobody.
@@ -143,6 +143,8 @@ def test_cut_at(tmp_path: Path, packet: int, towards: str, passed_on: int, fate:
         wait_until(lambda: gate.cuts and gate.refusals > 1, "the cut, and attempts to come back")
         if fate != "lives":
             broker.stop(signal.SIGKILL)
+            gate.refuse()
+            wait_until(lambda: "refused" in (sink.fault() or ""), "the fault")
             subscriber.connected.clear()
             broker.start()
             assert subscriber.connected.wait(PATIENCE_S)
