@@ -85,18 +85,23 @@ def waits() -> Iterator[float]:
         longest = min(2 * longest, RETRY_S[1])
 
 
+class _Dropped(Event):
+    """Our own word of events that were dropped; none that was told."""
+
+
 class Sink(ABC):
     """An :class:`edgefashion.moments.EventSink`: a bounded buffer and the one thread that writes it away."""
 
     gone = False
     """True once whoever read the events has left for good, as with ``| head``: nothing more will be written."""
-    left = 0
-    """How many events were not written when the sink was closed."""
+    lost = 0
+    """Once it is closed: how many of the events it was told are written nowhere."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._waiting: deque[Event] = deque()
         self._dropped = 0
+        self._dropped_ever = 0
         self._last_dropped: Event | None = None
         self._fault: str | None = None
         self._closed = False
@@ -111,6 +116,7 @@ class Sink(ABC):
             if len(self._waiting) >= self._capacity:
                 self._last_dropped = self._waiting.popleft()
                 self._dropped += 1
+                self._dropped_ever += 1
             self._waiting.append(event)
             self._changed.notify_all()
 
@@ -125,7 +131,7 @@ class Sink(ABC):
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(CLOSE_S + 1)
-        self.left = self._unwritten() + len(self._waiting) + self._dropped
+        self.lost = self._unwritten() + len(self._waiting) + self._dropped_ever
 
     @abstractmethod
     def _run(self) -> None:
@@ -133,15 +139,15 @@ class Sink(ABC):
 
     @abstractmethod
     def _unwritten(self) -> int:
-        """How many events the thread has taken and not written."""
+        """How many of the events told the thread has taken and not written."""
 
     def _take(self, most: int) -> list[Event]:
         """The oldest waiting events, off the buffer; where some before them were dropped, first how many."""
         with self._changed:
-            taken = []
+            taken: list[Event] = []
             if self._dropped and self._last_dropped:
                 reason = f"{self._dropped:,} events dropped: more than {self._capacity:,} were waiting to be written"
-                taken = [Event(self._last_dropped.time, self._last_dropped.frame, "fault", reason=reason)]
+                taken = [_Dropped(self._last_dropped.time, self._last_dropped.frame, "fault", reason=reason)]
                 self._dropped = 0
             return taken + [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
@@ -156,7 +162,7 @@ class Writer(Sink):
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[tuple[Event, bytes]] = deque()
         self._began_s: float | None = None
 
     def fault(self) -> str | None:
@@ -181,7 +187,7 @@ class Writer(Sink):
         """Close what is open."""
 
     def _unwritten(self) -> int:
-        return len(self._lines)
+        return sum(told(event) for event, _ in list(self._lines))
 
     def _run(self) -> None:
         pauses = waits()
@@ -191,7 +197,7 @@ class Writer(Sink):
             try:
                 self._began_s = time.monotonic()
                 while self._lines:
-                    self._write(self._lines[0])
+                    self._write(self._lines[0][1])
                     self._lines.popleft()
                     self._began_s = time.monotonic()
                 self._look_after()
@@ -217,7 +223,7 @@ class Writer(Sink):
         with self._changed:
             if not self._lines:
                 self._changed.wait_for(lambda: self._closed or self._waiting, _TICK_S)
-                self._lines.extend(f"{line(event)}\n".encode() for event in self._take(_BATCH))
+                self._lines.extend((event, f"{line(event)}\n".encode()) for event in self._take(_BATCH))
             return self._closed
 
 
@@ -253,6 +259,11 @@ class Stream(Writer):
     def _let_go(self) -> None:
         if self._owned:
             os.close(self._descriptor)
+
+
+def told(event: Event) -> bool:
+    """Whether ``event`` was told, and is no word of our own."""
+    return not isinstance(event, _Dropped)
 
 
 def reason_of(error: BaseException) -> str:

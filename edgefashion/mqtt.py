@@ -5,9 +5,10 @@ An event is a message on the topic, not retained; its payload is the line that a
 ``TOPIC/status`` is retained: ``{"state": "online", ...}``, or ``offline`` with the reason, which the broker says
 for us when we are lost.
 
-Where the connection is cut, or a broker that keeps its sessions restarts, no event is lost and none comes twice. A
-broker that has forgotten our session gets everything again that it had not acknowledged to the end, in order:
-nothing is lost then either, but an event may come twice, with the same ``run`` and ``seq``. What a broker has
+Where the connection is cut, or a broker that saves its sessions is stopped and started again, no event is lost and
+none comes twice. A broker that has forgotten our session, or was killed and may have forgotten a part of it, gets
+again, in order, what it had not acknowledged to the end: nothing is lost then either, and twice comes only an event
+that it had passed on without our getting to know, with the same ``run`` and ``seq``. What a broker has
 acknowledged and then forgets is lost, as is what still waits here when this process ends.
 """
 
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError, need
-from edgefashion.events import CAPACITY, CLOSE_S, Sink, line, reason_of, waits
+from edgefashion.events import CAPACITY, CLOSE_S, Sink, line, reason_of, told, waits
 from edgefashion.moments import now
 from edgefashion.mqtt_client import Broker, make_client, parse, properties
 
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
+    from edgefashion.moments import Event
+
 WINDOW: Final = 10
-"""Events on their way at a time, not yet acknowledged to the end."""
+"""Events on their way at a time, not yet acknowledged to the end, and sent in a twentieth of a second: a broker that
+gets what has waited for hours all at once drops what its subscribers cannot take as fast (mosquitto beyond 1,000)."""
 
 KEEPALIVE_S: Final = 15
 SESSION_S: Final = 86_400
@@ -74,14 +78,15 @@ class Mqtt(Sink):
         self._sent: dict[int, _Message] = {}
         self._refused: dict[int, str] = {}
         self._window, self._qos = WINDOW, 2
-        self._known = False
+        self._paced_s, self._budget = 0.0, 0
+        self._doubtful = False
         self._answers: list[ReasonCode] = []
         self._goodbye = ""
         self._first: EdgeFashionError | None = None
         self._tried = threading.Event()
         # A new name every time: the broker is not to mix up what an earlier run left half done with this one's.
         name, will = f"edgefashion-{self._run_id}", self._status("offline", "connection lost")
-        self._client = make_client(broker, name, will, self._refused.__setitem__)
+        self._client = make_client(broker, name, will, self._refused.__setitem__, lambda: self._doubtful)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
@@ -108,7 +113,7 @@ class Mqtt(Sink):
         return f"{self._broker.host}:{self._broker.port}: {reason}"
 
     def _unwritten(self) -> int:
-        return len(self._sent) + len(self._again)
+        return sum(told(message.event) for message in [*list(self._sent.values()), *list(self._again)])
 
     @property
     def _done(self) -> bool:
@@ -124,6 +129,9 @@ class Mqtt(Sink):
                 self._serve()
                 return
             except Exception as error:  # whatever it is, the thread lives: months may lie ahead
+                # Nobody listens: the broker has ended. Unless it said so, it may come back with an old state, in
+                # which what it had from us is missing.
+                self._doubtful = self._doubtful or (isinstance(error, ConnectionRefusedError) and not self._goodbye)
                 self._fault = self._told(reason_of(error))
                 if not self._tried.is_set():
                     self._first = self._as_error(error)
@@ -137,12 +145,11 @@ class Mqtt(Sink):
 
     def _connect(self) -> None:
         self._answers.clear()
-        self._goodbye = ""
         self._client.connect(
             self._broker.host,
             self._broker.port,
             KEEPALIVE_S,
-            clean_start=not self._known,
+            clean_start=False,  # else mosquitto would not save the session; there is none of this name yet
             properties=properties("CONNECT", SessionExpiryInterval=SESSION_S),
         )
         deadline_s = time.monotonic() + ANSWER_S
@@ -156,7 +163,8 @@ class Mqtt(Sink):
             raise _RefusedError(str(self._answers[0]))
         if not self._qos:
             raise ConnectionError("it offers QoS 0 only, which loses messages")
-        self._known, self._fault = True, None
+        self._doubtful, self._fault = False, None
+        self._goodbye = ""
         self._say("online")
 
     def _serve(self) -> None:
@@ -186,7 +194,10 @@ class Mqtt(Sink):
         """Publish as many as may be on their way at a time."""
         from paho.mqtt.enums import MQTTErrorCode
 
-        while len(self._sent) < self._window:
+        now_s = time.monotonic()
+        if now_s - self._paced_s >= _TICK_S:
+            self._paced_s, self._budget = now_s, WINDOW
+        while self._budget and len(self._sent) < self._window:
             if not self._again:
                 self._again.extend(self._number(event) for event in self._take(self._window))
             if not self._again:
@@ -195,14 +206,15 @@ class Mqtt(Sink):
             info = self._client.publish(self._broker.topic, message.payload, self._qos, properties=message.properties)
             if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:  # the packet identifier is still in use
                 return
-            message.sent_s = time.monotonic()
+            message.sent_s = now_s
+            self._budget -= 1
             self._sent[info.mid] = self._again.popleft()
 
-    def _number(self, event: Any) -> _Message:
+    def _number(self, event: Event) -> _Message:
         self._sequence += 1
         named = [("run", self._run_id), ("seq", str(self._sequence))]
         made = properties("PUBLISH", UserProperty=named, ContentType="application/json")
-        return _Message(self._sequence, line(event).encode(), made)
+        return _Message(event, self._sequence, line(event).encode(), made)
 
     def _send_again(self, messages: Iterable[_Message]) -> None:
         self._again = deque(sorted([*messages, *self._again], key=lambda message: message.sequence))
@@ -243,7 +255,8 @@ class Mqtt(Sink):
     def _on_disconnect(
         self, _client: Client, _: object, flags: Any, reason: ReasonCode, _given: Properties | None
     ) -> None:
-        self._goodbye = str(reason) if flags.is_disconnect_packet_from_server else ""
+        if flags.is_disconnect_packet_from_server:
+            self._goodbye = str(reason)
 
     def _on_publish(self, _client: Client, _: object, mid: int, reason: ReasonCode, _given: Properties | None) -> None:
         message = self._sent.pop(mid, None)
@@ -270,6 +283,7 @@ class _RefusedError(ConnectionError):
 
 @dataclass
 class _Message:
+    event: Event
     sequence: int
     payload: bytes
     properties: Properties

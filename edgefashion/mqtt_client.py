@@ -49,15 +49,18 @@ def parse(spec: str) -> Broker:
     shown = re.sub(r"//.*@", "//", spec, flags=re.DOTALL)
     try:
         url = urlsplit(spec)
+        if re.search("[?#]", spec) or "@" in url.path:
+            # Perhaps a password with one of these in it; what was taken for a host is none then.
+            raise BadInputError(
+                f"--events {shown}: a topic has no + or #; in a user or password write @ / : ? # as %40 %2F %3A %3F %23"
+            )
         port = url.port
         host = url.hostname or ""
         topic = unquote(url.path.removeprefix("/"), errors="strict")
         user, password = (unquote(text or "", errors="strict") or None for text in (url.username, url.password))
-    except ValueError as error:
-        raise BadInputError(f"--events {shown} is no broker's address. Write it like {EXAMPLE}") from error
-    if url.query or url.fragment or "@" in url.path:
-        # Perhaps a password with one of these in it; what was taken for a host is none then.
-        raise BadInputError(f"--events {shown}: in a user or password write @ / : ? # as %40 %2F %3A %3F %23")
+    except ValueError:
+        # Without its cause: that may name a part of the password.
+        raise BadInputError(f"--events {shown} is no broker's address. Write it like {EXAMPLE}") from None
     if not host or port == 0 or re.search(r"\s", host):
         raise BadInputError(f"--events {shown} names no host or port. Write it like {EXAMPLE}")
     if not topic or re.search(r"[+#\x00]", topic) or topic.startswith("$") or len(topic.encode()) > 60_000:
@@ -81,13 +84,16 @@ def properties(packet: str, **values: Any) -> Properties:
     return made
 
 
-def make_client(broker: Broker, name: str, will: str, on_refusal: Callable[[int, str], None]) -> Client:
+def make_client(
+    broker: Broker, name: str, will: str, on_refusal: Callable[[int, str], None], is_doubtful: Callable[[], bool]
+) -> Client:
     """A client that has yet to connect. ``will`` is what the broker says, retained, when we are lost.
 
     ``on_refusal`` is told the packet identifier and the reason of a message that the broker does not take.
+    ``is_doubtful`` is asked whether the broker may have forgotten messages that it has had from us.
     """
     from paho.mqtt import client as paho
-    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+    from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTProtocolVersion
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.reasoncodes import ReasonCode
 
@@ -99,6 +105,14 @@ def make_client(broker: Broker, name: str, will: str, on_refusal: Callable[[int,
                 reason = ReasonCode(PacketTypes.PUBREC, identifier=packet[2])
                 on_refusal(int.from_bytes(packet[:2], "big"), str(reason))
             return super()._handle_pubrec()
+
+        def _messages_reconnect_reset_out(self) -> None:
+            # paho forgets at the second attempt to come back that a message is to be released only, and sends
+            # it a second time; which is right only where the broker may not have it any more.
+            releasing = [m for m in self._out_messages.values() if m.state == MessageState.MQTT_MS_RESEND_PUBREL]
+            super()._messages_reconnect_reset_out()
+            for message in releasing if not is_doubtful() else ():
+                message.state = MessageState.MQTT_MS_RESEND_PUBREL
 
     client = Listening(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
     client.connect_timeout = 5.0
