@@ -24,8 +24,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Each of several workers with threads for every core is the slowest way of all.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
+LONGEST = ("bench", "train", "finetune", "quantize", "wheel", "convert", "ensemble", "tune", "accuracy_control")
+"""The files that take longest, in the order they begin: a worker that began one last would end alone."""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Arrays = tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int64]]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 @pytest.fixture(scope="session", autouse=True)
