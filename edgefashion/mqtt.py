@@ -15,6 +15,7 @@ acknowledged and then forgets is lost, as is what still waits here when this pro
 from __future__ import annotations
 
 import json
+import select
 import threading
 import time
 import uuid
@@ -90,6 +91,9 @@ class Mqtt(Sink):
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
+        # Packets are written by loop(), which reads first: a write to a broker that has just ended breaks the
+        # connection, and with it goes what the broker had still acknowledged.
+        self._client.on_socket_register_write = lambda *_: None
         self._thread.start()
 
     def wait_connected(self) -> None:
@@ -186,6 +190,8 @@ class Mqtt(Sink):
             if time.monotonic() >= resume_s and not self._refused:
                 self._send()
             code = self._client.loop(_TICK_S)
+            while not code and (socket := self._client.socket()) and select.select([socket], [], [], 0)[0]:
+                code = self._client.loop(0)
             if code:
                 raise ConnectionError(self._goodbye or error_string(code))
         self._leave()
