@@ -90,7 +90,7 @@ def main() -> None:
             stop=stop,
             events=[open_sink(str(Path(folder) / "events.jsonl"))],
             on_answer=on_answer,
-            options=camera.LoopOptions(highest_fps=1e6),
+            options=camera.LoopOptions(highest_fps=1e6, answers_fps=1e6),
         )
         seconds = time.monotonic() - began_s
     tenth = given.frames // 10

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import Any, Final
 
+from edgefashion.children import child_environment
 from edgefashion.errors import EdgeFashionError
 
 START_LIMIT_S: Final = 120.0
@@ -21,13 +20,6 @@ START_LIMIT_S: Final = 120.0
 
 ANSWER_LIMIT_S: Final = 60.0
 """For a request, beyond the seconds it is to measure for."""
-
-
-def child_environment(**more: str) -> dict[str, str]:
-    """For a child started with -P, which does not import from the current folder: where this package is."""
-    home = str(Path(__file__).parent.parent)
-    beside = [more.pop("PYTHONPATH", ""), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, **more, "PYTHONPATH": os.pathsep.join(filter(None, (*beside, home)))}
 
 
 class WorkerError(EdgeFashionError):

@@ -23,11 +23,17 @@ from edgefashion.picture_watch import PictureWatch
 from edgefashion.predict import Prediction, part, predict
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgefashion.kept_open import KeptOpen
     from edgefashion.lineup import Lineup
 
 READ_TIMEOUT_S: Final = 0.1
 """How long the loop waits for a frame before it looks at its stop signal and its outputs again."""
+
+EARLY: Final = 0.8
+"""Share of a frame's time after which the next is wanted: a camera at that very rate must not lose frames to jitter."""
 
 NOTE_S: Final = 3.0
 """How long a line about a key stays on the screen."""
@@ -48,7 +54,9 @@ class LoopOptions:
     privacy: bool = False
     """Show and keep nothing but the garment's box."""
     highest_fps: float = 30.0
-    """A live source's frames beyond this rate are neither decoded nor answered."""
+    """A live source's frames beyond this rate are not even decoded."""
+    answers_fps: float = 15.0
+    """A live source's frames beyond this rate are shown, with the answer before them, and not looked at."""
     real_time: bool = False
     """Play a file at its own speed: somebody looks."""
     snapshots: Path | None = None
@@ -111,7 +119,7 @@ class _Loop:
         self._outputs, self._events, self._on_answer, self._options = list(outputs), events, on_answer, options
         self._smoother, self._steady, self._watch = Smoother(), Steady(), PictureWatch()
         self._began_s = time.monotonic()
-        self._due_s = self._began_s
+        self._due_s = self._answer_due_s = self._began_s
         self._answered, self._number, self._faults = 0, -1, 0
         self._times: collections.deque[float] = collections.deque(maxlen=_RECENT)
         self._latencies: collections.deque[float] = collections.deque(maxlen=_RECENT)
@@ -137,16 +145,17 @@ class _Loop:
                 wrong = self._watch.look(frame.image, frame.time_s)
                 if self._watch.to_reopen(frame.time_s):
                     self._source.reopen(wrong)
-            seen = self._see(frame) if frame is not None and not wrong else None
-            silent = NO_ANSWER if frame is not None and not wrong and seen is None else ""
-            trouble = wrong or silent
-            self._show_condition(("stale", trouble) if trouble else (self._source.state, self._source.reason))
+            between = frame is not None and not wrong and self._is_between()
+            seen = self._see(frame) if frame is not None and not wrong and not between else None
             if frame is not None:
                 self._number = frame.number
+                if not wrong and seen is None and (not between or "network" in self._failing):
+                    wrong, frame = NO_ANSWER, None  # the picture is sound, but nothing of now is known of it
+            self._show_condition(("stale", wrong) if wrong else (self._source.state, self._source.reason))
             if frame is not None and seen is not None:
                 self._answer(frame, seen)
             else:
-                self._wait(frame if wrong else None)
+                self._wait(frame)
             self._hand_out()
             self._change_networks()
             self._check_sinks()
@@ -164,8 +173,15 @@ class _Loop:
         wait_s = self._due_s - time.monotonic()
         if wait_s > 0:
             stop.wait(wait_s)
-        # A little early: a camera at that very rate must not lose frames to its jitter.
-        self._due_s = max(time.monotonic(), self._due_s) + (0.8 if live else 1.0) / rate
+        self._due_s = max(time.monotonic(), self._due_s) + (EARLY if live else 1.0) / rate
+
+    def _is_between(self) -> bool:
+        """Whether the next answer is not wanted yet."""
+        now_s = time.monotonic()
+        if self._source.live and now_s < self._answer_due_s:
+            return True
+        self._answer_due_s = max(now_s, self._answer_due_s) + EARLY / self._options.answers_fps
+        return False
 
     def _see(self, frame: sources.Frame) -> Prediction | None:
         """What this one frame says; None if the network gives no answer."""
@@ -202,11 +218,6 @@ class _Loop:
             stands = self._steady(time_s, said, part(frame.image, guide))
         confidence = _confidence(seen, stands) or (self._moment.confidence if stands == self._said() else None)
         box = seen.garment.box if seen.garment and seen.answer else None
-        image, pixels = frame.image, seen.garment.pixels if seen.garment else None
-        if self._options.privacy:
-            from edgefashion import privacy
-
-            image, pixels = privacy.hide(image, box), None
         state, label = stands or ("none", None)
         self._moment = Moment(
             time.monotonic(),
@@ -215,11 +226,11 @@ class _Loop:
             label=label,
             confidence=confidence,
             latency_ms=latency_ms,
-            image=image,
+            image=self._showable(frame.image, box),
             taken_s=frame.time_s,
             guide=guide,
             box=box,
-            pixels=pixels,
+            pixels=seen.garment.pixels if seen.garment and not self._options.privacy else None,
             model=classifier.name,
             precision=classifier.precision,
             mirror=self._options.mirror,
@@ -232,13 +243,21 @@ class _Loop:
         return self._moment.state, self._moment.label
 
     def _wait(self, frame: sources.Frame | None) -> None:
-        """There is no answer: only how things are, and the last picture."""
+        """There is no new answer: show the picture there is, and how things are."""
         moment = replace(self._moment, time_s=time.monotonic(), health=self._health(), _drawn={})
-        if frame is not None and not self._options.privacy:
-            moment = replace(moment, image=frame.image, taken_s=frame.time_s)
         if not moment.health.well:
             moment = replace(moment, state="none", label=None, confidence=None, box=None, pixels=None, latency_ms=None)
+        if frame is not None:
+            moment = replace(moment, image=self._showable(frame.image, moment.box), taken_s=frame.time_s)
         self._moment = moment
+
+    def _showable(self, image: NDArray[np.uint8], box: garment.Box | None) -> NDArray[np.uint8]:
+        """What of a frame may be shown and kept."""
+        if not self._options.privacy:
+            return image
+        from edgefashion import privacy
+
+        return privacy.hide(image, box)
 
     # --- What is told -------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from edgefashion.bench_process import child_environment
+from edgefashion.children import child_environment
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.picture_memory import PictureMemory, PictureReader
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgefashion import bundle, classify, machine, runtimes
-from edgefashion.bench_process import child_environment
+from edgefashion.children import child_environment
 from edgefashion.errors import BadInputError, install_line, installed, need
 from edgefashion.originals import BATCH
 from edgefashion.peer_files import Spec, file_name, outcome

@@ -12,6 +12,7 @@ from edgefashion import bundle, camera, notify, sources
 from edgefashion.events import open_sink
 from edgefashion.kept_open import KeptOpen
 from edgefashion.lineup import Lineup
+from edgefashion.settings import PASSWORD
 
 if TYPE_CHECKING:
     from edgefashion.moments import Output
@@ -59,6 +60,8 @@ def run(
             mirror=settings.mirror,
             privacy=settings.privacy,
             real_time=bool(settings.web) or not settings.headless,
+            # Where nobody looks, a frame that is not answered is not decoded either; a page shows ten a second.
+            highest_fps=15.0 if settings.headless and not settings.record else 30.0,
             snapshots=settings.snapshots or SNAPSHOTS,
         )
         try:
@@ -67,6 +70,10 @@ def run(
             )
         finally:
             notify.stopping()
+            for place, sink in zip(places, sinks, strict=True):
+                if sink.lost and not sink.gone:
+                    called = PASSWORD.sub("//...@", place)
+                    print(f"edgefashion: {sink.lost:,} events could not be written to {called}", file=sys.stderr)
 
 
 def _models(settings: CameraSettings) -> tuple[tuple[str, ...], int]:

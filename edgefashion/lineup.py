@@ -65,6 +65,13 @@ class Lineup:
     def toggle_precision(self) -> str:
         """Begin to change between FP32 and INT8; returns what to tell."""
         wanted = AB_PRECISIONS[self.classifier.precision == "fp32"]
+        name = self.names[self._place]
+        try:
+            found = bundle.resolve(name).bundle
+        except EdgeFashionError as error:  # its folder is away for the moment
+            return str(error)
+        if found is not None and not found.has(wanted):
+            return f"{name} comes without {wanted.upper()}"
         return self._begin(self._place, wanted, "")
 
     def took(self, latency_ms: float) -> None:

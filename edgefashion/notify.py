@@ -75,8 +75,8 @@ def proof(current: Callable[[], Classifier]) -> Callable[[], None]:
 class Watchdog:
     """An output of the camera loop that feeds systemd's watchdog, only ever after a fresh inference.
 
-    While frames come, that is a new answered frame: a moment that is live and whose picture is newer than the last
-    one's. While none comes, for a camera unplugged for an hour is no reason to restart a sound process each minute,
+    While frames come, that is a new answered frame: a moment that is live and counts more of them than the last
+    one. While none comes, for a camera unplugged for an hour is no reason to restart a sound process each minute,
     ``prove`` is run, an inference through the same network on a blank picture; the watchdog is fed once it has
     returned. A loop that stands still, an inference that hangs or one that raises does not feed it. Without
     ``prove`` a camera that is away starves it. Either happens at most three times in systemd's limit.
@@ -93,7 +93,7 @@ class Watchdog:
         self._every_s = math.inf if limit_s is None else limit_s / _FED_EARLY
         self._ready = False
         self._due_s = self._told_s = -math.inf
-        self._taken_s: float | None = None
+        self._answered = 0
         self._condition = ""
 
     def take(self, moment: Moment) -> None:
@@ -101,8 +101,8 @@ class Watchdog:
         if not self._asked:
             return
         self._tell(moment.health)
-        fresh = moment.health.well and moment.taken_s is not None and moment.taken_s != self._taken_s
-        self._taken_s = moment.taken_s
+        fresh = moment.health.well and moment.health.frames != self._answered
+        self._answered = moment.health.frames
         if time.monotonic() < self._due_s:
             return
         if not fresh:

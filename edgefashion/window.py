@@ -10,7 +10,7 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from edgefashion.bench_process import child_environment
+from edgefashion.children import child_environment
 from edgefashion.errors import EdgeFashionError, MissingError
 from edgefashion.picture_memory import PictureMemory
 

@@ -85,12 +85,10 @@ def test_precision() -> None:
 
 
 def test_precision_that_is_not_there() -> None:
-    """Where a bundle has no FP32 the fault says how to make it, and INT8 stays."""
+    """Where a bundle has no FP32 that is said, and INT8 stays."""
     lineup = Lineup(["kiosk"])
-    lineup.toggle_precision()
-    note, fault = _poll(lineup)
-    assert note == ""
-    assert "no fp32" in fault
+    assert lineup.toggle_precision() == "kiosk comes without FP32"
+    assert lineup.poll(time.monotonic()) == ("", "")
     assert lineup.classifier.precision == "int8"
 
 

@@ -62,8 +62,9 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     made.socket.close()
 
 
-def moment(health: Health, taken_s: float | None) -> Moment:
-    return Moment(time.monotonic(), health, taken_s=taken_s)
+def moment(health: Health, answered: int) -> Moment:
+    """A moment with so many answered frames more than ``health`` has."""
+    return Moment(time.monotonic(), replace(health, frames=health.frames + answered), taken_s=time.monotonic())
 
 
 def for_a_while(watchdog: notify.Watchdog, next_moment: Callable[[int], Moment], seconds: float = 2 * LIMIT_S) -> None:
@@ -88,9 +89,9 @@ def test_an_abstract_socket(manager: Manager) -> None:
 def test_frames_feed_the_watchdog(manager: Manager) -> None:
     """The first answered frame says that the service is ready; new ones feed, three times in the limit at most."""
     watchdog = notify.Watchdog()
-    watchdog.take(moment(LIVE, 1.0))
+    watchdog.take(moment(LIVE, 0))
     assert manager.everything() == ["STATUS=live: 30 fps, 1,234 frames", "READY=1\nWATCHDOG=1"]
-    for_a_while(watchdog, lambda n: moment(LIVE, 2.0 + n))
+    for_a_while(watchdog, lambda n: moment(LIVE, 1 + n))
     fed = manager.told()
     assert set(fed) == {"WATCHDOG=1"}
     assert 1 <= len(fed) <= 6  # twice the limit went by
@@ -101,16 +102,16 @@ def test_frames_feed_the_watchdog(manager: Manager) -> None:
 @pytest.mark.parametrize(
     "stuck",
     [
-        pytest.param(lambda n: moment(LIVE, 1.0), id="the same frame again and again"),
-        pytest.param(lambda n: moment(replace(LIVE, condition="stale"), 2.0 + n), id="frames that are not live"),
-        pytest.param(lambda n: moment(AWAY, 1.0), id="no camera"),
-        pytest.param(lambda n: moment(Health(), None), id="not one frame yet"),
+        pytest.param(lambda n: moment(LIVE, 0), id="the same frame again and again"),
+        pytest.param(lambda n: moment(replace(LIVE, condition="stale"), 1 + n), id="frames that are not live"),
+        pytest.param(lambda n: moment(AWAY, 0), id="no camera"),
+        pytest.param(lambda n: moment(Health(), 0), id="not one frame yet"),
     ],
 )
 def test_nothing_else_feeds_it(stuck: Callable[[int], Moment], manager: Manager) -> None:
     """However long the loop turns, without a new answered frame and without a proof the watchdog starves."""
     watchdog = notify.Watchdog()
-    watchdog.take(moment(LIVE, 1.0))
+    watchdog.take(moment(LIVE, 0))
     manager.told()
     for_a_while(watchdog, stuck)
     assert manager.told() == []
@@ -128,12 +129,12 @@ def test_a_proof_feeds_it_while_no_camera_is_there(manager: Manager) -> None:
 
     watchdog, moments = notify.Watchdog(proved), 0
     while len(proofs) < 3:
-        watchdog.take(moment(AWAY, None))
+        watchdog.take(moment(AWAY, 0))
         moments += 1
         time.sleep(0.001)
     assert manager.told() == ["READY=1\nWATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1"]
     assert moments > 6  # not proved at every one
-    for_a_while(watchdog, lambda n: moment(LIVE, 1.0 + n))
+    for_a_while(watchdog, lambda n: moment(LIVE, 1 + n))
     assert len(proofs) == 3  # frames need no proof
     assert manager.told()
 
@@ -152,17 +153,17 @@ def test_a_proof_that_fails_does_not_feed(manager: Manager) -> None:
 
     for prove in (raises, notify.proof(Broken)):  # type: ignore[arg-type]
         with pytest.raises(RuntimeError):
-            notify.Watchdog(prove).take(moment(AWAY, None))
+            notify.Watchdog(prove).take(moment(AWAY, 0))
         assert manager.told() == []
 
 
 def test_status_tells_a_change_at_once(manager: Manager) -> None:
     """`systemctl status` learns of a lost camera and its reason at once, and of figures only now and then."""
     watchdog = notify.Watchdog(lambda: None)
-    for taken_s in range(20):
-        watchdog.take(moment(LIVE, taken_s))
+    for answered in range(20):
+        watchdog.take(moment(LIVE, answered))
     for _ in range(20):
-        watchdog.take(moment(AWAY, 19))
+        watchdog.take(moment(AWAY, 0))
     told = [text for text in manager.everything() if text.startswith("STATUS=")]
     assert told == [
         "STATUS=live: 30 fps, 1,234 frames",
@@ -175,7 +176,7 @@ def test_nobody_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     proved: list[int] = []
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     assert not notify.send("READY=1")
-    notify.Watchdog(lambda: proved.append(1)).take(moment(AWAY, None))
+    notify.Watchdog(lambda: proved.append(1)).take(moment(AWAY, 0))
     assert proved == []
     for address in (str(tmp_path / "nobody"), "@nobody-listens", "relative", "@" + "x" * 200, ""):
         monkeypatch.setenv("NOTIFY_SOCKET", address)
@@ -209,21 +210,21 @@ from edgefashion import load, notify
 from edgefashion.moments import Health, Moment
 classifier = load("kiosk")
 watchdog = notify.Watchdog(notify.proof(lambda: classifier))
-def turn(condition, taken_s):
-    watchdog.take(Moment(time.monotonic(), Health(condition), taken_s=taken_s))
+def turn(condition, frames):
+    watchdog.take(Moment(time.monotonic(), Health(condition, frames=frames)))
     time.sleep(0.02)
 for n in range(20):
     classifier(np.zeros((1, 160, 160, 3), np.uint8))
-    turn("live", time.monotonic())
+    turn("live", n + 1)
 print("away", flush=True)
 while not sys.stdin.readline():
     pass
 for n in range(20):
-    turn("reconnecting", None)
+    turn("reconnecting", 20)
 print("hangs", flush=True)
 classifier = type("Hangs", (), {"input_shape": (1, 1, 3), "__call__": lambda *_: time.sleep(60)})()
 while True:
-    turn("reconnecting", None)
+    turn("reconnecting", 20)
 """
 
 
