@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 READ_TIMEOUT_S: Final = 0.1
 """How long the loop waits for a frame before it looks at its stop signal and its outputs again."""
 
-EARLY: Final = 0.8
-"""Share of a frame's time after which the next is wanted: a camera at that very rate must not lose frames to jitter."""
+EARLY: Final = 0.25
+"""Share of a frame's time by which a live one may come too early: a camera at that very rate must not lose frames to
+its jitter."""
 
 NOTE_S: Final = 3.0
 """How long a line about a key stays on the screen."""
@@ -119,7 +120,9 @@ class _Loop:
         self._outputs, self._events, self._on_answer, self._options = list(outputs), events, on_answer, options
         self._smoother, self._steady, self._watch = Smoother(), Steady(), PictureWatch()
         self._began_s = time.monotonic()
-        self._due_s = self._answer_due_s = self._began_s
+        live = source.live
+        self._frames = _Pace(options.highest_fps if live else source.fps or 1.0, EARLY if live else 0.0)
+        self._answers = _Pace(options.answers_fps, EARLY)
         self._answered, self._number, self._faults = 0, -1, 0
         self._times: collections.deque[float] = collections.deque(maxlen=_RECENT)
         self._latencies: collections.deque[float] = collections.deque(maxlen=_RECENT)
@@ -166,21 +169,20 @@ class _Loop:
 
     def _pace(self, stop: threading.Event) -> None:
         """Wait until the next frame is wanted."""
-        live, fps = self._source.live, self._source.fps
-        if not live and not self._options.real_time:
-            return
-        rate = self._options.highest_fps if live else fps
-        wait_s = self._due_s - time.monotonic()
-        if wait_s > 0:
-            stop.wait(wait_s)
-        self._due_s = max(time.monotonic(), self._due_s) + (EARLY if live else 1.0) / rate
+        if self._source.live or self._options.real_time:
+            wait_s = self._frames.due_in_s(time.monotonic())
+            if wait_s > 0:
+                stop.wait(wait_s)
+            self._frames.took(time.monotonic())
 
     def _is_between(self) -> bool:
         """Whether the next answer is not wanted yet."""
+        if not self._source.live or self._options.answers_fps >= self._options.highest_fps:
+            return False
         now_s = time.monotonic()
-        if self._source.live and now_s < self._answer_due_s:
+        if self._answers.due_in_s(now_s) > 0:
             return True
-        self._answer_due_s = max(now_s, self._answer_due_s) + EARLY / self._options.answers_fps
+        self._answers.took(now_s)
         return False
 
     def _see(self, frame: sources.Frame) -> Prediction | None:
@@ -421,6 +423,22 @@ class _Loop:
         return Summary(
             self._answered, time.monotonic() - self._began_s, self._source.losses, self._faults, self._unheard
         )
+
+
+class _Pace:
+    """So many a second, on average, of what comes when it likes."""
+
+    def __init__(self, rate: float, early: float) -> None:
+        self._period_s = 1 / rate
+        self._early_s = early * self._period_s
+        self._due_s = 0.0
+
+    def due_in_s(self, now_s: float) -> float:
+        return self._due_s - self._early_s - now_s
+
+    def took(self, now_s: float) -> None:
+        # Along its own grid, unless that has fallen behind.
+        self._due_s = max(self._due_s + self._period_s, now_s + self._period_s - self._early_s)
 
 
 def said_of(seen: Prediction) -> Said:
