@@ -48,6 +48,7 @@ def main() -> None:
         ]
         if display:
             kinds.append(("window", [], False))
+            kinds.append(("window, --fps 30", ["--fps", "30"], False))
         for name, options, viewer in kinds:
             rows.append({"run": name, **measure(given, camera.url, options, display, viewer)})
             print(rows[-1], flush=True)

@@ -54,7 +54,7 @@ class LoopOptions:
     mirror: bool = False
     privacy: bool = False
     """Show and keep nothing but the garment's box."""
-    highest_fps: float = 30.0
+    highest_fps: float = 15.0
     """A live source's frames beyond this rate are not even decoded."""
     answers_fps: float = 15.0
     """A live source's frames beyond this rate are shown, with the answer before them, and not looked at."""

@@ -23,6 +23,7 @@ def camera(
     record: Annotated[Path | None, option("record")] = DEFAULTS.record,
     mirror: Annotated[bool, option("mirror")] = DEFAULTS.mirror,
     fullscreen: Annotated[bool, option("fullscreen")] = DEFAULTS.fullscreen,
+    fps: Annotated[int, option("fps")] = DEFAULTS.fps,
     web: Annotated[str | None, option("web")] = DEFAULTS.web,
     token: Annotated[str | None, option("token")] = DEFAULTS.token,
     privacy: Annotated[bool, option("privacy")] = DEFAULTS.privacy,

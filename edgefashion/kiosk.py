@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from edgefashion.moments import Output
     from edgefashion.settings import CameraSettings
 
+ANSWERS_FPS: Final = 15.0
+"""Answers a second of a live source: three in the time that an answer has to be given for to stand."""
+
 SNAPSHOTS: Final = Path("snapshots")
 """Where the keys s and r keep what they were asked for, unless the settings say."""
 
@@ -46,7 +49,7 @@ def run(
         if settings.web:
             keep(_page(settings.web, settings.token))
         if settings.record:
-            keep(_recording(settings.record, source))
+            keep(_recording(settings.record, source, settings.fps))
         if not settings.headless:
             keep(_window(settings.fullscreen))
         keep(_watchdog(lineup))
@@ -61,7 +64,8 @@ def run(
             privacy=settings.privacy,
             real_time=bool(settings.web) or not settings.headless,
             # Where nobody looks, a frame that is not answered is not decoded either; a page shows ten a second.
-            highest_fps=15.0 if settings.headless and not settings.record else 30.0,
+            highest_fps=ANSWERS_FPS if settings.headless and not settings.record else float(settings.fps),
+            answers_fps=ANSWERS_FPS,
             snapshots=settings.snapshots or SNAPSHOTS,
         )
         try:
@@ -101,10 +105,10 @@ def _page(address: str, token: str | None) -> KeptOpen:
     return KeptOpen(first, again)
 
 
-def _recording(path: Path, source: sources.Source) -> KeptOpen:
+def _recording(path: Path, source: sources.Source, live_fps: int) -> KeptOpen:
     from edgefashion.recording import Recording
 
-    fps = source.fps or 30.0
+    fps = source.fps or float(live_fps)
 
     def again() -> Output:
         return Recording(path, fps, live=source.live, again=True)

@@ -44,6 +44,7 @@ class CameraSettings:
     record: Path | None = _setting(None, "Record the drawn frames to an .mp4 or .avi.", example="clip.mp4")  # noqa: RUF009
     mirror: bool = _setting(False, "Flip the picture, as in a mirror.")
     fullscreen: bool = _setting(False, "Fill the screen.")
+    fps: int = _setting(15, "Frames a second that are shown, at most; 30 is smoother and costs more.", low=1, high=60)
     web: str | None = _setting(None, "Show a page at this address.", example="127.0.0.1:8080", metavar="HOST:PORT")
     token: str | None = _setting(None, "The page's password; wanted beyond loopback.", example="choose-your-own")
     privacy: bool = _setting(False, "Blur everything outside the garment's box, on screen and in recordings.")
