@@ -105,6 +105,7 @@ def main() -> None:
         "reconnects": summary.reconnects,
         "faults": summary.faults,
         "rss_growth_mb": round(last["rss_mb"] - settled["rss_mb"], 2),
+        "capture_rss_growth_mb": round(last["capture_rss_mb"] - settled["capture_rss_mb"], 2),
         "thread_growth": last["threads"] - settled["threads"],
         "fd_growth": last["fds"] - settled["fds"],
         "latency_ms_p99": {"first_tenth": round(p99[0], 2), "last_tenth": round(p99[1], 2)},

@@ -7,20 +7,25 @@ leaves the one in use. It ends when the user says so, at the end of a file, and 
 from __future__ import annotations
 
 import collections
+import contextlib
 import statistics
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from edgefashion import garment, sources
+from edgefashion import clips, garment, notify, sources
 from edgefashion.decide import Said, Smoother, Steady
 from edgefashion.errors import EdgeFashionError
-from edgefashion.moments import Event, EventSink, Health, Moment, now
+from edgefashion.keeping import CLIP, SNAPSHOT, Keeping
+from edgefashion.moments import EventSink, Health, Moment
+from edgefashion.pace import Pace
 from edgefashion.picture_watch import PictureWatch
 from edgefashion.predict import Prediction, part, predict
+from edgefashion.telling import Telling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +45,9 @@ NOTE_S: Final = 3.0
 """How long a line about a key stays on the screen."""
 
 NO_ANSWER: Final = "the network gives no answer"
+
+CLOSE_LIMIT_S: Final = 15.0
+"""How long the end waits for all that is still to be written and closed; systemd waits for 30."""
 
 SHOWING: Final = ("window", "page", "recording")
 """Outputs for whose sake the loop runs even if nobody reads its events."""
@@ -121,51 +129,64 @@ class _Loop:
         self._smoother, self._steady, self._watch = Smoother(), Steady(), PictureWatch()
         self._began_s = time.monotonic()
         live = source.live
-        self._frames = _Pace(options.highest_fps if live else source.fps or 1.0, EARLY if live else 0.0)
-        self._answers = _Pace(options.answers_fps, EARLY)
-        self._answered, self._number, self._faults = 0, -1, 0
+        self._frames = Pace(options.highest_fps if live else source.fps or 1.0, EARLY if live else 0.0)
+        self._answers = Pace(options.answers_fps, EARLY)
+        self._answered = 0
         self._times: collections.deque[float] = collections.deque(maxlen=_RECENT)
         self._latencies: collections.deque[float] = collections.deque(maxlen=_RECENT)
-        self._failing: dict[str, str] = {}
-        # Of a file only trouble is told: that it is there was clear before.
-        self._condition = ("starting" if source.live else "live", "")
-        self._reasons: set[tuple[str, str]] = set()
+        self._telling = Telling(events, live=source.live)
+        self._keeping = Keeping(options.snapshots)
         self._moment = Moment(self._began_s, Health(), mirror=options.mirror)
         self._note, self._note_until_s = "", 0.0
-        self._clips: Any = None
         self._quit = self._help = self._unheard = False
 
     # --- One turn -----------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
         if self._source.live:
-            self._tell("starting")
-        while not (stop.is_set() or self._quit):
-            self._pace(stop)
-            frame = self._source.read(READ_TIMEOUT_S)
-            wrong = ""
-            if frame is not None and self._source.live:
-                wrong = self._watch.look(frame.image, frame.time_s)
-                if self._watch.to_reopen(frame.time_s):
-                    self._source.reopen(wrong)
-            between = frame is not None and not wrong and self._is_between()
-            seen = self._see(frame) if frame is not None and not wrong and not between else None
-            if frame is not None:
-                self._number = frame.number
-                if not wrong and seen is None and (not between or "network" in self._failing):
-                    wrong, frame = NO_ANSWER, None  # the picture is sound, but nothing of now is known of it
-            self._show_condition(("stale", wrong) if wrong else (self._source.state, self._source.reason))
-            if frame is not None and seen is not None:
-                self._answer(frame, seen)
-            else:
-                self._wait(frame)
-            self._hand_out()
-            self._change_networks()
-            self._check_sinks()
-            for key in "".join(output.keys() for output in self._outputs):
-                self._act_on(key)
-            if self._source.state == "ended":
-                return
+            self._telling.tell("starting")
+        while not (stop.is_set() or self._quit or self._source.state == "ended"):
+            try:
+                self._turn(stop)
+                self._telling.fail("loop", "")
+            except EdgeFashionError:  # the source's last word
+                raise
+            except Exception as error:
+                if not self._source.live:
+                    raise
+                # Nobody foresaw it; the next frame may do better, and a kiosk that goes on can be mended.
+                if self._telling.failing.get("loop") != str(error):
+                    traceback.print_exc()
+                self._telling.fail("loop", str(error) or type(error).__name__)
+                stop.wait(1)
+
+    def _turn(self, stop: threading.Event) -> None:
+        self._pace(stop)
+        frame = self._source.read(READ_TIMEOUT_S)
+        wrong = ""
+        if frame is not None and self._source.live:
+            wrong = self._watch.look(frame.image, frame.time_s)
+            if self._watch.to_reopen(frame.time_s):
+                self._source.reopen(wrong)
+        between = frame is not None and not wrong and self._is_between()
+        seen = self._see(frame) if frame is not None and not wrong and not between else None
+        if frame is not None:
+            self._telling.frame = frame.number
+            if not wrong and seen is None and (not between or "network" in self._telling.failing):
+                wrong, frame = NO_ANSWER, None  # the picture is sound, but nothing of now is known of it
+        void = self._telling.change(*(("stale", wrong) if wrong else (self._source.state, self._source.reason)))
+        if void:
+            self._forget()
+        if frame is not None and seen is not None:
+            self._answer(frame, seen)
+        else:
+            self._wait(frame)
+        self._hand_out()
+        self._change_networks()
+        if self._telling.check_sinks() and not any(output.name in SHOWING for output in self._outputs):
+            self._quit = self._unheard = True
+        for key in "".join(output.keys() for output in self._outputs):
+            self._act_on(key)
 
     def _pace(self, stop: threading.Event) -> None:
         """Wait until the next frame is wanted."""
@@ -193,9 +214,9 @@ class _Loop:
         try:
             seen = predict(self._lineup.classifier, frame.image, within=guide, smoother=self._smoother)
         except Exception as error:  # the next frame may be another; a kiosk goes on
-            self._fail("network", f"{self._lineup.classifier.name} gives no answer: {error}")
+            self._telling.fail("network", f"{self._lineup.classifier.name} gives no answer: {error}")
             return None
-        self._fail("network", "")
+        self._telling.fail("network", "")
         self._lineup.took((time.perf_counter() - before_s) * 1000)
         return seen
 
@@ -239,7 +260,7 @@ class _Loop:
         )
         if stands is not None and (apart or stands != before):
             likeliest = seen.answer.label if seen.answer and state == "unknown" else label
-            self._tell(state, likeliest, confidence, latency_ms)
+            self._telling.tell(state, likeliest, confidence, latency_ms)
 
     def _said(self) -> Said:
         return self._moment.state, self._moment.label
@@ -249,8 +270,9 @@ class _Loop:
         moment = replace(self._moment, time_s=time.monotonic(), health=self._health(), _drawn={})
         if not moment.health.well:
             moment = replace(moment, state="none", label=None, confidence=None, box=None, pixels=None, latency_ms=None)
-        if frame is not None:
-            moment = replace(moment, image=self._showable(frame.image, moment.box), taken_s=frame.time_s)
+        # With privacy a frame is shown with its own box only: in another's place may be a face by now.
+        if frame is not None and not (self._options.privacy and moment.box):
+            moment = replace(moment, image=self._showable(frame.image, None), taken_s=frame.time_s)
         self._moment = moment
 
     def _showable(self, image: NDArray[np.uint8], box: garment.Box | None) -> NDArray[np.uint8]:
@@ -261,97 +283,45 @@ class _Loop:
 
         return privacy.hide(image, box)
 
-    # --- What is told -------------------------------------------------------------------------
+    def _forget(self) -> None:
+        """What was seen before is no ground for an answer any more."""
+        self._smoother.reset()
+        self._steady.reset()
+        self._times.clear()
 
-    def _show_condition(self, condition: tuple[str, str]) -> None:
-        """Tell a change of the source's condition, and a reason that has not been told since it was last live."""
-        state, reason = condition
-        if condition == self._condition or (state == "starting" and not reason):
-            return
-        was, self._condition = self._condition[0], condition
-        if state == "live":
-            self._reasons.clear()
-            self._tell(state)
-            return
-        if state != was:
-            self._smoother.reset()
-            self._steady.reset()
-            self._times.clear()
-        # A stale source's reason counts the seconds; an ended one's is told at the very end.
-        if (state == "stale" and was == "stale") or state == "ended" or condition in self._reasons:
-            return
-        self._reasons.add(condition)
-        self._tell(state, reason=reason)
-
-    def _tell(
-        self,
-        state: str,
-        label: str | None = None,
-        confidence: float | None = None,
-        latency_ms: float | None = None,
-        reason: str | None = None,
-    ) -> None:
-        event = Event(now(), self._number, state, label, confidence, latency_ms, reason or None)
-        for sink in self._events:
-            sink.tell(event)
-
-    def _fail(self, what: str, text: str) -> None:
-        """Note that ``what`` fails (``text`` says how) or works (the empty text), and tell what is new."""
-        if text == self._failing.get(what, ""):
-            return
-        if text:
-            self._failing[what] = text
-            self._faults += 1
-            self._tell("fault", reason=f"{what}: {text}")
-        else:
-            del self._failing[what]
-            self._tell("fault", reason=f"{what}: works again")
+    # --- What is shown ------------------------------------------------------------------------
 
     def _hand_out(self) -> None:
         now_s = time.monotonic()
         note = self._note if now_s < self._note_until_s else ""
-        kept = self._kept()
+        kept = clips.kept(self._keeping, *self._outputs)
         self._moment = replace(self._moment, note=note, kept=kept, help=self._help, _drawn={})
-        if self._clips is not None:
-            try:
-                self._clips.take(self._moment)
-            except Exception as error:  # a full disk ends the clip, not the camera
-                self._fail("clip", str(error))
-                self._say(f"The clip is lost: {error}")
+        said, failed = self._keeping.take(self._moment)
+        if said:
+            self._say(said)
+        if failed is not None:
+            self._telling.fail("clip", failed)
         for output in self._outputs:
             failed = output.take(self._moment)
             if failed is not None:
-                self._fail(output.name, failed)
-
-    def _kept(self) -> str:
-        """The sentence on what is stored right now."""
-        keeping = [output.keeping for output in self._outputs] + [self._clips.keeping if self._clips else None]
-        names = [name for name in keeping if name]
-        return f"Recording to {' and '.join(names)}" if names else Moment.kept
-
-    def _check_sinks(self) -> None:
-        told = [sink for sink in self._events if not getattr(sink, "gone", False)]
-        if self._events and not told and not any(output.name in SHOWING for output in self._outputs):
-            self._quit = self._unheard = True
-            return
-        for place, sink in enumerate(self._events):
-            name = "events" if len(self._events) == 1 else f"events {place + 1}"
-            self._fail(name, sink.fault() or "")
+                self._telling.fail(output.name, failed)
 
     def _change_networks(self) -> None:
         note, fault = self._lineup.poll(time.monotonic())
         if note:
             self._say(note)
             self._smoother.reset()
-            self._fail("model", "")
+            self._telling.fail("model", "")
+        if compared := self._lineup.compared():
+            self._say(compared)
         if fault:
-            self._fail("model", fault)
+            self._telling.fail("model", fault)
             self._say(fault)
 
     def _health(self) -> Health:
         now_s = time.monotonic()
         span_s = self._times[-1] - self._times[0] if len(self._times) > 1 else 0.0
-        condition, reason = self._condition
+        condition, reason = self._telling.condition
         return Health(
             condition=condition,
             reason=reason,
@@ -361,7 +331,7 @@ class _Loop:
             uptime_s=now_s - self._began_s,
             frames=self._answered,
             reconnects=self._source.losses,
-            faults=self._faults,
+            faults=self._telling.faults,
         )
 
     # --- Keys ---------------------------------------------------------------------------------
@@ -381,64 +351,37 @@ class _Loop:
             self._say(self._lineup.toggle_precision())
         elif key.isdigit() and key != "0":
             self._say(self._lineup.choose(int(key) - 1))
-        elif key in "sr":
-            self._keep(key)
-
-    def _keep(self, key: str) -> None:
-        """A snapshot, or the start or end of a clip."""
-        from edgefashion import clips
-
-        folder = self._options.snapshots
-        if folder is None:
-            self._say("Nothing is kept here: no folder was given for it")
-            return
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if key == "s":
-                self._say(f"Kept as {clips.snapshot(self._moment, folder).name}")
-            elif self._clips is not None and self._clips.keeping:
-                self._say(f"Kept as {self._clips.stop().name}")
-            else:
-                self._clips = self._clips or clips.Clips(folder)
-                self._say(f"Recording to {self._clips.start().name}")
-        except (EdgeFashionError, OSError) as error:
-            self._fail("clip", str(error))
-            self._say(f"Not kept: {error}")
+        elif key in SNAPSHOT + CLIP:
+            self._say(self._keeping.ask(key, self._moment))
 
     # --- The end ------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close everything, whatever fails about it."""
-        self._source.close()
-        reason = self._source.reason if self._source.state == "ended" and self._source.reason != "closed" else "stopped"
-        self._tell("ended", reason=reason)
-        closing = [self._lineup, *self._outputs, *([self._clips] if self._clips is not None else []), *self._events]
-        for one in closing:
-            try:
-                one.close()
-            except Exception as error:  # the others are still to be closed
-                self._fail("closing", str(error))
+        """Close everything side by side, whatever fails about it, in :data:`CLOSE_LIMIT_S` at most."""
+        notify.stopping()
+        self._telling.tell("ended", reason=self._source.reason if self._source.state == "ended" else "stopped")
+        ends = [self._source, self._lineup, *self._outputs, self._keeping, *self._events]
+        until_s = time.monotonic() + CLOSE_LIMIT_S
+        # Daemons: a disk that does not answer must not keep the process from ending.
+        closing = [threading.Thread(target=_close, args=(one,), daemon=True) for one in ends]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join(timeout=max(0.0, until_s - time.monotonic()))
 
     def summary(self) -> Summary:
         return Summary(
-            self._answered, time.monotonic() - self._began_s, self._source.losses, self._faults, self._unheard
+            self._answered, time.monotonic() - self._began_s, self._source.losses, self._telling.faults, self._unheard
         )
 
 
-class _Pace:
-    """So many a second, on average, of what comes when it likes."""
+def _close(one: _Closable) -> None:
+    with contextlib.suppress(Exception):  # there is nobody left to tell
+        one.close()
 
-    def __init__(self, rate: float, early: float) -> None:
-        self._period_s = 1 / rate
-        self._early_s = early * self._period_s
-        self._due_s = 0.0
 
-    def due_in_s(self, now_s: float) -> float:
-        return self._due_s - self._early_s - now_s
-
-    def took(self, now_s: float) -> None:
-        # Along its own grid, unless that has fallen behind.
-        self._due_s = max(self._due_s + self._period_s, now_s + self._period_s - self._early_s)
+class _Closable(Protocol):
+    def close(self) -> None: ...
 
 
 def said_of(seen: Prediction) -> Said:

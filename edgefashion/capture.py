@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -35,9 +36,16 @@ LOST_S: Final = 6.0
 OPEN_LIMIT_S: Final = 12.0
 """For the child to start and to open the source, which may take a network its 5 s; then it is held to hang."""
 
-RETRY_S: Final = (0.25, 1.5)
-"""First and longest wait before a lost source is opened again; it doubles in between. The longest, its jitter and
-the opening together stay under 3 s, within which a source that is back is to be seen."""
+DEVICE_OPEN_LIMIT_S: Final = 45.0 if os.name == "nt" else OPEN_LIMIT_S
+"""Some cameras take Windows half a minute to open."""
+
+RETRY_S: Final = (0.25, 1.25)
+"""First and longest wait before a lost source is opened again; it doubles in between. The longest, its jitter, the
+second that a silent host is waited for and the opening together stay under 3 s, within which a source that is back is
+to be seen."""
+
+MOST_DYING: Final = 2
+"""Processes that a driver keeps from ending, even killed, from which on no other is started."""
 
 JITTER: Final = 0.25
 """Share by which a wait is drawn longer or shorter, so that a shop's kiosks do not all knock at once."""
@@ -70,18 +78,28 @@ class _Child:
         self.pictures = PictureReader(descriptor)
         self.messages: collections.deque[dict[str, Any]] = collections.deque()
         self._changed = changed
-        spec = {"source": source, "live": live, "descriptor": descriptor}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "edgefashion.capture_worker", json.dumps(spec)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=child_environment(),
-            start_new_session=True,  # a Ctrl-C is for us to act on
-            pass_fds=() if descriptor is None else (descriptor,),
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "edgefashion.capture_worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=child_environment(),
+                start_new_session=True,  # a Ctrl-C is for us to act on
+                pass_fds=() if descriptor is None else (descriptor,),
+            )
+        except BaseException:
+            self._memory.close()
+            raise
         self._hearer = threading.Thread(target=self._hear, name="capture", daemon=True)
-        self._hearer.start()
+        try:
+            self._hearer.start()
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            self._let_go()
+            raise
+        self.ask(json.dumps({"source": source, "live": live, "descriptor": descriptor}))
 
     def _hear(self) -> None:
         assert self._process.stdout is not None
@@ -111,6 +129,9 @@ class _Child:
     def _reap(self) -> None:
         self._process.wait()
         self._hearer.join()
+        self._let_go()
+
+    def _let_go(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -198,7 +219,7 @@ class Capture:
         """Give up the connection there is, and make a new one."""
         with self._changed:
             if self._phase == "open" and not self._closing:
-                self._lose(reason, time.monotonic(), hangs=True)
+                self._lose(reason, time.monotonic(), hangs=True, failed=False)
 
     def close(self) -> None:
         """End the child process, whatever it is at. May be called twice, and from any thread."""
@@ -208,8 +229,9 @@ class Capture:
             self._drop()
             self._frame = None
             self._changed.notify_all()
+        until_s = time.monotonic() + REAP_LIMIT_S
         for reaper in self._reapers:
-            reaper.join(timeout=REAP_LIMIT_S)
+            reaper.join(timeout=max(0.0, until_s - time.monotonic()))
 
     # --- The states ---------------------------------------------------------------------------
 
@@ -218,7 +240,7 @@ class Capture:
         while self._child is not None and self._child.messages:
             message = self._child.messages.popleft()
             if "frame" in message:
-                self._take(message)
+                self._take(message, now_s)
             elif "opened" in message:
                 self._phase, self._since_s, self.fps = "open", now_s, float(message["opened"])
                 if not self.live:
@@ -239,19 +261,24 @@ class Capture:
                     "Give another video"
                 )
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _take(self, message: dict[str, Any], now_s: float) -> None:
         assert self._child is not None
-        image = self._child.pictures.get(message["put"]).copy()  # the next one comes into the same memory
+        try:
+            image = self._child.pictures.get(message["put"]).copy()  # the next one comes into the same memory
+        except (OSError, MemoryError, ValueError) as error:
+            self._lose(f"no memory for its pictures: {error}", now_s, hangs=True)
+            return
         time_s = float(message["time_s"])
-        if self.state == "live":
-            self._interval_s += 0.2 * (time_s - self._last_s - self._interval_s)
-        elif self.state != "stale":
+        if self.state in ("live", "stale"):
+            self._interval_s += 0.2 * (min(time_s - self._last_s, LOST_S) - self._interval_s)
+        else:
             self._base = self._next_number - int(message["frame"]) if self.live else 0
             self._interval_s = 0.0
         number = int(message["frame"]) + self._base
         self._frame = Frame(image, time_s, number)
         self._next_number, self._last_s, self._asked_s = number + 1, time_s, None
         self.state, self.reason = "live", ""
+        self._failures = 0
 
     def _advance(self, now_s: float) -> None:
         """Do what is due."""
@@ -259,17 +286,30 @@ class Capture:
             return
         if self._phase == "waiting":
             if now_s >= self._due_s:
-                if self._child is None:
-                    self._child = _Child(self._source, self.live, self._changed)
-                self._child.ask("open")
-                self._phase, self._since_s = "opening", now_s
+                self._begin(now_s)
         elif self._phase == "opening":
-            if self.live and now_s - self._since_s > OPEN_LIMIT_S:
-                self._lose(f"opening it took over {OPEN_LIMIT_S:.0f} s", now_s, hangs=True)
+            limit_s = DEVICE_OPEN_LIMIT_S if self._source.isdecimal() else OPEN_LIMIT_S
+            if self.live and now_s - self._since_s > limit_s:
+                self._lose(f"opening it took over {limit_s:.0f} s", now_s, hangs=True)
         elif self._asked_s is not None:
             self._watch(now_s - self._asked_s, now_s)
         if self.state == "live" and now_s - self._since_s > STEADY_S:
-            self._wait_s, self._failures = RETRY_S[0], 0
+            self._wait_s = RETRY_S[0]
+
+    def _begin(self, now_s: float) -> None:
+        """Have the source opened, by a new process where there is none."""
+        self._reapers = [reaper for reaper in self._reapers if reaper.is_alive()]
+        if len(self._reapers) >= MOST_DYING:  # a driver holds them; more would be held as well
+            self._lose("the processes that read it cannot be ended", now_s)
+            return
+        try:
+            if self._child is None:
+                self._child = _Child(self._source, self.live, self._changed)
+        except (OSError, RuntimeError) as error:  # no descriptor, thread or memory is to be had just now
+            self._lose(f"no process can be started to read it: {error}", now_s)
+            return
+        self._child.ask("open")
+        self._phase, self._since_s = "opening", now_s
 
     def _watch(self, without_s: float, now_s: float) -> None:
         """Judge a frame that has been asked for and has not come."""
@@ -278,18 +318,18 @@ class Capture:
         elif self.state == "live" and without_s > max(STALE_S, min(3 * self._interval_s, LOST_S / 2)):
             self.state, self.reason = "stale", f"no frame came for {without_s:.1f} s"
 
-    def _lose(self, reason: str, now_s: float, *, hangs: bool = False) -> None:
+    def _lose(self, reason: str, now_s: float, *, hangs: bool = False, failed: bool = True) -> None:
         if hangs:
             self._drop()
         if self.state in ("live", "stale"):
             self.losses += 1
             self.state = "reconnecting"
         self.reason = reason
-        self._failures += 1
+        self._failures += failed
         self._phase, self._asked_s = "waiting", None
         self._due_s = now_s + self._wait_s * random.uniform(1 - JITTER, 1 + JITTER)
         self._wait_s = min(2 * self._wait_s, RETRY_S[1])
-        if self._max_failures is not None and self._failures >= self._max_failures:
+        if failed and self._max_failures is not None and self._failures >= self._max_failures:
             self._end(reason)
             times = "once" if self._failures == 1 else f"{self._failures} times in a row"
             raise MissingError(

@@ -1,9 +1,10 @@
 """Frames read in a process of their own, which may hang or die of them: the other end of :mod:`edgefashion.capture`.
 
-Started with one JSON argument: ``source``, ``live`` and the ``descriptor`` of the shared memory. Reads a command a
-line, ``open`` or ``next``; writes a JSON line for what comes of it: ``{"opened": fps}``, ``{"frame": number, "time_s":
-..., "put": ...}``, ``{"lost": reason}``, ``{"ended": true}`` or, of a file, ``{"bad": message}``. A live source is
-read all the time, and a frame of it made only when one was asked for. The end of stdin ends the process.
+The first line of stdin is JSON: ``source``, ``live`` and the ``descriptor`` of the shared memory (no argument: a
+camera's URL may hold its password). Then comes a command a line, ``open`` or ``next``. What comes of it is a JSON line:
+``{"opened": fps}``, ``{"frame": number, "time_s": ..., "put": ...}``, ``{"lost": reason}``, ``{"ended": true}`` or, of
+a file, ``{"bad": message}``. A live source is read all the time, and a frame of it made only when one was asked for.
+The end of stdin ends the process.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from edgefashion import mjpeg
+from edgefashion.children import leave_ending_to_the_parent
 from edgefashion.mjpeg import StreamLostError
 from edgefashion.picture_memory import PictureMemory
 
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 OPEN_TIMEOUT_MS: Final = 5_000
 READ_TIMEOUT_MS: Final = 3_000
+CONNECT_S: Final = (5.0, 1.0)
+"""How long a host may take to accept a connection, at first and later: one without power does not refuse, it is
+silent, and each attempt's wait is added to the time until it is seen to be back."""
+
 HIGHEST_FPS: Final = 1000.0
 
 
@@ -89,7 +95,7 @@ class _OpenCV:
         self.capture.release()
 
 
-def _open(source: str, live: bool) -> tuple[_Stream, float]:
+def _open(source: str, live: bool, connect_s: float) -> tuple[_Stream, float]:
     """The source and a file's own frames a second."""
     import cv2
 
@@ -106,6 +112,8 @@ def _open(source: str, live: bool) -> tuple[_Stream, float]:
         return video, fps if 0 < fps <= HIGHEST_FPS else 30.0  # a file may say nothing, or nonsense
     if source.isdecimal():
         return _OpenCV(int(source)), 0.0
+    if "://" in source:
+        mjpeg.knock(source, connect_s)
     if source.lower().startswith("http://") and (pictures := mjpeg.connect(source)):
         return pictures, 0.0
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS]
@@ -136,13 +144,14 @@ class _Worker:
 
     def run(self) -> None:
         threading.Thread(target=self._listen, name="commands", daemon=True).start()
+        connect_s = CONNECT_S[0]
         while True:
             self._to_open.wait()
             self._to_open.clear()
             self._wanted.clear()
             stream: _Stream | None = None
             try:
-                stream, fps = _open(self._source, self._live)
+                stream, fps = _open(self._source, self._live, connect_s)
                 self._say(opened=fps)
                 self._serve(stream)
             except StreamLostError as error:
@@ -155,6 +164,7 @@ class _Worker:
             except _BadFileError as error:
                 self._say(bad=str(error))
             finally:
+                connect_s = CONNECT_S[1]
                 if stream is not None:
                     stream.close()
 
@@ -180,7 +190,8 @@ class _Worker:
 
 def main() -> None:
     """Serve one source until stdin ends."""
-    given = json.loads(sys.argv[1])
+    leave_ending_to_the_parent()
+    given = json.loads(sys.stdin.readline())
     import cv2
 
     cv2.setNumThreads(1)  # turning one frame's colours is not worth waking the other cores

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from pathlib import Path
 
 
@@ -11,3 +13,14 @@ def child_environment(**more: str) -> dict[str, str]:
     home = str(Path(__file__).parent.parent)
     beside = [more.pop("PYTHONPATH", ""), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, **more, "PYTHONPATH": os.pathsep.join(filter(None, (*beside, home)))}
+
+
+def leave_ending_to_the_parent() -> None:
+    """Ignore what ends a whole group of processes, for the parent's end ends us; and leave no core file."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no such limits
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

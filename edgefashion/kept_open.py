@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 RETRY_S: Final = (1.0, 30.0)
 """First and longest wait before an output is opened again; it doubles in between, and is drawn a quarter off."""
+
+CLOSE_LIMIT_S: Final = 3.0
+"""How long closing waits for one that is being opened or closed."""
 
 STEADY_S: Final = 60.0
 """An output that worked for this long begins again with the first wait."""
@@ -35,6 +39,7 @@ class KeptOpen:
         self._due_s = 0.0
         self._opened_s = time.monotonic()
         self._closing = False
+        self._shutting: threading.Thread | None = None
 
     def take(self, moment: Moment) -> str | None:
         """Hand ``moment`` on. Returns what failed as a phrase, the empty text if it works again, None otherwise."""
@@ -61,10 +66,11 @@ class KeptOpen:
         return getattr(self._output, "keeping", None)
 
     def close(self) -> None:
-        """Close it; one that is being opened is closed when it is open."""
+        """Close it; one that is being opened is closed as soon as it is open."""
         self._closing = True
-        if self._opening is not None:
-            self._opening.join(timeout=30)
+        for thread in (self._opening, self._shutting):
+            if thread is not None:
+                thread.join(timeout=CLOSE_LIMIT_S)
         for one in (self._output, self._result):
             if one is not None and not isinstance(one, Exception):
                 one.close()
@@ -75,11 +81,8 @@ class KeptOpen:
         if time.monotonic() - self._opened_s > STEADY_S:
             self._wait_s = RETRY_S[0]
         self._later()
-        try:
-            if output is not None:
-                output.close()
-        except Exception as second:  # it is gone either way
-            return f"{_text(error)}; closing it: {_text(second)}"
+        if output is not None:
+            self._shutting = _start(lambda: _close(output), f"close {self.name}")
         return _text(error)
 
     def _later(self) -> None:
@@ -89,9 +92,11 @@ class KeptOpen:
     def _return(self, moment: Moment) -> str | None:
         """Open it anew when that is due, and put it to work when it is open."""
         if self._opening is None:
-            if self._reopen is not None and time.monotonic() >= self._due_s:
-                self._opening = threading.Thread(target=self._open, name=f"open {self.name}", daemon=True)
-                self._opening.start()
+            closed = self._shutting is None or not self._shutting.is_alive()
+            if self._reopen is not None and closed and time.monotonic() >= self._due_s:
+                self._opening = _start(self._open, f"open {self.name}")
+                if self._opening is None:
+                    self._later()
             return None
         if self._opening.is_alive():
             return None
@@ -107,9 +112,28 @@ class KeptOpen:
     def _open(self) -> None:
         assert self._reopen is not None
         try:
-            self._result = self._reopen()
+            opened = self._reopen()
         except Exception as error:
             self._result = error
+            return
+        self._result = opened
+        if self._closing:  # nobody waits for it any more
+            _close(opened)
+
+
+def _start(work: Callable[[], None], name: str) -> threading.Thread | None:
+    """A thread at ``work``; None where no more threads can be had just now."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
+
+
+def _close(output: Output) -> None:
+    with contextlib.suppress(Exception):  # it is gone either way
+        output.close()
 
 
 def _text(error: Exception) -> str:

@@ -49,7 +49,7 @@ def run(
         if settings.web:
             keep(_page(settings.web, settings.token))
         if settings.record:
-            keep(_recording(settings.record, source, settings.fps))
+            keep(_recording(settings.record, source, settings.fps, beside=settings.wait))
         if not settings.headless:
             keep(_window(settings.fullscreen))
         keep(_watchdog(lineup))
@@ -73,7 +73,6 @@ def run(
                 lineup, source, stop=stop, outputs=outputs, events=sinks, on_answer=on_answer, options=options
             )
         finally:
-            notify.stopping()
             for place, sink in zip(places, sinks, strict=True):
                 if sink.lost and not sink.gone:
                     called = PASSWORD.sub("//...@", place)
@@ -105,7 +104,8 @@ def _page(address: str, token: str | None) -> KeptOpen:
     return KeptOpen(first, again)
 
 
-def _recording(path: Path, source: sources.Source, live_fps: int) -> KeptOpen:
+def _recording(path: Path, source: sources.Source, live_fps: int, *, beside: bool) -> KeptOpen:
+    """``beside`` keeps what an earlier run has recorded: nobody is there to have moved it away."""
     from edgefashion.recording import Recording
 
     fps = source.fps or float(live_fps)
@@ -113,18 +113,19 @@ def _recording(path: Path, source: sources.Source, live_fps: int) -> KeptOpen:
     def again() -> Output:
         return Recording(path, fps, live=source.live, again=True)
 
-    return KeptOpen(Recording(path, fps, live=source.live), again)
+    return KeptOpen(Recording(path, fps, live=source.live, again=beside), again)
 
 
 def _window(fullscreen: bool) -> KeptOpen:
     from edgefashion.window import Window
 
-    first = Window(fullscreen)
+    windows = [Window(fullscreen)]
 
     def again() -> Output:
-        return Window(first.fullscreen, wait=False)  # the first take tells what kept it from opening
+        windows[:] = [Window(windows[0].fullscreen)]
+        return windows[0]
 
-    return KeptOpen(first, again)
+    return KeptOpen(windows[0], again)
 
 
 def _watchdog(lineup: Lineup) -> KeptOpen:

@@ -24,6 +24,8 @@ SETTLE_S: Final = 1.0
 
 AB_PRECISIONS: Final = ("fp32", "int8")
 _KEPT_LATENCIES: Final = 100
+_COMPARED: Final = 30
+"""Frames after which a network's time is told beside the other's."""
 
 Stamp = tuple[tuple[str, int, int], ...]
 """Name, time of change and size of the files a network is read from."""
@@ -54,6 +56,7 @@ class Lineup:
         self._loading: threading.Thread | None = None
         self._loaded: tuple[int, Classifier, Stamp, str] | None = None
         self._failed = ""
+        self._comparing = False
         self._latencies: dict[tuple[int, str], collections.deque[float]] = {}
 
     def choose(self, place: int) -> str:
@@ -67,10 +70,10 @@ class Lineup:
         wanted = AB_PRECISIONS[self.classifier.precision == "fp32"]
         name = self.names[self._place]
         try:
-            found = bundle.resolve(name).bundle
+            found = bundle.resolve(name)
         except EdgeFashionError as error:  # its folder is away for the moment
             return str(error)
-        if found is not None and not found.has(wanted):
+        if found.kind != "bundle" or found.bundle is None or not found.bundle.has(wanted):
             return f"{name} comes without {wanted.upper()}"
         return self._begin(self._place, wanted, "")
 
@@ -78,6 +81,14 @@ class Lineup:
         """Note how long the network in use took for a frame."""
         key = (self._place, self.classifier.precision)
         self._latencies.setdefault(key, collections.deque(maxlen=_KEPT_LATENCIES)).append(latency_ms)
+
+    def compared(self) -> str:
+        """The times of FP32 and INT8, once, when both are known after one took the other's place; else empty."""
+        kept = self._latencies.get((self._place, self.classifier.precision), ())
+        if not self._comparing or len(kept) < _COMPARED:
+            return ""
+        self._comparing = False
+        return self.latencies()
 
     def latencies(self) -> str:
         """The median times of the network's precisions, each as far as it has been used."""
@@ -101,8 +112,10 @@ class Lineup:
                 before = self.latencies()
                 place, self.classifier, self._stamp, note = self._loaded
                 same, self._place, self._loaded = place == self._place, place, None
-                note = note or f"Now {self.classifier.precision.upper()}"
-                note += f" ({before})" if same and before else ""
+                if not note:
+                    note = f"Now {self.classifier.precision.upper()}" + (f" ({before})" if same and before else "")
+                    self._comparing = True
+                    self._latencies.pop((place, self.classifier.precision), None)  # of now, not of last week
         if now_s - self._looked_s >= LOOK_S and self._loading is None:
             self._looked_s = now_s
             self._look(now_s)
@@ -123,24 +136,31 @@ class Lineup:
         if self._loading is not None:
             return "A network is being loaded already"
         name = self.names[place]
+        used = self.classifier.source
+        # Taken before it is read: files that change meanwhile are read again.
+        before = stamp(used)
 
         def work() -> None:
             try:
                 loaded = self._load(name, precision=precision)
-                self._loaded = (place, loaded, stamp(loaded.source), note)
+                self._loaded = (place, loaded, before if loaded.source == used else stamp(loaded.source), note)
             except EdgeFashionError as error:
                 self._failed = str(error)
             except Exception as error:  # whatever a half-written file does to a parser: the old network stays
                 self._failed = f"{name} cannot be loaded: {error}"
 
-        self._loading = threading.Thread(target=work, name="network", daemon=True)
-        self._loading.start()
+        loading = threading.Thread(target=work, name="network", daemon=True)
+        try:
+            loading.start()
+        except RuntimeError as error:  # no more threads are to be had just now
+            return f"{name} cannot be loaded: {error}"
+        self._loading = loading
         return f"Loading {name}{f' in {precision.upper()}' if precision else ''} ..."
 
     def close(self) -> None:
-        """Wait for a network that is being loaded."""
+        """Wait a little for a network that is being loaded."""
         if self._loading is not None:
-            self._loading.join(timeout=30)
+            self._loading.join(timeout=2)
 
 
 def stamp(source: Path) -> Stamp:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import http.client
+import re
+import socket
 import time
 import urllib.parse
 from typing import TYPE_CHECKING, Final
@@ -20,9 +22,10 @@ CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 3.0
 LARGEST_HEADER_BYTES: Final = 16_384
 LARGEST_PICTURE_BYTES: Final = 32 * 2**20
+_PORTS: Final = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "rtmp": 1935}
 _CHUNK_BYTES: Final = 65_536
 _START, _END = b"\xff\xd8", b"\xff\xd9"
-_BLANK_LINE: Final = b"\r\n\r\n"
+_BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n")
 
 
 class StreamLostError(Exception):
@@ -76,13 +79,13 @@ class MjpegStream:
 
     def _header_end(self, until_s: float) -> int:
         """Where the next part's header ends. What stands before it belongs to no picture."""
-        while (end := self._buffer.find(_BLANK_LINE)) < 0:
+        while not (found := _BLANK_LINE.search(self._buffer)):
             if len(self._buffer) > LARGEST_HEADER_BYTES:
                 # Rubbish, or a picture longer than was said: the next header is behind it. Four bytes may be its start.
                 del self._buffer[:-4]
                 self.spoiled += 1
             self._receive(until_s)
-        return end + len(_BLANK_LINE)
+        return found.end()
 
     def _sized(self, length: int, until_s: float) -> bytes:
         while len(self._buffer) < length:
@@ -97,8 +100,9 @@ class MjpegStream:
         return jpeg
 
     def _until_marker(self, until_s: float) -> bytes:
-        # Within a JPEG's data FF is always followed by 0 or a restart marker.
-        looked = 0
+        # Within a JPEG's data FF is always followed by 0 or a restart marker; before it lie segments that tell their
+        # length and may hold a thumbnail with an end of its own.
+        looked = self._data_start(until_s)
         while (end := self._buffer.find(_END, looked)) < 0:
             if len(self._buffer) > LARGEST_PICTURE_BYTES:
                 raise StreamLostError("it sends a picture without an end")
@@ -107,6 +111,18 @@ class MjpegStream:
         jpeg = bytes(self._buffer[: end + 2])
         del self._buffer[: end + 2]
         return jpeg
+
+    def _data_start(self, until_s: float) -> int:
+        """Where the picture's own data begins, behind its segments; 0 for what is no JPEG."""
+        at = len(_START)
+        while True:
+            while len(self._buffer) < at + 4:
+                self._receive(until_s)
+            if not self._buffer.startswith(_START) or self._buffer[at] != 0xFF or at > LARGEST_PICTURE_BYTES:
+                return 0
+            if self._buffer[at + 1] == 0xDA:  # the start of scan
+                return at
+            at += 2 + int.from_bytes(self._buffer[at + 2 : at + 4], "big")
 
     def _receive(self, until_s: float) -> None:
         try:
@@ -120,6 +136,24 @@ class MjpegStream:
         if time.monotonic() > until_s:
             raise StreamLostError(f"no whole picture came for {READ_TIMEOUT_S:.0f} s")
         self._buffer += chunk
+
+
+def knock(url: str, timeout_s: float) -> None:
+    """See that somebody listens where a URL points; of one that is not for TCP nothing is tried.
+
+    Raises :class:`StreamLostError` otherwise.
+    """
+    parts = urllib.parse.urlsplit(url)
+    try:
+        port = parts.port or _PORTS.get(parts.scheme.lower())
+        if parts.hostname and port:
+            socket.create_connection((parts.hostname, port), timeout_s).close()
+    except ValueError as error:
+        raise StreamLostError("it is no address") from error
+    except TimeoutError as error:
+        raise StreamLostError(f"nobody answers for {timeout_s:.0f} s") from error
+    except OSError as error:
+        raise StreamLostError((error.strerror or str(error)).lower()) from error
 
 
 def connect(url: str) -> MjpegStream | None:
@@ -136,7 +170,7 @@ def connect(url: str) -> MjpegStream | None:
     try:
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=CONNECT_TIMEOUT_S)
         connection.connect()
-        socket = connection.sock  # the connection forgets it where the answer is to be its last
+        channel = connection.sock  # the connection forgets it where the answer is to be its last
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
     except ValueError as error:
@@ -152,12 +186,12 @@ def connect(url: str) -> MjpegStream | None:
         if response.status in (403, 404, 410) or response.status >= 500:
             raise StreamLostError(f"the server answers {response.status} {response.reason}")
         return None  # moved, or a login of another kind, or another sort of stream
-    socket.settimeout(READ_TIMEOUT_S)
+    channel.settimeout(READ_TIMEOUT_S)
     return MjpegStream(connection, response)
 
 
 def _content_length(header: bytes) -> int | None:
-    for line in header.split(b"\r\n"):
+    for line in header.splitlines():
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
             length = int(value)

@@ -23,6 +23,9 @@ HOT_SHARE: Final = 0.001
 REOPEN_S: Final = (5.0, 600.0)
 """How long a picture has to stay frozen until the source is opened anew, first and at most; it doubles in between."""
 
+GAP_S: Final = 1.0
+"""After a gap in the pictures of this length black ones are counted anew."""
+
 _STEP: Final = 8
 """Every eighth pixel of every eighth row is looked at."""
 
@@ -32,15 +35,16 @@ class PictureWatch:
 
     def __init__(self) -> None:
         self._last: NDArray[np.uint8] | None = None
-        self._same_since_s = self._light_s = 0.0
+        self._same_since_s = self._light_s = self._looked_s = 0.0
         self._reopen_s = REOPEN_S[0]
         self._reopen_due_s = 0.0
 
     def look(self, image: NDArray[np.uint8], time_s: float) -> str:
         """Take the frame of ``time_s`` seconds; returns what is wrong as a phrase, empty if nothing is."""
         seen = image[::_STEP, ::_STEP]
-        if self._last is None:
-            self._light_s = time_s
+        if self._last is None or time_s - self._looked_s > GAP_S:
+            self._light_s = time_s  # a camera's first picture is often dark
+        self._looked_s = time_s
         if self._last is None or self._last.shape != seen.shape or not np.array_equal(seen, self._last):
             if self._last is not None and time_s - self._same_since_s < FROZEN_S:
                 self._reopen_s = REOPEN_S[0]

@@ -7,6 +7,7 @@ import errno
 import math
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,13 @@ RESERVE_BYTES: Final = 200_000_000
 
 CLOSE_LIMIT_S: Final = 10.0
 """How long the end of a run waits for a camera's recording to be finished."""
+
+PART_S: Final = 3600.0
+"""A camera's recording goes on in a new file after so long: one is whole only once it is finished, and what is needed
+to finish it is held in memory."""
+
+STUCK_S: Final = 30.0
+"""How long a file's recording waits for the disk."""
 
 _QUEUED: Final = 4
 
@@ -111,7 +119,9 @@ class Background:
         """Hand in a frame: one taken at ``at_s`` is left out where the disk is behind, any other waits its turn."""
         with self._turn:
             if at_s is None:
-                self._turn.wait_for(lambda: len(self._waiting) < _QUEUED or self.error)
+                self._turn.wait_for(lambda: len(self._waiting) < _QUEUED or self.error, STUCK_S)
+                if len(self._waiting) >= _QUEUED and not self.error:
+                    raise OSError(errno.EIO, f"the disk has not answered for {STUCK_S:.0f} s", str(self._folder))
             if len(self._waiting) < _QUEUED and not self.error:
                 self._waiting.append((picture, at_s))
                 self._turn.notify_all()
@@ -186,7 +196,8 @@ class Recording:
     """The whole run as one video (``--record FILE``): an :class:`~edgefashion.moments.Output`.
 
     ``live`` frames keep time, and are left out where the disk is behind; of a file every frame is written.
-    Opened ``again`` after a fault, it goes on in a file of its own. Raises :class:`BadInputError` if ``path``
+    Opened ``again`` after a fault, it goes on in a file of its own, and so it does after each :data:`PART_S` of a
+    live source. Raises :class:`BadInputError` if ``path``
     cannot be written.
     """
 
@@ -195,18 +206,23 @@ class Recording:
     def __init__(
         self, path: Path, fps: float, *, live: bool, again: bool = False, reserve_bytes: int = RESERVE_BYTES
     ) -> None:
-        path = next_free(path) if again else path
-        self._live = live
+        self._path, self._fps, self._live, self._reserve_bytes = path, fps, live, reserve_bytes
         self._last: object = None
-        self.keeping: str | None = path.name
+        self.keeping: str | None = None
         """Name of the file that is being written; None once it is closed."""
-        recorder = Recorder(path, fps)
+        self._began_s = 0.0
+        self._ended: list[Background] = []
+        self._background = self._begin(next_free(path) if again else path)
+
+    def _begin(self, path: Path) -> Background:
+        recorder = Recorder(path, self._fps)
         try:
-            check_room(path.absolute().parent, reserve_bytes)
+            check_room(path.absolute().parent, self._reserve_bytes)
         except OSError:
             recorder.close()
             raise
-        self._background = Background(recorder, path.absolute().parent, reserve_bytes=reserve_bytes)
+        self.keeping, self._began_s = path.name, time.monotonic()
+        return Background(recorder, path.absolute().parent, reserve_bytes=self._reserve_bytes)
 
     def take(self, moment: Moment) -> None:
         """Write ``moment`` if it has a new frame. Raises what kept an earlier one from being written."""
@@ -215,6 +231,10 @@ class Recording:
         if moment.image is None or moment.image is self._last or not moment.health.well:
             return
         self._last = moment.image
+        if self._live and time.monotonic() - self._began_s > PART_S:
+            self._background.end()
+            self._ended = [*(part for part in self._ended if not part.over), self._background]
+            self._background = self._begin(next_free(self._path))
         taken_s = moment.time_s if moment.taken_s is None else moment.taken_s
         self._background.put(moment.drawn(), taken_s if self._live else None)
 
@@ -226,4 +246,5 @@ class Recording:
         """Finish the file; nothing is left of one that got no frame. May be called twice."""
         self.keeping = None
         self._background.end()
-        self._background.join(CLOSE_LIMIT_S if self._live else None)
+        for part in (*self._ended, self._background):
+            part.join(CLOSE_LIMIT_S if self._live else None)

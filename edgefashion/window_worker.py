@@ -11,12 +11,12 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from edgefashion.children import leave_ending_to_the_parent
 from edgefashion.picture_memory import PictureReader
 from edgefashion.window import END_LIMIT_S, WINDOW
 from edgefashion.x_screen import Screen, screen
@@ -207,20 +207,9 @@ def _serve(descriptor: int | None, fullscreen: bool) -> None:
     cv2.destroyAllWindows()
 
 
-def _leave_ending_to_the_parent() -> None:
-    """Ignore what ends a whole group of processes, and leave no core file when Qt aborts."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no such limits
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def main() -> None:
     """Show pictures until stdin ends."""
-    _leave_ending_to_the_parent()
+    leave_ending_to_the_parent()
     try:
         _serve(**json.loads(sys.argv[1]))
     except Exception as error:

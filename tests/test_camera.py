@@ -295,7 +295,7 @@ def test_bad_output(tmp_path: Path, garments: Path, option: str, place: str, wor
     ("options", "code", "words"),
     [
         (("--web", "PORT IN USE"), 2, "in use"),
-        (("--web", "nonsense"), 2, "--web nonsense"),
+        (("--web", "nonsense"), 2, "--web 'nonsense'"),
         (("--web", "0.0.0.0:0"), 2, "--token"),
         (("--web", "0.0.0.0:0", "--token", "short"), 2, "token"),
         (("--events", "mqtt://127.0.0.1:1/shop"), 3, "127.0.0.1:1"),

@@ -79,9 +79,21 @@ def test_precision() -> None:
     note, fault = _poll(lineup)
     assert (note, fault) == ("Now FP32 (INT8 2.0 ms)", "")
     assert lineup.classifier.precision == "fp32"
+    for _ in range(29):
+        lineup.took(5.0)
+        assert lineup.compared() == ""
     lineup.took(5.0)
+    assert lineup.compared() == "FP32 5.0 ms, INT8 2.0 ms"
+    assert lineup.compared() == ""
     lineup.toggle_precision()
     assert _poll(lineup) == ("Now INT8 (FP32 5.0 ms, INT8 2.0 ms)", "")
+
+
+def test_precision_of_a_single_file() -> None:
+    """An IR given by its path has no other precision to change to."""
+    lineup = Lineup([str(bundle.resolve("edge").path / "int8.xml")])
+    assert "comes without FP32" in lineup.toggle_precision()
+    assert lineup.poll(time.monotonic()) == ("", "")
 
 
 def test_precision_that_is_not_there() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import resource
 import signal
 import socket
 import subprocess
@@ -369,6 +371,39 @@ def test_lengths_untold(network_camera: NetworkCamera) -> None:
     source.close()
 
 
+def test_thumbnails(network_camera: NetworkCamera) -> None:
+    """A picture that carries a thumbnail, which ends before it does, is read whole, its length told or not."""
+    thumbnail = cv2.imencode(".jpg", numbered(0, (32, 24)))[1].tobytes()
+    segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    network_camera.part = lambda jpeg: unsized_part(jpeg[:2] + segment + jpeg[2:])
+    source = sources.open_source(network_camera.url)
+    numbers = [number_of(read_frame(source).image) for _ in range(10)]
+    assert numbers == sorted(set(numbers))
+    assert source.losses == 0
+    source.close()
+
+
+def test_bare_line_ends(network_camera: NetworkCamera) -> None:
+    """A camera that ends its lines with a line feed alone is read, too."""
+    network_camera.part = lambda jpeg: unsized_part(b"").replace(b"\r\n", b"\n")[:-1] + jpeg + b"\n"
+    source = sources.open_source(network_camera.url)
+    numbers = [number_of(read_frame(source).image) for _ in range(10)]
+    assert numbers == sorted(set(numbers))
+    source.close()
+
+
+def test_slow_camera() -> None:
+    """A camera slower than a frame a second is live once its pace is known, not stale again and again."""
+    with NetworkCamera(interval_s=1.2) as slow:
+        source = sources.open_source(slow.url)
+        for _ in range(4):
+            read_frame(source)
+        told = [source.read(3) for _ in range(3)]
+        assert all(told)
+        assert (source.state, source.losses) == ("live", 0)
+        source.close()
+
+
 def test_size_changes(network_camera: NetworkCamera) -> None:
     """Pictures of another size in mid-stream are given out as they are, the smaller and the larger."""
     sizes = [(320, 240), (640, 480), (160, 120)]
@@ -411,6 +446,47 @@ def test_process_that_reads_fails(network_camera: NetworkCamera, number: signal.
     assert len(_children()) == 1
     source.close()
     wait_until(lambda: not child.is_running(), "the first process to be gone")
+
+
+def test_signals_are_for_the_parent(network_camera: NetworkCamera) -> None:
+    """What ends a whole group of processes, as a service's manager does, is left to the parent to act on."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    (child,) = _children()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        child.send_signal(number)
+    for _ in range(10):
+        read_frame(source)
+    assert _children() == [child]
+    assert source.losses == 0
+    source.close()
+
+
+def test_no_password_in_the_process_list(network_camera: NetworkCamera) -> None:
+    """A camera's password is not among the arguments that everybody on the machine can read."""
+    source = sources.open_source(network_camera.url.replace("//", "//admin:s3cret@"))
+    read_frame(source)
+    (child,) = _children()
+    assert "s3cret" not in " ".join(child.cmdline())
+    source.close()
+
+
+def test_no_more_processes(network_camera: NetworkCamera) -> None:
+    """Where no process can be started for a moment, the source is lost, not the program."""
+    source = sources.open_source(network_camera.url)
+    read_frame(source)
+    (child,) = _children()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # no file can be opened any more
+    try:
+        os.kill(child.pid, signal.SIGKILL)
+        wait_until(lambda: source.read(0.1) is None and "no process can be started" in source.reason, "the reason")
+        assert source.state == "reconnecting"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    read_frame(source)
+    assert source.state == "live"
+    source.close()
 
 
 def test_wait_for_absent_source(network_camera: NetworkCamera) -> None:
