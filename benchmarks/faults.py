@@ -287,7 +287,7 @@ def ended() -> Iterator[Row]:
         ("stale", "stale", lambda camera: camera.be("stall")),
         ("reconnecting", "reconnecting", lambda camera: camera.kill()),
     ]
-    took_s = []
+    took_s, said = [], {}
     for name, event, cause in states:
         with BadCamera() as camera:
             if name == "starting":
@@ -307,9 +307,10 @@ def ended() -> Iterator[Row]:
                 took_s.append(time.monotonic() - began_s)
                 time.sleep(0.2)
                 assert code == 128 + signal.SIGTERM, f"{name}: exit code {code}"
-                assert kiosk.events[-1][1]["state"] == "ended"
+                said = kiosk.events[-1][1]
+                assert (said["state"], said["reason"]) == ("ended", "stopped"), said
                 assert reader is None or not reader.is_running()
-    yield row("SIGTERM while starting, live, stale, reconnecting (exit code 143; seconds to its end)", [], took_s)
+    yield row("SIGTERM while starting, live, stale, reconnecting (exit code 143; seconds to its end)", [said], took_s)
 
 
 def table(rows: list[Row]) -> str:

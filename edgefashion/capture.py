@@ -123,7 +123,8 @@ class _Child:
         """End it; the thread that is returned leaves nothing of it. A driver may hold it back even from SIGKILL."""
         self._process.kill()
         reaper = threading.Thread(target=self._reap, name="capture-reaper", daemon=True)
-        reaper.start()
+        with contextlib.suppress(RuntimeError):  # no more threads are to be had: it stays a zombie until we end
+            reaper.start()
         return reaper
 
     def _reap(self) -> None:

@@ -254,7 +254,7 @@ def test_readme_is_true(run: Run) -> None:
             for flag in option.opts:
                 if flag.startswith("--") and flag != "--help":
                     assert flag in readme, f"{path} {flag}"
-    for table in ("peers.md", "seeds.md"):
+    for table in ("peers.md", "seeds.md", "faults.md"):
         assert (ROOT / "benchmarks" / "results" / table).read_text(encoding="utf-8") in readme
     for file in [
         *(ROOT / "edgefashion").glob("*.py"),
