@@ -110,11 +110,12 @@ def main() -> None:
         "fd_growth": last["fds"] - settled["fds"],
         "latency_ms_p99": {"first_tenth": round(p99[0], 2), "last_tenth": round(p99[1], 2)},
         "latency_ratio_p99": round(p99[1] / p99[0], 3),
-        "samples": samples,
     }
     with data.written_aside(RESULTS / "soak.json") as aside:
-        aside.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print({name: value for name, value in report.items() if name not in ("machine", "samples")})
+        lines = ",\n".join(f"  {json.dumps(one)}" for one in samples)
+        head = json.dumps(report, indent=1).removesuffix("\n}")
+        aside.write_text(f'{head},\n "samples": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+    print({name: value for name, value in report.items() if name != "machine"})
 
 
 if __name__ == "__main__":
