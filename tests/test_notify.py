@@ -76,7 +76,9 @@ def for_a_while(watchdog: notify.Watchdog, next_moment: Callable[[int], Moment],
         time.sleep(0.01)
 
 
-ABSTRACT = pytest.param(f"@edgefashion-test-{os.getpid()}", marks=pytest.mark.skipif("sys.platform != 'linux'"))
+ABSTRACT = pytest.param(
+    f"@edgefashion-test-{os.getpid()}", marks=pytest.mark.skipif("sys.platform != 'linux'"), id="abstract"
+)
 
 
 @pytest.mark.parametrize("manager", [ABSTRACT], indirect=True)
