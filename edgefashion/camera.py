@@ -239,7 +239,8 @@ class _Loop:
             time_s = frame.time_s if self._source.live else frame.number / self._source.fps
             before = self._steady.stands
             stands = self._steady(time_s, said, part(frame.image, guide))
-        confidence = _confidence(seen, stands) or (self._moment.confidence if stands == self._said() else None)
+        # While the next garment is not yet confirmed, its frames say nothing of the one that stands.
+        confidence = _confidence(seen, stands) if said == stands else self._moment.confidence
         box = seen.garment.box if seen.garment and seen.answer else None
         state, label = stands or ("none", None)
         self._moment = Moment(
@@ -261,9 +262,6 @@ class _Loop:
         if stands is not None and (apart or stands != before):
             likeliest = seen.answer.label if seen.answer and state == "unknown" else label
             self._telling.tell(state, likeliest, confidence, latency_ms)
-
-    def _said(self) -> Said:
-        return self._moment.state, self._moment.label
 
     def _wait(self, frame: sources.Frame | None) -> None:
         """There is no new answer: show the picture there is, and how things are."""

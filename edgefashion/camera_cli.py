@@ -55,14 +55,17 @@ def camera(
 
     from edgefashion import kiosk, settings_file
 
-    settings = merge(settings_file.load(config), given(context))
+    file = settings_file.find(config)
+    settings = merge(settings_file.load(file) if file else {}, given(context))
+    if file:
+        print(f"settings from {file}", file=sys.stderr)
     summary = kiosk.run(settings, stop)
     rate = summary.frames / summary.seconds if summary.seconds else 0.0
     if summary.unheard:
         raise typer.Exit(128 + 13)  # as a shell reports SIGPIPE
     told = f"{summary.frames:,} frames in {summary.seconds:.1f} s ({rate:.0f} fps)"
     if summary.reconnects or summary.faults:
-        told += f"; the source was lost {summary.reconnects:,} times, {summary.faults:,} other faults"
+        told += f"; losses of the source: {summary.reconnects:,}, other faults: {summary.faults:,}"
     print(told, file=sys.stderr)
     if received:
         raise typer.Exit(128 + received[0])

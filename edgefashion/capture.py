@@ -39,6 +39,9 @@ OPEN_LIMIT_S: Final = 12.0
 DEVICE_OPEN_LIMIT_S: Final = 45.0 if os.name == "nt" else OPEN_LIMIT_S
 """Some cameras take Windows half a minute to open."""
 
+DEVICES: Final = ("/dev/video", "/dev/v4l/")
+"""How a camera's name begins, besides its number: one by its id is the same after it was plugged in elsewhere."""
+
 RETRY_S: Final = (0.25, 1.25)
 """First and longest wait before a lost source is opened again; it doubles in between. The longest, its jitter, the
 second that a silent host is waited for and the opening together stay under 3 s, within which a source that is back is
@@ -289,7 +292,7 @@ class Capture:
             if now_s >= self._due_s:
                 self._begin(now_s)
         elif self._phase == "opening":
-            limit_s = DEVICE_OPEN_LIMIT_S if self._source.isdecimal() else OPEN_LIMIT_S
+            limit_s = OPEN_LIMIT_S if "://" in self._source else DEVICE_OPEN_LIMIT_S
             if self.live and now_s - self._since_s > limit_s:
                 self._lose(f"opening it took over {limit_s:.0f} s", now_s, hangs=True)
         elif self._asked_s is not None:

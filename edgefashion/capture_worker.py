@@ -112,6 +112,8 @@ def _open(source: str, live: bool, connect_s: float) -> tuple[_Stream, float]:
         return video, fps if 0 < fps <= HIGHEST_FPS else 30.0  # a file may say nothing, or nonsense
     if source.isdecimal():
         return _OpenCV(int(source)), 0.0
+    if "://" not in source:
+        return _OpenCV(source, cv2.CAP_V4L2), 0.0
     if "://" in source:
         mjpeg.knock(source, connect_s)
     if source.lower().startswith("http://") and (pictures := mjpeg.connect(source)):

@@ -178,16 +178,26 @@ def _draw_inset(sheet: _Sheet, moment: Moment) -> None:
 
 def _draw_notice(sheet: _Sheet, moment: Moment) -> None:
     """What is waited for, in the middle, large."""
-    text = _NOTICES.get(moment.health.condition, _NOTICES["starting"])
-    size_px = words.fitting(text, sheet.px(_ANSWER), sheet.width - 2 * sheet.px(_MARGIN), bold=True)
-    x = (sheet.width - words.width_of(text, size_px, True)) // 2
-    y = (sheet.height - words.height_of(size_px)) // 2
-    waiting = moment.health.condition in ("starting", "ended")
-    sheet.write(text, (x, y), size_px, _WHITE if waiting else _RED, bold=True)
+    if not moment.help:  # the panel lies over its place
+        _draw_condition(sheet, moment.health)
     small, network = sheet.px(_SMALL, _SMALLEST_PX), _network(moment)
     x = sheet.width - sheet.px(_MARGIN) - words.width_of(network, small)
     sheet.write(network, (x, sheet.height - sheet.px(BAR / 2)), small, _GREY)
     _draw_note(sheet, moment, sheet.height - sheet.px(BAR))
+
+
+def _draw_condition(sheet: _Sheet, health: Health) -> None:
+    text = _NOTICES.get(health.condition, _NOTICES["starting"])
+    size_px = words.fitting(text, sheet.px(_ANSWER), sheet.width - 2 * sheet.px(_MARGIN), bold=True)
+    x = (sheet.width - words.width_of(text, size_px, True)) // 2
+    y = (sheet.height - words.height_of(size_px)) // 2
+    waiting = health.condition in ("starting", "ended")
+    sheet.write(text, (x, y), size_px, _WHITE if waiting else _RED, bold=True)
+    if health.reason:
+        reason = health.reason
+        small = words.fitting(reason, sheet.px(_NOTE, _SMALLEST_PX), sheet.width - 2 * sheet.px(_MARGIN))
+        below = y + words.height_of(size_px) + small // 2
+        sheet.write(reason, ((sheet.width - words.width_of(reason, small)) // 2, below), small, _WHITE)
 
 
 def _draw_kept(sheet: _Sheet, moment: Moment) -> None:

@@ -40,6 +40,7 @@ def checks() -> Iterator[Check]:
         ("matplotlib", "draw charts"),
         ("onnxruntime", "measure ONNX Runtime beside OpenVINO"),
         ("ai_edge_litert", "measure LiteRT beside OpenVINO"),
+        ("starlette", "show the camera's page"),
         ("paho", "send the camera's events to an MQTT broker"),
     ):
         found = installed(module)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgefashion import bundle, camera, notify, sources
+from edgefashion import camera, notify, sources
 from edgefashion.events import open_sink
 from edgefashion.kept_open import KeptOpen
 from edgefashion.lineup import Lineup
@@ -49,7 +49,7 @@ def run(
         if settings.web:
             keep(_page(settings.web, settings.token))
         if settings.record:
-            keep(_recording(settings.record, source, settings.fps, beside=settings.wait))
+            keep(_recording(settings.record, source, settings.fps))
         if not settings.headless:
             keep(_window(settings.fullscreen))
         keep(_watchdog(lineup))
@@ -80,23 +80,16 @@ def run(
 
 
 def _models(settings: CameraSettings) -> tuple[tuple[str, ...], int]:
-    """The networks of the keys 1 to 9, and which of them is first in use.
-
-    A MODEL that is not among ``models`` comes before them; one nobody chose does not.
-    """
+    """The networks of the keys 1 to 9, and which of them is first in use: a MODEL that is not among them is key 1."""
     model, models = settings.model, settings.models
-    if not models:
-        return (model,), 0
-    if model in models:
-        return models, models.index(model)
-    return (models, 0) if model == bundle.PHOTO_MODEL else ((model, *models), 0)
+    return (models, models.index(model)) if model in models else ((model, *models), 0)
 
 
 def _page(address: str, token: str | None) -> KeptOpen:
     from edgefashion.web import Page
 
     first = Page(address, token)
-    print(f"the page is at {first.url}", file=sys.stderr)
+    print(f"the page is at {first.url}{', opened once with ?token=...' if token else ''}", file=sys.stderr)
 
     def again() -> Output:
         return Page(address, token)
@@ -104,8 +97,8 @@ def _page(address: str, token: str | None) -> KeptOpen:
     return KeptOpen(first, again)
 
 
-def _recording(path: Path, source: sources.Source, live_fps: int, *, beside: bool) -> KeptOpen:
-    """``beside`` keeps what an earlier run has recorded: nobody is there to have moved it away."""
+def _recording(path: Path, source: sources.Source, live_fps: int) -> KeptOpen:
+    """A recording beside what an earlier run has left, never over it."""
     from edgefashion.recording import Recording
 
     fps = source.fps or float(live_fps)
@@ -113,7 +106,10 @@ def _recording(path: Path, source: sources.Source, live_fps: int, *, beside: boo
     def again() -> Output:
         return Recording(path, fps, live=source.live, again=True)
 
-    return KeptOpen(Recording(path, fps, live=source.live, again=beside), again)
+    first = Recording(path, fps, live=source.live, again=path.is_file())
+    if first.keeping != path.name:
+        print(f"{path} is there already; recording to {first.keeping}", file=sys.stderr)
+    return KeptOpen(first, again)
 
 
 def _window(fullscreen: bool) -> KeptOpen:

@@ -57,7 +57,11 @@ def task(options: ServiceOptions, at: Literal["logon", "startup"]) -> str:
     program, *first = service_unit.executable()
     config = str(options.config) if options.config else None
     _put(actions, "Exec/Command", program)
-    _put(actions, "Exec/Arguments", subprocess.list2cmdline([*first, *service_unit.arguments(config)]))
+    _put(
+        actions,
+        "Exec/Arguments",
+        subprocess.list2cmdline([*first, *service_unit.arguments(config, screen=at == "logon")]),
+    )
     _put(actions, "Exec/WorkingDirectory", str(options.config.parent) if options.config else "%ProgramData%")
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-16"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"

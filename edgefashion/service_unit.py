@@ -82,9 +82,9 @@ def executable() -> list[str]:
     return [str(script)] if script.is_file() else [sys.executable, "-P", "-m", "edgefashion"]
 
 
-def arguments(config: str | None) -> list[str]:
-    """What follows the executable; a service always waits for its camera."""
-    return ["camera", "--wait", *(["--config", config] if config else ["--headless"])]
+def arguments(config: str | None, *, screen: bool = False) -> list[str]:
+    """What follows the executable; a service always waits for its camera, and has a ``screen`` only on a desktop."""
+    return ["camera", "--wait", *(["--config", config] if config else [] if screen else ["--headless"])]
 
 
 def outside(options: ServiceOptions) -> list[str]:

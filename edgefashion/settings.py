@@ -32,7 +32,7 @@ class CameraSettings:
     model: str = _setting(
         PHOTO_MODEL, "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml."
     )
-    source: str = _setting("0", "Camera number, video, folder of images, or http/rtsp URL.")
+    source: str = _setting("0", "Camera number or /dev/v4l name, video, folder of images, or http/rtsp URL.")
     headless: bool = _setting(False, "No window; events as JSON Lines on stdout unless they go elsewhere.")
     events: tuple[str, ...] = _setting(
         (),
@@ -46,7 +46,9 @@ class CameraSettings:
     fullscreen: bool = _setting(False, "Fill the screen.")
     fps: int = _setting(15, "Frames a second that are shown, at most; 30 is smoother and costs more.", low=1, high=60)
     web: str | None = _setting(None, "Show a page at this address.", example="127.0.0.1:8080", metavar="HOST:PORT")
-    token: str | None = _setting(None, "The page's password; wanted beyond loopback.", example="choose-your-own")
+    token: str | None = _setting(
+        None, "The page's password, 16 characters or more; wanted beyond loopback.", example="choose-your-own-words"
+    )
     privacy: bool = _setting(False, "Blur everything outside the garment's box, on screen and in recordings.")
     wait: bool = _setting(False, "Wait for a camera that is absent at the start instead of ending.")
     max_failures: int = _setting(
@@ -159,6 +161,10 @@ def merge(file: Mapping[str, Any], flags: Mapping[str, Any]) -> CameraSettings:
         if all(together.get(name) for name in pair):
             first, second = (_flag(name) if name in checked else f"{name} in {FILE_NAME}" for name in pair)
             raise exclude(first, second)
+    if together.get("token") and not together.get("web"):
+        raise BadInputError("a token without --web protects nothing. Give --web HOST:PORT, or leave the token out")
+    if together.get("models") and "model" not in together:  # nobody chose another to begin with
+        together["model"] = together["models"][0]
     return CameraSettings(**together)
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 from edgefashion import settings
 from edgefashion.errors import BadInputError
 
+_TOML: Final = "Texts stand in quotes, true and false are lower case, a \\ is doubled"
 _LARGEST_BYTES: Final = 1_000_000
 
 
@@ -55,7 +56,7 @@ def load(path: Path | None = None) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         deep = isinstance(error, RecursionError)
         reason = "it is nested too deep" if deep else re.split(r" \(at |: |; ", str(error))[0]
-        raise BadInputError(f"{path}{_place(str(error))}: no TOML: {reason}. Mend this line") from error
+        raise BadInputError(f"{path}{_place(str(error))}: no TOML: {reason}. {_TOML}") from error
     values = {}
     for key, value in found.items():
         where = f"{path}{_line(text, key)}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edgefashion import data
-from edgefashion.capture import Capture, Frame
+from edgefashion.capture import DEVICES, Capture, Frame
 from edgefashion.errors import BadInputError, MissingError
 
 __all__ = ["PICTURE_FPS", "Frame", "Source", "open_source"]
@@ -56,16 +56,17 @@ class Source(Protocol):
 def open_source(
     spec: str, *, wait: bool = False, max_failures: int | None = None, stop: threading.Event | None = None
 ) -> Source:
-    """Open a device number, a video or image file, a folder of images, or an http/rtsp URL.
+    """Open a device number or name, a video or image file, a folder of images, or an http/rtsp URL.
 
     A live source that is lost is opened anew, until it has failed ``max_failures`` times in a row. Raises
     :class:`MissingError` if a camera or stream is not there, unless it is to ``wait`` for it, and
     :class:`BadInputError` for a path that does not exist or holds no pictures. ``stop``, once set, ends the waiting
     for a source that takes its time.
     """
-    if spec.isdecimal() or spec.lower().startswith(_URL_SCHEMES):
+    device = spec.isdecimal() or spec.startswith(DEVICES)
+    if device or spec.lower().startswith(_URL_SCHEMES):
         # A camera's URL often carries its password; a log is no place for it.
-        called = f"camera {spec}" if spec.isdecimal() else re.sub(r"//[^/]*@", "//...@", spec)
+        called = f"camera {spec}" if device else re.sub(r"//[^/]*@", "//...@", spec)
         live = Capture(spec, live=True, called=called, max_failures=max_failures)
         return live if wait else _opened(live, called, stop)
     path = Path(spec)

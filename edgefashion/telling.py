@@ -35,6 +35,8 @@ class Telling:
         reason: str | None = None,
     ) -> None:
         """Tell an event of now."""
+        confidence = None if confidence is None else round(confidence, 3)
+        latency_ms = None if latency_ms is None else round(latency_ms, 1)
         event = Event(now(), self.frame, state, label, confidence, latency_ms, reason or None)
         for sink in self._sinks:
             sink.tell(event)

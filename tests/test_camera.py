@@ -662,7 +662,7 @@ def test_signal(
         assert summary.count("\n") == 1
     if recording:
         frames = read_clip(tmp_path / recording)
-        assert len(frames) >= 5
+        assert len(frames) >= 2
         assert frames[0].shape == (360, 640, 3)
 
 

@@ -163,7 +163,7 @@ def test_cut_at(tmp_path: Path, packet: int, towards: str, passed_on: int, fate:
 
 
 def test_refused_events_wait(tmp_path: Path) -> None:
-    """A broker that takes no events on the topic is told of; they wait, and arrive once it takes them."""
+    """A broker that takes no events on the topic is told of; they wait, and arrive, each once, when it takes them."""
     rules = tmp_path / "rules"
     rules.write_text("topic readwrite shop/window/status\ntopic read #\n")
     with Mosquitto(tmp_path / "m", f"acl_file {rules}") as broker, Subscriber(broker) as subscriber:
@@ -178,7 +178,8 @@ def test_refused_events_wait(tmp_path: Path) -> None:
         wait_until(lambda: sink.fault() is None, "the fault's end")
         sink.close()
         wait_until(lambda: len(subscriber.messages) == 25, "the events")
-        assert subscriber.numbers == list(range(1, 26))
+        # The broker may take the rules in hand between two of those on their way.
+        assert sorted(subscriber.numbers) == list(range(1, 26))
 
 
 def test_lesser_broker(tmp_path: Path) -> None:

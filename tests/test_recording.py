@@ -58,7 +58,9 @@ def test_recording_is_a_video(tmp_path: Path, name: str, size_wh: tuple[int, int
     frames = read_clip(tmp_path / name)
     assert [number_of(frame) for frame in frames] == [number * 1000 for number in range(6)]
     assert {frame.shape for frame in frames} <= {(size_wh[1] - odd, size_wh[0] - odd, 3) for odd in (0, 1)}
-    assert sources.open_source(str(tmp_path / name)).fps == 12
+    source = sources.open_source(str(tmp_path / name))
+    assert source.fps == 12
+    source.close()
 
 
 def test_recording_keeps_time(tmp_path: Path) -> None:
