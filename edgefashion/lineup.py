@@ -22,7 +22,8 @@ LOOK_S: Final = 2.0
 SETTLE_S: Final = 1.0
 """Files that changed are read once they have been left alone for this long."""
 
-AB_PRECISIONS: Final = ("fp32", "int8")
+AB_PRECISIONS: Final = (("fp32", "fp16"), ("int8",))
+"""What the key changes between: of each side the first that a bundle has."""
 _KEPT_LATENCIES: Final = 100
 _COMPARED: Final = 30
 """Frames after which a network's time is told beside the other's."""
@@ -67,15 +68,17 @@ class Lineup:
 
     def toggle_precision(self) -> str:
         """Begin to change between FP32 and INT8; returns what to tell."""
-        wanted = AB_PRECISIONS[self.classifier.precision == "fp32"]
+        wanted = AB_PRECISIONS[self.classifier.precision != "int8"]
         name = self.names[self._place]
         try:
             found = bundle.resolve(name)
         except EdgeFashionError as error:  # its folder is away for the moment
             return str(error)
-        if found.kind != "bundle" or found.bundle is None or not found.bundle.has(wanted):
-            return f"{name} comes without {wanted.upper()}"
-        return self._begin(self._place, wanted, "")
+        has = found.bundle.has if found.kind == "bundle" and found.bundle else lambda _: False
+        precision = next((one for one in wanted if has(one)), None)
+        if precision is None:
+            return f"{name} comes without {wanted[0].upper()}"
+        return self._begin(self._place, precision, "")
 
     def took(self, latency_ms: float) -> None:
         """Note how long the network in use took for a frame."""
@@ -94,7 +97,7 @@ class Lineup:
         """The median times of the network's precisions, each as far as it has been used."""
         known = [
             f"{precision.upper()} {statistics.median(kept):.1f} ms"
-            for precision in AB_PRECISIONS
+            for precision in (one for side in AB_PRECISIONS for one in side)
             if (kept := self._latencies.get((self._place, precision)))
         ]
         return ", ".join(known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -96,11 +97,26 @@ def test_precision_of_a_single_file() -> None:
     assert lineup.poll(time.monotonic()) == ("", "")
 
 
-def test_precision_that_is_not_there() -> None:
-    """Where a bundle has no FP32 that is said, and INT8 stays."""
-    lineup = Lineup(["kiosk"])
-    assert lineup.toggle_precision() == "kiosk comes without FP32"
+def test_precision_that_is_not_there(mine: Path) -> None:
+    """Where a bundle has INT8 alone that is said, and it stays."""
+    info = json.loads((mine / bundle.INFO).read_text())
+    info["files"] = {name: digest for name, digest in info["files"].items() if not name.startswith(("fp32.", "fp16."))}
+    (mine / bundle.INFO).write_text(json.dumps(info))
+    lineup = Lineup([str(mine)])
+    assert lineup.toggle_precision() == f"{mine} comes without FP32"
     assert lineup.poll(time.monotonic()) == ("", "")
+    assert lineup.classifier.precision == "int8"
+
+
+def test_precision_of_the_shipped_photo_network() -> None:
+    """The photo network, which ships in FP16 beside INT8, changes between these."""
+    lineup = Lineup(["kiosk"])
+    lineup.took(2.0)
+    lineup.toggle_precision()
+    assert _poll(lineup) == ("Now FP16 (INT8 2.0 ms)", "")
+    assert lineup.classifier.precision == "fp16"
+    lineup.toggle_precision()
+    _poll(lineup)
     assert lineup.classifier.precision == "int8"
 
 
