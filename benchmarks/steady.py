@@ -25,7 +25,7 @@ from edgefashion import data, demo, garment, load, photos
 from edgefashion.camera import said_of
 from edgefashion.decide import Smoother, Steady
 from edgefashion.labels import LABELS
-from edgefashion.predict import part, predict
+from edgefashion.predict import predict
 
 RESULTS = Path(__file__).parent / "results"
 FPS = 30
@@ -101,7 +101,7 @@ def watch(model: str, scenes: Iterator[Scene]) -> dict[str, Any]:
             frame = np.clip((whole + noises[number % len(noises)]) * light, 0, 255).astype(np.uint8)
             within = garment.guide_box(*demo.FRAME_WH)
             seen = predict(classifier, frame, within=within, smoother=smoother)
-            stood.append(steady(EVERY * next(numbers) / FPS, said_of(seen), part(frame, within)))
+            stood.append(steady(EVERY * next(numbers) / FPS, said_of(seen), garment.part(frame, within)))
         turns = [n for n in range(1, len(stood)) if stood[n] != stood[n - 1]]
         changes.append(max(0, len(turns) - 1))
         closest = min([closest, *(b - a for a, b in itertools.pairwise(turns))])

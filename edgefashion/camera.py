@@ -7,7 +7,6 @@ leaves the one in use. It ends when the user says so, at the end of a file, and 
 from __future__ import annotations
 
 import collections
-import contextlib
 import statistics
 import threading
 import time
@@ -15,23 +14,23 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion import clips, garment, notify, sources
 from edgefashion.decide import Said, Smoother, Steady
 from edgefashion.errors import EdgeFashionError
 from edgefashion.keeping import CLIP, SNAPSHOT, Keeping
+from edgefashion.kept_open import KeptOpen, close_quietly
 from edgefashion.moments import EventSink, Health, Moment
 from edgefashion.pace import Pace
 from edgefashion.picture_watch import PictureWatch
-from edgefashion.predict import Prediction, part, predict
+from edgefashion.predict import Prediction, predict
 from edgefashion.telling import Telling
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgefashion.kept_open import KeptOpen
     from edgefashion.lineup import Lineup
 
 READ_TIMEOUT_S: Final = 0.1
@@ -238,7 +237,7 @@ class _Loop:
         else:
             time_s = frame.time_s if self._source.live else frame.number / self._source.fps
             before = self._steady.stands
-            stands = self._steady(time_s, said, part(frame.image, guide))
+            stands = self._steady(time_s, said, garment.part(frame.image, guide))
         # While the next garment is not yet confirmed, its frames say nothing of the one that stands.
         confidence = _confidence(seen, stands) if said == stands else self._moment.confidence
         box = seen.garment.box if seen.garment and seen.answer else None
@@ -361,7 +360,7 @@ class _Loop:
         ends = [self._source, self._lineup, *self._outputs, self._keeping, *self._events]
         until_s = time.monotonic() + CLOSE_LIMIT_S
         # Daemons: a disk that does not answer must not keep the process from ending.
-        closing = [threading.Thread(target=_close, args=(one,), daemon=True) for one in ends]
+        closing = [threading.Thread(target=close_quietly, args=(one,), daemon=True) for one in ends]
         for thread in closing:
             thread.start()
         for thread in closing:
@@ -371,15 +370,6 @@ class _Loop:
         return Summary(
             self._answered, time.monotonic() - self._began_s, self._source.losses, self._telling.faults, self._unheard
         )
-
-
-def _close(one: _Closable) -> None:
-    with contextlib.suppress(Exception):  # there is nobody left to tell
-        one.close()
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
 
 
 def said_of(seen: Prediction) -> Said:

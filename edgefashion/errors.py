@@ -5,6 +5,7 @@ Every message says what was wrong, where, and what to do about it.
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 
 
@@ -28,6 +29,14 @@ class MissingError(EdgeFashionError):
     """Something this machine lacks: an extra, a dataset, a camera, a display (exit code 3)."""
 
     exit_code = 3
+
+
+_ACCOUNT = re.compile(r"//[^/\s]*@")
+
+
+def without_password(text: str) -> str:
+    """``text`` without the account and password of a URL in it: messages end up in logs."""
+    return _ACCOUNT.sub("//...@", text)
 
 
 # Import name -> (what to call it, the extra that brings it).

@@ -109,15 +109,20 @@ def find(picture: NDArray[np.uint8], within: Box | None = None) -> Garment | Non
     return Garment(_normalise(crop, background), (left + x0, top + y0, x1 - x0, y1 - y0))
 
 
+def part(picture: NDArray[np.uint8], within: Box | None) -> NDArray[np.uint8]:
+    """What of a (h, w) or (h, w, 3) picture lies in the box ``within``; all of it without one."""
+    if within is None:
+        return picture
+    x, y, width, height = within
+    return picture[y : y + height, x : x + width]
+
+
 def view(picture: NDArray[np.uint8], within: Box | None = None) -> NDArray[np.uint8]:
     """What a photo network sees of a BGR (h, w, 3) picture, or of its box ``within``: RGB uint8
     (160, 160, 3), nothing but resized, the aspect ratio given up as in the network's training."""
     import cv2
 
-    if within is not None:
-        x, y, width, height = within
-        picture = picture[y : y + height, x : x + width]
-    picture = _halved(picture, PHOTO_PX)
+    picture = _halved(part(picture, within), PHOTO_PX)
     interpolation = cv2.INTER_AREA if min(picture.shape[:2]) >= PHOTO_PX else cv2.INTER_LINEAR
     small = cv2.resize(picture, (PHOTO_PX, PHOTO_PX), interpolation=interpolation)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from edgefashion.moments import Moment, Output
@@ -82,7 +82,7 @@ class KeptOpen:
             self._wait_s = RETRY_S[0]
         self._later()
         if output is not None:
-            self._shutting = _start(lambda: _close(output), f"close {self.name}")
+            self._shutting = _start(lambda: close_quietly(output), f"close {self.name}")
         return _text(error)
 
     def _later(self) -> None:
@@ -118,7 +118,7 @@ class KeptOpen:
             return
         self._result = opened
         if self._closing:  # nobody waits for it any more
-            _close(opened)
+            close_quietly(opened)
 
 
 def _start(work: Callable[[], None], name: str) -> threading.Thread | None:
@@ -131,9 +131,16 @@ def _start(work: Callable[[], None], name: str) -> threading.Thread | None:
     return thread
 
 
-def _close(output: Output) -> None:
-    with contextlib.suppress(Exception):  # it is gone either way
-        output.close()
+class Closable(Protocol):
+    """Anything that can be closed."""
+
+    def close(self) -> None: ...
+
+
+def close_quietly(one: Closable) -> None:
+    """Close ``one``; that it fails is no news: it is gone either way."""
+    with contextlib.suppress(Exception):
+        one.close()
 
 
 def _text(error: Exception) -> str:

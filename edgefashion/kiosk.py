@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgefashion import camera, notify, sources
+from edgefashion.errors import without_password
 from edgefashion.events import open_sink
 from edgefashion.kept_open import KeptOpen
 from edgefashion.lineup import Lineup
-from edgefashion.settings import PASSWORD
 
 if TYPE_CHECKING:
     from edgefashion.moments import Output
@@ -75,7 +75,7 @@ def run(
         finally:
             for place, sink in zip(places, sinks, strict=True):
                 if sink.lost and not sink.gone:
-                    called = PASSWORD.sub("//...@", place)
+                    called = without_password(place)
                     print(f"edgefashion: {sink.lost:,} events could not be written to {called}", file=sys.stderr)
 
 

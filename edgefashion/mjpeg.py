@@ -41,8 +41,6 @@ class MjpegStream:
         self._boundary = (response.headers.get_boundary() or "--").encode()
         self._buffer = bytearray()
         self._jpeg = b""
-        self.spoiled = 0
-        """Pictures that came truncated or as something else, since the start."""
 
     def grab(self) -> None:
         """Wait for the next whole picture. Raises :class:`StreamLostError` when none can come any more."""
@@ -55,7 +53,6 @@ class MjpegStream:
             if jpeg.startswith(_START) and jpeg.rstrip(b"\r\n\0").endswith(_END):
                 self._jpeg = jpeg
                 return
-            self.spoiled += 1
             if time.monotonic() > until_s:
                 raise StreamLostError("it sends no whole pictures")
 
@@ -69,7 +66,6 @@ class MjpegStream:
         except cv2.error:  # a size nobody means, for one
             image = None
         if image is None:
-            self.spoiled += 1
             return None
         return np.asarray(image, np.uint8)
 
@@ -83,7 +79,6 @@ class MjpegStream:
             if len(self._buffer) > LARGEST_HEADER_BYTES:
                 # Rubbish, or a picture longer than was said: the next header is behind it. Four bytes may be its start.
                 del self._buffer[:-4]
-                self.spoiled += 1
             self._receive(until_s)
         return found.end()
 

@@ -53,14 +53,6 @@ def see(
     return None if found is None else (found, classifier(found.pixels)[0])
 
 
-def part(picture: NDArray[np.uint8], within: garment.Box | None) -> NDArray[np.uint8]:
-    """What of a BGR (h, w, 3) picture is looked at."""
-    if within is None:
-        return picture
-    x, y, width, height = within
-    return picture[y : y + height, x : x + width]
-
-
 def predict(
     classifier: Classifier,
     picture: NDArray[np.uint8],
@@ -80,7 +72,7 @@ def predict(
         return Prediction(None, None)
     found, probabilities = seen
     if smoother:
-        probabilities = smoother(part(picture, within), probabilities)
+        probabilities = smoother(garment.part(picture, within), probabilities)
     if shows_none(probabilities, classifier.labels):
         return Prediction(None, found)
     return Prediction(decide(probabilities, classifier.labels, classifier.accept_threshold, top), found)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 from edgefashion.bundle import PHOTO_MODEL
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE_NAME: Final = "edgefashion.toml"
 _SHOWN_CHARS: Final = 40
-
-PASSWORD: Final = re.compile(r"//[^/\s]*@")
-"""Where a URL carries an account and its password."""
 
 
 def _setting(default: Any, help_: str, **facts: Any) -> Any:
@@ -70,7 +66,7 @@ EXCLUSIVE: Final = (("headless", "fullscreen"),)
 def show(value: Any) -> str:
     """``value`` as an error shows it: short, without a URL's password."""
     # Errors end up in logs.
-    text = PASSWORD.sub("//...@", repr(value))
+    text = without_password(repr(value))
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 

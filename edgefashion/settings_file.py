@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgefashion import settings
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, without_password
 
 _TOML: Final = "Texts stand in quotes, true and false are lower case, a \\ is doubled"
 _LARGEST_BYTES: Final = 1_000_000
@@ -66,7 +66,7 @@ def load(path: Path | None = None) -> dict[str, Any]:
     for pair in settings.EXCLUSIVE:
         if all(values.get(key) for key in pair):
             raise settings.exclude(f"{path}{_line(text, pair[1])}: {pair[1]}", pair[0])
-    if (values.get("token") or settings.PASSWORD.search(str(values))) and (warning := _exposed(path)):
+    if (values.get("token") or without_password(str(values)) != str(values)) and (warning := _exposed(path)):
         print(f"edgefashion: {warning}", file=sys.stderr)
     return values
 

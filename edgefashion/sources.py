@@ -5,7 +5,6 @@ Devices, URLs and videos are read in a child process, see :mod:`edgefashion.capt
 
 from __future__ import annotations
 
-import re
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ from typing import Final, Protocol
 
 from edgefashion import data
 from edgefashion.capture import DEVICES, Capture, Frame
-from edgefashion.errors import BadInputError, MissingError
+from edgefashion.errors import BadInputError, MissingError, without_password
 
 __all__ = ["PICTURE_FPS", "Frame", "Source", "open_source"]
 
@@ -66,7 +65,7 @@ def open_source(
     device = spec.isdecimal() or spec.startswith(DEVICES)
     if device or spec.lower().startswith(_URL_SCHEMES):
         # A camera's URL often carries its password; a log is no place for it.
-        called = f"camera {spec}" if device else re.sub(r"//[^/]*@", "//...@", spec)
+        called = f"camera {spec}" if device else without_password(spec)
         live = Capture(spec, live=True, called=called, max_failures=max_failures)
         return live if wait else _opened(live, called, stop)
     path = Path(spec)
