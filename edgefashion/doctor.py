@@ -42,6 +42,10 @@ def checks() -> Iterator[Check]:
         ("ai_edge_litert", "measure LiteRT beside OpenVINO"),
         ("starlette", "show the camera's page"),
         ("paho", "send the camera's events to an MQTT broker"),
+        ("pyarrow", "tag pictures into a Parquet file"),
+        ("ray", "tag pictures on several machines"),
+        ("kserve", "serve a model to other machines"),
+        ("tritonclient", "use a model that another machine serves"),
     ):
         found = installed(module)
         yield Check(f"extra: {module}", found, "installed" if found else f"to {purpose}: {install_line(module)}")

