@@ -1,0 +1,204 @@
+"""Tagging on Ray Data: on the cores of this machine, or of all the machines of a Ray cluster.
+
+The walk, the output and its journal stay in this process; a child drives Ray (:mod:`edgefashion.tag_ray_worker`), and
+actors all over the cluster look at the pictures: each has the model loaded once and one thread. An actor does all of a
+picture itself, for handing decoded pictures from one process to another would cost more than it gains: see
+``benchmarks/tag_ray.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from edgefashion import bundle
+from edgefashion.children import child_environment
+from edgefashion.errors import BadInputError, MissingError, need
+from edgefashion.tag import Summary, TagOptions, made_with
+from edgefashion.tag_files import Ledger
+from edgefashion.tag_formats import from_json
+from edgefashion.tag_rows import Row
+from edgefashion.tag_walk import walk
+
+if TYPE_CHECKING:
+    from edgefashion.classify import Classifier
+
+CONNECT_LIMIT_S: Final = 30.0
+"""For a cluster to take us in. Ray itself would try for minutes."""
+
+START_LIMIT_S: Final = 120.0
+"""For a Ray of our own to start: 6 s on an idle machine of 2 cores."""
+
+WINDOW: Final = 100_000
+"""Pictures handed to Ray at a time: the memory it takes stays the same however many there are, and the seconds that
+the actors take to start again are few beside the minutes they work."""
+
+END_LIMIT_S: Final = 15.0
+"""For Ray to end, killed where it does not."""
+
+
+def tag_on_ray(
+    classifier: Classifier,
+    paths: Sequence[str],
+    out: Path,
+    options: TagOptions | None = None,
+    address: str | None = None,
+) -> Summary:
+    """What :func:`edgefashion.tag.tag` does, on Ray: the same rows, resumable the same way.
+
+    ``address``: of a Ray cluster this machine is a node of (``host:port``, or ``auto``); None starts a Ray on this
+    machine with ``options.workers`` actors (a core each by default), which ends with the call. The cluster's nodes
+    need edgefashion installed and must reach the pictures by the same paths or URLs; the model is sent to them.
+    Raises what :func:`~edgefashion.tag.tag` does, and :class:`MissingError` without Ray, for a cluster that cannot
+    be joined in ``CONNECT_LIMIT_S``, and where Ray is lost; rows that had come by then are kept.
+    """
+    options = options or TagOptions()
+    need("ray", "to tag on several machines")
+    if os.name == "nt":
+        raise MissingError("the Ray engine needs Linux or macOS. Leave --engine ray out")
+    began_s = time.monotonic()
+    errors = 0
+    job = _job(classifier, address, options.workers)
+    with Ledger(out, made_with(classifier)) as ledger:
+        before = done = ledger.done
+        new = (path for path in walk(paths) if not ledger.has(path))
+        if window := list(islice(new, WINDOW)):
+            with _Ray(job) as ray:
+                while window:
+                    for rows in ray.tagged(window):
+                        ledger.add(rows)
+                        errors += sum(row.error is not None for row in rows)
+                        done += len(rows)
+                        if options.on_progress:
+                            options.on_progress(done, None, (done - before) / (time.monotonic() - began_s))
+                    window = list(islice(new, WINDOW))
+        ledger.finish()
+    return Summary(done, errors, before, time.monotonic() - began_s)
+
+
+def _job(classifier: Classifier, address: str | None, workers: int | None) -> dict[str, Any]:
+    """What the actors need to know, and where the model's files are."""
+    from edgefashion import __version__
+
+    source = Path(classifier.source)
+    files = [path for path in (source, source.with_suffix(".bin")) if path.is_file()]
+    if classifier.engine != "openvino" or not files:
+        raise BadInputError(f"{classifier.name} cannot be sent to a cluster. Give a bundle with an IR, or an IR")
+    return {
+        "files": {str(path.absolute()): bundle.sha256(path) for path in files},
+        "labels": classifier.labels,
+        "threshold": classifier.accept_threshold,
+        "precision": classifier.precision,
+        "version": __version__,
+        "here": str(Path.cwd()),
+        "address": address,
+        "cpus": workers or os.cpu_count() or 1,
+    }
+
+
+class _Ray:
+    """The child that drives Ray, and all that it starts: gone on leaving the block, and with this process."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self._job = job
+        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def __enter__(self) -> _Ray:
+        # Short: Ray's sockets lie in it, and their paths must not exceed 107 bytes.
+        folder = tempfile.mkdtemp(prefix="ef-ray-", dir="/tmp" if Path("/tmp").is_dir() else None)  # noqa: S108
+        self._log = Path(folder) / "log"
+        lifeline, self._lifeline = os.pipe()
+        try:
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "edgefashion.keeper", str(lifeline), folder]
+                    + [sys.executable, "-P", "-m", "edgefashion.tag_ray_worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    env=self._environment(),
+                    pass_fds=(lifeline,),
+                    start_new_session=True,  # a Ctrl-C is for us to act on
+                )
+        finally:
+            os.close(lifeline)
+        try:
+            threading.Thread(target=self._hear, name="ray", daemon=True).start()
+            self._say({**self._job, "folder": folder})
+            self._wait_for_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lifeline)
+        with suppress(OSError):
+            assert self._process.stdin
+            self._process.stdin.close()
+        try:
+            self._process.wait(END_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def tagged(self, paths: list[str]) -> Iterator[list[Row]]:
+        """The rows of the pictures, as they come, in no order. Raises :class:`MissingError` where Ray is lost."""
+        self._say(paths)
+        while not (answer := self._next(None)).get("done"):
+            yield [from_json(fields) for fields in answer["rows"]]
+
+    def _wait_for_ready(self) -> None:
+        address = self._job["address"]
+        try:
+            self._next(START_LIMIT_S if address is None else CONNECT_LIMIT_S)
+        except queue.Empty:
+            if address is None:
+                raise MissingError(
+                    f"Ray did not start in {START_LIMIT_S:.0f} s. Leave --engine ray out, or try again"
+                ) from None
+            raise MissingError(
+                f"the Ray cluster {address} did not answer in {CONNECT_LIMIT_S:.0f} s. Check --ray-address, and that "
+                "this machine is a node of it (ray start --address=...)"
+            ) from None
+
+    def _environment(self) -> dict[str, str]:
+        more = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
+        if self._job["address"] is None:
+            # Else Ray would leave a token in the home folder; with one nobody else on the machine is served.
+            more |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        return child_environment(**more)
+
+    def _say(self, what: Any) -> None:
+        assert self._process.stdin
+        with suppress(OSError):  # the child has ended: what it said before comes next
+            self._process.stdin.write(json.dumps(what) + "\n")
+            self._process.stdin.flush()
+
+    def _hear(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self._answers.put(line)
+        self._answers.put("")
+
+    def _next(self, limit_s: float | None) -> dict[str, Any]:
+        line = self._answers.get(timeout=limit_s)
+        if not line:
+            raise MissingError("Ray has ended unasked. Run the same command again: it goes on where it stopped")
+        answer: dict[str, Any] = json.loads(line)
+        if "failed" in answer:
+            raise (MissingError if answer["missing"] else BadInputError)(answer["failed"])
+        return answer

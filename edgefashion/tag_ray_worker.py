@@ -1,0 +1,200 @@
+"""Drives Ray for ``tag --engine ray``, in a process of its own: paths come in, rows go out.
+
+Ray waits for minutes where it cannot connect, ends its process where it loses its cluster, writes to the screen as
+and leaves processes behind when it is killed. Here it may: :mod:`edgefashion.keeper` clears up behind it.
+
+One JSON text a line. In come a :class:`Job`, then lists of paths; out go {"ready": CPUs}, {"rows": [...]} as they come,
+{"done": true} after each list, and {"failed": text, "missing": bool} at the end of it all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from edgefashion import tag_look, tag_walk
+from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
+from edgefashion.tag_formats import reason_of, to_json
+from edgefashion.tag_rows import Row
+
+BLOCK: Final = 32
+"""Pictures of one task: what is looked at again where a node is lost, and 20 or more times what a task costs."""
+
+LOOPBACK: Final = "127.0.0.2"
+"""A local Ray listens here. (127.0.0.1 it takes for the name of the machine on its network.)"""
+
+STORE_BYTES: Final = 200 * 2**20
+"""Memory for objects of a local Ray: paths and rows, no pictures."""
+
+READERS: Final = 8
+"""Pictures behind URLs that an actor reads at once."""
+
+_OPTIONS: Final = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every actor is to know."""
+
+    files: dict[str, str]
+    """Of the model: path here -> SHA-256, the file to load first."""
+    labels: tuple[str, ...]
+    threshold: float
+    precision: str
+    version: str
+    """Of edgefashion: two versions may answer differently."""
+    here: str
+    """The folder that relative paths begin in."""
+    address: str | None = None
+    """Of a cluster; None for a Ray of our own."""
+    cpus: int = 1
+    """Of a Ray of our own."""
+    folder: str = ""
+    """For what a Ray of our own keeps on the disk."""
+
+
+class Tagger:
+    """An actor: the model, loaded once, and one thread that looks at pictures."""
+
+    def __init__(self, job: Job, files: Sequence[Any]) -> None:
+        """``files``: Ray's references to the bytes of the job's files."""
+        import cv2
+        import ray
+
+        import edgefashion
+        from edgefashion import classify, guard
+
+        if edgefashion.__version__ != job.version:
+            raise RuntimeError(
+                f"a node of the cluster has edgefashion {edgefashion.__version__}, here is {job.version}. "
+                "Install the same on all"
+            )
+        cv2.setNumThreads(1)
+        with tempfile.TemporaryDirectory(prefix="edgefashion-") as folder:
+            paths = [Path(folder) / Path(name).name for name in job.files]
+            for path, digest, content in zip(paths, job.files.values(), ray.get(list(files)), strict=True):
+                if hashlib.sha256(content).hexdigest() != digest:
+                    raise RuntimeError(f"{path.name} came to a node altered. Run the same command again")
+                path.write_bytes(content)
+            guard.vouch(paths[0])  # by its hash it is the file that was tried where the command runs
+            self._classifier = classify.load(paths[0], precision=job.precision, threads=1)
+        self._job = job
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        """Blocks of paths, as JSON, to blocks of rows, as JSON."""
+        return {"rows": [self._rows(json.loads(paths)) for paths in batch["paths"]]}
+
+    def _rows(self, paths: list[str]) -> bytes:
+        return json.dumps([to_json(row) for row in self._look(paths)]).encode()
+
+    def _look(self, paths: list[str]) -> Iterator[Row]:
+        # Waiting for a network is done by several, reading from a disk by one: the core is this thread's.
+        if any(map(tag_walk.is_url, paths)):
+            with ThreadPoolExecutor(READERS) as pool:
+                yield from map(self._answered, pool.map(self._prepared, paths))
+        else:
+            yield from (self._answered(self._prepared(path)) for path in paths)
+
+    def _prepared(self, path: str) -> tag_look.Prepared | Row:
+        try:
+            # The folder the command runs in is not this process's.
+            with tag_walk.open_picture(path if tag_walk.is_url(path) else str(Path(self._job.here, path))) as file:
+                return tag_look.prepare(file, path, self._classifier.takes_photos)
+        except BadInputError as error:
+            return Row(path, error=str(error))
+        except Exception as error:  # of any kind: every file system has its own
+            return Row(path, error=reason_of(error))
+
+    def _answered(self, prepared: tag_look.Prepared | Row) -> Row:
+        if isinstance(prepared, Row):
+            return prepared
+        probabilities = mask = None
+        if prepared.pixels is not None and self._classifier.takes_photos:
+            probabilities, mask = self._classifier.look(prepared.pixels)
+        elif prepared.pixels is not None:
+            probabilities = self._classifier(prepared.pixels)[0]
+        return tag_look.row_of(prepared, probabilities, mask, self._job.labels, self._job.threshold)
+
+
+def main() -> None:
+    """Serve the process that started us until it closes our stdin."""
+    # What libraries print must not come between the answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(**what: Any) -> None:
+        print(json.dumps(what), file=answers, flush=True)
+
+    try:
+        job = Job(**json.loads(sys.stdin.readline()))
+        job = replace(job, labels=tuple(job.labels))
+        tell(ready=_join(job))
+        import ray
+
+        files = [ray.put(Path(name).read_bytes()) for name in job.files]
+        for line in sys.stdin:
+            for rows in _tagged(job, files, json.loads(line)):
+                tell(rows=rows)
+            tell(done=True)
+    except EdgeFashionError as error:
+        tell(failed=str(error), missing=isinstance(error, MissingError))
+    except Exception as error:
+        tell(failed=_reason(error), missing=True)
+
+
+def _join(job: Job) -> int:
+    """Connect to the cluster or start a Ray; returns its CPUs."""
+    import ray
+
+    if job.address is None:
+        ray.init(
+            address="local",
+            num_cpus=job.cpus,
+            include_dashboard=False,
+            object_store_memory=STORE_BYTES,
+            _node_ip_address=LOOPBACK if sys.platform == "linux" else None,
+            _temp_dir=job.folder,
+            **_OPTIONS,
+        )
+    else:
+        ray.init(address=job.address, **_OPTIONS)
+    return int(ray.cluster_resources().get("CPU", 0))
+
+
+def _tagged(job: Job, files: list[Any], paths: list[str]) -> Iterator[list[Any]]:
+    """Rows of the pictures, a block's at once, in the order they are ready."""
+    import ray.data
+
+    blocks = [{"paths": json.dumps(paths[at : at + BLOCK]).encode()} for at in range(0, len(paths), BLOCK)]
+    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    rows = ray.data.from_items(blocks, override_num_blocks=len(blocks)).map_batches(
+        Tagger,
+        fn_constructor_args=(job, files),
+        batch_size=None,
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(cpus, len(blocks))),
+    )
+    for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
+        for line in batch["rows"]:
+            yield json.loads(line)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[-1]
+
+
+if __name__ == "__main__":
+    main()
