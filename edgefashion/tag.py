@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import queue
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefashion import machine, tag_look, tag_walk
+from edgefashion import tag_look, tag_walk
 from edgefashion.originals import BATCH
 from edgefashion.tag_files import Ledger
 from edgefashion.tag_look import Prepared
@@ -90,7 +91,7 @@ def tag(classifier: Classifier, paths: Sequence[str], out: Path, options: TagOpt
     that leads to nothing and an output that cannot be written, :class:`MissingError` for a package that is missing.
     """
     options = options or TagOptions()
-    workers = options.workers or machine.usable_cores()
+    workers = options.workers or _usable_cores()
     with Ledger(out, made_with(classifier)) as ledger:
         tag_walk.check(paths)
         run = _Run(classifier, paths, ledger, options.on_progress)
@@ -98,6 +99,11 @@ def tag(classifier: Classifier, paths: Sequence[str], out: Path, options: TagOpt
             run.until_done(pool)
         ledger.finish()
     return run.summary(pool.spent_s)
+
+
+def _usable_cores() -> int:
+    """Of this process: a container may have fewer than the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

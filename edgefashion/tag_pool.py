@@ -67,7 +67,7 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
             worker.stop()
-        for _ in self._workers:
+        for _ in range(len(self)):
             self._chunks.put(None)
         for worker in self._workers:
             worker.join()
@@ -141,7 +141,7 @@ class _Worker(threading.Thread):
 
     def _serve(self) -> None:
         """Start a process and talk to it until it ends, of itself or because nothing is left to do."""
-        process = self._started()
+        process = self._new_process()
         if process is None:
             return
         unsent, self._sent = self._sent, collections.deque()
@@ -156,7 +156,7 @@ class _Worker(threading.Thread):
         finally:
             self._heard_s = None
 
-    def _started(self) -> subprocess.Popen[bytes] | None:
+    def _new_process(self) -> subprocess.Popen[bytes] | None:
         command = [sys.executable, "-P", "-m", "edgefashion.tag_worker"]
         environment = child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
         for _ in range(3):
@@ -175,7 +175,9 @@ class _Worker(threading.Thread):
                 return process
         if self._stopped:
             return None
-        raise MissingError("the processes that decode pictures end as soon as they are started. Run: edgefashion doctor")
+        raise MissingError(
+            "the processes that decode pictures end as soon as they are started. Run: edgefashion doctor"
+        )
 
     def _fill(self, process: subprocess.Popen[bytes]) -> bool:
         """Keep the process supplied; False if there is nothing for it to do any more."""

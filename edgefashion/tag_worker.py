@@ -1,8 +1,8 @@
-"""Pictures decoded in a process of their own, which may hang or die of them: the other end of :mod:`edgefashion.tag_pool`.
+"""Pictures decoded in a process of their own, which may hang or die of them: the other end of ``tag_pool``.
 
 The first line of stdin is JSON: ``photos``, whether a photo network is to see them. Then comes a chunk a line, a list
-of a path and, of what only the parent can read, its bytes in base64, else null. A picture's answer is a JSON line with
-the fields of :class:`edgefashion.tag_look.Prepared`, its pixels' ``shape`` in place of them, and then the pixels' bytes;
+of a path and, of what only the parent can read, its bytes in base64, else null. A picture's answer is a JSON line
+with the fields of :class:`edgefashion.tag_look.Prepared`, ``shape`` in place of the pixels, and then the pixels' bytes;
 or ``{"error": ...}``. The end of stdin ends the process.
 """
 
@@ -15,7 +15,7 @@ import os
 import queue
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edgefashion.children import leave_ending_to_the_parent
 
@@ -54,7 +54,7 @@ def _listen(chunks: queue.SimpleQueue[str]) -> None:
     os._exit(0)  # a picture may hold the main thread for ever
 
 
-def _answer(out: io.BufferedWriter, path: str, raw: str | None, photos: bool) -> None:
+def _answer(out: BinaryIO, path: str, raw: str | None, photos: bool) -> None:
     try:
         prepared = _prepared(path, raw, photos)
     except _NotReadError as error:
@@ -87,7 +87,7 @@ def _prepared(path: str, raw: str | None, photos: bool) -> Prepared:
     raise _NotReadError(without_password(said))
 
 
-def _say(out: io.BufferedWriter, facts: dict[str, Any], pixels: Any = b"") -> None:
+def _say(out: BinaryIO, facts: dict[str, Any], pixels: Any = b"") -> None:
     out.write(json.dumps(facts).encode() + b"\n")
     out.write(pixels)
     out.flush()
