@@ -94,16 +94,16 @@ def _unreadable(out: Path, reason: str) -> BadInputError:
 def to_json(row: Row) -> dict[str, Any]:
     """A row's fields as ``predict --json`` names them, in their order."""
     return {
-        "path": _escape(row.path),
-        "label": None if row.label is None else _escape(row.label),
+        "path": as_text(row.path),
+        "label": None if row.label is None else as_text(row.label),
         "confidence": float(row.confidence),
-        "top": [[_escape(label), float(p)] for label, p in row.top],
+        "top": [[as_text(label), float(p)] for label, p in row.top],
         "accepted": bool(row.accepted),
         "box": None if row.box is None else [int(edge) for edge in row.box],
         "width": None if row.width is None else int(row.width),
         "height": None if row.height is None else int(row.height),
         "phash": row.phash,
-        "error": None if row.error is None else _escape(row.error),
+        "error": None if row.error is None else as_text(row.error),
     }
 
 
@@ -132,7 +132,8 @@ def _optional(convert: Any, value: Any) -> Any:
     return None if value is None else convert(value)
 
 
-def _escape(text: str) -> str:
+def as_text(text: str) -> str:
+    """A name as valid Unicode: see the module."""
     if "\\u" in text:
         text = _ESCAPED.sub(lambda found: "\\u005c" + found[0][1:], text)
     if not text.isascii():
@@ -162,19 +163,19 @@ def _read_jsonl(out: Path) -> Iterator[Row]:
             yield row
 
 
-class _Encoded:
-    """The text file that the csv module writes to, over one of bytes that stays open."""
+class _Lines:
+    """What the csv module writes its rows to."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def write(self, text: str) -> int:
-        return self._file.write(text.encode())
+        # It quotes a text for the letters of its line ending only: CR and LF for it, LF alone for the file.
+        return self._file.write(text.removesuffix("\r\n").encode() + b"\n")
 
 
 def _write_csv(file: BinaryIO, rows: Iterable[Row], _: Mapping[str, str]) -> None:
-    # Every text in quotes: a carriage return in a name is one too, whatever reads it.
-    writer = csv.writer(_Encoded(file), lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+    writer = csv.writer(_Lines(file), lineterminator="\r\n")
     writer.writerow(FIELDS)
     for row in rows:
         fields = to_json(row)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import glob
-import io
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -63,7 +62,7 @@ def is_picture(name: str) -> bool:
 def open_picture(path: str) -> BinaryIO:
     """Open what :func:`walk` gave. Raises what the file system behind it raises."""
     if not is_url(path):
-        return open(path, "rb")  # noqa: PTH123, SIM115
+        return open(path, "rb")  # noqa: PTH123
     first, _, rest = path.partition("::")
     protocol, _, inner = first.partition("://")
     if not rest:
@@ -157,7 +156,7 @@ def _found(path: str) -> Iterator[str]:
     elif os.path.lexists(path):
         yield path
     elif glob.has_magic(path):
-        matches = glob.iglob(path, recursive=True)
+        matches = glob.iglob(path, recursive=True)  # noqa: PTH207
         yield from (found for found in matches if is_picture(found) and os.path.isfile(found))  # noqa: PTH113
     else:
         raise BadInputError(f"{path} does not exist. Give picture files, folders, globs or URLs")
@@ -218,9 +217,9 @@ def _archive(protocol: str, rest: str) -> tuple[Any, str]:
     return _system(f"{protocol}://::{rest}" if rest else f"{protocol}://")
 
 
-def read_here(path: str) -> io.BytesIO | None:
+def read_here(path: str) -> bytes | None:
     """What only this process can read: a file that fsspec keeps in this process's memory."""
     if not path.startswith("memory://"):
         return None
     with open_picture(path) as file:
-        return io.BytesIO(file.read())
+        return file.read()
