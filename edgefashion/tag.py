@@ -127,7 +127,7 @@ class _Run:
         self.events: queue.SimpleQueue[Looked | _Answered | BaseException] = queue.SimpleQueue()
         self._classifier, self._ledger, self._on_progress = classifier, ledger, on_progress
         self._names = tag_walk.walk(paths)
-        self._count = _Count(paths) if on_progress else None
+        self._count = Count(paths) if on_progress else None
         self._under_way: set[str] = set()
         # So many that no process and no stream of the network waits for another; and never more.
         self._most = (int(classifier.settings.get("streams", 1)) + 2) * BATCH
@@ -241,7 +241,7 @@ class _Run:
             self._told_s = now_s or 0.0
 
 
-class _Count(threading.Thread):
+class Count(threading.Thread):
     """Counts the pictures while the first are being tagged."""
 
     def __init__(self, paths: Sequence[str]) -> None:

@@ -23,14 +23,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edgefashion import bundle
+from edgefashion import bundle, tag_walk
 from edgefashion.children import child_environment
 from edgefashion.errors import BadInputError, MissingError, need
-from edgefashion.tag import Summary, TagOptions, made_with
+from edgefashion.tag import Count, Summary, TagOptions, made_with
 from edgefashion.tag_files import Ledger
 from edgefashion.tag_formats import from_json
 from edgefashion.tag_rows import Row
-from edgefashion.tag_walk import walk
 
 if TYPE_CHECKING:
     from edgefashion.classify import Classifier
@@ -69,23 +68,34 @@ def tag_on_ray(
     if os.name == "nt":
         raise MissingError("the Ray engine needs Linux or macOS. Leave --engine ray out")
     began_s = time.monotonic()
-    errors = 0
+    before = new = errors = 0
     job = _job(classifier, address, options.workers)
     with Ledger(out, made_with(classifier)) as ledger:
-        before = done = ledger.done
-        new = (path for path in walk(paths) if not ledger.has(path))
-        if window := list(islice(new, WINDOW)):
+        tag_walk.check(paths)
+        count = Count(paths) if options.on_progress else None
+
+        def without_row() -> Iterator[str]:
+            nonlocal before
+            for path in tag_walk.walk(paths):
+                if ledger.has(path):
+                    before += 1
+                else:
+                    yield path
+
+        to_do = without_row()
+        if window := list(islice(to_do, WINDOW)):
             with _Ray(job) as ray:
                 while window:
                     for rows in ray.tagged(window):
                         ledger.add(rows)
+                        new += len(rows)
                         errors += sum(row.error is not None for row in rows)
-                        done += len(rows)
-                        if options.on_progress:
-                            options.on_progress(done, None, (done - before) / (time.monotonic() - began_s))
-                    window = list(islice(new, WINDOW))
+                        if options.on_progress and count:
+                            rate = new / (time.monotonic() - began_s)
+                            options.on_progress(before + new, count.total, rate)
+                    window = list(islice(to_do, WINDOW))
         ledger.finish()
-    return Summary(done, errors, before, time.monotonic() - began_s)
+    return Summary(before + new, errors, before, time.monotonic() - began_s)
 
 
 def _job(classifier: Classifier, address: str | None, workers: int | None) -> dict[str, Any]:
@@ -120,11 +130,11 @@ class _Ray:
         folder = tempfile.mkdtemp(prefix="ef-ray-", dir="/tmp" if Path("/tmp").is_dir() else None)  # noqa: S108
         self._log = Path(folder) / "log"
         lifeline, self._lifeline = os.pipe()
+        python = [sys.executable, "-P", "-m"]
         try:
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "edgefashion.keeper", str(lifeline), folder]
-                    + [sys.executable, "-P", "-m", "edgefashion.tag_ray_worker"],
+                    [*python, "edgefashion.keeper", str(lifeline), folder, *python, "edgefashion.tag_ray_worker"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

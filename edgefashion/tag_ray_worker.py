@@ -9,25 +9,36 @@ One JSON text a line. In come a :class:`Job`, then lists of paths; out go {"read
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import json
 import logging
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from edgefashion import tag_look, tag_walk
-from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
-from edgefashion.tag_formats import reason_of, to_json
+import numpy as np
+
+from edgefashion import tag_look, tag_walk, tag_worker
+from edgefashion.errors import EdgeFashionError, MissingError, without_password
+from edgefashion.originals import BATCH
+from edgefashion.tag_formats import from_json, to_json
+from edgefashion.tag_look import Prepared
+from edgefashion.tag_pool import PATIENCE_S
 from edgefashion.tag_rows import Row
 
-BLOCK: Final = 32
-"""Pictures of one task: what is looked at again where a node is lost, and 20 or more times what a task costs."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RETRIES: Final = 1
+"""Of a block that was lost with its node or actor. After that its pictures are tried one by one."""
 
 LOOPBACK: Final = "127.0.0.2"
 """A local Ray listens here. (127.0.0.1 it takes for the name of the machine on its network.)"""
@@ -38,6 +49,7 @@ STORE_BYTES: Final = 200 * 2**20
 READERS: Final = 8
 """Pictures behind URLs that an actor reads at once."""
 
+_TURN_S: Final = 1.0
 _OPTIONS: Final = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
@@ -86,12 +98,18 @@ class Tagger:
                     raise RuntimeError(f"{path.name} came to a node altered. Run the same command again")
                 path.write_bytes(content)
             guard.vouch(paths[0])  # by its hash it is the file that was tried where the command runs
-            self._classifier = classify.load(paths[0], precision=job.precision, threads=1)
+            self._classifier = classify.load(paths[0], precision=job.precision, purpose="throughput", threads=1)
+        with suppress(OSError):  # then the pictures are told to be missing
+            os.chdir(job.here)
         self._job = job
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
         """Blocks of paths, as JSON, to blocks of rows, as JSON."""
-        return {"rows": [self._rows(json.loads(paths)) for paths in batch["paths"]]}
+        self._alive_s = 0.0
+        try:
+            return {"rows": [self._rows(json.loads(paths)) for paths in batch["paths"]]}
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
     def _rows(self, paths: list[str]) -> bytes:
         return json.dumps([to_json(row) for row in self._look(paths)]).encode()
@@ -100,29 +118,45 @@ class Tagger:
         # Waiting for a network is done by several, reading from a disk by one: the core is this thread's.
         if any(map(tag_walk.is_url, paths)):
             with ThreadPoolExecutor(READERS) as pool:
-                yield from map(self._answered, pool.map(self._prepared, paths))
+                looked = list(pool.map(self._prepared, paths))
         else:
-            yield from (self._answered(self._prepared(path)) for path in paths)
+            looked = list(map(self._prepared, paths))
+        yield from (one for one in looked if isinstance(one, Row))
+        rows: list[Row] = []
+        asked = []
+        for one in looked:
+            if isinstance(one, Prepared) and one.pixels is None:
+                yield tag_look.row_of(one, None, None, self._job.labels, self._job.threshold)
+            elif isinstance(one, Prepared):
+                asked.append(one)
+        if asked:
+            self._classifier.start(
+                np.stack([one.pixels for one in asked]),  # type: ignore[misc]
+                lambda answers, masks: rows.extend(self._answered(asked, answers, masks)),
+            )
+            self._classifier.wait()
+        yield from rows
 
-    def _prepared(self, path: str) -> tag_look.Prepared | Row:
+    def _prepared(self, path: str) -> Prepared | Row:
+        self._is_alive()
         try:
-            # The folder the command runs in is not this process's.
-            with tag_walk.open_picture(path if tag_walk.is_url(path) else str(Path(self._job.here, path))) as file:
-                return tag_look.prepare(file, path, self._classifier.takes_photos)
-        except BadInputError as error:
+            return tag_worker.prepared_of(path, None, self._classifier.takes_photos)
+        except tag_worker.NotReadError as error:
             return Row(path, error=str(error))
-        except Exception as error:  # of any kind: every file system has its own
-            return Row(path, error=reason_of(error))
 
-    def _answered(self, prepared: tag_look.Prepared | Row) -> Row:
-        if isinstance(prepared, Row):
-            return prepared
-        probabilities = mask = None
-        if prepared.pixels is not None and self._classifier.takes_photos:
-            probabilities, mask = self._classifier.look(prepared.pixels)
-        elif prepared.pixels is not None:
-            probabilities = self._classifier(prepared.pixels)[0]
-        return tag_look.row_of(prepared, probabilities, mask, self._job.labels, self._job.threshold)
+    def _answered(
+        self, asked: list[Prepared], answers: NDArray[np.float32], masks: NDArray[np.float32] | None
+    ) -> Iterator[Row]:
+        for at, one in enumerate(asked):
+            mask = None if masks is None else masks[at]
+            yield tag_look.row_of(one, answers[at], mask, self._job.labels, self._job.threshold)
+
+    def _is_alive(self) -> None:
+        """This process ends itself where the next picture does not come in time: what hangs may hold all of Python."""
+        now_s = time.monotonic()
+        if now_s - self._alive_s > _TURN_S:
+            self._alive_s = now_s
+            faulthandler.dump_traceback_later(PATIENCE_S + _TURN_S, exit=True)
 
 
 def main() -> None:
@@ -172,20 +206,40 @@ def _join(job: Job) -> int:
 
 def _tagged(job: Job, files: list[Any], paths: list[str]) -> Iterator[list[Any]]:
     """Rows of the pictures, a block's at once, in the order they are ready."""
+    left = dict.fromkeys(paths)
+    for size in (BATCH, 1):
+        # One by one what was lost twice, be it with its nodes or because a picture among them ends every process.
+        for rows in _passed(job, files, list(left), size):
+            for row in rows:
+                left.pop(from_json(row).path, None)
+            yield rows
+        if not left:
+            return
+    said = "ended the processes that read it. Replace it or leave it out"
+    yield [to_json(Row(path, error=without_password(f"{path} {said}"))) for path in left]
+
+
+def _passed(job: Job, files: list[Any], paths: list[str], size: int) -> Iterator[list[Any]]:
+    """One pass over pictures, ``size`` a task."""
     import ray.data
 
-    blocks = [{"paths": json.dumps(paths[at : at + BLOCK]).encode()} for at in range(0, len(paths), BLOCK)]
-    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context.max_errored_blocks = -1  # those come in the next pass
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    blocks = [{"paths": json.dumps(paths[at : at + size]).encode()} for at in range(0, len(paths), size)]
+    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
     rows = ray.data.from_items(blocks, override_num_blocks=len(blocks)).map_batches(
         Tagger,
         fn_constructor_args=(job, files),
         batch_size=None,
         num_cpus=1,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(cpus, len(blocks))),
+        max_restarts=-1,
+        max_task_retries=RETRIES,
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, max_size=min(cpus, len(blocks)), max_tasks_in_flight_per_actor=None if size > 1 else 1
+        ),
     )
     for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
         for line in batch["rows"]:

@@ -56,8 +56,8 @@ def _listen(chunks: queue.SimpleQueue[str]) -> None:
 
 def _answer(out: BinaryIO, path: str, raw: str | None, photos: bool) -> None:
     try:
-        prepared = _prepared(path, raw, photos)
-    except _NotReadError as error:
+        prepared = prepared_of(path, raw, photos)
+    except NotReadError as error:
         _say(out, {"error": str(error)})
         return
     facts = vars(prepared).copy()
@@ -65,11 +65,12 @@ def _answer(out: BinaryIO, path: str, raw: str | None, photos: bool) -> None:
     _say(out, facts | {"shape": None if pixels is None else pixels.shape}, b"" if pixels is None else pixels.data)
 
 
-class _NotReadError(Exception):
+class NotReadError(Exception):
     """A picture that makes an error row."""
 
 
-def _prepared(path: str, raw: str | None, photos: bool) -> Prepared:
+def prepared_of(path: str, raw: str | None, photos: bool) -> Prepared:
+    """Open and prepare a picture; ``raw``: its bytes in base64. Raises :class:`NotReadError` with the row's error."""
     from edgefashion import tag_look, tag_walk
     from edgefashion.errors import EdgeFashionError, without_password
 
@@ -84,7 +85,7 @@ def _prepared(path: str, raw: str | None, photos: bool) -> Prepared:
         said = f"{name} cannot be read: {reason}. Check the path and its permissions"
     except Exception as error:  # of any kind: every file system behind a URL has its own, and memory may end
         said = f"{name} cannot be read: {type(error).__name__} {error}".strip()
-    raise _NotReadError(without_password(said))
+    raise NotReadError(without_password(said))
 
 
 def _say(out: BinaryIO, facts: dict[str, Any], pixels: Any = b"") -> None:
