@@ -174,16 +174,14 @@ class _Ray:
     def _wait_for_ready(self) -> None:
         address = self._job["address"]
         try:
+            self._next(START_LIMIT_S)
             self._next(START_LIMIT_S if address is None else CONNECT_LIMIT_S)
         except queue.Empty:
             if address is None:
-                raise MissingError(
-                    f"Ray did not start in {START_LIMIT_S:.0f} s. Leave --engine ray out, or try again"
-                ) from None
-            raise MissingError(
-                f"the Ray cluster {address} did not answer in {CONNECT_LIMIT_S:.0f} s. Check --ray-address, and that "
-                "this machine is a node of it (ray start --address=...)"
-            ) from None
+                said = f"Ray did not start in {START_LIMIT_S:.0f} s. Leave --engine ray out, or try again"
+            else:
+                said = f"what answers at {address} does not take part as a Ray cluster's head. Check --ray-address"
+            raise MissingError(said) from None
 
     def _environment(self) -> dict[str, str]:
         more = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
@@ -210,5 +208,9 @@ class _Ray:
             raise MissingError("Ray has ended unasked. Run the same command again: it goes on where it stopped")
         answer: dict[str, Any] = json.loads(line)
         if "failed" in answer:
+            if "AuthToken" in self._log.read_text(errors="replace"):
+                raise MissingError(
+                    "the Ray cluster wants its token. Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN as on its head"
+                )
             raise (MissingError if answer["missing"] else BadInputError)(answer["failed"])
         return answer

@@ -3,8 +3,8 @@
 Ray waits for minutes where it cannot connect, ends its process where it loses its cluster, writes to the screen as
 and leaves processes behind when it is killed. Here it may: :mod:`edgefashion.keeper` clears up behind it.
 
-One JSON text a line. In come a :class:`Job`, then lists of paths; out go {"ready": CPUs}, {"rows": [...]} as they come,
-{"done": true} after each list, and {"failed": text, "missing": bool} at the end of it all.
+One JSON text a line. In come a :class:`Job`, then lists of paths; out go {"loaded": Ray's version}, {"ready": CPUs},
+{"rows": [...]} as they come, {"done": true} after each list, and {"failed": text, "missing": bool} at the end.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -27,15 +28,18 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion import tag_look, tag_walk, tag_worker
-from edgefashion.errors import EdgeFashionError, MissingError, without_password
+from edgefashion.errors import BadInputError, EdgeFashionError, MissingError, without_password
 from edgefashion.originals import BATCH
-from edgefashion.tag_formats import from_json, to_json
+from edgefashion.tag_formats import from_json, reason_of, to_json
 from edgefashion.tag_look import Prepared
 from edgefashion.tag_pool import PATIENCE_S
 from edgefashion.tag_rows import Row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+KNOCK_LIMIT_S: Final = 5.0
+"""For a cluster's machine to answer at all."""
 
 RETRIES: Final = 1
 """Of a block that was lost with its node or actor. After that its pictures are tried one by one."""
@@ -70,6 +74,8 @@ class Job:
     """Of a cluster; None for a Ray of our own."""
     cpus: int = 1
     """Of a Ray of our own."""
+    patience_s: float = PATIENCE_S
+    """For one picture, before the actor that is at it ends itself."""
     folder: str = ""
     """For what a Ray of our own keeps on the disk."""
 
@@ -156,7 +162,7 @@ class Tagger:
         now_s = time.monotonic()
         if now_s - self._alive_s > _TURN_S:
             self._alive_s = now_s
-            faulthandler.dump_traceback_later(PATIENCE_S + _TURN_S, exit=True)
+            faulthandler.dump_traceback_later(self._job.patience_s + _TURN_S, exit=True)
 
 
 def main() -> None:
@@ -171,9 +177,12 @@ def main() -> None:
     try:
         job = Job(**json.loads(sys.stdin.readline()))
         job = replace(job, labels=tuple(job.labels))
-        tell(ready=_join(job))
-        import ray
+        if job.address is not None:
+            _knock(job.address)
+        import ray.data
 
+        tell(loaded=ray.__version__)
+        tell(ready=_join(job))
         files = [ray.put(Path(name).read_bytes()) for name in job.files]
         for line in sys.stdin:
             for rows in _tagged(job, files, json.loads(line)):
@@ -182,7 +191,7 @@ def main() -> None:
     except EdgeFashionError as error:
         tell(failed=str(error), missing=isinstance(error, MissingError))
     except Exception as error:
-        tell(failed=_reason(error), missing=True)
+        tell(failed=_blamed(error), missing=True)
 
 
 def _join(job: Job) -> int:
@@ -200,8 +209,30 @@ def _join(job: Job) -> int:
             **_OPTIONS,
         )
     else:
-        ray.init(address=job.address, **_OPTIONS)
+        try:
+            ray.init(address=job.address, **_OPTIONS)
+        except ConnectionError as error:
+            raise MissingError(f"{_one_line(error)}. Check --ray-address, and that the cluster runs") from error
+        except RuntimeError as error:
+            if "Version mismatch" not in str(error):
+                raise
+            raise MissingError(f"{_one_line(error)}. Install the same Ray and Python on all machines") from error
     return int(ray.cluster_resources().get("CPU", 0))
+
+
+def _knock(address: str) -> None:
+    """Raise unless something listens at ``host:port``: Ray would try for two minutes."""
+    host, _, port = address.rpartition(":")
+    if address == "auto":
+        return
+    if not host or "/" in host or not port.isdecimal():
+        raise BadInputError(f"--ray-address {address} is no address of a Ray cluster. Give host:port, or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_LIMIT_S).close()
+    except (OSError, OverflowError) as error:
+        raise MissingError(
+            f"no Ray cluster answers at {address} ({reason_of(error)}). Check --ray-address, and that the cluster runs"
+        ) from error
 
 
 def _tagged(job: Job, files: list[Any], paths: list[str]) -> Iterator[list[Any]]:
@@ -246,9 +277,21 @@ def _passed(job: Job, files: list[Any], paths: list[str], size: int) -> Iterator
             yield json.loads(line)
 
 
-def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[-1]
+def _blamed(error: Exception) -> str:
+    """The last line of what Ray says, which names the error in the actor; above it is a traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = lines[-1].removeprefix("RuntimeError: ").rstrip(".")
+    if "No module named" in said:
+        return f"a node of the cluster lacks a package ({said}). Install the same edgefashion on all of them"
+    return f"Ray gave up: {said}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join((str(error) or type(error).__name__).split()).rstrip(".")
 
 
 if __name__ == "__main__":
-    main()
+    # By its own name: what belongs to __main__ would be sent to the nodes, in place of what is installed there.
+    from edgefashion.tag_ray_worker import main as by_name
+
+    by_name()
