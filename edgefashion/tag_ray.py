@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -69,6 +70,7 @@ def tag_on_ray(
         raise MissingError("the Ray engine needs Linux or macOS. Leave --engine ray out")
     began_s = time.monotonic()
     before = new = errors = 0
+    spent = Counter[str]()
     job = _job(classifier, address, options.workers)
     with Ledger(out, made_with(classifier)) as ledger:
         tag_walk.check(paths)
@@ -86,7 +88,7 @@ def tag_on_ray(
         if window := list(islice(to_do, WINDOW)):
             with _Ray(job) as ray:
                 while window:
-                    for rows in ray.tagged(window):
+                    for rows in ray.tagged(window, spent):
                         ledger.add(rows)
                         new += len(rows)
                         errors += sum(row.error is not None for row in rows)
@@ -95,7 +97,7 @@ def tag_on_ray(
                             options.on_progress(before + new, count.total, rate)
                     window = list(islice(to_do, WINDOW))
         ledger.finish()
-    return Summary(before + new, errors, before, time.monotonic() - began_s)
+    return Summary(before + new, errors, before, time.monotonic() - began_s, **spent)
 
 
 def _job(classifier: Classifier, address: str | None, workers: int | None) -> dict[str, Any]:
@@ -165,10 +167,12 @@ class _Ray:
             self._process.kill()
             self._process.wait()
 
-    def tagged(self, paths: list[str]) -> Iterator[list[Row]]:
-        """The rows of the pictures, as they come, in no order. Raises :class:`MissingError` where Ray is lost."""
+    def tagged(self, paths: list[str], spent: Counter[str]) -> Iterator[list[Row]]:
+        """The rows of the pictures, as they come, in no order; adds the seconds that all actors together spent.
+        Raises :class:`MissingError` where Ray is lost."""
         self._say(paths)
         while not (answer := self._next(None)).get("done"):
+            spent.update(answer["spent"])
             yield [from_json(fields) for fields in answer["rows"]]
 
     def _wait_for_ready(self) -> None:

@@ -4,7 +4,7 @@ Ray waits for minutes where it cannot connect, ends its process where it loses i
 and leaves processes behind when it is killed. Here it may: :mod:`edgefashion.keeper` clears up behind it.
 
 One JSON text a line. In come a :class:`Job`, then lists of paths; out go {"loaded": Ray's version}, {"ready": CPUs},
-{"rows": [...]} as they come, {"done": true} after each list, and {"failed": text, "missing": bool} at the end.
+{"rows": [...], "spent": {...}} as they come, {"done": true} after each list, {"failed": text, "missing": bool} at last.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ STORE_BYTES: Final = 200 * 2**20
 READERS: Final = 8
 """Pictures behind URLs that an actor reads at once."""
 
+STAGES: Final = ("reading", "decoding", "finding")
 _TURN_S: Final = 1.0
 _OPTIONS: Final = {"log_to_driver": False, "logging_level": logging.ERROR}
 
@@ -110,38 +111,35 @@ class Tagger:
         self._job = job
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
-        """Blocks of paths, as JSON, to blocks of rows, as JSON."""
+        """Blocks of paths, as JSON, to answers, as JSON: their rows, and the seconds spent."""
         self._alive_s = 0.0
         try:
-            return {"rows": [self._rows(json.loads(paths)) for paths in batch["paths"]]}
+            return {"answer": [json.dumps(self._answer(json.loads(paths))).encode() for paths in batch["paths"]]}
         finally:
             faulthandler.cancel_dump_traceback_later()
 
-    def _rows(self, paths: list[str]) -> bytes:
-        return json.dumps([to_json(row) for row in self._look(paths)]).encode()
-
-    def _look(self, paths: list[str]) -> Iterator[Row]:
+    def _answer(self, paths: list[str]) -> dict[str, Any]:
         # Waiting for a network is done by several, reading from a disk by one: the core is this thread's.
         if any(map(tag_walk.is_url, paths)):
             with ThreadPoolExecutor(READERS) as pool:
                 looked = list(pool.map(self._prepared, paths))
         else:
             looked = list(map(self._prepared, paths))
-        yield from (one for one in looked if isinstance(one, Row))
-        rows: list[Row] = []
-        asked = []
-        for one in looked:
-            if isinstance(one, Prepared) and one.pixels is None:
-                yield tag_look.row_of(one, None, None, self._job.labels, self._job.threshold)
-            elif isinstance(one, Prepared):
-                asked.append(one)
+        rows = [one for one in looked if isinstance(one, Row)]
+        prepared = [one for one in looked if isinstance(one, Prepared)]
+        spent = {f"{stage}_s": sum(getattr(one, f"{stage}_s") for one in prepared) for stage in STAGES}
+        labels, threshold = self._job.labels, self._job.threshold
+        rows += [tag_look.row_of(one, None, None, labels, threshold) for one in prepared if one.pixels is None]
+        asked = [one for one in prepared if one.pixels is not None]
+        began_s = time.perf_counter()
         if asked:
             self._classifier.start(
                 np.stack([one.pixels for one in asked]),  # type: ignore[misc]
-                lambda answers, masks: rows.extend(self._answered(asked, answers, masks)),
+                lambda answers, masks: rows.extend(self._rows(asked, answers, masks)),
             )
             self._classifier.wait()
-        yield from rows
+        spent["inference_s"] = time.perf_counter() - began_s
+        return {"rows": list(map(to_json, rows)), "spent": spent}
 
     def _prepared(self, path: str) -> Prepared | Row:
         self._is_alive()
@@ -150,7 +148,7 @@ class Tagger:
         except tag_worker.NotReadError as error:
             return Row(path, error=str(error))
 
-    def _answered(
+    def _rows(
         self, asked: list[Prepared], answers: NDArray[np.float32], masks: NDArray[np.float32] | None
     ) -> Iterator[Row]:
         for at, one in enumerate(asked):
@@ -185,8 +183,8 @@ def main() -> None:
         tell(ready=_join(job))
         files = [ray.put(Path(name).read_bytes()) for name in job.files]
         for line in sys.stdin:
-            for rows in _tagged(job, files, json.loads(line)):
-                tell(rows=rows)
+            for answer in _tagged(job, files, json.loads(line)):
+                tell(**answer)
             tell(done=True)
     except EdgeFashionError as error:
         tell(failed=str(error), missing=isinstance(error, MissingError))
@@ -235,22 +233,22 @@ def _knock(address: str) -> None:
         ) from error
 
 
-def _tagged(job: Job, files: list[Any], paths: list[str]) -> Iterator[list[Any]]:
-    """Rows of the pictures, a block's at once, in the order they are ready."""
+def _tagged(job: Job, files: list[Any], paths: list[str]) -> Iterator[dict[str, Any]]:
+    """What the actors answer, a block at a time, in the order they are ready."""
     left = dict.fromkeys(paths)
     for size in (BATCH, 1):
         # One by one what was lost twice, be it with its nodes or because a picture among them ends every process.
-        for rows in _passed(job, files, list(left), size):
-            for row in rows:
+        for answer in _passed(job, files, list(left), size):
+            for row in answer["rows"]:
                 left.pop(from_json(row).path, None)
-            yield rows
+            yield answer
         if not left:
             return
     said = "ended the processes that read it. Replace it or leave it out"
-    yield [to_json(Row(path, error=without_password(f"{path} {said}"))) for path in left]
+    yield {"rows": [to_json(Row(path, error=without_password(f"{path} {said}"))) for path in left], "spent": {}}
 
 
-def _passed(job: Job, files: list[Any], paths: list[str], size: int) -> Iterator[list[Any]]:
+def _passed(job: Job, files: list[Any], paths: list[str], size: int) -> Iterator[dict[str, Any]]:
     """One pass over pictures, ``size`` a task."""
     import ray.data
 
@@ -273,7 +271,7 @@ def _passed(job: Job, files: list[Any], paths: list[str], size: int) -> Iterator
         ),
     )
     for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
-        for line in batch["rows"]:
+        for line in batch["answer"]:
             yield json.loads(line)
 
 
