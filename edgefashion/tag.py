@@ -65,6 +65,22 @@ class Summary:
     other_s: float = 0.0
     """Handing over, rows and the output."""
 
+    @property
+    def rate(self) -> float:
+        """Pictures a second, of this run."""
+        return (self.pictures - self.done_before) / self.seconds if self.seconds else 0.0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """What each stage took of the time spent; empty where that was not measured.
+
+        Reading is waiting for a disk or a network; the others are processor time.
+        """
+        stages = ("reading", "decoding", "finding", "inference", "other")
+        spent = {stage: float(getattr(self, f"{stage}_s")) for stage in stages}
+        whole = sum(spent.values())
+        return {stage: seconds / whole for stage, seconds in spent.items()} if whole else {}
+
 
 def made_with(classifier: Classifier) -> dict[str, str]:
     """What the rows depend on, so that two runs into one output can be told to be of one kind."""

@@ -30,6 +30,9 @@ from edgefashion.tag_rows import Row
 PATIENCE_S: Final = 60.0
 """A process that is at one picture for longer is ended."""
 
+START_S: Final = 60.0
+"""What a process may take to start, on a machine that is busy."""
+
 CHUNK: Final = 8
 """Pictures handed to a process at once. It has the next ones before it is through with these."""
 
@@ -60,17 +63,16 @@ class Pool:
         self._workers = [_Worker(self._chunks, photos, on_looked, on_failure) for _ in range(workers)]
 
     def __enter__(self) -> Pool:
-        for worker in self._workers:
-            worker.start()
+        for each in self._workers:
+            each.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.stop()
-        for _ in range(len(self)):
+        for each in self._workers:
+            each.stop()
             self._chunks.put(None)
-        for worker in self._workers:
-            worker.join()
+        for each in self._workers:
+            each.join()
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -170,8 +172,9 @@ class _Worker(threading.Thread):
             _widen(process.stdout)
             with contextlib.suppress(OSError, EOFError):
                 _write(process, {"photos": self._photos})
-                self._heard_s = time.monotonic()
+                self._heard_s = time.monotonic() + START_S - PATIENCE_S
                 _read(process)
+                self._hung = False
                 return process
         if self._stopped:
             return None

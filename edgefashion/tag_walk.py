@@ -63,12 +63,7 @@ def open_picture(path: str) -> BinaryIO:
     """Open what :func:`walk` gave. Raises what the file system behind it raises."""
     if not is_url(path):
         return open(path, "rb")  # noqa: PTH123
-    first, _, rest = path.partition("::")
-    protocol, _, inner = first.partition("://")
-    if not rest:
-        system, inner = _system(path)
-    else:
-        system, _ = _archive(protocol, rest)
+    system, inner = _opened(path)
     opened: BinaryIO = system.open(inner, "rb")
     return opened
 
@@ -170,9 +165,7 @@ def _remote(url: str) -> Iterator[str]:
     protocol = first.partition("://")[0]
     tail = f"::{rest}" if rest else ""
     try:
-        system, inner = _archive(protocol, rest)[0], first.partition("://")[2]
-        if not rest:
-            system, inner = _system(url)
+        system, inner = _opened(url)
         if glob.has_magic(inner) and protocol not in ("http", "https"):
             names: Iterator[str] = iter(system.glob(inner))
         elif (inner and is_picture(inner)) or not system.isdir(inner):
@@ -194,6 +187,15 @@ def _with_protocol(protocol: str, name: str) -> str:
     return name if is_url(name) else f"{protocol}://{name.lstrip('/') if protocol not in ('file', 'local') else name}"
 
 
+def _opened(url: str) -> tuple[Any, str]:
+    """The file system a URL is of, an archive's kept open, and what it calls the file."""
+    first, _, rest = url.partition("::")
+    if not rest:
+        return _system(url)
+    protocol, _, inner = first.partition("://")
+    return _archive(protocol, rest), inner
+
+
 def _system(url: str) -> tuple[Any, str]:
     """The file system a URL is of, and what it calls the file."""
     need("fsspec", "to read URLs")
@@ -212,9 +214,9 @@ def _system(url: str) -> tuple[Any, str]:
 
 
 @functools.lru_cache(maxsize=4)
-def _archive(protocol: str, rest: str) -> tuple[Any, str]:
+def _archive(protocol: str, rest: str) -> Any:
     """An archive's file system, kept: its table of contents is read once, not for every picture."""
-    return _system(f"{protocol}://::{rest}" if rest else f"{protocol}://")
+    return _system(f"{protocol}://::{rest}")[0]
 
 
 def read_here(path: str) -> bytes | None:
