@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 KNOCK_LIMIT_S: Final = 5.0
 """For a cluster's machine to answer at all."""
 
-RETRIES: Final = 1
-"""Of a block that was lost with its node or actor. After that its pictures are tried one by one."""
-
 LOOPBACK: Final = "127.0.0.2"
 """A local Ray listens here. (127.0.0.1 it takes for the name of the machine on its network.)"""
 
@@ -215,7 +212,13 @@ def _join(job: Job) -> int:
             if "Version mismatch" not in str(error):
                 raise
             raise MissingError(f"{_one_line(error)}. Install the same Ray and Python on all machines") from error
-    return int(ray.cluster_resources().get("CPU", 0))
+    return _cpus()
+
+
+def _cpus() -> int:
+    import ray
+
+    return int(sum(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]))
 
 
 def _knock(address: str) -> None:
@@ -235,13 +238,21 @@ def _knock(address: str) -> None:
 
 def _tagged(job: Job, files: list[Any], paths: list[str]) -> Iterator[dict[str, Any]]:
     """What the actors answer, a block at a time, in the order they are ready."""
+    from ray.exceptions import RayError
+
     left = dict.fromkeys(paths)
-    for size in (BATCH, 1):
+    for size in (BATCH, BATCH, 1, 1):
         # One by one what was lost twice, be it with its nodes or because a picture among them ends every process.
-        for answer in _passed(job, files, list(left), size):
-            for row in answer["rows"]:
-                left.pop(from_json(row).path, None)
-            yield answer
+        before = len(left)
+        try:
+            for answer in _passed(job, files, list(left), size):
+                for row in answer["rows"]:
+                    left.pop(from_json(row).path, None)
+                yield answer
+        except RayError as error:
+            # A node went, or the wait for one that is gone was given up: what is left comes in the next pass.
+            if len(left) == before and "never ran" not in str(error):
+                raise
         if not left:
             return
     said = "ended the processes that read it. Replace it or leave it out"
@@ -258,17 +269,17 @@ def _passed(job: Job, files: list[Any], paths: list[str], size: int) -> Iterator
     context.max_errored_blocks = -1  # those come in the next pass
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     blocks = [{"paths": json.dumps(paths[at : at + size]).encode()} for at in range(0, len(paths), size)]
-    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    actors = max(1, min(_cpus(), len(blocks)))
     rows = ray.data.from_items(blocks, override_num_blocks=len(blocks)).map_batches(
         Tagger,
         fn_constructor_args=(job, files),
         batch_size=None,
         num_cpus=1,
-        max_restarts=-1,
-        max_task_retries=RETRIES,
-        compute=ray.data.ActorPoolStrategy(
-            min_size=1, max_size=min(cpus, len(blocks)), max_tasks_in_flight_per_actor=None if size > 1 else 1
-        ),
+        # An actor started again in place of a lost one would wait for a core, and what it had in hand with it, while
+        # the others hold all cores and idle: such blocks come in the next pass.
+        max_restarts=0,
+        max_task_retries=0,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, max_tasks_in_flight_per_actor=min(size, 2)),
     )
     for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
         for line in batch["answer"]:
