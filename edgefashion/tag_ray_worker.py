@@ -47,6 +47,9 @@ LOOPBACK: Final = "127.0.0.2"
 STORE_BYTES: Final = 200 * 2**20
 """Memory for objects of a local Ray: paths and rows, no pictures."""
 
+STALL_S: Final = 3 * PATIENCE_S
+"""Without any answer for so long a pass is given up."""
+
 READERS: Final = 8
 """Pictures behind URLs that an actor reads at once."""
 
@@ -238,8 +241,6 @@ def _knock(address: str) -> None:
 
 def _tagged(job: Job, files: list[Any], paths: list[str]) -> Iterator[dict[str, Any]]:
     """What the actors answer, a block at a time, in the order they are ready."""
-    from ray.exceptions import RayError
-
     left = dict.fromkeys(paths)
     for size in (BATCH, BATCH, 1, 1):
         # One by one what was lost twice, be it with its nodes or because a picture among them ends every process.
@@ -249,9 +250,10 @@ def _tagged(job: Job, files: list[Any], paths: list[str]) -> Iterator[dict[str, 
                 for row in answer["rows"]:
                     left.pop(from_json(row).path, None)
                 yield answer
-        except RayError as error:
+        except Exception as error:
             # A node went, or the wait for one that is gone was given up: what is left comes in the next pass.
-            if len(left) == before and "never ran" not in str(error):
+            given_up = "never ran" in str(error) or type(error).__name__ == "ExecutionTimeoutError"
+            if len(left) == before and not given_up:
                 raise
         if not left:
             return
@@ -266,6 +268,8 @@ def _passed(job: Job, files: list[Any], paths: list[str], size: int) -> Iterator
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    # An actor started again in place of a lost one may wait for a core that an idle one holds: the next pass frees it.
+    context.execution_no_progress_timeout_s = STALL_S
     context.max_errored_blocks = -1  # those come in the next pass
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     blocks = [{"paths": json.dumps(paths[at : at + size]).encode()} for at in range(0, len(paths), size)]
@@ -275,11 +279,11 @@ def _passed(job: Job, files: list[Any], paths: list[str], size: int) -> Iterator
         fn_constructor_args=(job, files),
         batch_size=None,
         num_cpus=1,
-        # An actor started again in place of a lost one would wait for a core, and what it had in hand with it, while
-        # the others hold all cores and idle: such blocks come in the next pass.
-        max_restarts=0,
-        max_task_retries=0,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, max_tasks_in_flight_per_actor=min(size, 2)),
+        max_restarts=-1,
+        max_task_retries=1,
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, max_size=actors, max_tasks_in_flight_per_actor=None if size > 1 else 1
+        ),
     )
     for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
         for line in batch["answer"]:
