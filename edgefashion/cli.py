@@ -18,6 +18,7 @@ import typer
 from edgefashion.bundle import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.camera_cli import camera
 from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.export_cli import export_app
 from edgefashion.service_cli import service_app
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(service_app, name="service")
+app.add_typer(export_app, name="export")
 
 MODEL_HELP: Final = (
     "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model."
