@@ -13,12 +13,12 @@ import numpy as np
 
 from edgefashion import garment
 from edgefashion.in_graph_weights import (
+    Halved,
     area,
     at,
     centres,
     even,
     floats,
-    halved,
     ints,
     linear,
     minus,
@@ -97,20 +97,34 @@ def with_pictures(network: Any) -> Any:
 def _view(pictures: Any) -> Any:
     """:func:`garment.view` of a picture: float32 (160, 160, 3), RGB."""
     ops, side = operations(), garment.PHOTO_PX
-    colours, lengths, _ = halved(pictures, side, MAX_EDGE_PX)
-    shrinks = ops.greater_equal(ops.minimum(*lengths), floats(side))
-    weights = [
+    picture = Halved(pictures, side, MAX_EDGE_PX)
+    shrinks = ops.greater_equal(ops.minimum(*picture.lengths), floats(side))
+    down, across = (
         ops.select(shrinks, area(parts(length, side), length), linear(centres(length, side), length))
-        for length in lengths
-    ]
-    return ops.gather(even(weighted(colours, weights, 3)), ints([2, 1, 0]), ints(2))
+        for length in picture.lengths
+    )
+    columns = picture.columns(ops.matmul(down, picture.rows, False, False))
+    # A grey picture's one channel is all three.
+    colours = ops.gather(columns, ops.minimum(ints([2, 1, 0]), minus(picture.channels, 1)), ints(1))
+    flat = ops.matmul(across, ops.reshape(colours, ints([-1, 3 * side]), False), False, False)
+    return even(ops.transpose(ops.reshape(flat, ints([side, 3, side]), False), ints([2, 0, 1])))
+
+
+def _grey(picture: Halved) -> Any:
+    """The whole picture in grey, turned: (columns, rows)."""
+    ops = operations()
+    one = ops.equal(picture.channels, ints(1))
+    counts = ops.select(one, floats([1, 0, 0, 0]), floats([*GREY_OF_BGR, 0]))
+    counts = ops.slice(counts, ints([0]), ops.unsqueeze(picture.channels, ints([0])), ints([1]))
+    colours = ops.multiply(picture.columns(picture.rows), ops.unsqueeze(counts, ints(1)))
+    return even(ops.reduce_sum(colours, ints([1]), keep_dims=False))
 
 
 def _found(pictures: Any) -> tuple[Any, Any]:
     """:func:`garment.find` of a picture: float32 (28, 28) and the garment's box, int32 (1, 4)."""
     ops, search = operations(), garment.SEARCH_PX
-    colours, lengths, square = halved(pictures, search, MAX_EDGE_PX)
-    grey = even(ops.reduce_sum(ops.multiply(colours, floats(GREY_OF_BGR)), ints([2]), keep_dims=True))
+    picture = Halved(pictures, search, MAX_EDGE_PX)
+    grey = _grey(picture)
     full = ops.convert(ops.shape_of(pictures, "i32"), np.float32)
     size = [at(full, 1), at(full, 2)]
     # The search is on a square canvas, which the picture, shrunk, fills in part.
@@ -118,10 +132,10 @@ def _found(pictures: Any) -> tuple[Any, Any]:
     filled = [ops.maximum(floats(1), even(ops.multiply(edge, shrink))) for edge in size]
     place = np.arange(search, dtype=np.float32)
     weights = [
-        area(stretches(ops.minimum(floats(place), minus(count, 1)), floats(0), edge, count, square), length)
-        for edge, count, length in zip(size, filled, lengths, strict=True)
+        area(stretches(ops.minimum(floats(place), minus(count, 1)), floats(0), edge, count, picture.square), length)
+        for edge, count, length in zip(size, filled, picture.lengths, strict=True)
     ]
-    small = even(ops.reshape(weighted(grey, weights, 1), ints([search, search]), False))
+    small = even(weighted(grey, weights))
     lines = [ops.convert(ops.less(floats(place), count), np.float32) for count in filled]
     background = _rim_median(small, lines, filled)
     other = _no_background(small, background, lines, filled)
@@ -141,29 +155,30 @@ def _found(pictures: Any) -> tuple[Any, Any]:
         spans.append(minus(end, start))
     box = ops.concat([ops.reshape(n, ints([1]), False) for n in (*starts[::-1], *spans[::-1])], 0)
     told = ops.reshape(ops.convert(ops.select(found, box, floats(-1)), np.int32), ints([1, 4]), False)
-    return _normalised(grey, background, starts, spans, lengths, square), told
+    return _normalised(picture, grey, background, starts, spans), told
 
 
-def _normalised(grey: Any, background: Any, starts: Any, spans: Any, lengths: Any, square: Any) -> Any:
-    """The garment in ``grey`` (h, w, 1) as float32 (28, 28), bright on 0. ``starts`` and ``spans`` are its box in the
-    picture's pixels; ``lengths`` are the edges of ``grey``, of which each pixel is ``square`` of the picture's."""
+def _normalised(picture: Halved, grey: Any, background: Any, starts: list[Any], spans: list[Any]) -> Any:
+    """The garment in ``grey`` as float32 (28, 28), bright on 0. ``starts`` and ``spans`` are its box in the picture's
+    pixels: top and left, height and width."""
     ops, side = operations(), garment.SIDE_PX
     factor = ops.divide(floats(side), ops.maximum(*spans))
     shrinks = ops.less(factor, floats(1))
     # One row and column more on every side: past the garment's end they repeat its last one, as sharpening wants.
     place = floats(np.arange(-1, side + 1))
     weights, lines = [], []
-    for start, span, length in zip(starts, spans, lengths, strict=True):
+    for start, span, length in zip(starts, spans, picture.lengths, strict=True):
         count = ops.maximum(floats(1), even(ops.multiply(span, factor)))
         own = minus(place, ops.floor(ops.divide(minus(floats(side), count), floats(2))))
         kept = ops.minimum(ops.maximum(own, floats(0)), minus(count, 1))
         middle = ops.multiply(ops.add(kept, floats(0.5)), ops.divide(span, count))
         middle = minus(ops.minimum(ops.maximum(middle, floats(0.5)), minus(span, 0.5)), 0.5)
-        grown = linear(ops.divide(ops.add(middle, start), square), length)
-        weights.append(ops.select(shrinks, area(stretches(kept, start, span, count, square), length), grown))
+        grown = linear(ops.divide(ops.add(middle, start), picture.square), length)
+        shrunk = area(stretches(kept, start, span, count, picture.square), length)
+        weights.append(ops.select(shrinks, shrunk, grown))
         inside = ops.logical_and(ops.greater_equal(own, floats(0)), ops.less(own, count))
         lines.append(ops.slice(ops.convert(inside, np.float32), ints([1]), ints([side + 1]), ints([1])))
-    plane = even(ops.reshape(weighted(grey, weights, 1), ints([1, 1, side + 2, side + 2]), False))
+    plane = even(ops.reshape(weighted(grey, weights), ints([1, 1, side + 2, side + 2]), False))
     same = np.zeros((3, 3), np.float32)
     same[1, 1] = 1
     sharp, plain = (
@@ -202,12 +217,10 @@ def _rim_median(small: Any, lines: Any, filled: Any) -> Any:
 
 def _no_background(small: Any, background: Any, lines: Any, filled: Any) -> Any:
     """Which pixels of a canvas are neither background nor specks, as float32 0 or 1."""
-    ops, search, rim = operations(), garment.SEARCH_PX, WINDOW_PX // 2
+    ops, place = operations(), np.arange(garment.SEARCH_PX)
     other = ops.greater(ops.abs(minus(small, background)), floats(garment.TRIM_TOLERANCE))
     other = ops.multiply(ops.convert(other, np.float32), outer(*lines))
-    plane = ops.reshape(other, ints([1, 1, search, search]), False)
-    mean = ops.avg_pool(plane, [1, 1], [rim, rim], [rim, rim], [WINDOW_PX, WINDOW_PX], False)
-    around = ops.multiply(ops.reshape(mean, ints([search, search]), False), floats(WINDOW_PX**2))
+    near = floats(np.abs(place[:, None] - place) <= WINDOW_PX // 2)
+    around = ops.matmul(ops.matmul(near, other, False, False), near, False, False)
     least = ops.multiply(ops.multiply(*filled), floats(garment.SPECK_AREA))
-    # A hundredth for what rounding takes from a count.
-    return ops.multiply(other, ops.convert(ops.greater_equal(ops.add(around, floats(0.01)), least), np.float32))
+    return ops.multiply(other, ops.convert(ops.greater_equal(around, least), np.float32))
