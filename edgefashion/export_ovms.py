@@ -13,12 +13,14 @@ A version appears in one rename, so a server that watches the folder never loads
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,6 +35,9 @@ MARK: Final = "edgefashion.json"
 CONFIG: Final = "config.json"
 STORAGE: Final = "pvc://models"
 """Where KServe is told to look for the folders, unless told otherwise: a volume claim of that name."""
+
+STALE_S: Final = 3600
+"""Age from which a folder in which an export worked is nobody's any more; one takes seconds."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
@@ -158,7 +163,11 @@ def _read(path: Path, key: str) -> dict[str, Any]:
 def _aside(folder: Path) -> Iterator[Path]:
     """A folder to work in on the same disk, out of a server's sight, gone afterwards."""
     beside = folder if (folder / MARK).is_file() else folder.parent
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=beside))
+    prefix = f".{folder.name}.new-"
+    for left in beside.glob(f"{glob.escape(prefix)}*"):
+        if time.time() - left.stat().st_mtime > STALE_S:
+            shutil.rmtree(left, ignore_errors=True)  # of an export that was killed
+    work = Path(tempfile.mkdtemp(prefix=prefix, dir=beside))
     try:
         yield work
     finally:

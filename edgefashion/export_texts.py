@@ -48,8 +48,9 @@ def start_lines(folder: Path) -> dict[str, str]:
 
 
 def kubernetes_name(name: str) -> str:
-    """A model's name as Kubernetes wants a service's: small letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    """A model's name as Kubernetes wants a service's: small letters, digits and hyphens, a letter first."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return plain if plain[:1].isalpha() else f"model-{plain}"
 
 
 def inference_services(models: Sequence[Served], storage: str) -> str:

@@ -385,6 +385,18 @@ def test_what_was_edited_stays(repository: Path) -> None:
     assert '"s3://shop/models/edge"' in (repository / "inferenceservice.yaml").read_text()
 
 
+@pytest.mark.usefixtures("quick")
+def test_what_a_killed_export_left_goes(repository: Path) -> None:
+    """An hour later the next export removes what a killed one worked in; what is younger may be another's."""
+    old, young = repository / ".served.new-old", repository / ".served.new-young"
+    for left in (old, young):
+        (left / "model-0").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    export(["edge"], repository)
+    assert not old.exists()
+    assert young.exists()
+
+
 def test_killed_in_the_middle(repository: Path, made: Path) -> None:
     """Killed at any write or rename, an export leaves every version a server sees whole, a configuration it takes,
     and a repository into which the next export goes."""
@@ -636,7 +648,9 @@ def test_kserve_takes_the_yaml(made: Path) -> None:
             _of_kserve(KINDS[document["kind"]], wrong)
 
 
-@pytest.mark.parametrize(("name", "expected"), [("edge", "edge"), ("My_Shop.v2", "my-shop-v2"), ("a-", "a")])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("edge", "edge"), ("My_Shop.v2", "my-shop-v2"), ("a-", "a"), ("7", "model-7")]
+)
 def test_kubernetes_names(name: str, expected: str) -> None:
     """A model's name becomes one Kubernetes takes."""
     assert export_texts.kubernetes_name(name) == expected
