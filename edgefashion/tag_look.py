@@ -66,14 +66,15 @@ def prepare(file: BinaryIO, name: str, photos: bool) -> Prepared:
     image, width, height = picture.image, picture.width, picture.height
     pixels: NDArray[np.uint8] | None
     within: Box = (0, 0, width, height)
+    small = garment.halved(image, garment.PHOTO_PX)
     if photos:
-        pixels = garment.view(image)
+        pixels = garment.view(small)
     else:
         found = garment.find(image)
         pixels = None if found is None else found.pixels
         if found is not None:
             within = _enlarged(found.box, image.shape[1], image.shape[0], width, height)
-    phash = f"{perceptual_hash(image):016x}"
+    phash = f"{perceptual_hash(small):016x}"
     found_s = time.thread_time()
     times = read_s - began_s, decoded_s - spent_s, found_s - decoded_s
     return Prepared(name, pixels, within, width, height, phash, *times)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import glob
-import io
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -63,13 +62,8 @@ def is_picture(name: str) -> bool:
 def open_picture(path: str) -> BinaryIO:
     """Open what :func:`walk` gave. Raises what the file system behind it raises."""
     if not is_url(path):
-        return open(path, "rb")  # noqa: PTH123, SIM115
-    first, _, rest = path.partition("::")
-    protocol, _, inner = first.partition("://")
-    if not rest:
-        system, inner = _system(path)
-    else:
-        system, _ = _archive(protocol, rest)
+        return open(path, "rb")  # noqa: PTH123
+    system, inner = _opened(path)
     opened: BinaryIO = system.open(inner, "rb")
     return opened
 
@@ -157,7 +151,7 @@ def _found(path: str) -> Iterator[str]:
     elif os.path.lexists(path):
         yield path
     elif glob.has_magic(path):
-        matches = glob.iglob(path, recursive=True)
+        matches = glob.iglob(path, recursive=True)  # noqa: PTH207
         yield from (found for found in matches if is_picture(found) and os.path.isfile(found))  # noqa: PTH113
     else:
         raise BadInputError(f"{path} does not exist. Give picture files, folders, globs or URLs")
@@ -171,9 +165,7 @@ def _remote(url: str) -> Iterator[str]:
     protocol = first.partition("://")[0]
     tail = f"::{rest}" if rest else ""
     try:
-        system, inner = _archive(protocol, rest)[0], first.partition("://")[2]
-        if not rest:
-            system, inner = _system(url)
+        system, inner = _opened(url)
         if glob.has_magic(inner) and protocol not in ("http", "https"):
             names: Iterator[str] = iter(system.glob(inner))
         elif (inner and is_picture(inner)) or not system.isdir(inner):
@@ -195,6 +187,15 @@ def _with_protocol(protocol: str, name: str) -> str:
     return name if is_url(name) else f"{protocol}://{name.lstrip('/') if protocol not in ('file', 'local') else name}"
 
 
+def _opened(url: str) -> tuple[Any, str]:
+    """The file system a URL is of, an archive's kept open, and what it calls the file."""
+    first, _, rest = url.partition("::")
+    if not rest:
+        return _system(url)
+    protocol, _, inner = first.partition("://")
+    return _archive(protocol, rest), inner
+
+
 def _system(url: str) -> tuple[Any, str]:
     """The file system a URL is of, and what it calls the file."""
     need("fsspec", "to read URLs")
@@ -213,14 +214,14 @@ def _system(url: str) -> tuple[Any, str]:
 
 
 @functools.lru_cache(maxsize=4)
-def _archive(protocol: str, rest: str) -> tuple[Any, str]:
+def _archive(protocol: str, rest: str) -> Any:
     """An archive's file system, kept: its table of contents is read once, not for every picture."""
-    return _system(f"{protocol}://::{rest}" if rest else f"{protocol}://")
+    return _system(f"{protocol}://::{rest}")[0]
 
 
-def read_here(path: str) -> io.BytesIO | None:
+def read_here(path: str) -> bytes | None:
     """What only this process can read: a file that fsspec keeps in this process's memory."""
     if not path.startswith("memory://"):
         return None
     with open_picture(path) as file:
-        return io.BytesIO(file.read())
+        return file.read()
