@@ -551,8 +551,11 @@ def test_nothing_new(tmp_path: Path) -> None:
     out = finished(tmp_path / "t.csv", ())
     assert out.read_text() == ",".join(tag_formats.FIELDS) + "\n"
     number = out.stat().st_ino
+    left = tmp_path / ".t.csv.part"
+    left.write_text("left by a run that was killed")
     finished(out, ())
     assert out.stat().st_ino == number
+    assert not left.exists()
 
 
 def test_changed_meanwhile(tmp_path: Path) -> None:
