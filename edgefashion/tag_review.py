@@ -34,6 +34,7 @@ _COMPARED: Final = 10_000
 """More pictures are not compared with one another: it takes the square of their number."""
 
 _PHASH: Final = re.compile("[0-9a-f]{16}")
+_TELLING_BITS: Final = 8
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _ABOUT: Final = {
     NOT_ACCEPTED: "Most like the label it names, but not like enough to be tagged with it.",
@@ -175,7 +176,7 @@ def _cards(sections: Sequence[_Section]) -> list[list[Card]]:
     """The pictures shown of each section, and which of all of them look the same."""
     shown = [section.rows() for section in sections]
     rows = list(itertools.chain(*shown))
-    hashed = [number for number, row in enumerate(rows) if _PHASH.fullmatch(row.phash or "")]
+    hashed = [number for number, row in enumerate(rows) if _telling(row.phash)]
     twins: dict[int, list[int]] = {}
     if len(hashed) <= _COMPARED:
         hashes = np.array([int(rows[number].phash or "0", 16) for number in hashed], np.uint64)
@@ -184,3 +185,8 @@ def _cards(sections: Sequence[_Section]) -> list[list[Card]]:
             twins.setdefault(hashed[b], []).append(hashed[a])
     cards = (Card(f"p{n}", row, tuple(f"p{m}" for m in twins.get(n, ()))) for n, row in enumerate(rows))
     return [list(itertools.islice(cards, len(part))) for part in shown]
+
+
+def _telling(phash: str | None) -> bool:
+    """False where there is no hash, and for a picture of one colour: half of any other's bits are set, of its none."""
+    return bool(_PHASH.fullmatch(phash or "")) and int(phash or "", 16).bit_count() >= _TELLING_BITS

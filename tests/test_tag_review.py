@@ -23,6 +23,10 @@ from edgefashion.tag_rows import Row
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&lt;"
 
 
+BASE = 0x5555_5555_5555_5555
+"""Of a perceptual hash half of the bits are set."""
+
+
 class Page(HTMLParser):
     """What a page consists of: its tags with their attributes, its words, and the pictures' items by section."""
 
@@ -80,11 +84,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture = folder / f"picture {n:02} with a long name that nobody will ever read to its end.png"
         data.write_png(picture, rng.integers(0, 255, (80, 100, 3), np.uint8))
         label, accepted = ("Coat", "Dress", "T-shirt/top")[n % 3], n < 8
-        rows.append(row(str(picture), label, 0.95 - n / 20, accepted=accepted, phash=f"{0b11111 << (5 * n):016x}"))
+        rows.append(
+            row(str(picture), label, 0.95 - n / 20, accepted=accepted, phash=f"{BASE ^ 0b11111 << (5 * n):016x}")
+        )
     script = folder / "a <script>alert(1)<>'&\" b.png"
     shutil.copy(picture, script)
     rows += [
-        row(str(script), "Coat", 0.99, phash=f"{0b11110:016x}"),
+        row(str(script), "Coat", 0.99, phash=f"{BASE ^ 0b11110:016x}"),
         row(HOSTILE, HOSTILE, 0.5, box=(-5, -5, 10**6, 10**6)),
         row(str(folder / "gone\udcff\n.png"), "Coat", 0.6, phash="no hash"),
         row("s3://key:secret@shop/a.png", "Unknown", 0.6, accepted=False),
@@ -148,12 +154,13 @@ def test_same_pictures_are_marked(shop: Path) -> None:
 
 
 def test_unlike_pictures_are_not_marked(tmp_path: Path) -> None:
-    """Hashes that differ in five bits are two pictures, in four one."""
+    """Hashes that differ in five bits are two pictures, in four one; plain colours are not compared."""
     hashes = {"a": 0, "b": 0b1111, "c": 0b111110000 << 30, "d": 0b11111 << 50}
-    rows = [row(f"{name}.jpg", "Coat", 0.5, phash=f"{number:016x}") for name, number in hashes.items()]
+    rows = [row(f"{name}.jpg", "Coat", 0.5, phash=f"{number:016x}") for name, number in (("black", 0), ("white", 1))]
+    rows += [row(f"{name}.jpg", "Coat", 0.5, phash=f"{BASE ^ number:016x}") for name, number in hashes.items()]
     write_review(table(tmp_path, rows), tmp_path / "r.html")
     said = ["looks like another" in item for item in Page(tmp_path / "r.html").sections["Coat"]]
-    assert said == [True, True, False, False]
+    assert said == [False, False, True, True, False, False]
 
 
 def test_hostile_text_stays_text(shop: Path) -> None:
