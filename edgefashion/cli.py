@@ -20,6 +20,7 @@ from edgefashion.camera_cli import camera
 from edgefashion.errors import BadInputError, EdgeFashionError
 from edgefashion.export_cli import export_app
 from edgefashion.service_cli import service_app
+from edgefashion.tag_cli import tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -787,7 +788,7 @@ def _print_bench(report: BenchReport) -> None:
         print(note)
 
 
-# --- predict, camera -------------------------------------------------------------------------
+# --- predict, tag, camera -------------------------------------------------------------------------
 
 
 @app.command()
@@ -853,6 +854,7 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
     return PHOTO_MODEL, [Path(p) for p in arguments]
 
 
+app.command()(tag)
 app.command()(camera)
 
 
