@@ -43,6 +43,9 @@ from edgefashion.serve_model import Garments  # noqa: E402
 from edgefashion.serve_plane import Plane, Repository  # noqa: E402
 
 _TICK_S: Final = 0.02
+_NOTICE_S: Final = 0.3
+"""Who asks meanwhile is told that the server ends; later nobody is there to tell."""
+
 _LAST_S: Final = 1.0
 """What is answered already has so long to reach its client."""
 
@@ -71,7 +74,6 @@ class Server(ModelServer):  # type: ignore[misc]
             self.register_model(model)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._run(listening, on_ready))
-        self.gate.threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, listening: socket.socket, on_ready: Callable[[Addresses], None]) -> None:
         options = self.options
@@ -94,7 +96,9 @@ class Server(ModelServer):  # type: ignore[misc]
             signal.signal(number, on_signal)
         serving = [asyncio.create_task(http.serve(listening)), asyncio.create_task(grpc.serve())]
         while not http.server.started and not any(task.done() for task in serving):
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(_TICK_S)
+        for failed in (task for task in serving if task.done()):
+            await failed
         host = f"[{options.host}]" if ":" in options.host else options.host
         url = f"http://{host}:{listening.getsockname()[1]}"
         on_ready(Addresses(url, f"grpc://{host}:{grpc_port}", {name: f"{url}/v2/models/{name}" for name in names}))
@@ -106,9 +110,11 @@ class Server(ModelServer):  # type: ignore[misc]
     async def _drain(self, http: Http, grpc: Grpc) -> None:
         """Answer what is inside, take nothing new, and end."""
         self.gate.draining = True
-        end_s = time.monotonic() + self.options.drain_timeout_s
-        while self.gate.inside and time.monotonic() < end_s:
+        start_s = time.monotonic()
+        notice_s, end_s = start_s + _NOTICE_S, start_s + self.options.drain_timeout_s
+        while time.monotonic() < (max(notice_s, end_s) if self.gate.inside else notice_s):
             await asyncio.sleep(_TICK_S)
+        self.gate.abandon()
         http.stop()
         await grpc.stop(_LAST_S)
 
