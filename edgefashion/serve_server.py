@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import socket
 
     from edgefashion.classify import Classifier
+    from edgefashion.serve_signals import Ending
 
 # Silent: every error is told to who caused it, and ours are one line each.
 _LOG: Final = logging.getLogger("kserve")
@@ -56,8 +56,6 @@ class Server(ModelServer):  # type: ignore[misc]
     def __init__(self, options: ServeOptions) -> None:
         super().__init__(http_port=options.http_port, grpc_port=options.grpc_port, enable_latency_logging=False)
         self.options = options
-        self.received: int | None = None
-        """The signal that ended it."""
         self.gate = Gate(options.workers or machine.cores(), options.queue, options.timeout_s)
         self.dataplane = Plane(self.registered_models, self.gate)
         self.model_repository_extension = Repository(self.registered_models)
@@ -67,15 +65,21 @@ class Server(ModelServer):  # type: ignore[misc]
         most_pixels = int(self.options.max_megapixels * 1e6)
         return Garments(classifier, load, self.gate, most_images=self.options.max_images, most_pixels=most_pixels)
 
-    def start(self, models: list[Garments], listening: socket.socket, on_ready: Callable[[Addresses], None]) -> None:
-        """Warm ``models`` up and serve them until SIGTERM or Ctrl-C, and drain."""
+    def start(
+        self,
+        models: list[Garments],
+        listening: socket.socket,
+        on_ready: Callable[[Addresses], None],
+        ending: Ending,
+    ) -> None:
+        """Warm ``models`` up and serve them until a signal comes, and drain."""
         for model in models:
             model.load()
             self.register_model(model)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self._run(listening, on_ready))
+            runner.run(self._run(listening, on_ready, ending))
 
-    async def _run(self, listening: socket.socket, on_ready: Callable[[Addresses], None]) -> None:
+    async def _run(self, listening: socket.socket, on_ready: Callable[[Addresses], None], ending: Ending) -> None:
         options = self.options
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, what: complain(what["message"], what.get("exception"), "serve"))
@@ -87,13 +91,7 @@ class Server(ModelServer):  # type: ignore[misc]
         grpc = Grpc(*parts, max_bytes=max_bytes, concurrent=2 * (self.gate.workers + self.gate.queue) + 64)
         grpc_port = grpc.listen(options.host, options.grpc_port)
         stop = asyncio.Event()
-
-        def on_signal(number: int, _: object) -> None:
-            self.received = self.received or number
-            loop.call_soon_threadsafe(stop.set)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, on_signal)
+        ending.then(lambda: loop.call_soon_threadsafe(stop.set))
         serving = [asyncio.create_task(http.serve(listening)), asyncio.create_task(grpc.serve())]
         while not http.server.started and not any(task.done() for task in serving):
             await asyncio.sleep(_TICK_S)
