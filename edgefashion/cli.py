@@ -19,6 +19,7 @@ from edgefashion.bundle import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.camera_cli import camera
 from edgefashion.errors import BadInputError, EdgeFashionError
 from edgefashion.export_cli import export_app
+from edgefashion.serve_cli import serve
 from edgefashion.service_cli import service_app
 from edgefashion.tag_cli import tag
 
@@ -856,6 +857,7 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
 
 app.command()(tag)
 app.command()(camera)
+app.command()(serve)
 
 
 # --- doctor, demo ----------------------------------------------------------------------------
