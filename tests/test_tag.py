@@ -270,7 +270,7 @@ def _begun(started: list[subprocess.Popen[str]], out: Path, inventory: Path, row
     started.append(process)
     until_s = time.monotonic() + 60
     while time.monotonic() < until_s and process.poll() is None:
-        if journal.exists() and journal.read_bytes().count(b"\n") >= there + rows:
+        if journal.exists() and journal.read_bytes().count(b"\n") >= there + rows + 1:  # and the journal's first line
             break
         time.sleep(0.002)
     return process
