@@ -366,7 +366,7 @@ def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
         files = sorted(p.relative_to(work).as_posix() for p in work.rglob("*") if p.is_file() and p != work / INFO)
         info = {"format": FORMAT, **making.info, "files": {f: sha256(work / f) for f in files}}
         (work / INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-        _sync(work)
+        sync(work)
         _swap(work, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -393,7 +393,7 @@ def _restore_interrupted_swap(target: Path) -> None:
             previous.replace(target)
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Flush a folder's files to the disk, so that the rename never outruns the bytes."""
     for path in folder.rglob("*"):
         if path.is_file():

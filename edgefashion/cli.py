@@ -18,6 +18,8 @@ import typer
 from edgefashion.bundle import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.camera_cli import camera
 from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.export_cli import export_app
+from edgefashion.serve_cli import serve
 from edgefashion.service_cli import service_app
 from edgefashion.tag_cli import tag
 
@@ -45,6 +47,7 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(service_app, name="service")
+app.add_typer(export_app, name="export")
 
 MODEL_HELP: Final = (
     "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model."
@@ -854,6 +857,7 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
 
 app.command()(tag)
 app.command()(camera)
+app.command()(serve)
 
 
 # --- doctor, demo ----------------------------------------------------------------------------

@@ -103,26 +103,38 @@ def best(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray
 
     A group is one answer until it has won: three kinds of shoe share what one boot is sure of.
     """
-    named = {name: at for name, at in groups(labels).items() if name not in (UNKNOWN, NO_GARMENT)}
-    sums = np.stack([probabilities[:, at].sum(1) for at in named.values()], 1)
-    members = [np.array(at) for at in named.values()]
-    return np.array(
-        [members[g][row[members[g]].argmax()] for g, row in zip(sums.argmax(1), probabilities, strict=True)], np.int64
-    )
+    members = [at for name, at in groups(labels).items() if name not in (UNKNOWN, NO_GARMENT)]
+    chosen = np.stack([probabilities[:, at].sum(1) for at in members], 1).argmax(1)
+    first: NDArray[np.int64] = np.array([at[0] for at in members], np.int64)[chosen]
+    for number, at in enumerate(members):
+        if len(at) > 1:
+            won = chosen == number
+            first[won] = np.array(at)[probabilities[won][:, at].argmax(1)]
+    return first
 
 
 def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshold: float, top: int = 3) -> Answer:
     """The answer for one picture's ``probabilities``, float32 (classes,)."""
+    return decide_all(probabilities[None], labels, threshold, top)[0]
+
+
+def decide_all(
+    probabilities: NDArray[np.float32], labels: tuple[str, ...], threshold: float, top: int = 3
+) -> list[Answer]:
+    """The answers for several pictures' ``probabilities``, float32 (n, classes)."""
+    orders = np.argsort(-probabilities, axis=1, kind="stable").tolist()
     if UNKNOWN in labels:
-        order = np.argsort(-probabilities, kind="stable")
-        first = best(probabilities[None], labels)[0]
-        known = [first, *(i for i in order if i != first and labels[i] not in (UNKNOWN, NO_GARMENT))]
-        chosen = known[:top]
-    else:
-        chosen = list(np.argsort(-probabilities, kind="stable")[:top])
-    ranked = tuple((labels[i], float(probabilities[i])) for i in chosen)
-    label, confidence = ranked[0]
-    return Answer(label, confidence, bool(acceptance(probabilities, labels) >= threshold), ranked)
+        firsts = best(probabilities, labels).tolist()
+        orders = [
+            [first, *(i for i in order if i != first and labels[i] not in (UNKNOWN, NO_GARMENT))]
+            for first, order in zip(firsts, orders, strict=True)
+        ]
+    accepted = (acceptance(probabilities, labels) >= threshold).tolist()
+    answers = []
+    for row, order, counts in zip(probabilities.tolist(), orders, accepted, strict=True):
+        ranked = tuple((labels[i], row[i]) for i in order[:top])
+        answers.append(Answer(*ranked[0], counts, ranked))
+    return answers
 
 
 def glance(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

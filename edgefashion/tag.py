@@ -222,9 +222,7 @@ class _Run:
         rows: list[Row] = []
         labels, threshold = self._classifier.labels, self._classifier.accept_threshold
         if isinstance(event, _Answered):
-            for at, prepared in enumerate(event.prepared):
-                mask = None if event.masks is None else event.masks[at]
-                rows.append(tag_look.row_of(prepared, event.probabilities[at], mask, labels, threshold))
+            rows += tag_look.rows_of(event.prepared, event.probabilities, event.masks, labels, threshold)
         else:
             for looked in event:
                 if isinstance(looked, Row):

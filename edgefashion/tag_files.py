@@ -11,9 +11,10 @@ going on with another model is refused. CSV and JSON Lines have no place for it 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from edgefashion import tag_formats
 from edgefashion.errors import BadInputError
-from edgefashion.tag_formats import read_rows
+from edgefashion.tag_formats import read_rows, reason_of
 from edgefashion.tag_journal import Journal, other, sync_folder
 from edgefashion.tag_rows import Row
 
@@ -44,24 +45,22 @@ class Ledger:
         :class:`~edgefashion.errors.MissingError` for Parquet without pyarrow.
         """
         self._suffix = tag_formats.check_suffix(out)
-        # The file a symbolic link leads to is what is replaced, in its own folder.
-        self.out = Path(os.path.realpath(out))
-        self._aside = self.out.with_name(f".{self.out.name}.part")
         self._made_with = dict(made_with)
-        if self.out.is_dir():
-            raise BadInputError(f"{out} is a folder. Give the name of a file for --out")
-        if not self.out.parent.is_dir():
-            raise BadInputError(f"{out} cannot be written: {self.out.parent} is no folder. Make it first")
-        self._journal = Journal(self.out.with_name(f"{self.out.name}.partial"), made_with)
         try:
-            self._paths = Paths()
-            for row in self._rows():
-                self._paths.add(row.path)
-            with suppress(FileNotFoundError):
-                self._aside.unlink()
-        except BaseException:
-            self.close()
-            raise
+            # The file a symbolic link leads to is what is replaced, in its own folder.
+            self.out = Path(os.path.realpath(out))
+            self._aside = self.out.with_name(f".{self.out.name}.part")
+            self._check_place(out)
+            self._journal = Journal(self.out.with_name(f"{self.out.name}.partial"), made_with)
+            try:
+                self._paths = self._there()
+                with suppress(FileNotFoundError):
+                    self._aside.unlink()
+            except BaseException:
+                self.close()
+                raise
+        except (OSError, ValueError) as error:
+            raise BadInputError(f"{out} cannot be written: {reason_of(error)}. Choose another --out") from error
         self.done = len(self._paths)
 
     def __enter__(self) -> Self:
@@ -92,15 +91,16 @@ class Ledger:
             self._journal.close(remove=True)
             return
         try:
-            with self._aside.open("wb") as file:
-                tag_formats.write_rows(file, self._suffix, self._each_once(), self._made_with)
+            # Closed, even where an error is held on to: an open file can be neither removed nor unmounted everywhere.
+            with self._aside.open("wb") as file, closing(self._each_once()) as rows:
+                tag_formats.write_rows(file, self._suffix, rows, self._made_with)
                 file.flush()
                 os.fsync(file.fileno())
             self._aside.replace(self.out)
             sync_folder(self.out.parent)
         except OSError as error:
             raise BadInputError(
-                f"{self.out} cannot be written: {tag_formats.reason_of(error)}. "
+                f"{self.out} cannot be written: {reason_of(error)}. "
                 "Mend that and run the same command again: all rows are kept"
             ) from error
         finally:
@@ -112,21 +112,36 @@ class Ledger:
         """End without finishing; the rows wait in the journal."""
         self._journal.close()
 
-    def _rows(self) -> Iterator[Row]:
-        """The table's rows, then the journal's."""
+    def _check_place(self, out: Path) -> None:
+        if self.out.is_dir():
+            raise BadInputError(f"{out} is a folder. Give the name of a file for --out")
+        if self.out.exists() and not self.out.is_file():
+            raise BadInputError(f"{out} is no ordinary file. Choose another --out")
+        if not self.out.parent.is_dir():
+            raise BadInputError(f"{out} cannot be written: {self.out.parent} is no folder. Make it first")
+
+    def _there(self) -> Paths:
+        """The paths of the table's rows and of the journal's."""
+        paths = Paths()
         if self.out.exists():
             if self._suffix == ".parquet":
-                there = tag_formats.made_with_of(self.out)
-                if there != self._made_with:
-                    raise other(self.out, there, self._made_with, "Delete it, or choose another --out")
-            yield from read_rows(self.out)
-        yield from self._journal.rows()
+                made_with = tag_formats.made_with_of(self.out)
+                if made_with != self._made_with:
+                    raise other(self.out, made_with, self._made_with, "Delete it, or choose another --out")
+            for path in tag_formats.read_paths(self.out):
+                paths.add(path)
+        for row in self._journal.rows():
+            paths.add(row.path)
+        return paths
 
-    def _each_once(self) -> Iterator[Row]:
+    def _each_once(self) -> Generator[Row, None, None]:
         written = Paths()
-        for row in self._rows():
+        there = read_rows(self.out) if self.out.exists() else ()
+        for row in itertools.chain(there, self._journal.rows()):
             if written.add(row.path):
                 yield row
+        if len(written) != len(self._paths):
+            raise BadInputError(f"{self.out} or {self._journal.path} was changed meanwhile. Run the same command again")
 
 
 class Paths:

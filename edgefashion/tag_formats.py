@@ -15,22 +15,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
+from edgefashion import tag_parquet
 from edgefashion.errors import BadInputError, need
+from edgefashion.tag_parquet import NoTableError
 from edgefashion.tag_rows import Row
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from edgefashion.garment import Box
 
 FIELDS: Final = ("path", "label", "confidence", "top", "accepted", "box", "width", "height", "phash", "error")
 SUFFIXES: Final = (".parquet", ".csv", ".jsonl")
 
-NO_ROW: Final = (ValueError, TypeError, KeyError, RecursionError)
+NO_ROW: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What :func:`from_json`, and ``json.loads`` before it, raise for anything else than a row."""
 
-_BATCH_ROWS: Final = 1 << 14
-_MADE_WITH: Final = b"edgefashion.made_with"
 _NESTED: Final = ("top", "accepted", "box")
 _ESCAPED: Final = re.compile(r"\\u(005c|d[89a-f][0-9a-f]{2})")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -49,7 +47,10 @@ def check_suffix(out: Path) -> str:
 
 def write_rows(file: BinaryIO, suffix: str, rows: Iterable[Row], made_with: Mapping[str, str]) -> None:
     """Write a whole table; a Parquet file says in its metadata what the rows are made with."""
-    {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}[suffix](file, rows, made_with)
+    if suffix == ".parquet":
+        tag_parquet.write_rows(file, map(to_json, rows), made_with)
+    else:
+        (_write_csv if suffix == ".csv" else _write_jsonl)(file, rows)
 
 
 def read_rows(out: Path) -> Iterator[Row]:
@@ -57,30 +58,38 @@ def read_rows(out: Path) -> Iterator[Row]:
     suffix = check_suffix(out)
     try:
         if suffix == ".parquet":
-            yield from _read_parquet(out)
+            yield from map(_row, tag_parquet.read_rows(out))
         else:
             yield from (_read_csv if suffix == ".csv" else _read_jsonl)(out)
-    except OSError as error:
+    except (OSError, NoTableError) as error:
         raise _unreadable(out, reason_of(error)) from error
 
 
-def made_with_of(out: Path) -> Any:
-    """What a Parquet table's rows are made with; None where it does not say."""
-    import pyarrow as pa
+def read_paths(out: Path) -> Iterator[str]:
+    """The paths of :func:`read_rows`, sooner; every byte of the file is looked at all the same."""
+    if check_suffix(out) == ".parquet":
+        try:
+            yield from map(_unescape, tag_parquet.read_paths(out))
+        except (OSError, NoTableError) as error:
+            raise _unreadable(out, reason_of(error)) from error
+    else:
+        yield from (row.path for row in read_rows(out))
 
+
+def made_with_of(out: Path) -> Any:
+    """What a Parquet table's rows are made with; None where it does not say, or for the other formats."""
+    if check_suffix(out) != ".parquet":
+        return None
     try:
-        with _parquet_file(out) as file:
-            return json.loads((file.schema_arrow.metadata or {}).get(_MADE_WITH, b"null"))
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise _unreadable(out, _first_line(error)) from error
+        return tag_parquet.made_with_of(out)
+    except (OSError, NoTableError) as error:
+        raise _unreadable(out, reason_of(error)) from error
 
 
 def reason_of(error: BaseException) -> str:
-    """An error in a few words."""
-    return (isinstance(error, OSError) and error.strerror) or _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
+    """An error in a few words, on one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
 
 
@@ -128,6 +137,13 @@ def from_json(fields: Any) -> Row:
     )
 
 
+def _row(fields: Any) -> Row:
+    try:
+        return from_json(fields)
+    except NO_ROW as error:
+        raise NoTableError(f"one of its rows is none ({error})") from error
+
+
 def _optional(convert: Any, value: Any) -> Any:
     return None if value is None else convert(value)
 
@@ -148,7 +164,7 @@ def _unescape(text: str) -> str:
 # --- JSON Lines and CSV ----------------------------------------------------------------------
 
 
-def _write_jsonl(file: BinaryIO, rows: Iterable[Row], _: Mapping[str, str]) -> None:
+def _write_jsonl(file: BinaryIO, rows: Iterable[Row]) -> None:
     for row in rows:
         file.write(json.dumps(to_json(row), ensure_ascii=False).encode() + b"\n")
 
@@ -158,7 +174,7 @@ def _read_jsonl(out: Path) -> Iterator[Row]:
         for number, line in enumerate(lines, 1):
             try:
                 row = from_json(json.loads(line))
-            except (*NO_ROW, AttributeError) as error:
+            except NO_ROW as error:
                 raise _unreadable(out, f"line {number:,} is no row") from error
             yield row
 
@@ -174,7 +190,7 @@ class _Lines:
         return self._file.write(text.removesuffix("\r\n").encode() + b"\n")
 
 
-def _write_csv(file: BinaryIO, rows: Iterable[Row], _: Mapping[str, str]) -> None:
+def _write_csv(file: BinaryIO, rows: Iterable[Row]) -> None:
     writer = csv.writer(_Lines(file), lineterminator="\r\n")
     writer.writerow(FIELDS)
     for row in rows:
@@ -199,68 +215,3 @@ def _read_csv(out: Path) -> Iterator[Row]:
                 yield from_json(fields)
         except (*NO_ROW, csv.Error) as error:
             raise _unreadable(out, f"line {reader.line_num:,} is no row") from error
-
-
-# --- Parquet ---------------------------------------------------------------------------------
-
-
-def _schema(made_with: Mapping[str, str]) -> pa.Schema:
-    import pyarrow as pa
-
-    answer = pa.struct([pa.field("label", pa.string(), nullable=False), pa.field("confidence", pa.float32())])
-    box = pa.struct([pa.field(name, pa.int32(), nullable=False) for name in ("x", "y", "width", "height")])
-    kinds = (
-        *(pa.string(), pa.string(), pa.float32(), pa.list_(answer), pa.bool_(), box),
-        *(pa.int32(), pa.int32(), pa.string(), pa.string()),
-    )
-    always = ("path", "confidence", "top", "accepted")
-    fields = [pa.field(name, kind, nullable=name not in always) for name, kind in zip(FIELDS, kinds, strict=True)]
-    return pa.schema(fields, {_MADE_WITH: json.dumps(dict(sorted(made_with.items()))).encode()})
-
-
-def _write_parquet(file: BinaryIO, rows: Iterable[Row], made_with: Mapping[str, str]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = _schema(made_with)
-    # Not as a context: leaving it on an error would write on.
-    writer = pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
-    batch: list[dict[str, Any]] = []
-
-    def write() -> None:
-        writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))
-        batch.clear()
-
-    for row in rows:
-        fields = to_json(row)
-        fields["top"] = [{"label": label, "confidence": p} for label, p in fields["top"]]
-        if fields["box"] is not None:
-            fields["box"] = dict(zip(("x", "y", "width", "height"), fields["box"], strict=True))
-        batch.append(fields)
-        if len(batch) == _BATCH_ROWS:
-            write()
-    if batch:
-        write()
-    writer.close()
-
-
-def _parquet_file(out: Path) -> Any:
-    import pyarrow.parquet as pq
-
-    return pq.ParquetFile(out, page_checksum_verification=True)
-
-
-def _read_parquet(out: Path) -> Iterator[Row]:
-    import pyarrow as pa
-
-    try:
-        with _parquet_file(out) as file:
-            if not file.schema_arrow.equals(_schema({})):
-                raise _unreadable(out, "its columns are others")
-            for batch in file.iter_batches(1 << 12):
-                for fields in batch.to_pylist():
-                    fields["top"] = [tuple(answer.values()) for answer in fields["top"]]
-                    fields["box"] = _optional(lambda box: tuple(box.values()), fields["box"])
-                    yield from_json(fields)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise _unreadable(out, _first_line(error)) from error

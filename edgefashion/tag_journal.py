@@ -10,32 +10,22 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from edgefashion import file_lock
 from edgefashion.errors import BadInputError
 from edgefashion.tag_formats import NO_ROW, from_json, reason_of, to_json
 from edgefashion.tag_rows import Row
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 SYNC_S: Final = 1.0
 """Rows are on the disk after so long at most."""
 
-_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _HEAD: Final = b'{"made_with": '
 _HEAD_BYTES: Final = 1 << 20
-_LOCK_AT: Final = 1 << 30
-"""Windows locks bytes, and nobody else may read them: one far behind the end."""
-
-_descriptors: Final[set[int]] = set()
 
 
 class Journal:
@@ -49,13 +39,19 @@ class Journal:
         self._failed: OSError | None = None
         self._dirty = threading.Event()
         self._ended = threading.Event()
-        self._descriptor = _open_locked(path)
+        self._torn = False
+        try:
+            self._descriptor = file_lock.hold(path)
+        except OSError as error:
+            raise _unwritable(path, error) from error
         try:
             self._begin(dict(made_with))
         except BaseException as error:
-            _close(self._descriptor)
+            if self._torn:
+                self._remove()
+            file_lock.let_go(self._descriptor)
             if isinstance(error, OSError):
-                raise BadInputError(f"{path} cannot be written: {reason_of(error)}. Choose another --out") from error
+                raise _unwritable(path, error) from error
             raise
         self._thread = threading.Thread(target=self._keep_synced, name="journal", daemon=True)
         self._thread.start()
@@ -100,7 +96,7 @@ class Journal:
         self._thread.join()
         if remove and os.name == "posix":
             self._remove()  # before the lock goes: else it could be another's by now
-        _close(self._descriptor)
+        file_lock.let_go(self._descriptor)
         if remove and os.name != "posix":  # where an open file cannot be removed
             self._remove()
 
@@ -134,9 +130,11 @@ class Journal:
         return BadInputError(f"{self.path} is no journal of edgefashion tag. Move it away, or choose another --out")
 
     def _start_anew(self) -> None:
+        self._torn = True
         os.ftruncate(self._descriptor, 0)
         _write(self._descriptor, self._head)
         os.fsync(self._descriptor)
+        self._torn = False
         sync_folder(self.path.parent)
 
     def _cut_torn_end(self) -> None:
@@ -167,6 +165,10 @@ class Journal:
             os.fsync(self._descriptor)
 
 
+def _unwritable(path: Path, error: OSError) -> BadInputError:
+    return BadInputError(f"{path} cannot be written: {reason_of(error)}. Choose another --out")
+
+
 def other(path: Path, there: Any, now: Mapping[str, str], what_to_do: str) -> BadInputError:
     """The refusal of rows that something else made."""
     if not isinstance(there, dict):
@@ -195,54 +197,3 @@ def _write(descriptor: int, data: bytes) -> None:
     done = 0
     while done < len(data):
         done += os.write(descriptor, data[done:])
-
-
-# --- The lock --------------------------------------------------------------------------------
-
-
-def _open_locked(path: Path) -> int:
-    """The file's descriptor, locked until it is closed or its process ends, however it ends."""
-    while True:
-        try:
-            descriptor = os.open(path, _FLAGS, 0o666)
-        except OSError as error:
-            raise BadInputError(f"{path} cannot be written: {reason_of(error)}. Choose another --out") from error
-        try:
-            _lock(descriptor)
-            # Whoever had it before may have removed it while we opened it.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(path.stat(), os.fstat(descriptor)):
-                    _descriptors.add(descriptor)
-                    return descriptor
-        except (BlockingIOError, PermissionError) as error:
-            os.close(descriptor)
-            raise BadInputError(
-                f"{path} is being written by another process. Wait until that is done, or choose another --out"
-            ) from error
-        except OSError as error:
-            os.close(descriptor)
-            raise BadInputError(f"{path} cannot be locked: {reason_of(error)}. Choose another --out") from error
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    if sys.platform == "win32":
-        os.lseek(descriptor, _LOCK_AT, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _close(descriptor: int) -> None:
-    _descriptors.discard(descriptor)
-    os.close(descriptor)
-
-
-def _let_go() -> None:
-    while _descriptors:
-        os.close(_descriptors.pop())
-
-
-if hasattr(os, "register_at_fork"):
-    # A forked child shares the lock: one that outlives its killed parent would keep it.
-    os.register_at_fork(after_in_child=_let_go)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from edgefashion import data, garment
-from edgefashion.decide import decide, shows_none
+from edgefashion.decide import decide_all, shows_none
 from edgefashion.errors import BadInputError
 from edgefashion.photos import perceptual_hash
 from edgefashion.tag_rows import Row
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
     from edgefashion.garment import Box
 
-LEAST_PX: Final = 2 * garment.PHOTO_PX
-"""A JPEG is decoded smaller as long as its shorter edge keeps so many pixels: see ``benchmarks/tag.py answers``."""
+LEAST_PX: Final = {True: garment.PHOTO_PX, False: garment.SEARCH_PX}
+"""A JPEG is decoded smaller as long as its shorter edge keeps so many pixels, for a photo network or another: what is
+halved on the way to the network anyway is not decoded. ``benchmarks/tag.py answers`` counts the answers it changes."""
 
 MAX_BYTES: Final = 1 << 29
 """A file that is larger is not read: what may be decoded fits into it."""
@@ -61,20 +63,20 @@ def prepare(file: BinaryIO, name: str, photos: bool) -> Prepared:
     if len(raw) > MAX_BYTES:
         raise BadInputError(f"{name} is larger than {MAX_BYTES >> 20} MB. Make it smaller")
     spent_s = time.thread_time()
-    picture = data.decode_image(io.BytesIO(raw), name, LEAST_PX)
+    picture = data.decode_image(io.BytesIO(raw), name, LEAST_PX[photos])
     decoded_s = time.thread_time()
     image, width, height = picture.image, picture.width, picture.height
     pixels: NDArray[np.uint8] | None
     within: Box = (0, 0, width, height)
-    small = garment.halved(image, garment.PHOTO_PX)
+    seen = garment.view(image)
     if photos:
-        pixels = garment.view(small)
+        pixels = seen
     else:
         found = garment.find(image)
         pixels = None if found is None else found.pixels
         if found is not None:
             within = _enlarged(found.box, image.shape[1], image.shape[0], width, height)
-    phash = f"{perceptual_hash(small):016x}"
+    phash = f"{perceptual_hash(seen[..., ::-1]):016x}"
     found_s = time.thread_time()
     times = read_s - began_s, decoded_s - spent_s, found_s - decoded_s
     return Prepared(name, pixels, within, width, height, phash, *times)
@@ -92,22 +94,33 @@ def row_of(
     ``probabilities``, float32 (classes,), are the network's, None where there was nothing to ask it; ``mask``,
     float32 (rows, columns), is a photo network's.
     """
-    p = prepared
-    if probabilities is None or shows_none(probabilities, labels):
-        return Row(p.path, width=p.width, height=p.height, phash=p.phash)
-    answer = decide(probabilities, labels, threshold, TOP)
-    box = p.within if mask is None else garment.box_of(mask, p.within)
-    return Row(
-        path=p.path,
-        label=answer.label,
-        confidence=answer.confidence,
-        top=answer.top,
-        accepted=answer.accepted,
-        box=box,
-        width=p.width,
-        height=p.height,
-        phash=p.phash,
-    )
+    if probabilities is None:
+        return _without_answer(prepared)
+    return rows_of([prepared], probabilities[None], None if mask is None else mask[None], labels, threshold)[0]
+
+
+def rows_of(
+    batch: Sequence[Prepared],
+    probabilities: NDArray[np.float32],
+    masks: NDArray[np.float32] | None,
+    labels: tuple[str, ...],
+    threshold: float,
+) -> list[Row]:
+    """As :func:`row_of` for several pictures, probabilities (n, classes) and masks (n, rows, columns)."""
+    answers = decide_all(probabilities, labels, threshold, TOP)
+    rows = []
+    for at, (prepared, answer) in enumerate(zip(batch, answers, strict=True)):
+        if shows_none(probabilities[at], labels):
+            rows.append(_without_answer(prepared))
+            continue
+        box = prepared.within if masks is None else garment.box_of(masks[at], prepared.within)
+        facts = answer.label, answer.confidence, answer.top, answer.accepted
+        rows.append(Row(prepared.path, *facts, box, prepared.width, prepared.height, prepared.phash))
+    return rows
+
+
+def _without_answer(prepared: Prepared) -> Row:
+    return Row(prepared.path, width=prepared.width, height=prepared.height, phash=prepared.phash)
 
 
 def _enlarged(box: Box, width: int, height: int, full_width: int, full_height: int) -> Box:

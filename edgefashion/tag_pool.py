@@ -40,6 +40,13 @@ _AHEAD: Final = 2
 _PIPE_BYTES: Final = 1 << 20
 """A process goes on with the next picture while the pixels of a dozen wait to be taken."""
 
+_ENVIRONMENT: Final = {
+    "OPENBLAS_NUM_THREADS": "1",
+    # Glibc's allocator gives large pictures' memory back after each, and to get it anew takes as long as to decode.
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
+
 Chunk = Sequence[str]
 Looked = Sequence[Prepared | Row]
 """What became of a chunk, in its order."""
@@ -160,7 +167,7 @@ class _Worker(threading.Thread):
 
     def _new_process(self) -> subprocess.Popen[bytes] | None:
         command = [sys.executable, "-P", "-m", "edgefashion.tag_worker"]
-        environment = child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+        environment = child_environment(**_ENVIRONMENT)
         for _ in range(3):
             self._end()
             with self._lock:

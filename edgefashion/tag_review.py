@@ -5,39 +5,36 @@ No script and no request: the pictures are in the page, small. It is light or da
 
 from __future__ import annotations
 
-import base64
 import heapq
 import itertools
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from edgefashion import data, photos
-from edgefashion.errors import BadInputError, without_password
+from edgefashion.errors import BadInputError
 from edgefashion.labels import NO_GARMENT, UNKNOWN
-from edgefashion.tag_formats import as_text, read_rows, reason_of
+from edgefashion.tag_cards import Card, as_html, card_html, link, percent, thumb_of
+from edgefashion.tag_formats import read_rows, reason_of
 from edgefashion.tag_rows import Row
-from edgefashion.tag_walk import is_url, open_picture
 
 PER_LABEL: Final = 200
 """So many pictures of a label are shown."""
 
-THUMB_PX: Final = 160
-"""Longest edge of a picture on the page."""
-
 NOT_ACCEPTED: Final = "Not accepted"
 UNREADABLE: Final = "Not read"
 
-_QUALITY: Final = 80
 _COMPARED: Final = 10_000
 """More pictures are not compared with one another: it takes the square of their number."""
 
+_PHASH: Final = re.compile("[0-9a-f]{16}")
+_TELLING_BITS: Final = 8
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _ABOUT: Final = {
     NOT_ACCEPTED: "Most like the label it names, but not like enough to be tagged with it.",
@@ -63,17 +60,6 @@ class _Section:
 
     def rows(self) -> list[Row]:
         return [row for _, _, row in sorted(self.heap, reverse=True, key=lambda item: item[:2])]
-
-
-@dataclass(frozen=True)
-class _Card:
-    """One picture that is shown."""
-
-    place: str
-    """Its name on the page."""
-    row: Row
-    twins: tuple[str, ...]
-    """Places of the pictures that look the same."""
 
 
 def check_page(page: Path) -> None:
@@ -130,14 +116,15 @@ def _page(name: str, sections: Sequence[_Section], threads: Executor) -> Iterato
     style = Path(__file__).with_name("tag_review.css").read_text(encoding="utf-8")
     count = sum(section.count for section in sections)
     yield (
-        f'<!doctype html>\n<html lang="en" id=top><head><meta charset="utf-8"><title>{_html(f"Review: {name}")}</title>'
+        '<!doctype html>\n<html lang="en" id=top><head><meta charset="utf-8">'
+        f"<title>Review: {as_html(name)}</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
         f"<style>{style}</style></head>\n<body>"
     )
     yield (
-        f"<header><p class=overline>edgefashion tag</p><h1>{_html(name)}</h1>"
-        f"<p class=lead>{_counted(count)}, label by label, the least certain first.</p></header>"
+        f"<header><p class=overline>edgefashion tag</p><h1>{as_html(name)}</h1>"
+        f"<p class=lead>{count:,} picture{'s' * (count != 1)}, label by label, the least certain first.</p></header>"
     )
     yield _contents(sections, count)
     yield "<main>"
@@ -154,131 +141,52 @@ def _page(name: str, sections: Sequence[_Section], threads: Executor) -> Iterato
 def _contents(sections: Sequence[_Section], count: int) -> str:
     largest = max((section.count for section in sections), default=1)
     lines = "".join(
-        f"<li><a href=#s{number}><span class=title>{_html(section.title)}</span><span class=bar>"
+        f"<li><a href=#s{number}><span class=title>{as_html(section.title)}</span><span class=bar>"
         f'<span style="width:{100 * section.count / largest:.2f}%"></span></span>'
-        f"<span class=count>{section.count:,}</span><span class=share>{_percent(section.count / count)}</span></a></li>"
+        f"<span class=count>{section.count:,}</span>"
+        f"<span class=share>{percent(section.count / count)}</span></a></li>"
         for number, section in enumerate(sections)
     )
     frames = "<p><label><input type=checkbox id=frames checked> Frames around the garments</label></p>"
     return f"<nav aria-label=Labels><ol>{lines}</ol></nav>{frames}" if sections else ""
 
 
-def _section(number: int, section: _Section, cards: Sequence[_Card], threads: Executor) -> Iterator[str]:
+def _section(number: int, section: _Section, cards: Sequence[Card], threads: Executor) -> Iterator[str]:
     left = section.count - len(cards)
     about = [_ABOUT.get(section.title, "")]
     if left:
         certain = "others" if section.title in (NO_GARMENT, UNREADABLE) else "more certain"
         about.append(f"Shown are {len(cards):,}; {left:,} {certain} are not.")
     yield (
-        f"<section aria-labelledby=s{number}><h2 id=s{number}>{_html(section.title)} "
+        f"<section aria-labelledby=s{number}><h2 id=s{number}>{as_html(section.title)} "
         f"<small>{section.count:,}</small><a href=#top>Top</a></h2><p class=quiet>{' '.join(filter(None, about))}</p>"
     )
     if section.title == UNREADABLE:
         yield "<ul class=errors>"
         for card in cards:
-            yield f"<li id={card.place}>{_name(card.row)}<span>{_html(card.row.error or '')}</span></li>"
+            yield f"<li id={card.place}>{link(card.row)}<span>{as_html(card.row.error or '')}</span></li>"
     else:
         yield "<ul class=cards>"
-        for card, thumb in zip(cards, threads.map(_thumb, (card.row.path for card in cards)), strict=True):
-            yield _card(card, thumb)
+        for card, thumb in zip(cards, threads.map(thumb_of, (card.row.path for card in cards)), strict=True):
+            yield card_html(card, thumb)
     yield "</ul></section>"
 
 
-def _card(card: _Card, thumb: tuple[bytes, int, int] | None) -> str:
-    row = card.row
-    lines = [f"<b>{_html(row.label)}</b> <span>{_percent(row.confidence)}</span>" if row.label else ""]
-    second = next((answer for answer in row.top if answer[0] != row.label), None)
-    lines.append(f"or {_html(second[0])} <span>{_percent(second[1])}</span>" if second else "")
-    lines.append(_name(row))
-    twin = ""
-    if card.twins:
-        more = f" and {len(card.twins) - 1:,} more" if len(card.twins) > 1 else ""
-        twin = f"<a class=twin href=#{card.twins[0]}>looks like another{more}</a>"
-    said = "".join(f"<p>{line}</p>" for line in lines if line)
-    return f"<li id={card.place}><div class=picture>{_picture(row, thumb)}{twin}</div>{said}</li>"
-
-
-def _picture(row: Row, thumb: tuple[bytes, int, int] | None) -> str:
-    if thumb is None:
-        return "<span class=gone>Cannot be read any more</span>"
-    jpeg, width, height = thumb
-    source = base64.b64encode(jpeg).decode()
-    return (
-        f'<span class=frame style="width:{width}px;height:{height}px"><img alt="" loading=lazy decoding=async '
-        f'width={width} height={height} src="data:image/jpeg;base64,{source}">{_frame(row)}</span>'
-    )
-
-
-def _frame(row: Row) -> str:
-    if row.box is None or not row.width or not row.height:
-        return ""
-    x, y, width, height = row.box
-    shares = (x / row.width, y / row.height, width / row.width, height / row.height)
-    edges = zip(("left", "top", "width", "height"), shares, strict=True)
-    style = ";".join(f"{edge}:{100 * min(max(share, 0.0), 1.0):.2f}%" for edge, share in edges)
-    return f'<span class=box style="{style}"></span>'
-
-
-def _name(row: Row) -> str:
-    """The file's name, a link to it where a browser can follow one."""
-    path = without_password(row.path)
-    name = path.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or path
-    title = f'title="{_html(path)}"'
-    address = row.path
-    if not is_url(address):
-        address = Path(address).absolute().as_uri()
-    elif not address.startswith(("http://", "https://")) or path != address:
-        return f"<span class=name {title}>{_html(name)}</span>"
-    return f'<a class=name href="{_html(address)}" {title}>{_html(name)}</a>'
-
-
-def _html(text: str) -> str:
-    return escape(as_text(text).replace("\0", "\N{REPLACEMENT CHARACTER}"))
-
-
-def _counted(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count:,} pictures"
-
-
-def _percent(share: float) -> str:
-    """Whole percent, but never 100 for less than all, nor 0 for more than none."""
-    if 0 < share < 0.01:
-        return "&lt; 1 %"
-    return f"{min(round(100 * share), 99 if share < 1 else 100)} %"
-
-
-# --- The pictures ----------------------------------------------------------------------------
-
-
-def _thumb(path: str) -> tuple[bytes, int, int] | None:
-    """A picture as a small JPEG, its width and its height; None where it cannot be read."""
-    import cv2
-
-    try:
-        with open_picture(path) as file:
-            picture = data.decode_image(file, path, THUMB_PX).image
-    except Exception:  # whatever a file system raises: it is one picture less
-        return None
-    shrink = min(1.0, THUMB_PX / max(picture.shape[:2]))
-    height, width = (max(1, round(edge * shrink)) for edge in picture.shape[:2])
-    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    _, jpeg = cv2.imencode(".jpg", small, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))
-    return jpeg.tobytes(), width, height
-
-
-def _cards(sections: Sequence[_Section]) -> list[list[_Card]]:
+def _cards(sections: Sequence[_Section]) -> list[list[Card]]:
     """The pictures shown of each section, and which of all of them look the same."""
     shown = [section.rows() for section in sections]
     rows = list(itertools.chain(*shown))
-    hashed = [number for number, row in enumerate(rows) if row.phash is not None]
+    hashed = [number for number, row in enumerate(rows) if _telling(row.phash)]
     twins: dict[int, list[int]] = {}
     if len(hashed) <= _COMPARED:
         hashes = np.array([int(rows[number].phash or "0", 16) for number in hashed], np.uint64)
         for a, b in photos.same_pairs(hashes):
             twins.setdefault(hashed[a], []).append(hashed[b])
             twins.setdefault(hashed[b], []).append(hashed[a])
-    numbers = itertools.count()
-    return [
-        [_Card(f"p{n}", row, tuple(f"p{m}" for m in twins.get(n, ()))) for n, row in zip(numbers, part, strict=False)]
-        for part in shown
-    ]
+    cards = (Card(f"p{n}", row, tuple(f"p{m}" for m in twins.get(n, ()))) for n, row in enumerate(rows))
+    return [list(itertools.islice(cards, len(part))) for part in shown]
+
+
+def _telling(phash: str | None) -> bool:
+    """False where there is no hash, and for a picture of one colour: half of any other's bits are set, of its none."""
+    return bool(_PHASH.fullmatch(phash or "")) and int(phash or "", 16).bit_count() >= _TELLING_BITS

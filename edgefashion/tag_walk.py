@@ -172,7 +172,9 @@ def _remote(url: str) -> Iterator[str]:
             yield url
             return
         else:
-            names = (f"{folder}/{name}" for folder, _, files in system.walk(inner) for name in sorted(files))
+            names = (
+                f"{folder.rstrip('/')}/{name}" for folder, _, files in system.walk(inner) for name in sorted(files)
+            )
         for name in names:
             if is_picture(name):
                 yield f"{_with_protocol(protocol, name)}{tail}"

@@ -81,7 +81,9 @@ def prepared_of(path: str, raw: str | None, photos: bool) -> Prepared:
     except EdgeFashionError as error:
         said = str(error)
     except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
+        # A file system behind a URL gives the name alone.
+        missing = "No such file" if isinstance(error, FileNotFoundError) else ""
+        reason = error.strerror or missing or str(error) or type(error).__name__
         said = f"{name} cannot be read: {reason}. Check the path and its permissions"
     except Exception as error:  # of any kind: every file system behind a URL has its own, and memory may end
         said = f"{name} cannot be read: {type(error).__name__} {error}".strip()

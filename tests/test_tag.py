@@ -12,12 +12,12 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import fsspec
 import numpy as np
 import psutil
 import pytest
-from conftest import Arrays
 from PIL import Image
 
 from edgefashion import garment, load, tag_look, tag_pool, tag_walk
@@ -27,6 +27,9 @@ from edgefashion.predict import predict_files
 from edgefashion.tag import Summary, TagOptions, tag
 from edgefashion.tag_files import read_rows
 from edgefashion.tag_rows import Row
+
+if TYPE_CHECKING:
+    from conftest import Arrays
 
 MANY = 300
 
@@ -270,7 +273,7 @@ def _begun(started: list[subprocess.Popen[str]], out: Path, inventory: Path, row
     started.append(process)
     until_s = time.monotonic() + 60
     while time.monotonic() < until_s and process.poll() is None:
-        if journal.exists() and journal.read_bytes().count(b"\n") >= there + rows:
+        if journal.exists() and journal.read_bytes().count(b"\n") >= there + rows + 1:  # and the journal's first line
             break
         time.sleep(0.002)
     return process

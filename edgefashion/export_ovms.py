@@ -1,0 +1,255 @@
+"""A model repository that OpenVINO Model Server takes as it is: a JPEG in, an answer out.
+
+    DIR/config.json                 the server's configuration, every model with its folder
+    DIR/NAME/1/model.xml, .bin      the network with its preprocessing inside; 2, 3, ... are later exports
+    DIR/NAME/1/labels.txt           its labels, one a line, in the order of the probabilities
+    DIR/README.md                   how to start the server, what to send, what comes back
+    DIR/inferenceservice.yaml       the same for KServe
+    DIR/edgefashion.json            says that the folder is ours, and what the files above were when written
+
+A version appears in one rename, so a server that watches the folder never loads half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from edgefashion import bundle, export_texts
+from edgefashion.errors import BadInputError
+from edgefashion.export_ir import Served, write_ir
+
+FORMAT: Final = 1
+MARK: Final = "edgefashion.json"
+CONFIG: Final = "config.json"
+STORAGE: Final = "pvc://models"
+"""Where KServe is told to look for the folders, unless told otherwise: a volume claim of that name."""
+
+STALE_S: Final = 3600
+"""Age from which a folder in which an export worked is nobody's any more; one takes seconds."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version that was added."""
+
+    served: Served
+    number: int
+    path: Path
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Export:
+    """What :func:`export` did."""
+
+    folder: Path
+    versions: tuple[Version, ...]
+    kept: tuple[str, ...]
+    """Files beside the models that were edited since they were written, and left as they are."""
+
+
+def export(
+    models: Sequence[str | Path], folder: Path, *, precision: str | None = None, storage: str | None = None
+) -> Export:
+    """Write ``models`` into the repository ``folder``, which may be a new one, an empty one, or one made before.
+
+    In one made before each model gets a version more, which a running server takes up; the others stay, and so do
+    files that were edited. ``precision`` is int8, fp32 or fp16; without it each model's best. ``storage`` is the URI
+    below which KServe finds the models' folders; without it the one given before, or ``pvc://models``. Raises
+    :class:`BadInputError` for a folder of something else, one that cannot be written, or a model that cannot be
+    served, and then nothing has changed.
+    """
+    standing = _standing(folder)
+    _check_names([bundle.resolve(model).name for model in models])  # before any folder is made
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _aside(folder) as work:
+            served = [_write_version(model, precision, work / f"model-{n}") for n, model in enumerate(models)]
+            if (folder / MARK).is_file():
+                versions = [
+                    _version(each, _publish(work / f"model-{n}", folder / each.name)) for n, each in enumerate(served)
+                ]
+                return Export(folder, tuple(versions), _write_texts(folder, folder, served, standing, storage))
+            made = work / "made"
+            for number, each in enumerate(served):
+                (made / each.name).mkdir(parents=True)
+                (work / f"model-{number}").replace(made / each.name / "1")
+            _write_texts(made, folder, served, standing, storage)
+            bundle.sync(made)
+            if folder.exists():
+                folder.rmdir()  # an empty one: not every system renames over it
+            made.replace(folder)
+            return Export(folder, tuple(_version(each, folder / each.name / "1") for each in served), ())
+    except OSError as error:
+        reason = error.strerror or error
+        raise BadInputError(f"{folder} cannot be written: {reason}. Choose another folder, or make room") from error
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What a repository says of itself before an export."""
+
+    config: dict[str, Any]
+    listed: frozenset[str] = frozenset()
+    """The models that are in ``config``."""
+    models: tuple[Served, ...] = ()
+    files: Mapping[str, list[str]] = field(default_factory=dict)
+    """The hashes that the files beside the models have if nobody edited them."""
+    storage: str = STORAGE
+
+
+def _standing(folder: Path) -> _Standing:
+    """What is at ``folder``. Raises :class:`BadInputError` unless it is nothing, empty, or a repository of ours."""
+    if folder.name in {"", ".."}:
+        raise BadInputError(f"{folder} cannot be made from inside. Change to the folder above and give its name")
+    try:
+        if not (folder / MARK).is_file():
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise BadInputError(f"{folder} exists and is no repository of ours (no {MARK} in it). Give another")
+            return _Standing(export_texts.new_config())
+    except OSError as error:
+        raise BadInputError(f"{folder} cannot be read: {error.strerror}. Give another folder") from error
+    mark, config = _read(folder / MARK, "format"), _read(folder / CONFIG, "model_config_list")
+    if mark["format"] != FORMAT:
+        raise BadInputError(f"{folder} was made by a newer edgefashion. Upgrade edgefashion, or give another folder")
+    try:
+        return _Standing(
+            config=config,
+            listed=frozenset(entry["config"]["name"] for entry in config["model_config_list"]),
+            models=tuple(Served(**facts) for facts in mark["models"].values()),
+            files={str(name): list(hashes) for name, hashes in mark["files"].items()},
+            storage=str(mark["storage"]),
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BadInputError(
+            f"{folder / MARK} or {CONFIG} is not as it was made. Mend it, or give another folder"
+        ) from error
+
+
+def _check_names(names: Sequence[str]) -> None:
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise BadInputError(f"a model served cannot be called {name!r}. Rename it: letters, digits, _, . and -")
+    shared = {name for name in names if names.count(name) > 1}
+    if shared:
+        raise BadInputError(f"two models are called {min(shared)}, and a server knows them by name. Export one of them")
+
+
+def _read(path: Path, key: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(facts, dict) or key not in facts:
+            raise ValueError(f"no {key}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInputError(f"{path} cannot be read ({error}). Mend it, or give another folder") from error
+    return facts
+
+
+@contextlib.contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """A folder to work in on the same disk, out of a server's sight, gone afterwards."""
+    beside = folder if (folder / MARK).is_file() else folder.parent
+    prefix = f".{folder.name}.new-"
+    for left in beside.glob(f"{glob.escape(prefix)}*"):
+        if time.time() - left.stat().st_mtime > STALE_S:
+            shutil.rmtree(left, ignore_errors=True)  # of an export that was killed
+    work = Path(tempfile.mkdtemp(prefix=prefix, dir=beside))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _write_version(model: str | Path, precision: str | None, to: Path) -> Served:
+    to.mkdir()
+    try:
+        served = write_ir(model, precision, to / "model.xml")
+    except RuntimeError as error:
+        # What OpenVINO makes of a disk without room.
+        raise OSError(None, f"OpenVINO could not write the model ({error})") from error
+    (to / "labels.txt").write_text("\n".join(served.labels) + "\n", encoding="utf-8")
+    return served
+
+
+def _publish(made: Path, model: Path) -> Path:
+    """Make ``made`` the newest version below ``model``."""
+    bundle.sync(made)
+    model.mkdir(exist_ok=True)
+    while True:
+        target = model / str(_newest(model) + 1)
+        try:
+            made.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            continue  # another export was quicker
+        return target
+
+
+def _version(served: Served, path: Path) -> Version:
+    size = sum(file.stat().st_size for file in path.iterdir())
+    return Version(served, int(path.name), path, size)
+
+
+def _newest(model: Path) -> int:
+    """The number of a model's newest version; 0 without any."""
+    return max((int(path.name) for path in model.iterdir() if re.fullmatch("[0-9]+", path.name)), default=0)
+
+
+def _write_texts(
+    into: Path, folder: Path, served: Sequence[Served], standing: _Standing, storage: str | None
+) -> tuple[str, ...]:
+    """Write what lies beside the models; returns what was edited since, and left as it is."""
+    storage = storage or standing.storage
+    models = {each.name: each for each in (*standing.models, *served) if (into / each.name).is_dir()}
+    newest = {name: _newest(into / name) for name in models}
+    texts = {
+        "README.md": export_texts.readme(tuple(models.values()), newest, folder),
+        "inferenceservice.yaml": export_texts.inference_services(tuple(models.values()), storage),
+    }
+    found = {name: bundle.sha256(into / name) for name in texts if (into / name).exists()}
+    kept = tuple(name for name, digest in found.items() if digest not in standing.files.get(name, ()))
+    missing = [each.name for each in served if each.name not in standing.listed]
+    if missing:
+        entries = [*standing.config["model_config_list"], *map(export_texts.model_config, missing)]
+        config = {**standing.config, "model_config_list": entries}
+        _replace(into / CONFIG, json.dumps(config, indent=2) + "\n")
+    # What is there and what will be: killed between the two, the file is still known for ours.
+    files = {
+        name: standing.files.get(name, [])
+        if name in kept
+        else [*filter(None, [found.get(name)]), hashlib.sha256(text.encode()).hexdigest()]
+        for name, text in texts.items()
+    }
+    facts = {"format": FORMAT, "storage": storage, "models": {n: asdict(m) for n, m in models.items()}, "files": files}
+    _replace(into / MARK, json.dumps(facts, indent=2) + "\n")
+    for name, text in texts.items():
+        if name not in kept:
+            _replace(into / name, text)
+    return kept
+
+
+def _replace(path: Path, text: str) -> None:
+    work = path.with_name(f".{path.name}.new")
+    try:
+        with work.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        work.replace(path)
+    finally:
+        work.unlink(missing_ok=True)

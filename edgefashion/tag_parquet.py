@@ -1,0 +1,112 @@
+"""Rows, in their JSON form, as a Parquet file: written and read a group at a time, whatever their number."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GROUP_ROWS: Final = 1 << 13
+"""Rows of a row group, and in memory at a time."""
+
+_MADE_WITH: Final = b"edgefashion.made_with"
+_BOX: Final = ("x", "y", "width", "height")
+
+
+class NoTableError(Exception):
+    """It is no Parquet file, or one of other columns."""
+
+
+def schema(made_with: Mapping[str, str]) -> pa.Schema:
+    """The columns; the file's metadata say what the rows are made with."""
+    import pyarrow as pa
+
+    answer = pa.struct([pa.field("label", pa.string(), nullable=False), pa.field("confidence", pa.float32())])
+    box = pa.struct([pa.field(name, pa.int32(), nullable=False) for name in _BOX])
+    fields = [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("confidence", pa.float32(), nullable=False),
+        pa.field("top", pa.list_(answer), nullable=False),
+        pa.field("accepted", pa.bool_(), nullable=False),
+        pa.field("box", box),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("phash", pa.string()),
+        pa.field("error", pa.string()),
+    ]
+    return pa.schema(fields, {_MADE_WITH: json.dumps(dict(sorted(made_with.items()))).encode()})
+
+
+def write_rows(file: BinaryIO, rows: Iterable[dict[str, Any]], made_with: Mapping[str, str]) -> None:
+    """Write a whole file; ``file`` stays open. Raises the OSError that writing it raises."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = schema(made_with)
+    writer = pq.ParquetWriter(file, columns, compression="zstd", write_page_checksum=True)
+    group: list[dict[str, Any]] = []
+
+    def write() -> None:
+        writer.write_batch(pa.RecordBatch.from_pylist(group, schema=columns))
+        group.clear()
+
+    try:
+        for row in rows:
+            top = [{"label": label, "confidence": p} for label, p in row["top"]]
+            box = None if row["box"] is None else dict(zip(_BOX, row["box"], strict=True))
+            group.append({**row, "top": top, "box": box})
+            if len(group) == GROUP_ROWS:
+                write()
+        if group:
+            write()
+    except BaseException:
+        with contextlib.suppress(Exception):  # it writes the end of a file that nobody wants
+            writer.close()
+        raise
+    writer.close()
+
+
+def read_rows(out: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file. Raises :class:`NoTableError`, or OSError."""
+    for batch in _batches(out):
+        for row in batch.to_pylist():
+            row["top"] = [tuple(answer.values()) for answer in row["top"]]
+            row["box"] = None if row["box"] is None else tuple(row["box"].values())
+            yield row
+
+
+def read_paths(out: Path) -> Iterator[str]:
+    """The paths of a file, of which all else is read too. Raises :class:`NoTableError`, or OSError."""
+    for batch in _batches(out):
+        yield from batch.column("path").to_pylist()
+
+
+def made_with_of(out: Path) -> Any:
+    """What the rows are made with; None where the file does not say. Raises :class:`NoTableError`, or OSError."""
+    with _opened(out) as file:
+        return json.loads((file.schema_arrow.metadata or {}).get(_MADE_WITH, b"null"))
+
+
+def _batches(out: Path) -> Iterator[pa.RecordBatch]:
+    with _opened(out) as file:
+        if not file.schema_arrow.equals(schema({})):
+            raise NoTableError("its columns are others")
+        yield from file.iter_batches(GROUP_ROWS)
+
+
+@contextlib.contextmanager
+def _opened(out: Path) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(out, page_checksum_verification=True) as file:
+            yield file
+    except (pa.ArrowException, ValueError) as error:
+        raise NoTableError(str(error)) from error
