@@ -9,10 +9,10 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -110,7 +110,8 @@ def tag(classifier: Classifier, paths: Sequence[str], out: Path, options: TagOpt
     workers = options.workers or _usable_cores()
     with Ledger(out, made_with(classifier)) as ledger:
         tag_walk.check(paths)
-        run = _Run(classifier, paths, ledger, options.on_progress)
+        count = Count(paths) if options.on_progress else None
+        run = Run(classifier, tag_walk.walk(paths), ledger, options.on_progress, count)
         with Pool(workers, classifier.takes_photos, run.events.put, run.events.put) as pool:
             run.until_done(pool)
         ledger.finish()
@@ -131,19 +132,36 @@ class _Answered:
     masks: NDArray[np.float32] | None
 
 
-class _Run:
+class Rows(Protocol):
+    """Where rows go: a :class:`~edgefashion.tag_files.Ledger`, or less."""
+
+    def has(self, path: str) -> bool: ...
+
+    def add(self, rows: Iterable[Row]) -> None: ...
+
+
+class Events(queue.SimpleQueue[Looked | _Answered | BaseException]):
+    """What the pool's and the network's threads tell a run. A pool may serve one run after the other."""
+
+
+class Run:
     """Pictures on their way: handed to the pool, collected into batches, answered, written.
 
     All is done in one thread; the pool's and the network's only leave word in ``events``.
     """
 
     def __init__(
-        self, classifier: Classifier, paths: Sequence[str], ledger: Ledger, on_progress: Progress | None
+        self,
+        classifier: Classifier,
+        names: Iterator[str],
+        ledger: Rows,
+        on_progress: Progress | None = None,
+        count: Count | None = None,
+        events: Events | None = None,
     ) -> None:
-        self.events: queue.SimpleQueue[Looked | _Answered | BaseException] = queue.SimpleQueue()
+        self.events = Events() if events is None else events
         self._classifier, self._ledger, self._on_progress = classifier, ledger, on_progress
-        self._names = tag_walk.walk(paths)
-        self._count = Count(paths) if on_progress else None
+        self._names, self._count = names, count
         self._under_way: set[str] = set()
         # So many that no process and no stream of the network waits for another; and never more.
         self._most = (int(classifier.settings.get("streams", 1)) + 2) * BATCH

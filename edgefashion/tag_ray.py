@@ -1,9 +1,9 @@
 """Tagging on Ray Data: on the cores of this machine, or of all the machines of a Ray cluster.
 
 The walk, the output and its journal stay in this process; a child drives Ray (:mod:`edgefashion.tag_ray_worker`), and
-actors all over the cluster look at the pictures: each has the model loaded once and one thread. An actor does all of a
-picture itself, for handing decoded pictures from one process to another would cost more than it gains: see
-``benchmarks/tag_ray.py``.
+actors all over the cluster look at the pictures as :mod:`edgefashion.tag` does: each has the model loaded once, with one
+thread, and one process that decodes for it. Decoded pictures do not leave their machine. Where a node is lost the child
+ends, and another one asks the nodes that are left for what has no row yet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from edgefashion import bundle, tag_walk
 from edgefashion.children import child_environment
@@ -44,6 +44,12 @@ START_LIMIT_S: Final = 120.0
 WINDOW: Final = 100_000
 """Pictures handed to Ray at a time: the memory it takes stays the same however many there are, and the seconds that
 the actors take to start again are few beside the minutes they work."""
+
+STALL_S: Final = 600.0
+"""Without any answer for so long the child is given up, and another one goes on."""
+
+LOSSES: Final = 3
+"""Times in a row that a part of Ray may be lost with no picture looked at in between."""
 
 END_LIMIT_S: Final = 15.0
 """For Ray to end, killed where it does not."""
@@ -84,18 +90,29 @@ def tag_on_ray(
                 else:
                     yield path
 
-        to_do = without_row()
-        if window := list(islice(to_do, WINDOW)):
-            with _Ray(job) as ray:
-                while window:
+        to_do, ray, losses = without_row(), _Ray(job), 0
+        window = list(islice(to_do, WINDOW))
+        with ray:
+            while window:
+                try:
                     for rows in ray.tagged(window, spent):
                         ledger.add(rows)
+                        losses = 0
                         new += len(rows)
                         errors += sum(row.error is not None for row in rows)
                         if options.on_progress and count:
                             rate = new / (time.monotonic() - began_s)
                             options.on_progress(before + new, count.total, rate)
                     window = list(islice(to_do, WINDOW))
+                except _LostError as error:
+                    losses += 1
+                    if losses > LOSSES:
+                        raise MissingError(
+                            f"the Ray cluster lost {error} {losses} times in a row. Look after it, then run the same "
+                            "command again: it goes on where it stopped"
+                        ) from None
+                    ray.end()
+                    window = [path for path in window if not ledger.has(path)]
         ledger.finish()
     return Summary(before + new, errors, before, time.monotonic() - began_s, **spent)
 
@@ -120,6 +137,16 @@ def _job(classifier: Classifier, address: str | None, workers: int | None) -> di
     }
 
 
+class _LostError(Exception):
+    """A part of Ray is gone; the rest can go on."""
+
+
+def _hear(child: IO[str], answers: queue.SimpleQueue[str]) -> None:
+    for line in child:
+        answers.put(line)
+    answers.put("")
+
+
 class _Ray:
     """The child that drives Ray, and all that it starts: gone on leaving the block, and with this process."""
 
@@ -127,10 +154,19 @@ class _Ray:
         self._job = job
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
 
+        self._process: subprocess.Popen[str] | None = None
+
     def __enter__(self) -> _Ray:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def _start(self) -> None:
         # Short: Ray's sockets lie in it, and their paths must not exceed 107 bytes.
         folder = tempfile.mkdtemp(prefix="ef-ray-", dir="/tmp" if Path("/tmp").is_dir() else None)  # noqa: S108
         self._log = Path(folder) / "log"
+        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         lifeline, self._lifeline = os.pipe()
         python = [sys.executable, "-P", "-m"]
         try:
@@ -147,31 +183,33 @@ class _Ray:
                 )
         finally:
             os.close(lifeline)
-        try:
-            threading.Thread(target=self._hear, name="ray", daemon=True).start()
-            self._say({**self._job, "folder": folder})
-            self._wait_for_ready()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        arguments = self._process.stdout, self._answers
+        threading.Thread(target=_hear, args=arguments, name="ray", daemon=True).start()
+        self._say({**self._job, "folder": folder})
+        self._wait_for_ready()
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """End the child and all that it started; it starts anew when it is needed."""
+        process, self._process = self._process, None
+        if process is None:
+            return
         os.close(self._lifeline)
         with suppress(OSError):
-            assert self._process.stdin
-            self._process.stdin.close()
+            assert process.stdin
+            process.stdin.close()
         try:
-            self._process.wait(END_LIMIT_S)
+            process.wait(END_LIMIT_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            process.kill()
+            process.wait()
 
     def tagged(self, paths: list[str], spent: Counter[str]) -> Iterator[list[Row]]:
         """The rows of the pictures, as they come, in no order; adds the seconds that all actors together spent.
-        Raises :class:`MissingError` where Ray is lost."""
+        Raises :class:`_LostError` where a part of Ray is lost, and :class:`MissingError` where all of it is."""
+        if self._process is None:
+            self._start()
         self._say(paths)
-        while not (answer := self._next(None)).get("done"):
+        while not (answer := self._answer()).get("done"):
             spent.update(answer["spent"])
             yield [from_json(fields) for fields in answer["rows"]]
 
@@ -195,16 +233,20 @@ class _Ray:
         return child_environment(**more)
 
     def _say(self, what: Any) -> None:
+        assert self._process
         assert self._process.stdin
         with suppress(OSError):  # the child has ended: what it said before comes next
             self._process.stdin.write(json.dumps(what) + "\n")
             self._process.stdin.flush()
 
-    def _hear(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            self._answers.put(line)
-        self._answers.put("")
+    def _answer(self) -> dict[str, Any]:
+        try:
+            answer = self._next(STALL_S)
+        except queue.Empty:
+            raise _LostError("its way") from None
+        if "lost" in answer:
+            raise _LostError(answer["lost"])
+        return answer
 
     def _next(self, limit_s: float | None) -> dict[str, Any]:
         line = self._answers.get(timeout=limit_s)
