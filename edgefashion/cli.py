@@ -17,7 +17,7 @@ import typer
 
 from edgefashion.bundle import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.camera_cli import camera
-from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.errors import BadInputError, EdgeFashionError, without_password
 from edgefashion.service_cli import service_app
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ app.add_typer(data_app, name="data")
 app.add_typer(service_app, name="service")
 
 MODEL_HELP: Final = (
-    "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model."
+    "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model. "
+    "To evaluate and bench, also the URL of a served one."
 )
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
 ModelsArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help=MODEL_HELP, show_default=False)]
@@ -794,7 +795,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="[MODEL] PATH...",
-            help="Pictures or folders of them; a model first, if not the shipped one.",
+            help="Pictures or folders of them; a model first, by name, path or URL, if not the shipped one.",
             show_default=False,
         ),
     ],
@@ -848,6 +849,8 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
     first, rest = arguments[0], arguments[1:]
     if rest and bundle.is_model(first):
         return first, [Path(p) for p in rest]
+    if "://" in first:
+        raise BadInputError(f"{without_password(first)} is a model. Give pictures after it")
     return PHOTO_MODEL, [Path(p) for p in arguments]
 
 
