@@ -46,11 +46,12 @@ app.add_typer(data_app, name="data")
 app.add_typer(service_app, name="service")
 
 MODEL_HELP: Final = (
-    "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model. "
-    "To evaluate and bench, also the URL of a served one."
+    "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model."
 )
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
+ASKED_HELP: Final = MODEL_HELP.replace(" Default", " Or the URL of a served one. Default")
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=ASKED_HELP, show_default=False)]
 ModelsArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help=MODEL_HELP, show_default=False)]
+AskedArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help=ASKED_HELP, show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -545,7 +546,7 @@ def convert(
 
 @app.command()
 def evaluate(
-    models: ModelsArgument = None,
+    models: AskedArgument = None,
     part: Annotated[str, typer.Option("--on", help="test, or train: the images it learned from.")] = "test",
     precision: Annotated[
         str | None, typer.Option(help="fp32, fp16, bf16 or int8. Default: the best the model has.", show_default=False)
