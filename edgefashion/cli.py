@@ -18,6 +18,7 @@ import typer
 from edgefashion.bundle import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.camera_cli import camera
 from edgefashion.errors import BadInputError, EdgeFashionError, without_password
+from edgefashion.serve_cli import serve
 from edgefashion.service_cli import service_app
 
 if TYPE_CHECKING:
@@ -856,6 +857,7 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
 
 
 app.command()(camera)
+app.command()(serve)
 
 
 # --- doctor, demo ----------------------------------------------------------------------------

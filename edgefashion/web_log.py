@@ -22,10 +22,10 @@ class _OneLine(logging.Handler):
 _said: dict[str, float] = {}
 
 
-def complain(message: str, error: BaseException | None = None) -> None:
+def complain(message: str, error: BaseException | None = None, who: str = "page") -> None:
     """Write one line to stderr, unless it was written within the last :data:`QUIET_S`."""
     cause = f": {type(error).__name__}: {error}" if error else ""
-    line = " ".join(f"edgefashion: page: {message.strip()}{cause}".split())
+    line = " ".join(f"edgefashion: {who}: {message.strip()}{cause}".split())
     now_s = time.monotonic()
     for old in [old for old, said_s in list(_said.items()) if now_s - said_s > QUIET_S]:
         _said.pop(old, None)

@@ -1,0 +1,183 @@
+"""A model as the server runs it: our ``Classifier``, one a thread, behind KServe's ``Model``."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve.errors import InvalidInput
+from kserve.protocol.infer_type import to_http_parameters
+
+from edgefashion import __version__, garment, serve_pictures
+from edgefashion.classify import load
+from edgefashion.decide import decide, shows_none
+from edgefashion.predict import see
+from edgefashion.serve_gate import Gate, late
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgefashion.classify import Classifier
+
+Tensors = dict[str, "NDArray[Any]"]
+
+_TYPES: Final = {"f": "FP32", "i": "INT32", "b": "BOOL", "O": "BYTES"}
+_FASHION: Final = (garment.SIDE_PX, garment.SIDE_PX, 1)
+_FASHION_PHOTO: Final = (garment.FASHION_PX, garment.FASHION_PX, 3)
+
+
+class Garments(Model):  # type: ignore[misc]
+    """One model. A classifier's tensors are bound, so that each thread of the gate has its own."""
+
+    def __init__(self, model: str, gate: Gate, *, precision: str | None, most_images: int, most_pixels: int) -> None:
+        self.first = load(model, precision=precision, threads=1)
+        super().__init__(self.first.name)
+        self.gate = gate
+        self.most_images = most_images
+        self.most_pixels = most_pixels
+        self._load: Callable[[], Classifier] = lambda: load(model, precision=precision, threads=1)
+        self._mine = threading.local()
+        shape = self.first.input_shape
+        # A photo network takes Fashion-MNIST's images too, as they are or as the photos made of them.
+        self.shapes = [shape, _FASHION, _FASHION_PHOTO] if self.first.takes_photos else [shape]
+
+    def load(self) -> bool:
+        """Compile for every thread and run once, so that the first request is not the slow one."""
+        all_here = threading.Barrier(self.gate.workers)
+
+        def warm_up() -> None:
+            classifier = self._classifier()
+            self._tensors(classifier, np.zeros((1, *classifier.input_shape), np.uint8), {"probabilities", "mask"}, None)
+            all_here.wait()  # else one thread might take another's turn
+
+        for done in [self.gate.threads.submit(warm_up) for _ in range(self.gate.workers)]:
+            done.result()
+        self.ready = True
+        return True
+
+    def facts(self) -> dict[str, Any]:
+        """What a client has to know of the model beside its tensors."""
+        return {
+            "labels": list(self.first.labels),
+            "accept_threshold": self.first.accept_threshold,
+            "precision": self.first.precision,
+            "input_shape": list(self.first.input_shape),
+            "version": __version__,
+        }
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """The two inputs, of which a request holds one."""
+        return [
+            {"name": serve_pictures.IMAGES, "datatype": "UINT8", "shape": [-1, *self.first.input_shape]},
+            {"name": serve_pictures.PICTURES, "datatype": "BYTES", "shape": [-1]},
+        ]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """The outputs: ``probabilities`` always, ``mask`` of images only, the others of pictures only."""
+        rows, columns, channels = self.first.input_shape
+        found = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, len(self.first.labels)]}]
+        if channels == 3:
+            found.append({"name": "mask", "datatype": "FP32", "shape": [-1, rows // 8, columns // 8]})
+        for name, datatype in (("label", "BYTES"), ("confidence", "FP32"), ("accepted", "BOOL")):
+            found.append({"name": name, "datatype": datatype, "shape": [-1]})
+        return [*found, {"name": "box", "datatype": "INT32", "shape": [-1, 4]}]
+
+    async def predict(self, payload: Any, *_: Any) -> Any:
+        """A v2 request's answer. Raises ``InvalidInput`` or :class:`edgefashion.serve_gate.RefusedError`."""
+        if not isinstance(payload, InferRequest):
+            raise InvalidInput("this server speaks version 2 of the protocol. Ask /v2/models/NAME/infer")
+        given = serve_pictures.the_input(payload.inputs)
+        wanted = self._wanted(payload, given.name)
+        if given.name == serve_pictures.IMAGES:
+            serve_pictures.check_count(given.shape, self.most_images)
+            found = await self.gate.run(lambda end_s: self._of_images(given, wanted, end_s))
+        else:
+            found = await self.gate.run(lambda end_s: self._of_pictures(given, end_s))
+        asked = to_http_parameters(payload.parameters) if payload.parameters else {}
+        outputs = []
+        for name, tensor in found.items():
+            if name in wanted:
+                output = InferOutput(name, list(tensor.shape), _TYPES[tensor.dtype.kind])
+                output.set_data_from_numpy(tensor, binary_data=True)
+                outputs.append(output)
+        return InferResponse(
+            response_id=payload.id or "",
+            model_name=self.name,
+            infer_outputs=outputs,
+            parameters={"facts": json.dumps(self.facts())} if asked.get("facts") is True else None,
+            use_binary_outputs=payload.use_binary_outputs,
+            requested_outputs=payload.request_outputs,
+        )
+
+    def _wanted(self, payload: InferRequest, input_name: str) -> set[str]:
+        known = {"probabilities", "mask"} if self.first.takes_photos else {"probabilities"}
+        if input_name == serve_pictures.PICTURES:
+            known = {"probabilities", "label", "confidence", "accepted", "box"}
+        asked = {output.name for output in payload.request_outputs or ()}
+        if asked - known:
+            wrong = ", ".join(sorted(repr(name)[:40] for name in asked - known)[:4])
+            raise InvalidInput(f"the outputs of {input_name!r} are {', '.join(sorted(known))}, not {wrong}")
+        return asked or known
+
+    def _classifier(self) -> Classifier:
+        """This thread's own."""
+        if not hasattr(self._mine, "classifier"):
+            self._mine.classifier = self._load()
+        mine: Classifier = self._mine.classifier
+        return mine
+
+    def _of_images(self, given: Any, wanted: set[str], end_s: float) -> Tensors:
+        images = serve_pictures.images_of(given, self.shapes, self.most_images)
+        return self._tensors(self._classifier(), images, wanted, end_s)
+
+    def _tensors(
+        self, classifier: Classifier, images: NDArray[np.uint8], wanted: set[str], end_s: float | None
+    ) -> Tensors:
+        if not classifier.takes_photos:
+            return {"probabilities": classifier(images)}
+        if images.shape[1:] == _FASHION_PHOTO != classifier.input_shape:
+            return {"probabilities": classifier.run(images)}
+        if images.shape[1:] != classifier.input_shape or "mask" not in wanted:
+            return {"probabilities": classifier(images)}
+        looks = []
+        for image in images:
+            self._check_time(end_s)
+            looks.append(classifier.look(image))
+        return {"probabilities": np.stack([p for p, _ in looks]), "mask": np.stack([mask for _, mask in looks])}
+
+    def _of_pictures(self, given: Any, end_s: float) -> Tensors:
+        encoded = serve_pictures.encoded_of(given, self.most_images)
+        classifier = self._classifier()
+        count = len(encoded)
+        found: Tensors = {
+            "label": np.full(count, b"", object),
+            "confidence": np.zeros(count, np.float32),
+            "accepted": np.zeros(count, np.bool_),
+            "box": np.full((count, 4), -1, np.int32),
+            "probabilities": np.zeros((count, len(classifier.labels)), np.float32),
+        }
+        for number, one in enumerate(encoded):
+            self._check_time(end_s)
+            seen = see(classifier, serve_pictures.decoded(one, number, self.most_pixels))
+            if seen is None:
+                continue
+            item, probabilities = seen
+            found["probabilities"][number] = probabilities
+            if shows_none(probabilities, classifier.labels):
+                continue
+            answer = decide(probabilities, classifier.labels, classifier.accept_threshold)
+            found["label"][number] = answer.label.encode()
+            found["confidence"][number] = answer.confidence
+            found["accepted"][number] = answer.accepted
+            found["box"][number] = item.box
+        return found
+
+    def _check_time(self, end_s: float | None) -> None:
+        """Stop what nobody waits for any more."""
+        if end_s is not None and time.monotonic() > end_s:
+            raise late(self.gate.timeout_s)
