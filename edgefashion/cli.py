@@ -664,8 +664,8 @@ def bench(
     vs: Annotated[
         str | None,
         typer.Option(
-            help="What to measure beside the IRs: onnxruntime,litert,tensorflow,keras or none. Default: what is "
-            "installed.",
+            help="What to measure beside the IRs: onnxruntime,litert,tensorflow,keras or none; beside a served model: "
+            "models of this machine. Default: what is installed.",
             show_default=False,
         ),
     ] = None,
@@ -964,6 +964,8 @@ def _print(table: Any) -> None:
 
 
 def _size(size_bytes: int) -> str:
+    if not size_bytes:
+        return "-"  # a served model's
     return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.0f} kB"
 
 
