@@ -123,7 +123,10 @@ class Remote:
 
     def _answer(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
         most = self._most(images.shape[1:])
-        parts = [images[at : at + most] for at in range(0, len(images), most)] or [images]
+        parts = [images[at : at + most] for at in range(0, len(images), most)]
+        if not parts:  # as in this process, and no request
+            shapes = {PROBABILITIES: (0, len(self.facts.labels)), MASK: (0, *(n // 8 for n in images.shape[1:3]))}
+            return [np.empty(shapes[name], np.float32) for name in outputs]
         if len(parts) == 1 or self._in_flight == 1:
             answers = [self._request(part, outputs) for part in parts]
         else:

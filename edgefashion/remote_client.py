@@ -33,7 +33,6 @@ _CHANNEL: Final = (
     ("grpc.enable_http_proxy", 0),
     # Its own waits between attempts to connect grow to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     # A channel of its own for every client: a shared one would share its backoff too.
     ("grpc.use_local_subchannel_pool", 1),
@@ -134,8 +133,10 @@ class Client:
     def _over_grpc(self, do: Callable[[Any, dict[str, Any]], Any], limit_s: float) -> Any:
         with self._lock:
             if self._shared is None:
+                # By its name the wait between attempts, and also how long each attempt to connect may take.
+                channel = [*_CHANNEL, ("grpc.min_reconnect_backoff_ms", int(1000 * self.limits.connect_s))]
                 self._shared = self._signed(
-                    self._transport.InferenceServerClient(self.address.server, channel_args=list(_CHANNEL))
+                    self._transport.InferenceServerClient(self.address.server, channel_args=channel)
                 )
         return do(self._shared, {"client_timeout": limit_s})
 
