@@ -251,8 +251,9 @@ class Client:
             listed = ", ".join(str(name) for name in names) or "none"
         except Exception:
             try:
-                self._ask(lambda client, _: client.get_server_metadata(), first=True)
-            except EdgeFashionError:
+                # Not by _ask(), which would ask for the same again of a server that knows nothing of this either.
+                self._over_http(lambda client, _: client.get_server_metadata(), self.limits.connect_s)
+            except Exception:
                 return self._stranger()
             return RefusedError(f"{self.address}: its server has no model {self.address.model!r}. Check the name")
         return RefusedError(f"{self.address}: its server has no model {self.address.model!r}. It has: {listed}")

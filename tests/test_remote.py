@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from camera_helpers import NetworkCamera, wait_until
 
-from edgefashion import bench, camera, classify, data, demo, errors, fallback, predict, remote, remote_address, sources
+from edgefashion import bench, camera, classify, data, demo, errors, fallback, predict, remote, remote_address, sources, teacher
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.fallback import Served
 from edgefashion.kept_open import KeptOpen
@@ -207,7 +207,6 @@ def test_bench(server: Server) -> None:
         ("bench", "URL", "--isa", "avx2"),
         ("bench", "URL", "--threads", "1"),
         ("bench", "URL", "--vs", "litert"),
-        ("train", "cnn-242k", "--teacher", "URL"),
         ("predict", "URL"),
         ("camera", "--fallback", "URL", "--headless", "URL"),
     ],
@@ -219,6 +218,12 @@ def test_not_by_url(words: tuple[str, ...], server: Server, run_here: Run) -> No
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1, done.stderr
     assert "secret" not in done.stderr
+
+
+def test_no_teacher() -> None:
+    """A served model is no teacher: what it says today need not be what it says tomorrow."""
+    with pytest.raises(BadInputError, match="cannot teach"):
+        teacher._teacher("http://shop:1/v2/models/edge")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
