@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgefashion.bundle import PHOTO_MODEL
-from edgefashion.errors import need
 
 if TYPE_CHECKING:
     from edgefashion.serve import Addresses
@@ -42,7 +41,6 @@ def serve(
 
     Example: edgefashion serve kiosk edge
     """
-    need("kserve", "to serve a model")
     from edgefashion.serve import ServeOptions
     from edgefashion.serve import serve as run
 

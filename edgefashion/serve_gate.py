@@ -63,8 +63,7 @@ class Gate:
 
         Raises :class:`RefusedError` where the queue is full, the server drains or the time is over.
         """
-        if self.draining:
-            raise RefusedError(DRAINING, "the server is shutting down. Ask another, or again soon")
+        self._check_open()
         if self.inside >= self.workers + self.queue:
             raise RefusedError(BUSY, f"{self.inside} requests are being answered or wait already. Ask again soon")
         self.inside += 1
@@ -76,6 +75,15 @@ class Gate:
             raise late(self.timeout_s) from error
         finally:
             self.inside -= 1
+
+    def run_here(self, work: Callable[[float], Answer]) -> Answer:
+        """``work``'s result, on the event loop: for what is done sooner than handed to a thread and back."""
+        self._check_open()
+        return work(time.monotonic() + self.timeout_s)
+
+    def _check_open(self) -> None:
+        if self.draining:
+            raise RefusedError(DRAINING, "the server is shutting down. Ask another, or again soon")
 
 
 def late(timeout_s: float) -> RefusedError:

@@ -14,7 +14,6 @@ from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import to_http_parameters
 
 from edgefashion import __version__, garment, serve_pictures
-from edgefashion.classify import load
 from edgefashion.decide import decide, shows_none
 from edgefashion.predict import see
 from edgefashion.serve_gate import Gate, late
@@ -30,18 +29,26 @@ _TYPES: Final = {"f": "FP32", "i": "INT32", "b": "BOOL", "O": "BYTES"}
 _FASHION: Final = (garment.SIDE_PX, garment.SIDE_PX, 1)
 _FASHION_PHOTO: Final = (garment.FASHION_PX, garment.FASHION_PX, 3)
 
+AT_ONCE_S: Final = 0.0005
+"""What takes no longer is done on the event loop: handing it to a thread and back costs about as much."""
+
 
 class Garments(Model):  # type: ignore[misc]
     """One model. A classifier's tensors are bound, so that each thread of the gate has its own."""
 
-    def __init__(self, model: str, gate: Gate, *, precision: str | None, most_images: int, most_pixels: int) -> None:
-        self.first = load(model, precision=precision, threads=1)
-        super().__init__(self.first.name)
+    def __init__(
+        self, first: Classifier, load: Callable[[], Classifier], gate: Gate, *, most_images: int, most_pixels: int
+    ) -> None:
+        """``first`` is the event loop's own classifier; ``load`` gives one for each thread."""
+        super().__init__(first.name)
+        self.first = first
         self.gate = gate
         self.most_images = most_images
         self.most_pixels = most_pixels
-        self._load: Callable[[], Classifier] = lambda: load(model, precision=precision, threads=1)
+        self._load = load
         self._mine = threading.local()
+        self._mine.classifier = first
+        self._image_s = float("inf")
         shape = self.first.input_shape
         # A photo network takes Fashion-MNIST's images too, as they are or as the photos made of them.
         self.shapes = [shape, _FASHION, _FASHION_PHOTO] if self.first.takes_photos else [shape]
@@ -51,14 +58,20 @@ class Garments(Model):  # type: ignore[misc]
         all_here = threading.Barrier(self.gate.workers)
 
         def warm_up() -> None:
-            classifier = self._classifier()
-            self._tensors(classifier, np.zeros((1, *classifier.input_shape), np.uint8), {"probabilities", "mask"}, None)
+            self._warm_up(self._classifier())
             all_here.wait()  # else one thread might take another's turn
 
         for done in [self.gate.threads.submit(warm_up) for _ in range(self.gate.workers)]:
             done.result()
+        self._image_s = min(self._warm_up(self.first) for _ in range(10))
         self.ready = True
         return True
+
+    def _warm_up(self, classifier: Classifier) -> float:
+        """Run once; the seconds it took."""
+        start_s = time.perf_counter()
+        self._tensors(classifier, np.zeros((1, *classifier.input_shape), np.uint8), {"probabilities", "mask"}, None)
+        return time.perf_counter() - start_s
 
     def facts(self) -> dict[str, Any]:
         """What a client has to know of the model beside its tensors."""
@@ -94,8 +107,13 @@ class Garments(Model):  # type: ignore[misc]
         given = serve_pictures.the_input(payload.inputs)
         wanted = self._wanted(payload, given.name)
         if given.name == serve_pictures.IMAGES:
-            serve_pictures.check_count(given.shape, self.most_images)
-            found = await self.gate.run(lambda end_s: self._of_images(given, wanted, end_s))
+            count = serve_pictures.check_count(given.shape, self.most_images)
+
+            def work(end_s: float) -> Tensors:
+                return self._of_images(given, wanted, end_s)
+
+            at_once = count * self._image_s < AT_ONCE_S
+            found = self.gate.run_here(work) if at_once else await self.gate.run(work)
         else:
             found = await self.gate.run(lambda end_s: self._of_pictures(given, end_s))
         asked = to_http_parameters(payload.parameters) if payload.parameters else {}

@@ -8,15 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, UnsupportedProtocol
+from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotLive, ServerNotReady, UnsupportedProtocol
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
+from edgefashion import __version__
 from edgefashion.serve_gate import BROKEN, RefusedError, Why
 
 if TYPE_CHECKING:
-    from edgefashion.serve_gate import Gate
+    from edgefashion import __version__
+from edgefashion.serve_gate import Gate
 
 JSON_LENGTH: Final = "inference-header-content-length"
 
@@ -32,6 +34,14 @@ class Plane(DataPlane):  # type: ignore[misc]
     def __init__(self, model_registry: Any, gate: Gate) -> None:
         super().__init__(model_registry)
         self.gate = gate
+
+    def metadata(self) -> dict[str, Any]:
+        """The server's name, version and extensions of the protocol."""
+        return {"name": "edgefashion", "version": __version__, "extensions": ["binary_tensor_data"]}
+
+    async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        """KServe's, which leaves the platform empty."""
+        return {**await super().model_metadata(model_name), "platform": "openvino"}
 
     async def ready(self) -> bool:
         """False before every model is ready, and from SIGTERM on."""
@@ -54,7 +64,8 @@ class Plane(DataPlane):  # type: ignore[misc]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             if isinstance(error, InvalidInput):
                 raise
-            raise InvalidInput(f"the request is none of the Open Inference Protocol ({error!r:.80})") from error
+            wanted = "it has inputs, a list of objects with name, shape, datatype and data"
+            raise InvalidInput(f"the request is none of the Open Inference Protocol: {wanted}") from error
 
 
 class Repository(ModelRepositoryExtension):  # type: ignore[misc]
@@ -75,7 +86,7 @@ def why(error: Exception) -> tuple[Why, str]:
         return _INVALID, str(error)
     if isinstance(error, ModelNotFound):
         return _UNKNOWN, str(error)[:200]
-    if isinstance(error, ModelNotReady):
+    if isinstance(error, (ModelNotReady, ServerNotReady, ServerNotLive)):
         return _NOT_READY, str(error)[:200]
     if isinstance(error, (NotImplementedError, UnsupportedProtocol)):
         return _UNSUPPORTED, str(error) or "not supported"
