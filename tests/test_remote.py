@@ -20,7 +20,20 @@ import numpy as np
 import pytest
 from camera_helpers import NetworkCamera, wait_until
 
-from edgefashion import bench, camera, classify, data, demo, errors, fallback, predict, remote, remote_address, sources, teacher
+from edgefashion import (
+    bench,
+    camera,
+    classify,
+    data,
+    demo,
+    errors,
+    fallback,
+    predict,
+    remote,
+    remote_address,
+    sources,
+    teacher,
+)
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.fallback import Served
 from edgefashion.kept_open import KeptOpen
