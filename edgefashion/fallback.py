@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from edgefashion import bundle, classify
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError, without_password
 from edgefashion.remote_address import is_url, parse
-from edgefashion.remote_client import Limits, RefusedError, ServerError
+from edgefashion.remote_client import Limits, RefusedError, ServerError, leave_thread
 
 if TYPE_CHECKING:
     from edgefashion.classify import Classifier
@@ -113,7 +113,10 @@ class Served:
     def _load(self) -> Classifier:
         from edgefashion import remote
 
-        return remote.load(self._url, limits=Limits(CONNECT_S, ANSWER_S))
+        found = remote.load(self._url, limits=Limits(CONNECT_S, ANSWER_S))
+        if isinstance(found.run, remote.Remote):
+            found.run.hang_up()  # who loads is not always who asks
+        return found
 
     def _leave(self, error: EdgeFashionError) -> None:
         """From now on the local network answers, and the server is looked for."""
@@ -126,6 +129,12 @@ class Served:
         threading.Thread(target=self._look, args=(self._wait_s,), name="server", daemon=True).start()
 
     def _look(self, wait_s: float) -> None:
+        try:
+            self._wait_for_it(wait_s)
+        finally:
+            leave_thread()
+
+    def _wait_for_it(self, wait_s: float) -> None:
         while not self._stop.wait(wait_s):
             try:
                 self._found = self._load()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from edgefashion import bundle, remote_address
 from edgefashion.errors import EdgeFashionError, without_password
 from edgefashion.fallback import Served
+from edgefashion.remote_client import leave_thread
 
 if TYPE_CHECKING:
     from edgefashion.classify import Classifier
@@ -195,6 +196,8 @@ class Lineup:
                 self._failed = str(error)
             except Exception as error:  # whatever a half-written file does to a parser: the old network stays
                 self._failed = f"{without_password(name)} cannot be loaded: {error}"
+            finally:
+                leave_thread()
 
         loading = threading.Thread(target=work, name="network", daemon=True)
         try:

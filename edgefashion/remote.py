@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -107,7 +106,7 @@ class Remote:
         return probabilities, masks.reshape(len(masks), *masks.shape[1:3])
 
     def hang_up(self) -> None:
-        """Let go of this thread's connection; for a thread that is about to end."""
+        """Let go of this thread's connection: who loads beside the loop asks nothing more."""
         self._client.hang_up()
 
     def close(self) -> None:
@@ -178,9 +177,6 @@ def load(url: str, *, purpose: str = "latency", limits: Limits | None = None) ->
     except BaseException:
         client.close()
         raise
-    finally:
-        if threading.current_thread() is not threading.main_thread():
-            client.hang_up()  # whoever loads beside the loop ends now; the loop has a connection of its own
     return Classifier(
         name=address.model,
         labels=run.facts.labels,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -198,22 +199,17 @@ class Client:
                 client.close()
 
     def hang_up(self) -> None:
-        """Let go of what this thread has of the client; for a thread that is about to end."""
+        """Let go of this thread's own connection."""
         if not self._direct:
-            import gevent
-
             self._drop()
-            gevent.get_hub().destroy(destroy_loop=True)
 
     def close(self) -> None:
         """Let go of the connection that all threads share, or of this thread's own."""
-        if self._direct:
-            with self._lock:
-                client, self._shared = self._shared, None
-            if client is not None:
-                client.close()
-        else:
-            self._drop()
+        self.hang_up()
+        with self._lock:
+            client, self._shared = self._shared, None
+        if client is not None:
+            client.close()
 
     # --- What failed --------------------------------------------------------------------------
 
@@ -262,6 +258,14 @@ class Client:
         return RefusedError(
             f"{self.address}: what answers there is no server of the Open Inference protocol. Check host and port"
         )
+
+
+def leave_thread() -> None:
+    """Let go of what gevent keeps for this thread, which is about to end and may have asked over HTTP."""
+    if "gevent" in sys.modules:
+        import gevent
+
+        gevent.get_hub().destroy(destroy_loop=True)
 
 
 def _line(error: object) -> str:
