@@ -6,6 +6,7 @@ one has crashed on AMX), one thread for a single image, input and output tensors
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ RT_INFO: Final = "edgefashion"
 
 FRAME: Final = "frame"
 """The key there of an IR that takes whole camera frames (``convert --embed``): its size and colour order."""
+
+
+Done = Callable[["NDArray[np.float32]", "NDArray[np.float32] | None"], None]
+"""Takes probabilities (n, classes) and a photo network's masks (n, h/8, w/8)."""
 
 
 class Runner(Protocol):
@@ -114,10 +119,32 @@ class Classifier:
 
         Raises :class:`BadInputError` for a network that has no mask.
         """
+        probabilities, masks = self._looked(self._as_batch(image))
+        return probabilities[0], masks[0]
+
+    def start(self, images: NDArray[np.uint8], done: Done) -> None:
+        """Hand over uint8 images (n, h, w, c), 64 at most, and go on; ``done`` is called with their answers.
+
+        Of a network loaded for throughput it is called from another thread, and this only waits while all streams
+        are at work; of another before this returns. Raises :class:`BadInputError` for a photo network without a mask.
+        """
+        images = self._as_batch(images)
+        if isinstance(self.run, _OpenVino) and self.run.starts(images, done):
+            return
+        if not self.takes_photos:
+            done(self.run(images), None)
+            return
+        done(*self._looked(images))
+
+    def _looked(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if not isinstance(self.run, MaskRunner) or not self.takes_photos:
             raise BadInputError(f"{self.name} run by {self.engine} gives no mask. Use a photo network's IR")
-        probabilities, masks = self.run.look(self._as_batch(image))
-        return probabilities[0], masks[0]
+        return self.run.look(images)
+
+    def wait(self) -> None:
+        """Wait until everything started is done."""
+        if isinstance(self.run, _OpenVino):
+            self.run.wait()
 
     def _as_batch(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         shape = self.run.input_shape
@@ -323,6 +350,20 @@ class _OpenVino:
         shape = self._shape if images.shape[1:] == self.input_shape else images.shape[1:]
         return self._for(len(images), shape)(images)
 
+    def starts(self, images: NDArray[np.uint8], done: Done) -> bool:
+        """Begin a batch; False where there is no queue to begin it in."""
+        queue = self._for(BATCH, self._shape) if self._purpose == "throughput" else None
+        if not isinstance(queue, _Queue) or images.shape[1:] != self.input_shape:
+            return False
+        queue.start(images, done)
+        return True
+
+    def wait(self) -> None:
+        """Wait for every batch begun."""
+        for queue in self._batched.values():
+            if isinstance(queue, _Queue):
+                queue.wait()
+
     @property
     def request(self) -> Any:
         """The inference request that answers a single image."""
@@ -331,11 +372,12 @@ class _OpenVino:
         return bound.request
 
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Probabilities (1, classes) and mask (1, rows, columns) of a batch of one."""
+        """Probabilities (n, classes) and masks (n, rows, columns), one image after the other."""
         bound = self._for(1, self._shape)
         if isinstance(bound, _Queue) or bound.mask is None:
             raise BadInputError("this IR gives no mask. Load the bundle for latency, or convert it again")
-        return bound(images), bound.mask[..., 0].copy()
+        seen = [(bound(images[i : i + 1])[0], bound.mask[0, ..., 0].copy()) for i in range(len(images))]
+        return np.stack([probabilities for probabilities, _ in seen]), np.stack([mask for _, mask in seen])
 
 
 class _Bound:
@@ -388,8 +430,9 @@ class _Queue:
 
         self.compiled = compiled
         self._queue = ov.AsyncInferQueue(compiled)
-        self._queue.set_callback(self._collect)
+        self._queue.set_callback(lambda request, take: take(request))
         self._answer_at = _answer_at(compiled)
+        self._mask_at = next((i for i, port in enumerate(compiled.outputs) if len(port.shape) == 4), None)
         self._shape = tuple(compiled.input(0).shape)
         self._dtype = compiled.input(0).element_type.to_dtype()
 
@@ -398,18 +441,31 @@ class _Queue:
         batch = self._shape[0]
         for at in range(0, len(images), batch):
             part = images[at : at + batch]
-            if len(part) < batch:
-                part = np.concatenate([part, np.zeros((batch - len(part), *part.shape[1:]), part.dtype)])
-            part = np.ascontiguousarray(part, self._dtype).reshape(self._shape)
-            self._queue.start_async(part, (probabilities, at))
+            self._begin(part, functools.partial(self._collect, probabilities[at : at + len(part)]))
         self._queue.wait_all()
         return probabilities
 
-    def _collect(self, request: Any, place: tuple[NDArray[np.float32], int]) -> None:
-        probabilities, at = place
-        window = probabilities[at:]
-        answers = request.get_output_tensor(self._answer_at).data
-        window[: len(answers)] = answers[: len(window)]
+    def start(self, images: NDArray[np.uint8], done: Done) -> None:
+        """Begin one batch; ``done`` is called from a thread of the queue's."""
+
+        def take(request: Any) -> None:
+            answers = np.array(request.get_output_tensor(self._answer_at).data[: len(images)])
+            masks = request.get_output_tensor(self._mask_at).data if self._mask_at is not None else None
+            done(answers, None if masks is None else np.array(masks[: len(images), ..., 0]))
+
+        self._begin(images, take)
+
+    def wait(self) -> None:
+        self._queue.wait_all()
+
+    def _begin(self, images: NDArray[np.uint8], take: Callable[[Any], None]) -> None:
+        missing = self._shape[0] - len(images)
+        if missing:
+            images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
+        self._queue.start_async(np.ascontiguousarray(images, self._dtype).reshape(self._shape), take)
+
+    def _collect(self, probabilities: NDArray[np.float32], request: Any) -> None:
+        probabilities[...] = request.get_output_tensor(self._answer_at).data[: len(probabilities)]
 
 
 def read_ir(path: Path) -> Any:

@@ -20,6 +20,7 @@ from edgefashion.camera_cli import camera
 from edgefashion.errors import BadInputError, EdgeFashionError, without_password
 from edgefashion.serve_cli import serve
 from edgefashion.service_cli import service_app
+from edgefashion.tag_cli import tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -788,7 +789,7 @@ def _print_bench(report: BenchReport) -> None:
         print(note)
 
 
-# --- predict, camera -------------------------------------------------------------------------
+# --- predict, tag, camera -------------------------------------------------------------------------
 
 
 @app.command()
@@ -856,6 +857,7 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
     return PHOTO_MODEL, [Path(p) for p in arguments]
 
 
+app.command()(tag)
 app.command()(camera)
 app.command()(serve)
 

@@ -219,7 +219,7 @@ def check(*folders: Path) -> Check:
         counts={label: counts[label] for label in LABELS},
         senders=len({p.sender for p in kept}),
         skipped=tuple(skipped),
-        duplicates=tuple((kept[a], kept[b]) for a, b in _same(np.array(hashes, np.uint64))),
+        duplicates=tuple((kept[a], kept[b]) for a, b in same_pairs(np.array(hashes, np.uint64))),
     )
 
 
@@ -234,7 +234,8 @@ def perceptual_hash(picture: NDArray[np.uint8]) -> int:
     return int.from_bytes(bits.tobytes(), "big")
 
 
-def _same(hashes: NDArray[np.uint64]) -> list[tuple[int, int]]:
+def same_pairs(hashes: NDArray[np.uint64]) -> list[tuple[int, int]]:
+    """Positions of the hashes (n,) that are taken for one, pair by pair, the first of each before the second."""
     pairs = []
     for a, b in itertools.pairwise([*range(0, len(hashes), 1024), len(hashes)]):
         differing = np.bitwise_count(hashes[a:b, None] ^ hashes[None, :])

@@ -1,0 +1,277 @@
+"""Name the garment in every picture of an inventory: decoded by processes, inferred in batches, one row a picture."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgefashion import tag_look, tag_walk
+from edgefashion.originals import BATCH
+from edgefashion.tag_files import Ledger
+from edgefashion.tag_look import Prepared
+from edgefashion.tag_pool import CHUNK, Looked, Pool
+from edgefashion.tag_rows import Row
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgefashion.classify import Classifier
+
+Progress = Callable[[int, int | None, float], None]
+"""Called with the pictures that have their row, how many there are (None while they are counted), and the
+pictures a second of this run."""
+
+
+_TURN_S: Final = 1.0
+_TELL_S: Final = 0.25
+
+
+@dataclass(frozen=True)
+class TagOptions:
+    """How to tag."""
+
+    workers: int | None = None
+    """Processes that decode; None: one a core."""
+    on_progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did, and what it spent its time on."""
+
+    pictures: int
+    """Rows in the output."""
+    errors: int
+    """Rows this run wrote for pictures that could not be read."""
+    done_before: int
+    """Pictures that had their row from an earlier run."""
+    seconds: float
+    """Of this run, by the clock."""
+    reading_s: float = 0.0
+    decoding_s: float = 0.0
+    finding_s: float = 0.0
+    inference_s: float = 0.0
+    other_s: float = 0.0
+    """Handing over, rows and the output."""
+
+    @property
+    def rate(self) -> float:
+        """Pictures a second, of this run."""
+        return (self.pictures - self.done_before) / self.seconds if self.seconds else 0.0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """What each stage took of the time spent; empty where that was not measured.
+
+        Reading is waiting for a disk or a network; the others are processor time.
+        """
+        stages = ("reading", "decoding", "finding", "inference", "other")
+        spent = {stage: float(getattr(self, f"{stage}_s")) for stage in stages}
+        whole = sum(spent.values())
+        return {stage: seconds / whole for stage, seconds in spent.items()} if whole else {}
+
+
+def made_with(classifier: Classifier) -> dict[str, str]:
+    """What the rows depend on, so that two runs into one output can be told to be of one kind."""
+    from edgefashion import __version__
+
+    digest = hashlib.sha256()
+    source = classifier.source
+    for part in (source, source.with_suffix(".bin")) if source else ():
+        if part.is_file():
+            digest.update(part.read_bytes())
+    if source is None:  # served elsewhere: what is known of it
+        known = classifier.settings["server"], classifier.labels, classifier.accept_threshold
+        digest.update(repr(known).encode())
+    return {
+        "model": classifier.name,
+        "sha256": digest.hexdigest(),
+        "precision": classifier.precision,
+        "version": __version__,
+    }
+
+
+def tag(classifier: Classifier, paths: Sequence[str], out: Path, options: TagOptions | None = None) -> Summary:
+    """Write a row for every picture in ``paths`` (files, folders, globs, URLs) to ``out``, each once.
+
+    ``classifier`` is best loaded with the purpose ``"throughput"``. What has its row from a run that was stopped is
+    passed over. A picture that cannot be read gets a row that says why. Raises :class:`BadInputError` for a path
+    that leads to nothing and an output that cannot be written, :class:`MissingError` for a package that is missing.
+    """
+    options = options or TagOptions()
+    workers = options.workers or _usable_cores()
+    with Ledger(out, made_with(classifier)) as ledger:
+        tag_walk.check(paths)
+        run = _Run(classifier, paths, ledger, options.on_progress)
+        with Pool(workers, classifier.takes_photos, run.events.put, run.events.put) as pool:
+            run.until_done(pool)
+        ledger.finish()
+    return run.summary(pool.spent_s)
+
+
+def _usable_cores() -> int:
+    """Of this process: a container may have fewer than the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What the network said to a batch."""
+
+    prepared: Sequence[Prepared]
+    probabilities: NDArray[np.float32]
+    masks: NDArray[np.float32] | None
+
+
+class _Run:
+    """Pictures on their way: handed to the pool, collected into batches, answered, written.
+
+    All is done in one thread; the pool's and the network's only leave word in ``events``.
+    """
+
+    def __init__(
+        self, classifier: Classifier, paths: Sequence[str], ledger: Ledger, on_progress: Progress | None
+    ) -> None:
+        self.events: queue.SimpleQueue[Looked | _Answered | BaseException] = queue.SimpleQueue()
+        self._classifier, self._ledger, self._on_progress = classifier, ledger, on_progress
+        self._names = tag_walk.walk(paths)
+        self._count = _Count(paths) if on_progress else None
+        self._under_way: set[str] = set()
+        # So many that no process and no stream of the network waits for another; and never more.
+        self._most = (int(classifier.settings.get("streams", 1)) + 2) * BATCH
+        self._prepared: list[Prepared] = []
+        self._all_named = False
+        self._new = self._errors = self._before = 0
+        self._spent = Counter[str]()
+        self._began_s, self._cpu_s, self._own_s = time.monotonic(), time.process_time(), time.thread_time()
+        self._told_s = self._watched_s = self._began_s
+
+    def until_done(self, pool: Pool) -> None:
+        """Tag everything."""
+        try:
+            while not (self._supply(pool) and not self._under_way):
+                try:
+                    event = self.events.get(timeout=_TURN_S)
+                except queue.Empty:
+                    self._infer()  # pictures come slowly: those that are there need not wait
+                else:
+                    self._take(event)
+                    if len(self._prepared) >= BATCH or (self._all_named and self._is_last()):
+                        self._infer()
+                now_s = time.monotonic()
+                if now_s - self._watched_s > _TURN_S:
+                    self._watched_s = now_s
+                    pool.watch()
+                self._tell(now_s)
+        finally:
+            # Its threads call back: not into a run that is over.
+            self._classifier.wait()
+        self._tell(None)
+
+    def summary(self, pool_s: float) -> Summary:
+        """What was done; ``pool_s`` is what the pool's threads spent in this process."""
+        other_s = time.thread_time() - self._own_s + pool_s
+        spent = self._spent
+        counted_s = self._count.spent_s if self._count else 0.0
+        return Summary(
+            pictures=self._before + self._new,
+            errors=self._errors,
+            done_before=self._before,
+            seconds=time.monotonic() - self._began_s,
+            reading_s=spent["reading"],
+            decoding_s=spent["decoding"],
+            finding_s=spent["finding"],
+            inference_s=max(0.0, time.process_time() - self._cpu_s - other_s - counted_s),
+            other_s=other_s,
+        )
+
+    def _supply(self, pool: Pool) -> bool:
+        """Keep the pool supplied; True if there is no picture left to hand to it."""
+        while not self._all_named and len(self._under_way) + CHUNK <= self._most + len(pool) * 3 * CHUNK:
+            chunk: list[str] = []
+            for name in self._names:
+                if self._ledger.has(name):
+                    self._before += 1
+                    self._tell(time.monotonic())
+                elif name not in self._under_way:
+                    self._under_way.add(name)
+                    chunk.append(name)
+                    if len(chunk) == CHUNK:
+                        break
+            else:
+                self._all_named = True
+            if chunk:
+                pool.put(chunk)
+        return self._all_named
+
+    def _is_last(self) -> bool:
+        """True if every picture under way waits for the batch to be full."""
+        return len(self._prepared) == len(self._under_way)
+
+    def _take(self, event: Looked | _Answered | BaseException) -> None:
+        if isinstance(event, BaseException):
+            raise event
+        rows: list[Row] = []
+        labels, threshold = self._classifier.labels, self._classifier.accept_threshold
+        if isinstance(event, _Answered):
+            for at, prepared in enumerate(event.prepared):
+                mask = None if event.masks is None else event.masks[at]
+                rows.append(tag_look.row_of(prepared, event.probabilities[at], mask, labels, threshold))
+        else:
+            for looked in event:
+                if isinstance(looked, Row):
+                    rows.append(looked)
+                    self._errors += 1
+                    continue
+                for stage in ("reading", "decoding", "finding"):
+                    self._spent[stage] += getattr(looked, f"{stage}_s")
+                if looked.pixels is None:
+                    rows.append(tag_look.row_of(looked, None, None, labels, threshold))
+                else:
+                    self._prepared.append(looked)
+        self._ledger.add(rows)
+        self._new += len(rows)
+        self._under_way.difference_update(row.path for row in rows)
+
+    def _infer(self) -> None:
+        """Hand what has been prepared to the network, a batch at most."""
+        batch, self._prepared = self._prepared[:BATCH], self._prepared[BATCH:]
+        if batch:
+            pixels = np.stack([prepared.pixels for prepared in batch])  # type: ignore[misc]
+            # Without their pixels: a row needs none.
+            asked = [replace(prepared, pixels=None) for prepared in batch]
+            self._classifier.start(pixels, lambda p, masks: self.events.put(_Answered(asked, p, masks)))
+
+    def _tell(self, now_s: float | None) -> None:
+        if self._on_progress and (now_s is None or now_s - self._told_s > _TELL_S):
+            rate = self._new / max(1e-9, time.monotonic() - self._began_s)
+            self._on_progress(self._before + self._new, self._count.total if self._count else None, rate)
+            self._told_s = now_s or 0.0
+
+
+class _Count(threading.Thread):
+    """Counts the pictures while the first are being tagged."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(name="count", daemon=True)
+        self.total: int | None = None
+        self.spent_s = 0.0
+        self._paths = paths
+        self.start()
+
+    def run(self) -> None:
+        # What is wrong with a path the run itself says.
+        with contextlib.suppress(Exception):
+            self.total = sum(1 for _ in tag_walk.walk(self._paths))
+        self.spent_s = time.thread_time()
