@@ -72,7 +72,7 @@ class Served:
         self._remote: Classifier | None = None
         try:
             self._remote = self._load()
-        except MissingError as error:
+        except ServerError as error:
             if self._local is None:
                 raise
             self._leave(error)
@@ -123,7 +123,7 @@ class Served:
         lost, self._remote = self._remote, None
         self._let_go(lost)
         instead = f"; {self._local.name} answers" if self._local else ""
-        self.away = f"{str(error).rstrip('.?')}{instead}"
+        self.away = f"{str(error).split('. ')[0]}{instead}"  # without what a person should look at
         steady = time.monotonic() - self._back_s >= STEADY_S
         self._wait_s = PROBE_S if steady else min(2 * self._wait_s, PROBE_LONGEST_S)
         threading.Thread(target=self._look, args=(self._wait_s,), name="server", daemon=True).start()
