@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import sys
 import threading
 import urllib.request
@@ -168,7 +169,7 @@ class Client:
 
     def _own_client(self) -> Any:
         if getattr(self._own, "client", None) is None:
-            from gevent import ssl
+            from gevent.ssl import create_default_context
 
             self._own.client = self._signed(
                 self._transport.InferenceServerClient(
@@ -176,7 +177,7 @@ class Client:
                     connection_timeout=self.limits.connect_s,
                     network_timeout=self.limits.answer_s,
                     ssl=self.address.scheme == "https",
-                    ssl_context_factory=ssl.create_default_context,
+                    ssl_context_factory=create_default_context,
                 )
             )
         return self._own.client
@@ -219,6 +220,8 @@ class Client:
         address = self.address
         if isinstance(error, TimeoutError):
             return ServerError(f"{address} gives no answer within {limit_s:g} s. Is its server well?")
+        if isinstance(error, ssl.SSLError):
+            return ServerError(f"{address} cannot be trusted: {_line(error)}. SSL_CERT_FILE may name another authority")
         if not isinstance(error, InferenceServerException):
             return ServerError(f"{address} cannot be reached: {_line(error)}. Is its server running?")
         status, said = str(error.status() or "").rpartition(".")[2], _line(error.message() or error)
