@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from edgefashion import bundle
 from edgefashion.classify import Classifier, load
 from edgefashion.errors import BadInputError, need
+from edgefashion.serve_signals import Ending
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,11 @@ def serve(
     or an address that cannot be served, :class:`edgefashion.errors.MissingError` without KServe.
     """
     need("kserve", "to serve a model")
-    with bound(options.host, options.http_port, "--port") as listening, ThreadPoolExecutor(1) as loader:
+    with (
+        Ending() as ending,
+        bound(options.host, options.http_port, "--port") as listening,
+        ThreadPoolExecutor(1) as loader,
+    ):
         # gRPC binds for itself, and late: what stands in its way is told before the models are waited for.
         bound(options.host, options.grpc_port, "--grpc-port").close()
         names = [bundle.resolve(model).name for model in models]
@@ -74,10 +79,13 @@ def serve(
         loading = loader.submit(lambda: [load() for load in loads])
         from edgefashion.serve_server import Server
 
+        firsts = loading.result()
+        if ending.received:
+            return ending.received
         server = Server(options)
-        served = [server.model(first, load) for first, load in zip(loading.result(), loads, strict=True)]
-        server.start(served, listening, on_ready)
-        return server.received
+        served = [server.model(first, load) for first, load in zip(firsts, loads, strict=True)]
+        server.start(served, listening, on_ready, ending)
+        return ending.received
 
 
 def bound(host: str, port: int, option: str) -> socket.socket:

@@ -49,6 +49,7 @@ class Gate:
         self.queue = queue
         self.timeout_s = timeout_s
         self.draining = False
+        self.abandoned = False
         self.inside = 0
         """Requests being computed or waiting for it."""
         self.threads = ThreadPoolExecutor(workers, thread_name_prefix="infer")
@@ -57,6 +58,16 @@ class Gate:
     def waiting(self) -> int:
         """Requests that wait for a thread."""
         return max(0, self.inside - self.workers)
+
+    def check_time(self, end_s: float | None) -> None:
+        """For work to ask now and then: raises :class:`RefusedError` once nobody waits for it any more."""
+        if self.abandoned or (end_s is not None and time.monotonic() > end_s):
+            raise _late(self.timeout_s)
+
+    def abandon(self) -> None:
+        """End: what has not begun never will, and what has is to stop."""
+        self.draining = self.abandoned = True
+        self.threads.shutdown(wait=False, cancel_futures=True)
 
     async def run(self, work: Callable[[float], Answer]) -> Answer:
         """``work``'s result; it is given the time, by ``time.monotonic()``, after which nobody waits for it.
@@ -72,7 +83,7 @@ class Gate:
                 end_s = time.monotonic() + self.timeout_s
                 return await asyncio.get_running_loop().run_in_executor(self.threads, work, end_s)
         except TimeoutError as error:
-            raise late(self.timeout_s) from error
+            raise _late(self.timeout_s) from error
         finally:
             self.inside -= 1
 
@@ -86,6 +97,6 @@ class Gate:
             raise RefusedError(DRAINING, "the server is shutting down. Ask another, or again soon")
 
 
-def late(timeout_s: float) -> RefusedError:
+def _late(timeout_s: float) -> RefusedError:
     """What a request is told that waited or computed too long."""
     return RefusedError(LATE, f"there was no answer within {timeout_s:g} s. Send fewer pictures, or ask again")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from edgefashion.serve_plane import Plane, Repository
 
 _IDLE_MS: Final = 300_000
+_AGE_MS: Final = 600_000
+_AGE_GRACE_MS: Final = 60_000
+"""A connection of that age is to be opened anew, which gRPC does unseen: so ends a call that is never sent whole."""
 
 
 class Servicer(InferenceServicer):  # type: ignore[misc]
@@ -63,6 +66,8 @@ class Grpc:
             ("grpc.max_receive_message_length", max_bytes),
             ("grpc.so_reuseport", 0),
             ("grpc.max_connection_idle_ms", _IDLE_MS),
+            ("grpc.max_connection_age_ms", _AGE_MS),
+            ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS),
         ]
         self._server = aio.server(interceptors=(Statuses(),), options=options, maximum_concurrent_rpcs=concurrent)
         grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from edgefashion.serve_gate import BUSY, LARGE, SLOW, RefusedError
+from edgefashion.serve_gate import BUSY, DRAINING, LARGE, SLOW, RefusedError
 from edgefashion.serve_plane import JSON_LENGTH, why
 from edgefashion.web_log import complain
 
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from edgefashion.serve_metrics import Metrics
     from edgefashion.serve_plane import Plane, Repository
 
-CONNECTIONS: Final = 1000
+CONNECTIONS: Final = 500
 """At most; one more is told 503."""
 
 HEADER_S: Final = 10.0
-"""A request's header is whole within this time, and a first one comes."""
+"""A request's header is whole within this time at most, a first one comes, and an answer is read on."""
 
 HEADER_BYTES: Final = 1 << 16
 KEEP_ALIVE_S: Final = 65
@@ -46,17 +47,21 @@ BODIES: Final = 8
 class Connection(HttpToolsProtocol):
     """One connection, cut off where a header never ends; uvicorn itself would wait."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, header_s: float, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._header_s = header_s
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._cut_after(HEADER_S)
+        self._cut_after(self._header_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_live()
+        if self._unread:
+            self._unread.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -68,7 +73,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._cut_after(HEADER_S)
+        self._cut_after(self._header_s)
 
     def on_headers_complete(self) -> None:
         self._let_live()
@@ -83,6 +88,15 @@ class Connection(HttpToolsProtocol):
             self._cut_after(LINGER_S)
         super().on_response_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self._header_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._unread:
+            self._unread.cancel()
+        super().resume_writing()
+
     def _cut_after(self, seconds: float) -> None:
         self._let_live()
         self._timer = self.loop.call_later(seconds, self._cut)
@@ -96,7 +110,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.transport.abort()
         else:  # the next request has begun while one is being answered
-            self._cut_after(HEADER_S)
+            self._cut_after(self._header_s)
 
 
 class HttpServer(uvicorn.Server):
@@ -130,7 +144,7 @@ class Http:
             app.add_exception_handler(kind, _error)
         config = uvicorn.Config(
             app,
-            http=Connection,
+            http=functools.partial(Connection, header_s=min(HEADER_S, timeout_s)),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
@@ -215,7 +229,9 @@ def _told(error: Exception) -> Response:
     reason, text = why(error)
     if reason.outcome == "error":
         complain("a request failed", error, "serve")
-    headers = {"retry-after": str(reason.retry_after_s)} if reason.retry_after_s else None
+    headers = {"retry-after": str(reason.retry_after_s)} if reason.retry_after_s else {}
+    if reason is DRAINING:
+        headers["connection"] = "close"  # its next request would find nobody
     return JSONResponse({"error": text}, reason.http, headers)
 
 

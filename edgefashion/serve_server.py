@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import socket
 
     from edgefashion.classify import Classifier
+    from edgefashion.serve_signals import Ending
 
 # Silent: every error is told to who caused it, and ours are one line each.
 _LOG: Final = logging.getLogger("kserve")
@@ -43,6 +43,9 @@ from edgefashion.serve_model import Garments  # noqa: E402
 from edgefashion.serve_plane import Plane, Repository  # noqa: E402
 
 _TICK_S: Final = 0.02
+_NOTICE_S: Final = 0.3
+"""Who asks meanwhile is told that the server ends; later nobody is there to tell."""
+
 _LAST_S: Final = 1.0
 """What is answered already has so long to reach its client."""
 
@@ -53,8 +56,6 @@ class Server(ModelServer):  # type: ignore[misc]
     def __init__(self, options: ServeOptions) -> None:
         super().__init__(http_port=options.http_port, grpc_port=options.grpc_port, enable_latency_logging=False)
         self.options = options
-        self.received: int | None = None
-        """The signal that ended it."""
         self.gate = Gate(options.workers or machine.cores(), options.queue, options.timeout_s)
         self.dataplane = Plane(self.registered_models, self.gate)
         self.model_repository_extension = Repository(self.registered_models)
@@ -64,16 +65,21 @@ class Server(ModelServer):  # type: ignore[misc]
         most_pixels = int(self.options.max_megapixels * 1e6)
         return Garments(classifier, load, self.gate, most_images=self.options.max_images, most_pixels=most_pixels)
 
-    def start(self, models: list[Garments], listening: socket.socket, on_ready: Callable[[Addresses], None]) -> None:
-        """Warm ``models`` up and serve them until SIGTERM or Ctrl-C, and drain."""
+    def start(
+        self,
+        models: list[Garments],
+        listening: socket.socket,
+        on_ready: Callable[[Addresses], None],
+        ending: Ending,
+    ) -> None:
+        """Warm ``models`` up and serve them until a signal comes, and drain."""
         for model in models:
             model.load()
             self.register_model(model)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self._run(listening, on_ready))
-        self.gate.threads.shutdown(wait=False, cancel_futures=True)
+            runner.run(self._run(listening, on_ready, ending))
 
-    async def _run(self, listening: socket.socket, on_ready: Callable[[Addresses], None]) -> None:
+    async def _run(self, listening: socket.socket, on_ready: Callable[[Addresses], None], ending: Ending) -> None:
         options = self.options
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, what: complain(what["message"], what.get("exception"), "serve"))
@@ -85,16 +91,12 @@ class Server(ModelServer):  # type: ignore[misc]
         grpc = Grpc(*parts, max_bytes=max_bytes, concurrent=2 * (self.gate.workers + self.gate.queue) + 64)
         grpc_port = grpc.listen(options.host, options.grpc_port)
         stop = asyncio.Event()
-
-        def on_signal(number: int, _: object) -> None:
-            self.received = self.received or number
-            loop.call_soon_threadsafe(stop.set)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, on_signal)
+        ending.then(lambda: loop.call_soon_threadsafe(stop.set))
         serving = [asyncio.create_task(http.serve(listening)), asyncio.create_task(grpc.serve())]
         while not http.server.started and not any(task.done() for task in serving):
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(_TICK_S)
+        for failed in (task for task in serving if task.done()):
+            await failed
         host = f"[{options.host}]" if ":" in options.host else options.host
         url = f"http://{host}:{listening.getsockname()[1]}"
         on_ready(Addresses(url, f"grpc://{host}:{grpc_port}", {name: f"{url}/v2/models/{name}" for name in names}))
@@ -106,9 +108,11 @@ class Server(ModelServer):  # type: ignore[misc]
     async def _drain(self, http: Http, grpc: Grpc) -> None:
         """Answer what is inside, take nothing new, and end."""
         self.gate.draining = True
-        end_s = time.monotonic() + self.options.drain_timeout_s
-        while self.gate.inside and time.monotonic() < end_s:
+        start_s = time.monotonic()
+        notice_s, end_s = start_s + _NOTICE_S, start_s + self.options.drain_timeout_s
+        while time.monotonic() < (max(notice_s, end_s) if self.gate.inside else notice_s):
             await asyncio.sleep(_TICK_S)
+        self.gate.abandon()
         http.stop()
         await grpc.stop(_LAST_S)
 
