@@ -47,6 +47,8 @@ class Facts:
     accept_threshold: float
     precision: str
     input_shape: tuple[int, ...]
+    sha256: str
+    """Of its weights; empty where the server does not say."""
 
     @classmethod
     def read(cls, text: str, address: Address) -> Facts:
@@ -58,8 +60,9 @@ class Facts:
                 float(told["accept_threshold"]),
                 str(told["precision"]),
                 tuple(int(n) for n in told["input_shape"]),
+                str(told.get("sha256", "")),
             )
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadInputError(
                 f"{address} does not tell its labels and threshold. Serve the model with: edgefashion serve"
             ) from error
@@ -90,6 +93,7 @@ class Remote:
         self.settings: dict[str, Any] = {
             "purpose": purpose,
             "server": str(client.address),
+            "sha256": self.facts.sha256,
             "batch": self._most(self.input_shape),
             "threads": 0,  # the server's own affair
             "in_flight": self._in_flight,

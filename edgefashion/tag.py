@@ -92,7 +92,7 @@ def made_with(classifier: Classifier) -> dict[str, str]:
         if part.is_file():
             digest.update(part.read_bytes())
     if source is None:  # served elsewhere: what is known of it
-        known = classifier.settings["server"], classifier.labels, classifier.accept_threshold
+        known = classifier.settings["sha256"] or classifier.settings["server"], classifier.labels
         digest.update(repr(known).encode())
     return {
         "model": classifier.name,
