@@ -6,6 +6,7 @@ once a second whether the server answers again, and waits longer the more often 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class Served:
         """Why the server's network is not in use; empty while it is."""
         self._wait_s, self._back_s = PROBE_S, -STEADY_S
         self._found: Classifier | None = None
+        self._looking: threading.Thread | None = None
         self._stop = threading.Event()
         self._remote: Classifier | None = None
         try:
@@ -97,8 +99,11 @@ class Served:
 
     def poll(self) -> str:
         """Take the server's network again, if it answers; returns what to tell then."""
+        looking = self._looking is not None and self._looking.is_alive()
         found, self._found = self._found, None
         if found is None:
+            if self._remote is None and not looking:  # no thread was to be had when it was lost
+                self._look_for_it()
             return ""
         self._remote, self.away, self._back_s = found, "", time.monotonic()
         return f"{self.name} is served again"
@@ -126,7 +131,12 @@ class Served:
         self.away = f"{str(error).split('. ')[0]}{instead}"  # without what a person should look at
         steady = time.monotonic() - self._back_s >= STEADY_S
         self._wait_s = PROBE_S if steady else min(2 * self._wait_s, PROBE_LONGEST_S)
-        threading.Thread(target=self._look, args=(self._wait_s,), name="server", daemon=True).start()
+        self._look_for_it()
+
+    def _look_for_it(self) -> None:
+        self._looking = threading.Thread(target=self._look, args=(self._wait_s,), name="server", daemon=True)
+        with contextlib.suppress(RuntimeError):  # more threads than may be: poll() tries again
+            self._looking.start()
 
     def _look(self, wait_s: float) -> None:
         try:

@@ -105,10 +105,10 @@ class Lineup:
 
     def toggle_precision(self) -> str:
         """Begin to change between FP32 and INT8; returns what to tell."""
-        wanted = AB_PRECISIONS[self.classifier.precision != "int8"]
         name = self.names[self._place]
         if remote_address.is_url(name):
             return "The server of this network chooses its precision"
+        wanted = AB_PRECISIONS[self.classifier.precision != "int8"]
         try:
             found = bundle.resolve(name)
         except EdgeFashionError as error:  # its folder is away for the moment
@@ -128,8 +128,7 @@ class Lineup:
 
     def compared(self) -> str:
         """The times of FP32 and INT8, once, when both are known after one took the other's place; else empty."""
-        kept = self._latencies.get((self._place, self.classifier.precision), ())
-        if not self._comparing or len(kept) < _COMPARED:
+        if not self._comparing or len(self._latencies.get((self._place, self.classifier.precision), ())) < _COMPARED:
             return ""
         self._comparing = False
         return self.latencies()

@@ -469,6 +469,23 @@ def test_flapping(monkeypatch: pytest.MonkeyPatch) -> None:
     assert waits == [0.01, 0.02, 0.04, 0.08, 0.16]
 
 
+def test_no_fallback(stream: str, server: Server) -> None:
+    """Without a local network a lost server is a network that gives no answer, and no frame waits for it."""
+    lineup = Lineup([server.url("grpc", "edge")], fallback="none")
+
+    def fail(_: object) -> None:
+        raise ServerError("the server is away. Look at it")
+
+    for _ in range(2):
+        with pytest.raises(MissingError, match=r"^the server is away$"):
+            lineup.ask(fail)
+    assert (lineup.away, lineup.compared()) == ("the server is away", "")
+    assert "server" in lineup.toggle_precision()
+    wait_until(lambda: lineup.poll(0.0)[0] == "edge is served again", "the server's return")
+    assert lineup.classifier.engine == "remote"
+    lineup.close()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP")
 def test_goes_on_without_its_server(server: Server, stream: str) -> None:
     """Cameras whose server is stopped or killed go on with their local network, say so, and return to the server,
