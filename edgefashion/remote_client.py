@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import ssl
 import sys
 import threading
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -215,6 +213,8 @@ class Client:
     # --- What failed --------------------------------------------------------------------------
 
     def _told(self, error: Exception, limit_s: float) -> EdgeFashionError:
+        import ssl
+
         from tritonclient.utils import InferenceServerException
 
         address = self.address
@@ -241,6 +241,8 @@ class Client:
         """What to say where a server knows nothing of the model: what it serves, if it is a server of models."""
         if self._direct:
             return RefusedError(f"{self.address}: its server has no model {self.address.model!r}. Check the name")
+        import urllib.request
+
         scheme, server = self.address.scheme, self.address.server
         try:
             # Not in the protocol, which cannot list models; KServe's servers do so here.
