@@ -17,10 +17,11 @@ from typing import Any, Final
 
 from edgefashion import bundle, data, foreign, machine
 from edgefashion.bench_report import titles
-from edgefashion.contenders import cappable, contenders, with_files
-from edgefashion.errors import BadInputError, EdgeFashionError, need
+from edgefashion.contenders import cappable, contenders, served, with_files
+from edgefashion.errors import BadInputError, EdgeFashionError, need, without_password
 from edgefashion.originals import BATCH
 from edgefashion.race import BenchOptions, Race, Row
+from edgefashion.remote_address import is_url
 from edgefashion.runtimes import Own
 
 __all__ = ["BenchOptions", "BenchReport", "Row", "bench", "plot"]
@@ -66,9 +67,9 @@ def bench(
     if threads is not None and threads < 0:
         raise BadInputError("--threads must be at least 0 (0 means all cores)")
     with _opened(model) as (found, own, said), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        if found.bundle is not None and found.bundle.info["input_shape"][-1] == 3:
+        if found and found.bundle is not None and found.bundle.info["input_shape"][-1] == 3:
             options = replace(options, batches=(BATCH,))  # of photos, each twenty times the work
-        chosen, notes = contenders(found.path, vs, threads, isa, own)
+        chosen, notes = contenders(found.path, vs, threads, isa, own) if found else served(str(model), vs, threads, isa)
         chosen, more = cappable(chosen)
         notes += [*more, *said]
         converted = {c.engine for c in chosen if c.converted}
@@ -97,7 +98,7 @@ def bench(
     if on_progress:
         on_progress("done", steps, steps)
     return BenchReport(
-        model=str(model),
+        model=without_password(str(model)),
         machine={**machine.describe(), "others_cpu_share": others},
         settings={
             **asdict(options),
@@ -105,15 +106,19 @@ def bench(
             "vs": list(vs) if vs is not None else None,
             "isa": list(isa),
         },
-        rows=marked(rows, found, own.engine if own else None),
+        rows=marked(rows, found, own.engine if own else None) if found else rows,
         notes=notes,
         command=_command(model, options, vs=vs, threads=threads, isa=isa or None),
     )
 
 
 @contextlib.contextmanager
-def _opened(model: str | Path) -> Iterator[tuple[bundle.Model, Own | None, list[str]]]:
-    """What MODEL names, in a form that OpenVINO runs; the file it was made from elsewhere; what to say of that."""
+def _opened(model: str | Path) -> Iterator[tuple[bundle.Model | None, Own | None, list[str]]]:
+    """What MODEL names, in a form that OpenVINO runs, None for a served one; the file it was made from elsewhere; what
+    to say of that."""
+    if is_url(model):
+        yield None, None, []
+        return
     found = bundle.resolve(model)
     if found.kind in foreign.KINDS:
         with foreign.temporary_ir(found.path) as (ir, theirs):
@@ -124,7 +129,7 @@ def _opened(model: str | Path) -> Iterator[tuple[bundle.Model, Own | None, list[
 
 def _command(model: str | Path, options: BenchOptions, **given: tuple[str, ...] | int | None) -> str:
     """The command line that measures the same again."""
-    words = ["edgefashion", "bench", str(model)]
+    words = ["edgefashion", "bench", without_password(str(model))]
     for name, value in {**given, "rounds": options.rounds, "seconds": options.seconds}.items():
         if value is not None:
             words += [f"--{name}", (",".join(value) or "none") if isinstance(value, tuple) else str(value)]

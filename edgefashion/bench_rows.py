@@ -56,7 +56,9 @@ def share(value: float) -> str:
 
 
 def size(size_bytes: int) -> str:
-    """Bytes as kB or MB."""
+    """Bytes as kB or MB; a served model's, which are not known, as a dash."""
+    if not size_bytes:
+        return "-"
     return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.0f} kB"
 
 

@@ -22,7 +22,8 @@ def table(rows: list[PageRow]) -> str:
         "throughput_fps": max(row.facts["throughput_fps"] for row in rows),
         "throughput_async_fps": max(row.facts["throughput_async_fps"] or 0 for row in rows),
         "accuracy": max(row.facts["accuracy"] for row in rows),
-        **{name: min(row.facts[name] for row in rows) for name in ("size_bytes", "cold_start_s", "peak_rss_mb")},
+        "size_bytes": min((row.facts["size_bytes"] for row in rows if row.facts["size_bytes"]), default=None),
+        **{name: min(row.facts[name] for row in rows) for name in ("cold_start_s", "peak_rss_mb")},
     }
 
     def cell(name: str, value: Any, text: str) -> str:

@@ -64,6 +64,8 @@ class _Worker:
         from edgefashion.classify import ENGINES, Classifier, load
 
         spec = self._spec
+        if spec["engine"] == "remote":
+            return load(spec["model"], purpose=purpose)
         if spec["engine"] not in ENGINES:
             path, run = Path(spec["model"]), _in_its_runtime(spec)
             return Classifier(path.name, LABELS, spec["engine"], spec["precision"], 0.0, path, run)
@@ -123,7 +125,7 @@ class _Worker:
         return {"throughput_fps": _rate(once, seconds)}
 
     def queue(self, seconds: float) -> dict[str, Any]:
-        """OpenVINO's asynchronous queue with the throughput hint: images a second."""
+        """OpenVINO's asynchronous queue with the throughput hint, or several requests to a server: images a second."""
         stack = self._timed
         assert stack is not None
         if self._queue is None:

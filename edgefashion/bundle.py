@@ -19,7 +19,8 @@ from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
 from typing import Any, Final
 
-from edgefashion.errors import BadInputError
+from edgefashion import remote_address
+from edgefashion.errors import BadInputError, without_password
 
 FORMAT: Final = 1
 INFO: Final = "bundle.json"
@@ -210,6 +211,11 @@ def resolve(model: str | Path) -> Model:
     A part of a bundle given by its own path is verified against that bundle's manifest. Raises
     :class:`BadInputError` for anything else, naming what is known.
     """
+    if remote_address.is_url(model):
+        raise BadInputError(
+            f"{without_password(str(model))} is served elsewhere: it can be asked, not read. "
+            "Give a model of this machine"
+        )
     try:
         return _resolve(Path(model))
     except OSError as error:
@@ -246,7 +252,9 @@ def _resolve(path: Path) -> Model:
 
 
 def is_model(model: str | Path) -> bool:
-    """True if :func:`resolve` would take ``model`` for a model; nothing is read or verified."""
+    """True if :func:`resolve` would take ``model`` for a model, or it is a URL; nothing is read or verified."""
+    if remote_address.is_url(model):
+        return True
     path = Path(model)
     by_name = len(path.parts) == 1 and any((folder / path / INFO).is_file() for folder in model_dirs())
     on_disk = path.is_dir() and any((path / name).is_file() for name in (INFO, "saved_model.pb"))

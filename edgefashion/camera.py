@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgefashion.classify import Classifier
     from edgefashion.lineup import Lineup
 
 READ_TIMEOUT_S: Final = 0.1
@@ -137,6 +138,7 @@ class _Loop:
         self._keeping = Keeping(options.snapshots)
         self._moment = Moment(self._began_s, Health(), mirror=options.mirror)
         self._note, self._note_until_s = "", 0.0
+        self._asked: Classifier | None = None
         self._quit = self._help = self._unheard = False
 
     # --- One turn -----------------------------------------------------------------------------
@@ -210,10 +212,18 @@ class _Loop:
         height, width = frame.image.shape[:2]
         guide = garment.guide_box(width, height)
         before_s = time.perf_counter()
+
+        def look(classifier: Classifier) -> Prediction:
+            if classifier is not self._asked:  # what another network said of the frames before is no help
+                self._smoother.reset()
+                self._asked = classifier
+            return predict(classifier, frame.image, within=guide, smoother=self._smoother)
+
         try:
-            seen = predict(self._lineup.classifier, frame.image, within=guide, smoother=self._smoother)
+            seen = self._lineup.ask(look)
         except Exception as error:  # the next frame may be another; a kiosk goes on
-            self._telling.fail("network", f"{self._lineup.classifier.name} gives no answer: {error}")
+            name = self._asked.name if self._asked else "the network"
+            self._telling.fail("network", f"{name} gives no answer: {error}")
             return None
         self._telling.fail("network", "")
         self._lineup.took((time.perf_counter() - before_s) * 1000)
@@ -305,6 +315,9 @@ class _Loop:
 
     def _change_networks(self) -> None:
         note, fault = self._lineup.poll(time.monotonic())
+        if (away := self._lineup.away) != self._telling.failing.get("server", ""):
+            self._telling.fail("server", away)
+            self._say(away)
         if note:
             self._say(note)
             self._smoother.reset()

@@ -15,7 +15,7 @@ from edgefashion.settings import DEFAULTS, given, merge, option
 def camera(
     context: typer.Context,
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model, by name or path; key 1.", show_default=False)
+        str, typer.Argument(metavar="MODEL", help="A model, by name, path or URL; key 1.", show_default=False)
     ] = DEFAULTS.model,
     source: Annotated[str, option("source")] = DEFAULTS.source,
     headless: Annotated[bool, option("headless")] = DEFAULTS.headless,
@@ -30,6 +30,7 @@ def camera(
     wait: Annotated[bool, option("wait")] = DEFAULTS.wait,
     max_failures: Annotated[int, option("max_failures")] = DEFAULTS.max_failures,
     models: Annotated[list[str] | None, option("models")] = None,
+    fallback: Annotated[str | None, option("fallback")] = DEFAULTS.fallback,
     snapshots: Annotated[Path | None, option("snapshots")] = DEFAULTS.snapshots,
     config: Annotated[
         Path | None,

@@ -11,12 +11,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from edgefashion import bundle, garment, originals
-from edgefashion.errors import BadInputError, MissingError
+from edgefashion import bundle, garment, originals, remote_address
+from edgefashion.errors import BadInputError, MissingError, without_password
 from edgefashion.labels import LABELS
 from edgefashion.originals import BATCH, image_shape
 
@@ -54,6 +54,15 @@ class Runner(Protocol):
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
 
+@runtime_checkable
+class MaskRunner(Runner, Protocol):
+    """A Runner that tells of a photo where the garment is, too."""
+
+    def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities (n, classes) and masks (n, rows, columns)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Classifier:
     """A loaded network. Call it with images; read from it what is running.
@@ -68,7 +77,8 @@ class Classifier:
     """What was asked for: fp32, fp16, bf16 or int8."""
     accept_threshold: float
     """Confidence from which an answer counts (0.0 where the model brings none)."""
-    source: Path
+    source: Path | None
+    """What it was read from; None for a model that another machine serves."""
     run: Runner = field(repr=False)
 
     @property
@@ -109,9 +119,8 @@ class Classifier:
 
         Raises :class:`BadInputError` for a network that has no mask.
         """
-        if not isinstance(self.run, _OpenVino) or not self.takes_photos:
-            raise BadInputError(f"{self.name} run by {self.engine} gives no mask. Use a photo network's IR")
-        return self.run.look(self._as_batch(image))
+        probabilities, masks = self._looked(self._as_batch(image))
+        return probabilities[0], masks[0]
 
     def start(self, images: NDArray[np.uint8], done: Done) -> None:
         """Hand over uint8 images (n, h, w, c), 64 at most, and go on; ``done`` is called with their answers.
@@ -125,8 +134,12 @@ class Classifier:
         if not self.takes_photos:
             done(self.run(images), None)
             return
-        seen = [self.look(image) for image in images]
-        done(np.stack([p for p, _ in seen]), np.stack([mask for _, mask in seen]))
+        done(*self._looked(images))
+
+    def _looked(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if not isinstance(self.run, MaskRunner) or not self.takes_photos:
+            raise BadInputError(f"{self.name} run by {self.engine} gives no mask. Use a photo network's IR")
+        return self.run.look(images)
 
     def wait(self) -> None:
         """Wait until everything started is done."""
@@ -158,7 +171,8 @@ def load(
     purpose: str = "latency",
     threads: int | None = None,
 ) -> Classifier:
-    """Load MODEL (a bundle's name, or a path to a bundle, SavedModel, .keras or IR).
+    """Load MODEL (a bundle's name, a path to a bundle, SavedModel, .keras or IR, or the URL of a served one,
+    which comes with its own engine and precision).
 
     ``engine``: by default OpenVINO where there is an IR, else what the file is for; an ``.onnx`` or
     ``.tflite`` file is converted in memory.
@@ -170,6 +184,14 @@ def load(
     :mod:`edgefashion.guard`. Raises :class:`BadInputError` for a model that cannot be used,
     :class:`MissingError` for an engine or precision this machine lacks.
     """
+    if remote_address.is_url(model):
+        from edgefashion import remote  # here: the other engines' start must not pay for it
+
+        if engine or precision or threads is not None:
+            raise BadInputError(
+                f"{without_password(str(model))}: its server chooses engine, precision and threads. Leave them out"
+            )
+        return remote.load(str(model), purpose=purpose)
     found = bundle.resolve(model)
     engine = engine or {"saved_model": "tensorflow", "keras": "keras"}.get(found.kind, "openvino")
     if engine not in ENGINES:
@@ -350,11 +372,12 @@ class _OpenVino:
         return bound.request
 
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Probabilities (classes,) and mask (rows, columns) of a batch of one."""
+        """Probabilities (n, classes) and masks (n, rows, columns), one image after the other."""
         bound = self._for(1, self._shape)
         if isinstance(bound, _Queue) or bound.mask is None:
             raise BadInputError("this IR gives no mask. Load the bundle for latency, or convert it again")
-        return bound(images)[0], bound.mask[0, ..., 0].copy()
+        seen = [(bound(images[i : i + 1])[0], bound.mask[0, ..., 0].copy()) for i in range(len(images))]
+        return np.stack([probabilities for probabilities, _ in seen]), np.stack([mask for _, mask in seen])
 
 
 class _Bound:

@@ -17,7 +17,7 @@ import typer
 
 from edgefashion.bundle import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.camera_cli import camera
-from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.errors import BadInputError, EdgeFashionError, without_password
 from edgefashion.export_cli import export_app
 from edgefashion.serve_cli import serve
 from edgefashion.service_cli import service_app
@@ -52,8 +52,10 @@ app.add_typer(export_app, name="export")
 MODEL_HELP: Final = (
     "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model."
 )
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
+ASKED_HELP: Final = MODEL_HELP.replace(" Default", " Or the URL of a served one. Default")
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=ASKED_HELP, show_default=False)]
 ModelsArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help=MODEL_HELP, show_default=False)]
+AskedArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help=ASKED_HELP, show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -548,7 +550,7 @@ def convert(
 
 @app.command()
 def evaluate(
-    models: ModelsArgument = None,
+    models: AskedArgument = None,
     part: Annotated[str, typer.Option("--on", help="test, or train: the images it learned from.")] = "test",
     precision: Annotated[
         str | None, typer.Option(help="fp32, fp16, bf16 or int8. Default: the best the model has.", show_default=False)
@@ -665,8 +667,8 @@ def bench(
     vs: Annotated[
         str | None,
         typer.Option(
-            help="What to measure beside the IRs: onnxruntime,litert,tensorflow,keras or none. Default: what is "
-            "installed.",
+            help="What to measure beside the IRs: onnxruntime,litert,tensorflow,keras or none; beside a served model: "
+            "models of this machine. Default: what is installed.",
             show_default=False,
         ),
     ] = None,
@@ -798,7 +800,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="[MODEL] PATH...",
-            help="Pictures or folders of them; a model first, if not the shipped one.",
+            help="Pictures or folders of them; a model first, by name, path or URL, if not the shipped one.",
             show_default=False,
         ),
     ],
@@ -852,6 +854,8 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
     first, rest = arguments[0], arguments[1:]
     if rest and bundle.is_model(first):
         return first, [Path(p) for p in rest]
+    if "://" in first:
+        raise BadInputError(f"{without_password(first)} is a model. Give pictures after it")
     return PHOTO_MODEL, [Path(p) for p in arguments]
 
 
@@ -964,6 +968,8 @@ def _print(table: Any) -> None:
 
 
 def _size(size_bytes: int) -> str:
+    if not size_bytes:
+        return "-"  # a served model's
     return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.0f} kB"
 
 

@@ -15,6 +15,7 @@ from edgefashion.errors import BadInputError, install_line, installed, need
 from edgefashion.originals import BATCH
 from edgefashion.peer_files import Spec, file_name, outcome
 from edgefashion.peers import PEERS
+from edgefashion.remote_address import parse
 
 ORIGINALS: Final = ("tensorflow", "keras")
 BESIDE: Final = (*PEERS, *ORIGINALS)
@@ -26,6 +27,7 @@ TITLES: Final = {
     "tensorflow": "TensorFlow SavedModel",
     **runtimes.TITLES,
     "openvino": "OpenVINO",
+    "remote": "Server",
 }
 
 ISA_CAPS: Final = {
@@ -147,6 +149,31 @@ def contenders(
     if not rows:
         raise BadInputError(f"{found.path} holds nothing to measure. Run: edgefashion convert {found.name}")
     return rows, notes
+
+
+def served(
+    url: str, vs: tuple[str, ...] | None, threads: int | None, isa: tuple[str, ...]
+) -> tuple[list[Contender], list[str]]:
+    """The row of the model at ``url``, and those of the IRs of this machine's models that ``vs`` names.
+
+    Raises :class:`BadInputError` for what cannot be measured of a served model, and as
+    :func:`edgefashion.classify.load` does.
+    """
+    if isa:
+        raise BadInputError("--isa caps this machine's OpenVINO, not the server's. Leave it out")
+    if threads is not None and not vs:
+        raise BadInputError("--threads is for this machine, not the server's. Leave it out")
+    if engine := next((name for name in vs or () if name in BESIDE), None):
+        raise BadInputError(f"--vs: beside a served model stand models of this machine, not {engine}. Name one")
+    found = classify.load(url)
+    protocol = {"grpc": "gRPC"}.get(parse(url).scheme, "HTTP")
+    name = f"{TITLES['remote']}, {protocol} {found.precision.upper()}"
+    rows = [Contender(name, url, "remote", found.precision, None, 0)]
+    for name in vs or ():
+        beside, _ = contenders(name, (), threads)
+        rows += [replace(row, name=f"{row.name} of {name}" if len(vs or ()) > 1 else row.name) for row in beside]
+    note = "The machine and the memory are those of the one that asks; its async is several requests at once."
+    return rows, [note]
 
 
 def _installed(

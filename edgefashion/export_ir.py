@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import classify, garment, in_graph_any
+from edgefashion import bundle, classify, garment, in_graph_any
 from edgefashion.errors import BadInputError, GateError
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def write_ir(model: str | Path, precision: str | None, path: Path) -> Served:
 
     if precision == "bf16":
         raise BadInputError("--precision bf16 cannot be served: the preprocessing needs FP32. Take int8, fp32 or fp16")
+    bundle.resolve(model)
     classifier = classify.load(model, precision=precision)
+    assert classifier.source is not None  # resolve() has refused what another machine serves
     network = classify.read_ir(classifier.source)
     shape = tuple(network.input(0).shape)
     if shape[0] != 1:

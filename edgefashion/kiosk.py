@@ -35,7 +35,7 @@ def run(
     """
     stop = stop or threading.Event()
     with ExitStack() as opened:
-        lineup = Lineup(*_models(settings))
+        lineup = Lineup(*_models(settings), fallback=settings.fallback)
         source = sources.open_source(
             settings.source, wait=settings.wait, max_failures=settings.max_failures or None, stop=stop
         )
@@ -125,5 +125,7 @@ def _window(fullscreen: bool) -> KeptOpen:
 
 
 def _watchdog(lineup: Lineup) -> KeptOpen:
-    prove = notify.proof(lambda: lineup.classifier)
+    def prove() -> None:
+        lineup.ask(lambda classifier: notify.proof(lambda: classifier)())
+
     return KeptOpen(notify.Watchdog(prove), lambda: notify.Watchdog(prove))

@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from edgefashion import bundle
-from edgefashion.errors import EdgeFashionError
+from edgefashion import bundle, remote_address
+from edgefashion.errors import EdgeFashionError, without_password
+from edgefashion.fallback import Served
+from edgefashion.remote_client import leave_thread
 
 if TYPE_CHECKING:
     from edgefashion.classify import Classifier
@@ -28,6 +30,7 @@ _KEPT_LATENCIES: Final = 100
 _COMPARED: Final = 30
 """Frames after which a network's time is told beside the other's."""
 
+T = TypeVar("T")
 Stamp = tuple[tuple[str, int, int], ...]
 """Name, time of change and size of the files a network is read from."""
 
@@ -39,37 +42,73 @@ class Lineup:
     frames. One that cannot be loaded changes nothing.
     """
 
-    def __init__(self, names: Sequence[str], first: int = 0, load: Callable[..., Classifier] | None = None) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        first: int = 0,
+        load: Callable[..., Classifier] | None = None,
+        fallback: str | None = None,
+    ) -> None:
         """Load the ``first`` to be used of ``names``; the others when they are asked for. Raises as
-        :func:`edgefashion.classify.load` does for that one, and for a name that is no model."""
+        :func:`edgefashion.classify.load` does for that one, and for a name that is no model.
+
+        ``fallback``: what answers while the server of a URL is away; see :func:`edgefashion.fallback.local_name`."""
         from edgefashion import classify
 
-        self._load = load or classify.load
+        self._load, self._fallback = load or classify.load, fallback
         self.names = tuple(names)
         for name in self.names:
-            bundle.resolve(name)
-        self.classifier = self._load(self.names[first])
-        """The network in use."""
+            if remote_address.is_url(name):
+                remote_address.parse(name)
+            else:
+                bundle.resolve(name)
+        self._used = self._open(self.names[first])
         self._place = first
-        self._stamp = stamp(self.classifier.source)
+        self._stamp = stamp(self._source)
         self._looked_s = time.monotonic()
         self._changed: tuple[Stamp, float] | None = None
         self._loading: threading.Thread | None = None
-        self._loaded: tuple[int, Classifier, Stamp, str] | None = None
+        self._loaded: tuple[int, Classifier | Served, Stamp, str] | None = None
         self._failed = ""
         self._comparing = False
         self._latencies: dict[tuple[int, str], collections.deque[float]] = {}
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network in use: of a served one whose server is away the local one."""
+        return self._used.classifier if isinstance(self._used, Served) else self._used
+
+    @property
+    def away(self) -> str:
+        """Why the server of the network in use is not; empty where it answers, or there is none."""
+        return self._used.away if isinstance(self._used, Served) else ""
+
+    def ask(self, do: Callable[[Classifier], T]) -> T:
+        """``do`` with the network in use, and again with the local one where that finds its server away."""
+        return self._used.ask(do) if isinstance(self._used, Served) else do(self._used)
+
+    def _open(self, name: str, precision: str | None = None) -> Classifier | Served:
+        if not remote_address.is_url(name):
+            return self._load(name, precision=precision) if precision else self._load(name)
+        return Served(name, self._fallback, self._load)
+
+    @property
+    def _source(self) -> Path | None:
+        """Where the network in use was read from, if its files are to be watched."""
+        return None if isinstance(self._used, Served) else self._used.source
 
     def choose(self, place: int) -> str:
         """Begin to change to the network at ``place``, from 0; returns what to tell."""
         if place >= len(self.names):
             return f"There is no network {place + 1}: this camera has {len(self.names)}"
-        return self._begin(place, None, f"Network {place + 1}: {self.names[place]}")
+        return self._begin(place, None, f"Network {place + 1}: {without_password(self.names[place])}")
 
     def toggle_precision(self) -> str:
         """Begin to change between FP32 and INT8; returns what to tell."""
-        wanted = AB_PRECISIONS[self.classifier.precision != "int8"]
         name = self.names[self._place]
+        if remote_address.is_url(name):
+            return "The server of this network chooses its precision"
+        wanted = AB_PRECISIONS[self.classifier.precision != "int8"]
         try:
             found = bundle.resolve(name)
         except EdgeFashionError as error:  # its folder is away for the moment
@@ -82,13 +121,14 @@ class Lineup:
 
     def took(self, latency_ms: float) -> None:
         """Note how long the network in use took for a frame."""
+        if self._source is None:
+            return
         key = (self._place, self.classifier.precision)
         self._latencies.setdefault(key, collections.deque(maxlen=_KEPT_LATENCIES)).append(latency_ms)
 
     def compared(self) -> str:
         """The times of FP32 and INT8, once, when both are known after one took the other's place; else empty."""
-        kept = self._latencies.get((self._place, self.classifier.precision), ())
-        if not self._comparing or len(kept) < _COMPARED:
+        if not self._comparing or len(self._latencies.get((self._place, self.classifier.precision), ())) < _COMPARED:
             return ""
         self._comparing = False
         return self.latencies()
@@ -113,19 +153,22 @@ class Lineup:
             fault, self._failed = self._failed, ""
             if self._loaded is not None:
                 before = self.latencies()
-                place, self.classifier, self._stamp, note = self._loaded
+                self._let_go()
+                place, self._used, self._stamp, note = self._loaded
                 same, self._place, self._loaded = place == self._place, place, None
                 if not note:
                     note = f"Now {self.classifier.precision.upper()}" + (f" ({before})" if same and before else "")
                     self._comparing = True
                     self._latencies.pop((place, self.classifier.precision), None)  # of now, not of last week
+        if not note and isinstance(self._used, Served):
+            note = self._used.poll()
         if now_s - self._looked_s >= LOOK_S and self._loading is None:
             self._looked_s = now_s
             self._look(now_s)
         return note, fault
 
     def _look(self, now_s: float) -> None:
-        seen = stamp(self.classifier.source)
+        seen = stamp(self._source)
         if seen == self._stamp:
             self._changed = None
         elif self._changed is None or self._changed[0] != seen:
@@ -139,35 +182,45 @@ class Lineup:
         if self._loading is not None:
             return "A network is being loaded already"
         name = self.names[place]
-        used = self.classifier.source
+        used = self._source
         # Taken before it is read: files that change meanwhile are read again.
         before = stamp(used)
 
         def work() -> None:
             try:
-                loaded = self._load(name, precision=precision)
-                self._loaded = (place, loaded, before if loaded.source == used else stamp(loaded.source), note)
+                loaded = self._open(name, precision)
+                source = None if isinstance(loaded, Served) else loaded.source
+                self._loaded = (place, loaded, before if source == used else stamp(source), note)
             except EdgeFashionError as error:
                 self._failed = str(error)
             except Exception as error:  # whatever a half-written file does to a parser: the old network stays
-                self._failed = f"{name} cannot be loaded: {error}"
+                self._failed = f"{without_password(name)} cannot be loaded: {error}"
+            finally:
+                leave_thread()
 
         loading = threading.Thread(target=work, name="network", daemon=True)
         try:
             loading.start()
         except RuntimeError as error:  # no more threads are to be had just now
-            return f"{name} cannot be loaded: {error}"
+            return f"{without_password(name)} cannot be loaded: {error}"
         self._loading = loading
-        return f"Loading {name}{f' in {precision.upper()}' if precision else ''} ..."
+        return f"Loading {without_password(name)}{f' in {precision.upper()}' if precision else ''} ..."
 
     def close(self) -> None:
         """Wait a little for a network that is being loaded."""
         if self._loading is not None:
             self._loading.join(timeout=2)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if isinstance(self._used, Served):
+            self._used.close()
 
 
-def stamp(source: Path) -> Stamp:
-    """What tells whether a network's files have been replaced; empty while they are away."""
+def stamp(source: Path | None) -> Stamp:
+    """What tells whether a network's files have been replaced; empty while they are away, and for a served one."""
+    if source is None:
+        return ()
     files = [source, source.with_suffix(".bin"), source.parent / bundle.INFO]
     found = []
     for file in files:

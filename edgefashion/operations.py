@@ -37,6 +37,7 @@ def _profile(classifier: Classifier, images: NDArray[np.uint8]) -> list[dict[str
 
     from edgefashion.classify import compile_config, read_ir
 
+    assert classifier.source is not None  # only OpenVINO's are asked for
     model = read_ir(classifier.source)
     shape = (1, *tuple(model.input(0).shape)[1:])
     model.reshape(list(shape))

@@ -70,7 +70,7 @@ class Row:
     throughput_by_batch_fps: dict[str, float]
     """Of a first short try of each batch size."""
     throughput_async_fps: float | None
-    """Through OpenVINO's asynchronous queue; None for other engines."""
+    """Through OpenVINO's asynchronous queue, or by several requests at once to a server; None for other engines."""
     throughput_async_rounds_fps: list[float]
     accuracy: float
     accuracy_ci95: tuple[float, float]
@@ -183,7 +183,7 @@ class _Runner:
         if "peak_rss_mb" not in self._end:
             # Before the queue is made: memory is that of the engine as a kiosk uses it.
             self._end |= self._ask("memory")
-        if self.contender.engine == "openvino":
+        if self.contender.engine in ("openvino", "remote"):
             self._queue.append(self._ask("queue", seconds)["throughput_fps"])
 
     @property

@@ -13,12 +13,14 @@ from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import to_http_parameters
 
-from edgefashion import __version__, garment, serve_pictures
+from edgefashion import __version__, bundle, garment, serve_pictures
 from edgefashion.decide import decide, shows_none
 from edgefashion.predict import see
 from edgefashion.serve_gate import Gate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from edgefashion.classify import Classifier
@@ -42,6 +44,7 @@ class Garments(Model):  # type: ignore[misc]
         """``first`` is the event loop's own classifier; ``load`` gives one for each thread."""
         super().__init__(first.name)
         self.first = first
+        self._sha256 = _sha256(first.source)
         self.gate = gate
         self.most_images = most_images
         self.most_pixels = most_pixels
@@ -88,6 +91,7 @@ class Garments(Model):  # type: ignore[misc]
             "precision": self.first.precision,
             "input_shape": list(self.first.input_shape),
             "version": __version__,
+            "sha256": self._sha256,
         }
 
     def get_input_types(self) -> list[dict[str, Any]]:
@@ -204,3 +208,9 @@ class Garments(Model):  # type: ignore[misc]
             found["accepted"][number] = answer.accepted
             found["box"][number] = item.box
         return found
+
+
+def _sha256(source: Path | None) -> str:
+    """Of a network's weights, by which a client notices that it is another one; empty for what is no file."""
+    weights = source and next((file for file in (source.with_suffix(".bin"), source) if file.is_file()), None)
+    return bundle.sha256(weights) if weights else ""

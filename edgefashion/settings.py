@@ -26,7 +26,7 @@ class CameraSettings:
     """Everything ``edgefashion camera`` takes, ``config`` apart; a field's metadata holds its help and range."""
 
     model: str = _setting(
-        PHOTO_MODEL, "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml."
+        PHOTO_MODEL, "A bundle's name, a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml, or a URL."
     )
     source: str = _setting("0", "Camera number or /dev/v4l name, video, folder of images, or http/rtsp URL.")
     headless: bool = _setting(False, "No window; events as JSON Lines on stdout unless they go elsewhere.")
@@ -52,6 +52,13 @@ class CameraSettings:
     )
     models: tuple[str, ...] = _setting(
         (), "Models for the keys 1 to 9; repeatable.", most=9, example=["kiosk", "edge"], metavar="MODEL"
+    )
+    fallback: str | None = _setting(
+        None,
+        "Model that answers while the server of a MODEL given as URL is away, or none. Default: the bundle of its name "
+        "here, else kiosk.",
+        example="kiosk",
+        metavar="MODEL",
     )
     snapshots: Path | None = _setting(None, "Folder for snapshots and clips.", example="snapshots")  # noqa: RUF009
 

@@ -87,10 +87,13 @@ def made_with(classifier: Classifier) -> dict[str, str]:
     from edgefashion import __version__
 
     digest = hashlib.sha256()
-    source = Path(classifier.source)
-    for part in (source, source.with_suffix(".bin")):
+    source = classifier.source
+    for part in (source, source.with_suffix(".bin")) if source else ():
         if part.is_file():
             digest.update(part.read_bytes())
+    if source is None:  # served elsewhere: what is known of it
+        known = classifier.settings["sha256"] or classifier.settings["server"], classifier.labels
+        digest.update(repr(known).encode())
     return {
         "model": classifier.name,
         "sha256": digest.hexdigest(),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgefashion.bundle import PHOTO_MODEL
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, without_password
+from edgefashion.remote_address import is_url
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -32,7 +33,7 @@ def tag(
     out: Annotated[
         Path, typer.Option(help="The table to write: .parquet, .csv or .jsonl. Run again to go on.", show_default=False)
     ],
-    model: Annotated[str, typer.Option(metavar="MODEL", help="A model, by name or path.")] = PHOTO_MODEL,
+    model: Annotated[str, typer.Option(metavar="MODEL", help="A model, by name, path or URL.")] = PHOTO_MODEL,
     review: Annotated[
         Path | None, typer.Option(metavar="PAGE", help="Write a page of thumbnails, the least certain first.")
     ] = None,
@@ -53,6 +54,8 @@ def tag(
         raise BadInputError(f"no engine named {engine!r}. Known: {', '.join(ENGINES)}")
     if ray_address is not None and engine != "ray":
         raise BadInputError("--ray-address is for --engine ray. Add it, or leave the address out")
+    if engine == "ray" and is_url(model):
+        raise BadInputError(f"{without_password(model)}: --engine ray runs the model itself. Name one of this machine")
     from edgefashion import tag as rooms
     from edgefashion import tag_review
     from edgefashion.classify import load

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion import bundle, classify, data
+from edgefashion import bundle, classify, data, remote_address
 from edgefashion.augmentations import DRAWN
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, without_password
 from edgefashion.labels import LABELS
 from edgefashion.zoo import ZOO
 
@@ -57,6 +57,7 @@ def answers(
     # The last variant stands for all of them: another augmentation draws another one.
     asked = hashlib.sha256(view(images, augment, views - 1).tobytes())
     for teacher in teachers:
+        assert teacher.source is not None
         asked.update(_files_hash(teacher.source))
     return data.kept(_cache_dir() / f"{asked.hexdigest()[:16]}.npy", ask)
 
@@ -68,6 +69,8 @@ def _teacher(name: str) -> classify.Classifier:
             f"there is no {name} to learn from: it comes with edgefashion's repository, in models/, not with its "
             "package. Give another --teacher, or learn from the labels alone: --teacher none"
         )
+    if remote_address.is_url(name):
+        raise BadInputError(f"{without_password(name)} cannot teach: it may change. Give a model of this machine")
     found = classify.load(name, purpose="throughput")
     if found.takes_photos or len(found.labels) != len(LABELS):
         raise BadInputError(f"{found.name} is no teacher: it answers {len(found.labels)} labels, not the ten garments")

@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from camera_helpers import (
     write_clip,
 )
 
-from edgefashion import bundle, camera, data, demo, sources
+from edgefashion import bundle, camera, classify, data, demo, sources
 from edgefashion.kept_open import KeptOpen
 from edgefashion.labels import LABELS
 from edgefashion.lineup import Lineup
@@ -392,8 +393,8 @@ def test_broken_output(tmp_path: Path) -> None:
 
 def test_broken_network(tmp_path: Path) -> None:
     """A network that gives no answer is told of, its frames are passed over, and it is asked again."""
-    lineup = Lineup(["edge"])
-    sound = lineup.classifier.run
+    classifier = classify.load("edge")
+    sound = classifier.run
     asked = 0
 
     class Failing:
@@ -408,7 +409,7 @@ def test_broken_network(tmp_path: Path) -> None:
                 raise RuntimeError("out of memory")
             return sound(images)
 
-    lineup.classifier = type(lineup.classifier)(**{**vars(lineup.classifier), "run": Failing()})
+    lineup = Lineup(["edge"], load=lambda _: replace(classifier, run=Failing()))
     images, _ = data.load("test")
     shown = write_clip(tmp_path / "boot.avi", list(itertools.islice(_noisy(_scene((images, _)), 2), 30)), 30)
     heard = Heard()
