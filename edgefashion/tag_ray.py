@@ -1,9 +1,9 @@
 """Tagging on Ray Data: on the cores of this machine, or of all the machines of a Ray cluster.
 
 The walk, the output and its journal stay in this process; a child drives Ray (:mod:`edgefashion.tag_ray_worker`), and
-actors all over the cluster look at the pictures as :mod:`edgefashion.tag` does: each has the model loaded once, with one
-thread, and one process that decodes for it. Decoded pictures do not leave their machine. Where a node is lost the child
-ends, and another one asks the nodes that are left for what has no row yet.
+actors all over the cluster look at the pictures as :mod:`edgefashion.tag` does: each has the model loaded once, with
+one thread, and one process that decodes for it. Decoded pictures do not leave their machine. Where a node is lost the
+child ends, and another one asks the nodes that are left for what has no row yet.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ the actors take to start again are few beside the minutes they work."""
 STALL_S: Final = 600.0
 """Without any answer for so long the child is given up, and another one goes on."""
 
-LOSSES: Final = 3
+REJOIN_S: Final = 2.0
+"""After a loss, for the cluster to notice it too."""
+
+LOSSES: Final = 5
 """Times in a row that a part of Ray may be lost with no picture looked at in between."""
 
 END_LIMIT_S: Final = 15.0
@@ -121,8 +124,8 @@ def _job(classifier: Classifier, address: str | None, workers: int | None) -> di
     """What the actors need to know, and where the model's files are."""
     from edgefashion import __version__
 
-    source = Path(classifier.source)
-    files = [path for path in (source, source.with_suffix(".bin")) if path.is_file()]
+    source = classifier.source
+    files = [path for path in (source, source.with_suffix(".bin")) if path.is_file()] if source else []
     if classifier.engine != "openvino" or not files:
         raise BadInputError(f"{classifier.name} cannot be sent to a cluster. Give a bundle with an IR, or an IR")
     return {
@@ -155,6 +158,8 @@ class _Ray:
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
 
         self._process: subprocess.Popen[str] | None = None
+        self._joined = False
+        """It has been: what goes wrong from now on may come right again."""
 
     def __enter__(self) -> _Ray:
         return self
@@ -166,7 +171,7 @@ class _Ray:
         # Short: Ray's sockets lie in it, and their paths must not exceed 107 bytes.
         folder = tempfile.mkdtemp(prefix="ef-ray-", dir="/tmp" if Path("/tmp").is_dir() else None)  # noqa: S108
         self._log = Path(folder) / "log"
-        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._answers = queue.SimpleQueue[str]()
         lifeline, self._lifeline = os.pipe()
         python = [sys.executable, "-P", "-m"]
         try:
@@ -207,7 +212,10 @@ class _Ray:
         """The rows of the pictures, as they come, in no order; adds the seconds that all actors together spent.
         Raises :class:`_LostError` where a part of Ray is lost, and :class:`MissingError` where all of it is."""
         if self._process is None:
+            if self._joined:
+                time.sleep(REJOIN_S)
             self._start()
+            self._joined = True
         self._say(paths)
         while not (answer := self._answer()).get("done"):
             spent.update(answer["spent"])
@@ -243,7 +251,7 @@ class _Ray:
         try:
             answer = self._next(STALL_S)
         except queue.Empty:
-            raise _LostError("its way") from None
+            raise _LostError("track of the work") from None
         if "lost" in answer:
             raise _LostError(answer["lost"])
         return answer
@@ -251,6 +259,8 @@ class _Ray:
     def _next(self, limit_s: float | None) -> dict[str, Any]:
         line = self._answers.get(timeout=limit_s)
         if not line:
+            if self._joined:  # with the node it was joined to, it may be
+                raise _LostError("a node")
             raise MissingError("Ray has ended unasked. Run the same command again: it goes on where it stopped")
         answer: dict[str, Any] = json.loads(line)
         if "failed" in answer:
