@@ -194,3 +194,15 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> 
     for i in range(24):
         cv2.imwrite(str(folder / "No garment" / f"sender{i % 4}-{i:02}.jpg"), augment.wall(rng))
     return folder
+
+
+@pytest.fixture
+def few_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of Fashion-MNIST's 10,000 test images: for tests that are not about what is measured on them."""
+    load = data.load
+
+    def few(part: str) -> Any:
+        images, labels = load(part)
+        return (images[:1000], labels[:1000]) if part == "test" else (images, labels)
+
+    monkeypatch.setattr(data, "load", few)

@@ -24,6 +24,8 @@ from edgefashion.train import train
 if TYPE_CHECKING:
     from conftest import Arrays, Run
 
+pytestmark = pytest.mark.usefixtures("few_test_images")
+
 # Small enough for a test, several epochs long, with dropout and an optimizer that has state.
 RUN: dict[str, Any] = {"epochs": 3, "batch_size": 32, "limit": 1500, "validation_split": 0.02}
 

@@ -70,7 +70,7 @@ def test_the_wheel_carries_the_shipped_bundles(kiosk: Kiosk) -> None:
     """Doctor finds both bundles inside the installed package and verifies every file of them."""
     done = kiosk("doctor")
     assert done.returncode == 0, done.stdout
-    models = [line for line in done.stdout.splitlines() if " model " in line]
+    models = [line for line in done.stdout.splitlines() if line.split()[1] == "model"]
     assert len(models) == 2
     assert all(line.startswith("ok") and "site-packages" in line for line in models)
 
