@@ -345,11 +345,14 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return decode_image(path, str(path)).image
 
 
-def decode_image(file: Path | BinaryIO, name: str, least_px: int | None = None) -> Picture:
+def decode_image(
+    file: Path | BinaryIO, name: str, least_px: int | None = None, most_pixels: int = MAX_PIXELS
+) -> Picture:
     """As :func:`read_image`, of a file or a stream of one, called ``name`` in what is raised.
 
     ``least_px``: how long the shorter edge has to be at least. A JPEG is then decoded at a half, a quarter or an
-    eighth of its size where that is enough, in a fraction of the time.
+    eighth of its size where that is enough, in a fraction of the time. ``most_pixels``: a picture of more is refused
+    before it is decoded.
     """
     # Pillow, not OpenCV: it knows a picture's size before it decodes, turns every format upright,
     # and raises on a truncated file where OpenCV reads grey bars as success.
@@ -362,8 +365,9 @@ def decode_image(file: Path | BinaryIO, name: str, least_px: int | None = None) 
             with Image.open(file, formats=_FORMATS) as opened:
                 width, height = opened.size
                 whole: tuple[int, int, int, int] | None = None
-                if width * height > MAX_PIXELS:
-                    raise Image.DecompressionBombError
+                if width * height > most_pixels:
+                    size = f"{width} x {height}"
+                    raise BadInputError(f"{name} has more than {most_pixels:,} pixels, {size}. Make it smaller")
                 if least_px is not None:
                     # A no-op but for JPEG. Its scale is the largest of 1, 2, 4 and 8 that leaves both edges as long.
                     factor = least_px / min(width, height)
@@ -380,7 +384,7 @@ def decode_image(file: Path | BinaryIO, name: str, least_px: int | None = None) 
     except UnidentifiedImageError as error:
         raise BadInputError(f"{name} is no BMP, JPEG, PNG, TIFF or WebP. Replace it or leave it out") from error
     except Image.DecompressionBombError as error:
-        raise BadInputError(f"{name} has more than {MAX_PIXELS:,} pixels. Make it smaller") from error
+        raise BadInputError(f"{name} has more than {most_pixels:,} pixels. Make it smaller") from error
     except OSError as error:
         if error.errno is not None:
             reason = f"{error.strerror}. Check the path and its permissions"

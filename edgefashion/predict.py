@@ -73,9 +73,14 @@ def predict(
     found, probabilities = seen
     if smoother:
         probabilities = smoother(garment.part(picture, within), probabilities)
-    if shows_none(probabilities, classifier.labels):
-        return Prediction(None, found)
-    return Prediction(decide(probabilities, classifier.labels, classifier.accept_threshold, top), found)
+    return Prediction(answer_of(probabilities, classifier.labels, classifier.accept_threshold, top), found)
+
+
+def answer_of(
+    probabilities: NDArray[np.float32], labels: tuple[str, ...], threshold: float, top: int = 3
+) -> Answer | None:
+    """What probabilities (classes,) say of a picture; None where they say that it shows no garment."""
+    return None if shows_none(probabilities, labels) else decide(probabilities, labels, threshold, top)
 
 
 def predict_files(

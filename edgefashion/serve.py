@@ -9,11 +9,15 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from edgefashion import bundle
 from edgefashion.classify import Classifier, load
 from edgefashion.errors import BadInputError, need
 from edgefashion.serve_signals import Ending
+
+BACKLOG: Final = 2048
+"""Connections that wait to be accepted."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,9 @@ def serve(
 
 
 def bound(host: str, port: int, option: str) -> socket.socket:
-    """A socket of this address, not yet listening. Raises :class:`BadInputError` where it cannot be had."""
+    """A listening socket of this address; who connects waits until somebody accepts.
+
+    Raises :class:`BadInputError` where it cannot be had."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
@@ -99,6 +105,7 @@ def bound(host: str, port: int, option: str) -> socket.socket:
         if sys.platform != "win32":  # there it would let two servers share a port
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
+        made.listen(BACKLOG)  # now: two servers may both bind, and one alone listen
     except OSError as error:
         made.close()
         raise BadInputError(

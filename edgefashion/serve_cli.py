@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +67,11 @@ def serve(
     )
     received = run(models or [PHOTO_MODEL], options, _tell)
     if received:
-        raise typer.Exit(128 + received)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        # Not typer.Exit: the interpreter would wait for a thread that is still at a picture nobody waits for.
+        os._exit(128 + received)
 
 
 def _tell(found: Addresses) -> None:

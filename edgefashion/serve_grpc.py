@@ -10,6 +10,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from edgefashion.errors import BadInputError
+from edgefashion.serve_gate import check_values, most_calls
 from edgefashion.serve_plane import why
 from edgefashion.web_log import complain
 
@@ -32,6 +33,8 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802, protobuf's name
         with self._metrics.watch(request.model_name, "grpc"):
+            check_values(len(request.inputs) + len(request.outputs) + len(request.raw_input_contents))
+            check_values(sum(len(v) for given in request.inputs for _, v in given.contents.ListFields()))
             return await super().ModelInfer(request, context)
 
 
@@ -69,7 +72,8 @@ class Grpc:
             ("grpc.max_connection_age_ms", _AGE_MS),
             ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS),
         ]
-        self._server = aio.server(interceptors=(Statuses(),), options=options, maximum_concurrent_rpcs=concurrent)
+        calls = most_calls(concurrent, max_bytes)
+        self._server = aio.server(interceptors=(Statuses(),), options=options, maximum_concurrent_rpcs=calls)
         grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             Servicer(plane, repository, metrics), self._server
         )

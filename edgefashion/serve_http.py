@@ -41,7 +41,7 @@ LINGER_S: Final = 2.0
 """So long a client that was refused in mid-body may go on sending, so that it reads why."""
 
 BODIES: Final = 8
-"""So many requests of the largest size are held in memory at once."""
+"""So many requests of the largest size are held in memory at once, those that are still being sent included."""
 
 
 class Connection(HttpToolsProtocol):
@@ -135,6 +135,8 @@ class Http:
         app = FastAPI(title="edgefashion", docs_url=None, redoc_url=None, openapi_url=None)
         # Before KServe's own: it does without FastAPI's parsing, which knows no bytes that are no text.
         app.router.add_route("/v2/models/{model_name}/infer", self._infer, methods=["POST"])
+        # And bounds what it reads: KServe's own, with a version, would take any body whole.
+        app.router.add_route("/v2/models/{model_name}/versions/{version}/infer", self._infer, methods=["POST"])
         app.router.add_route("/metrics", metrics_handler, methods=["GET"])
         register_v2_endpoints(app, plane, repository)
         app.add_exception_handler(RequestValidationError, _invalid)
@@ -177,19 +179,19 @@ class Http:
             return _told(error)
 
     async def _answer(self, request: Request, name: str) -> Response:
+        if "version" in request.path_params:
+            raise NotImplementedError(f"models have no versions here. Ask /v2/models/{name[:40]}/infer")
         if not await self._plane.model_ready(name):
             raise RefusedError(BUSY, f"{name} is not ready yet")
-        body, held = bytearray(), 0
+        body = bytearray()
         try:
             await self._read(request, body)
-            held = len(body)
-            self._held_bytes += held
             headers = {key: value for key, value in request.headers.items() if key in _HEADERS}
-            asked = self._plane.decode_inference_request(bytes(body), headers, name)
+            asked = self._plane.decode_inference_request(body, headers, name)
             answer, _ = await self._plane.infer(name, asked, headers)
             content, json_length = answer.to_rest()
         finally:
-            self._held_bytes -= held
+            self._held_bytes -= len(body)
         if json_length is None:
             return JSONResponse(content)
         told = {JSON_LENGTH: str(json_length)}
@@ -204,9 +206,10 @@ class Http:
             async with asyncio.timeout(self._timeout_s):
                 async for part in request.stream():
                     body += part
+                    self._held_bytes += len(part)
                     if len(body) > self._max_bytes:
                         raise RefusedError(LARGE, f"the request has more than {limit}")
-                    if self._held_bytes + len(body) > BODIES * self._max_bytes:
+                    if self._held_bytes > BODIES * self._max_bytes:
                         raise RefusedError(BUSY, "too much is being sent at once. Ask again soon")
         except TimeoutError as error:
             raise RefusedError(SLOW, f"the request was not whole within {self._timeout_s:g} s") from error

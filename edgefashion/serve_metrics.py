@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Gauge, Histogram
+from starlette.requests import ClientDisconnect
 
 from edgefashion.serve_plane import why
 
@@ -41,6 +42,8 @@ class Metrics:
         try:
             yield
             outcome = "ok"
+        except ClientDisconnect:
+            raise
         except Exception as error:
             outcome = why(error)[0].outcome
             raise

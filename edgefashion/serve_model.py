@@ -14,9 +14,7 @@ from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import to_http_parameters
 
 from edgefashion import __version__, bundle, garment, serve_pictures
-from edgefashion.decide import decide, shows_none
-from edgefashion.predict import see
-from edgefashion.serve_gate import Gate
+from edgefashion.predict import answer_of, see
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgefashion.classify import Classifier
+    from edgefashion.serve_gate import Gate
 
 Tensors = dict[str, "NDArray[Any]"]
 
@@ -62,18 +61,7 @@ class Garments(Model):  # type: ignore[misc]
         self._image_s = min(self._warm_up(self.first) for _ in range(10))
         if self._image_s >= AT_ONCE_S:
             self._spare.append(self.first)  # the event loop has no use for it
-        all_here = threading.Barrier(self.gate.workers)
-
-        def warm_up() -> None:
-            try:
-                self._warm_up(self._classifier())
-            except BaseException:
-                all_here.abort()  # nobody is to wait for this one
-                raise
-            all_here.wait()  # else one thread might take another's turn
-
-        for done in [self.gate.threads.submit(warm_up) for _ in range(self.gate.workers)]:
-            done.result()
+        self.gate.run_in_each(lambda: self._warm_up(self._classifier()))
         self.ready = True
         return True
 
@@ -92,6 +80,7 @@ class Garments(Model):  # type: ignore[misc]
             "input_shape": list(self.first.input_shape),
             "version": __version__,
             "sha256": self._sha256,
+            "max_images": self.most_images,
         }
 
     def get_input_types(self) -> list[dict[str, Any]]:
@@ -123,7 +112,8 @@ class Garments(Model):  # type: ignore[misc]
             def work(end_s: float) -> Tensors:
                 return self._of_images(given, wanted, end_s)
 
-            at_once = count * self._image_s < AT_ONCE_S
+            # Numbers in lists take their time before the network has them.
+            at_once = given._raw_data is not None and count * self._image_s < AT_ONCE_S
             found = self.gate.run_here(work) if at_once else await self.gate.run(work)
         else:
             found = await self.gate.run(lambda end_s: self._of_pictures(given, end_s))
@@ -200,9 +190,9 @@ class Garments(Model):  # type: ignore[misc]
                 continue
             item, probabilities = seen
             found["probabilities"][number] = probabilities
-            if shows_none(probabilities, classifier.labels):
+            answer = answer_of(probabilities, classifier.labels, classifier.accept_threshold)
+            if answer is None:
                 continue
-            answer = decide(probabilities, classifier.labels, classifier.accept_threshold)
             found["label"][number] = answer.label.encode()
             found["confidence"][number] = answer.confidence
             found["accepted"][number] = answer.accepted

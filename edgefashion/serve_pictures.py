@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 IMAGES: Final = "images"
 PICTURES: Final = "pictures"
 
+MOST_SCANS: Final = 100
+"""Of a JPEG; progressive ones have about ten."""
+
+_JPEG: Final = b"\xff\xd8"
+_SCAN: Final = b"\xff\xda"
 _BASE64: Final = frozenset((string.ascii_letters + string.digits + "+/=").encode())
 
 
@@ -90,18 +95,13 @@ def encoded_of(given: InferInput, most: int) -> list[bytes]:
 
 def decoded(encoded: bytes, number: int, most_pixels: int) -> NDArray[np.uint8]:
     """One picture as BGR uint8 (h, w, 3), as :func:`edgefashion.data.read_image` reads a file of these bytes."""
-    from PIL import Image
-
     name = f"{PICTURES}[{number}]"
+    # Each scan passes over all pixels, and nothing ends the decoder once it has begun.
+    # A scan's data never hold its mark.
+    if encoded.startswith(_JPEG) and encoded.count(_SCAN) > MOST_SCANS:
+        raise InvalidInput(f"{name} is a JPEG of more than {MOST_SCANS} scans. Save it anew")
     try:
-        with Image.open(io.BytesIO(encoded)) as opened:
-            width, height = opened.size
-    except Exception:
-        width = height = 0  # what is wrong with it the next line says better
-    if width * height > most_pixels:
-        raise InvalidInput(f"{name} has {width} x {height} pixels, more than {most_pixels:,}. Make it smaller")
-    try:
-        return data.decode_image(io.BytesIO(encoded), name).image
+        return data.decode_image(io.BytesIO(encoded), name, most_pixels=most_pixels).image
     except BadInputError as error:
         raise InvalidInput(str(error)) from error
 

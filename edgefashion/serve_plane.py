@@ -14,11 +14,10 @@ from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from edgefashion import __version__
-from edgefashion.serve_gate import BROKEN, RefusedError, Why
+from edgefashion.serve_gate import BROKEN, RefusedError, Why, check_values
 
 if TYPE_CHECKING:
-    from edgefashion import __version__
-from edgefashion.serve_gate import Gate
+    from edgefashion.serve_gate import Gate
 
 JSON_LENGTH: Final = "inference-header-content-length"
 
@@ -48,13 +47,18 @@ class Plane(DataPlane):  # type: ignore[misc]
         models = self.model_registry.get_models().values()
         return not self.gate.draining and all(model.ready for model in models)
 
-    def decode_inference_request(self, body: bytes, headers: dict[str, str], model_name: str) -> Any:
-        """A request's bytes, JSON alone or JSON and the tensors behind it, as KServe's ``InferRequest``."""
+    def decode_inference_request(self, body: bytes | bytearray, headers: dict[str, str], model_name: str) -> Any:
+        """A request's bytes, JSON alone or JSON and the tensors behind it, as KServe's ``InferRequest``.
+
+        The tensors are views of ``body``, which is not to change.
+        """
         if headers.get("content-encoding", "identity") != "identity":
             raise InvalidInput("compressed requests are not taken. Send it as it is")
         length = headers.get(JSON_LENGTH, str(len(body)))
         if not (length.isascii() and length.isdigit() and int(length) <= len(body)):
             raise InvalidInput(f"the header {JSON_LENGTH} says {length[:20]!r}, of a body of {len(body)} bytes")
+        # Each value but a list's first has a comma before it, and each list its bracket.
+        check_values(sum(body.count(mark, 0, int(length)) for mark in (b",", b"[", b"{")))
         try:
             asked = orjson.loads(memoryview(body)[: int(length)])
         except orjson.JSONDecodeError as error:
@@ -103,7 +107,7 @@ def _request(asked: dict[str, Any], tensors: memoryview, model_name: str) -> Any
         if size is not None:
             if type(size) is not int or size < 0 or made.data is not None or at + size > len(tensors):
                 raise InvalidInput(f"{made.name!r}: its binary_data_size {str(size)[:20]} is not what follows the JSON")
-            made._raw_data = bytes(tensors[at : at + size])
+            made._raw_data = tensors[at : at + size]
             at += size
         elif not isinstance(made.data, list):
             raise InvalidInput(f"{made.name!r} has no data")

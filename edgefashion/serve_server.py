@@ -87,7 +87,7 @@ class Server(ModelServer):  # type: ignore[misc]
         parts = self.dataplane, self.model_repository_extension, Metrics(self.gate, names)
         max_bytes = int(options.max_request_mb * 1e6)
         http = Http(*parts, max_bytes=max_bytes, timeout_s=options.timeout_s)
-        # Above the gate's own bound, so that it is the gate that says why.
+        # Above the gate's own bound where messages are small, so that it is the gate that says why.
         grpc = Grpc(*parts, max_bytes=max_bytes, concurrent=2 * (self.gate.workers + self.gate.queue) + 64)
         grpc_port = grpc.listen(options.host, options.grpc_port)
         stop = asyncio.Event()

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import io
+import itertools
 import json
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Self
 
 import cv2
+import grpc
 import numpy as np
 import psutil
 import pytest
@@ -25,11 +31,15 @@ import tritonclient.http as triton_http
 from conftest import Arrays, Run
 from numpy.typing import NDArray
 from PIL import Image
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from edgefashion import data, demo, load
 from edgefashion.classify import Classifier
+from edgefashion.errors import BadInputError
 from edgefashion.predict import predict
+from edgefashion.serve import bound
+from edgefashion.serve_gate import MOST_VALUES, Gate, RefusedError, most_calls
 
 MAX_BYTES = 2_000_000
 MAX_IMAGES = 100
@@ -245,6 +255,7 @@ def test_facts(server: Server, protocol: str, test_set: Arrays, classifiers: dic
     assert facts["labels"] == list(classifiers["edge"].labels)
     assert facts["accept_threshold"] == classifiers["edge"].accept_threshold
     assert (facts["precision"], facts["input_shape"]) == ("int8", [28, 28, 1])
+    assert facts["max_images"] == MAX_IMAGES
 
 
 @both
@@ -361,7 +372,7 @@ def test_image_bomb(server: Server, protocol: str) -> None:
     bomb = io.BytesIO()
     Image.new("1", (9000, 9000)).save(bomb, "PNG")
     before = psutil.Process(server.process.pid).memory_info().rss
-    with pytest.raises(InferenceServerException, match="9000 x 9000 pixels"):
+    with pytest.raises(InferenceServerException, match="9000 x 9000"):
         infer(server.client(protocol), "kiosk", np.array([bomb.getvalue()], object), "pictures")
     assert psutil.Process(server.process.pid).memory_info().rss - before < 20e6
 
@@ -369,9 +380,11 @@ def test_image_bomb(server: Server, protocol: str) -> None:
 def test_too_large(server: Server) -> None:
     """A request over the limit is refused: by what it announces, by what it sends in chunks, and over gRPC."""
     large = np.zeros((MAX_IMAGES, 160, 160, 3), np.uint8)
-    with server.connect() as announced:
-        announced.sendall(b"POST /v2/models/edge/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
-        assert announced.recv(1000).startswith(b"HTTP/1.1 413")
+    for path, status in ((b"edge", b"413"), (b"edge/versions/1", b"501")):  # which it reads no body of at all
+        with server.connect() as announced:
+            announced.sendall(b"POST /v2/models/%s/infer HTTP/1.1\r\nHost: x\r\n" % path)
+            announced.sendall(b"Content-Length: 99999999999\r\n\r\n")
+            assert announced.recv(1000).startswith(b"HTTP/1.1 " + status)
     with server.connect() as chunked:
         chunked.sendall(b"POST /v2/models/edge/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         sent = 0
@@ -388,6 +401,71 @@ def test_too_large(server: Server) -> None:
     with pytest.raises(InferenceServerException, match="RESOURCE_EXHAUSTED"):
         infer(server.client("grpc"), "kiosk", large)
     assert server.get("/v2/health/ready")[0] == 200
+
+
+def test_many_bodies_at_once(server: Server) -> None:
+    """Bodies that are still being sent count as held: over the bound new bytes are refused, and then it goes on."""
+    with contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(server.connect()) for _ in range(12)]
+        for sender in senders:
+            sender.sendall(b"POST /v2/models/edge/infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % MAX_BYTES)
+            with contextlib.suppress(ConnectionError):
+                sender.sendall(bytes(MAX_BYTES - 1))
+        refused = select.select(senders, [], [], 10)[0]
+        assert refused
+        assert refused[0].recv(1000).startswith(b"HTTP/1.1 503")
+    assert server.post(as_json(ZEROS))[0] == 200
+
+
+@pytest.mark.parametrize(("mebibytes", "calls"), [(1, 576), (32, 64), (2000, 8)])
+def test_many_messages_at_once(mebibytes: int, calls: int) -> None:
+    """So many gRPC calls are taken as fit into the memory that is for them, or eight."""
+    assert most_calls(576, mebibytes << 20) == calls
+
+
+def test_values_one_by_one(server: Server) -> None:
+    """A request of very many small values is refused before it is parsed, in both protocols."""
+    status, answer = server.post(b'{"inputs":[{"data":[' + b"[]," * (MOST_VALUES // 2) + b"[]]}]}")
+    assert status == 413
+    assert "as binary data" in answer["error"]
+    given = service_pb2.ModelInferRequest.InferInputTensor(name="images", datatype="UINT8", shape=[1, 28, 28, 1])
+    given.contents.uint_contents.extend([0] * (MOST_VALUES + 1))
+    with grpc.insecure_channel(server.address["grpc"]) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        with pytest.raises(grpc.RpcError, match="as binary data"):
+            stub.ModelInfer(service_pb2.ModelInferRequest(model_name="edge", inputs=[given]))
+
+
+@both
+def test_jpeg_without_end(server: Server, protocol: str) -> None:
+    """A small JPEG of very many scans, each of which takes as long as a picture, is refused before it is decoded."""
+    made = io.BytesIO()
+    Image.new("L", (640, 480)).save(made, "JPEG", progressive=True)
+    first, mark, last = made.getvalue().removesuffix(b"\xff\xd9").rpartition(b"\xff\xda")
+    jpeg = first + 101 * (mark + last) + b"\xff\xd9"
+    assert data.decode_image(io.BytesIO(jpeg), "it").width == 640
+    with pytest.raises(InferenceServerException, match="more than 100 scans"):
+        infer(server.client(protocol), "kiosk", np.array([jpeg], object), "pictures")
+
+
+def test_pixels_at_most(tmp_path: Path) -> None:
+    """A picture of more pixels than asked for is refused with its size, in whatever format."""
+    for suffix in ("png", "jpg", "tiff", "webp", "bmp"):
+        path = tmp_path / f"it.{suffix}"
+        Image.new("RGB", (40, 30)).save(path)
+        assert data.decode_image(path, "it", most_pixels=1200).width == 40
+        with pytest.raises(BadInputError, match="it has more than 1,199 pixels, 40 x 30"):
+            data.decode_image(path, "it", most_pixels=1199)
+
+
+def test_clients_that_leave(server: Server) -> None:
+    """A client that leaves in mid-body is counted as gone, and not as the server's error."""
+    with server.connect() as leaving:
+        leaving.sendall(b"POST /v2/models/edge/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+        assert server.get("/v2/health/ready")[0] == 200  # it has begun to read
+    counted = 'edgefashion_requests_total{model="edge",outcome="%s",protocol="http"}'
+    while counted % "gone" not in (text := server.get("/metrics")[1]):
+        assert counted % "error" not in text
 
 
 def test_headers_without_end(server: Server) -> None:
@@ -465,6 +543,65 @@ def test_overload_slowness_and_the_end(pictures: list[bytes]) -> None:
         assert [one.result() for one in inside] == ["ok", "ok"]
         assert server.process.wait(30) == 143
         assert server.process.communicate()[1] == ""
+
+
+def test_given_up_work_counts() -> None:
+    """Work that nobody waits for any more takes its thread, and counts as inside, until it ends."""
+    gate, end = Gate(workers=1, queue=0, timeout_s=0.05), threading.Event()
+
+    async def ask() -> None:
+        with pytest.raises(RefusedError) as late:
+            await gate.run(lambda _: end.wait(30))
+        assert late.value.why.outcome == "timeout"
+        assert gate.inside == 1
+        with pytest.raises(RefusedError) as busy:
+            await gate.run(lambda _: None)
+        assert busy.value.why.outcome == "overloaded"
+        end.set()
+        while gate.inside:
+            await asyncio.sleep(0.001)
+        assert await gate.run(lambda _: "answer") == "answer"
+
+    asyncio.run(ask())
+    gate.abandon()
+
+
+def test_cause_of_a_failed_start() -> None:
+    """Where a model cannot be loaded in one thread, that is told, and not that the others waited for it."""
+    gate, turns = Gate(workers=3, queue=0, timeout_s=1), itertools.count()
+
+    def third_fails() -> None:
+        if next(turns) == 2:
+            raise BadInputError("no memory")
+
+    with pytest.raises(BadInputError, match="no memory"):
+        gate.run_in_each(third_fails)
+    gate.abandon()
+
+
+def test_end_in_mid_work() -> None:
+    """Once drained, the process ends, though a thread is still at a picture."""
+    program = """
+import concurrent.futures, signal, time
+from edgefashion import cli, serve
+def ended(*_):
+    concurrent.futures.ThreadPoolExecutor(1).submit(time.sleep, 60)
+    print("served")
+    return signal.SIGTERM
+serve.serve = ended
+cli.app(["serve"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (143, "served\n")
+
+
+def test_one_server_an_address() -> None:
+    """A second server on an address is refused though the first is still loading its models."""
+    with (
+        bound("127.0.0.1", 0, "--port") as first,
+        pytest.raises(BadInputError, match="Choose another --port"),
+    ):
+        bound("127.0.0.1", first.getsockname()[1], "--port")
 
 
 def test_ctrl_c_and_ports_and_warning(run_here: Run) -> None:
