@@ -502,7 +502,10 @@ def test_metrics(server: Server) -> None:
 
 def test_overload_slowness_and_the_end(pictures: list[bytes]) -> None:
     """Over its queue the server says so at once; what takes too long is given up; SIGTERM waits for what is inside."""
-    few, many, without_end = (np.array(pictures[:1] * count, object) for count in (5, 16, 250))
+    large = io.BytesIO()
+    Image.new("L", (4000, 4000)).save(large, "PNG")
+    few, many = (np.array(pictures[:1] * count, object) for count in (5, 16))
+    without_end = np.array([large.getvalue()] * 250, object)  # for any machine
     with Server("kiosk", "--workers=1", "--queue=1", "--timeout=4") as server, ThreadPoolExecutor(12) as threads:
 
         def ask(protocol: str, tensor: NDArray[Any] = many) -> str:
