@@ -446,6 +446,32 @@ def test_keys(server: Server) -> None:
     lineup.close()
 
 
+def test_precision_and_then_a_lost_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A served network that takes the place of one whose precisions are being compared ends the comparison, and its
+    server may go away then as at any time."""
+    here = classify.load("edge")
+    monkeypatch.setattr(remote, "load", lambda *_, **__: here)
+    lineup = Lineup(["edge", "http://shop:1/v2/models/edge"], fallback="none")
+    lineup.toggle_precision()
+    wait_until(lambda: any(lineup.poll(0.0)), "the other precision")
+    lineup.choose(1)
+    wait_until(lambda: any(lineup.poll(0.0)), "the served network")
+    monkeypatch.setattr(remote, "load", lambda *_, **__: away(None))
+
+    def away(_: object) -> Any:
+        raise ServerError("the server is away")
+
+    with pytest.raises(MissingError, match="is away"):
+        lineup.ask(away)
+    assert lineup.compared() == ""
+    lineup.choose(0)
+    wait_until(lambda: any(lineup.poll(0.0)), "the local network")
+    for _ in range(30):
+        lineup.took(1.0)
+    assert lineup.compared() == ""
+    lineup.close()
+
+
 def test_flapping(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is well when it is looked for and fails every frame is asked ever more seldom."""
     monkeypatch.setattr(fallback, "PROBE_S", 0.01)
