@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from edgefashion import bundle, remote_address
 from edgefashion.errors import EdgeFashionError, without_password
 from edgefashion.fallback import Served
-from edgefashion.remote_client import leave_thread
+from edgefashion.remote_threads import leave_thread
 
 if TYPE_CHECKING:
     from edgefashion.classify import Classifier

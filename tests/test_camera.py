@@ -37,9 +37,9 @@ from camera_helpers import (
 )
 
 from edgefashion import bundle, camera, classify, data, demo, sources
+from edgefashion.errors import MissingError
 from edgefashion.kept_open import KeptOpen
 from edgefashion.labels import LABELS
-from edgefashion.errors import MissingError
 from edgefashion.lineup import Lineup
 from edgefashion.moments import Event, Moment
 from edgefashion.predict import Prediction
