@@ -71,7 +71,8 @@ def export(
     files that were edited. ``precision`` is int8, fp32 or fp16; without it each model's best. ``storage`` is the URI
     below which KServe finds the models' folders; without it the one given before, or ``pvc://models``. Raises
     :class:`BadInputError` for a folder of something else, one that cannot be written, or a model that cannot be
-    served, and then nothing has changed.
+    served, and then nothing has changed: what takes
+    room is written before anything that a server sees.
     """
     standing = _standing(folder)
     _check_names([bundle.resolve(model).name for model in models])  # before any folder is made
@@ -80,15 +81,14 @@ def export(
         with _aside(folder) as work:
             served = [_write_version(model, precision, work / f"model-{n}") for n, model in enumerate(models)]
             if (folder / MARK).is_file():
-                versions = [
-                    _version(each, _publish(work / f"model-{n}", folder / each.name)) for n, each in enumerate(served)
-                ]
-                return Export(folder, tuple(versions), _write_texts(folder, folder, served, standing, storage))
+                return _add(served, work, folder, standing, storage)
             made = work / "made"
             for number, each in enumerate(served):
                 (made / each.name).mkdir(parents=True)
                 (work / f"model-{number}").replace(made / each.name / "1")
-            _write_texts(made, folder, served, standing, storage)
+            texts, _ = _texts(folder, served, standing, storage)
+            for name, text in texts.items():
+                _write(made / name, text)
             bundle.sync(made)
             if folder.exists():
                 folder.rmdir()  # an empty one: not every system renames over it
@@ -185,10 +185,36 @@ def _write_version(model: str | Path, precision: str | None, to: Path) -> Served
     return served
 
 
+def _add(served: Sequence[Served], work: Path, folder: Path, standing: _Standing, storage: str | None) -> Export:
+    """Add the versions in ``work`` to a repository: all that takes room comes before anything a server sees."""
+    texts, kept = _texts(folder, served, standing, storage)
+    for name, text in texts.items():
+        _write(work / name, text)
+    made = [work / f"model-{number}" for number in range(len(served))]
+    for number, each in enumerate(served):
+        bundle.sync(made[number])
+        if not (folder / each.name).exists():
+            first = work / f"first-{number}" / "1"
+            first.parent.mkdir()
+            made[number] = made[number].replace(first)
+    versions = [
+        _version(each, _publish(version, folder / each.name)) for each, version in zip(served, made, strict=True)
+    ]
+    for name in texts:
+        (work / name).replace(folder / name)
+    return Export(folder, tuple(versions), kept)
+
+
 def _publish(made: Path, model: Path) -> Path:
-    """Make ``made`` the newest version below ``model``."""
-    bundle.sync(made)
-    model.mkdir(exist_ok=True)
+    """Make ``made`` the newest version below ``model``; as its first one it brings the folder with it."""
+    if made.name == "1" and not model.exists():
+        try:
+            made.parent.rename(model)
+            return model / made.name
+        except OSError:
+            if not model.exists():
+                raise
+            # Another export was quicker.
     while True:
         target = model / str(_newest(model) + 1)
         try:
@@ -207,27 +233,27 @@ def _version(served: Served, path: Path) -> Version:
 
 def _newest(model: Path) -> int:
     """The number of a model's newest version; 0 without any."""
-    return max((int(path.name) for path in model.iterdir() if re.fullmatch("[0-9]+", path.name)), default=0)
+    return max(
+        (int(path.name) for path in (model.iterdir() if model.exists() else ()) if re.fullmatch("[0-9]+", path.name)),
+        default=0,
+    )
 
 
-def _write_texts(
-    into: Path, folder: Path, served: Sequence[Served], standing: _Standing, storage: str | None
-) -> tuple[str, ...]:
-    """Write what lies beside the models; returns what was edited since, and left as it is."""
+def _texts(
+    folder: Path, served: Sequence[Served], standing: _Standing, storage: str | None
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What is to lie beside the models once ``served`` are there, in the order in which it is to appear, and the
+    names of what was edited since, and stays as it is."""
     storage = storage or standing.storage
-    models = {each.name: each for each in (*standing.models, *served) if (into / each.name).is_dir()}
-    newest = {name: _newest(into / name) for name in models}
+    added = {each.name for each in served}
+    models = {e.name: e for e in (*standing.models, *served) if e.name in added or (folder / e.name).is_dir()}
+    newest = {name: _newest(folder / name) + (name in added) for name in models}
     texts = {
         "README.md": export_texts.readme(tuple(models.values()), newest, folder),
         "inferenceservice.yaml": export_texts.inference_services(tuple(models.values()), storage),
     }
-    found = {name: bundle.sha256(into / name) for name in texts if (into / name).exists()}
+    found = {name: bundle.sha256(folder / name) for name in texts if (folder / name).exists()}
     kept = tuple(name for name, digest in found.items() if digest not in standing.files.get(name, ()))
-    missing = [each.name for each in served if each.name not in standing.listed]
-    if missing:
-        entries = [*standing.config["model_config_list"], *map(export_texts.model_config, missing)]
-        config = {**standing.config, "model_config_list": entries}
-        _replace(into / CONFIG, json.dumps(config, indent=2) + "\n")
     # What is there and what will be: killed between the two, the file is still known for ours.
     files = {
         name: standing.files.get(name, [])
@@ -236,20 +262,15 @@ def _write_texts(
         for name, text in texts.items()
     }
     facts = {"format": FORMAT, "storage": storage, "models": {n: asdict(m) for n, m in models.items()}, "files": files}
-    _replace(into / MARK, json.dumps(facts, indent=2) + "\n")
-    for name, text in texts.items():
-        if name not in kept:
-            _replace(into / name, text)
-    return kept
+    made = {MARK: json.dumps(facts, indent=2) + "\n"}
+    if missing := [each.name for each in served if each.name not in standing.listed]:
+        entries = [*standing.config["model_config_list"], *map(export_texts.model_config, missing)]
+        made = {CONFIG: json.dumps({**standing.config, "model_config_list": entries}, indent=2) + "\n", **made}
+    return made | {name: text for name, text in texts.items() if name not in kept}, kept
 
 
-def _replace(path: Path, text: str) -> None:
-    work = path.with_name(f".{path.name}.new")
-    try:
-        with work.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        work.replace(path)
-    finally:
-        work.unlink(missing_ok=True)
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

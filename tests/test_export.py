@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import os
 import re
@@ -455,6 +456,31 @@ def test_a_full_disk_changes_nothing(made: Path, tmp_path: Path) -> None:
         with pytest.raises(BadInputError, match=r"cannot be written.*make room"):
             export(["kiosk"], folder)
         assert _files(folder) == before
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", ["README.md", "inferenceservice.yaml", "edgefashion.json", "config.json"])
+def test_no_room_for_a_text_changes_nothing(repository: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Where the disk is full by the time the texts are written, no version has appeared."""
+    (repository / "edgefashion.json").write_text(
+        json.dumps({**json.loads((repository / "edgefashion.json").read_text()), "files": {}})
+    )
+    config = json.loads((repository / "config.json").read_text())
+    config["model_config_list"] = config["model_config_list"][:1]
+    (repository / "config.json").write_text(json.dumps(config))
+    for each in ("README.md", "inferenceservice.yaml"):
+        (repository / each).unlink()
+    before, opened = _files(repository), Path.open
+
+    def full(self: Path, mode: str = "r", *more: Any, **options: Any) -> Any:
+        if "w" in mode and name in self.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return opened(self, mode, *more, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(BadInputError, match=r"cannot be written: No space.*make room"):
+        export(["edge", "kiosk"], repository)
+    assert _files(repository) == before
 
 
 @pytest.mark.usefixtures("quick")
