@@ -139,6 +139,8 @@ class _Loop:
         self._moment = Moment(self._began_s, Health(), mirror=options.mirror)
         self._note, self._note_until_s = "", 0.0
         self._asked: Classifier | None = None
+        self._last_word: EdgeFashionError | None = None
+        """With which the source has ended the run."""
         self._quit = self._help = self._unheard = False
 
     # --- One turn -----------------------------------------------------------------------------
@@ -150,10 +152,8 @@ class _Loop:
             try:
                 self._turn(stop)
                 self._telling.fail("loop", "")
-            except EdgeFashionError:  # the source's last word
-                raise
             except Exception as error:
-                if not self._source.live:
+                if error is self._last_word or not self._source.live:
                     raise
                 # Nobody foresaw it; the next frame may do better, and a kiosk that goes on can be mended.
                 if self._telling.failing.get("loop") != str(error):
@@ -163,7 +163,7 @@ class _Loop:
 
     def _turn(self, stop: threading.Event) -> None:
         self._pace(stop)
-        frame = self._source.read(READ_TIMEOUT_S)
+        frame = self._read()
         wrong = ""
         if frame is not None and self._source.live:
             wrong = self._watch.look(frame.image, frame.time_s)
@@ -188,6 +188,14 @@ class _Loop:
             self._quit = self._unheard = True
         for key in "".join(output.keys() for output in self._outputs):
             self._act_on(key)
+
+    def _read(self) -> sources.Frame | None:
+        """The next frame, if one comes in time; notes an error of the source, the only one to end a live camera."""
+        try:
+            return self._source.read(READ_TIMEOUT_S)
+        except EdgeFashionError as error:
+            self._last_word = error
+            raise
 
     def _pace(self, stop: threading.Event) -> None:
         """Wait until the next frame is wanted."""

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from edgefashion.bench_rows import size
 from edgefashion.bundle import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.camera_cli import camera
 from edgefashion.errors import BadInputError, EdgeFashionError, without_password
 from edgefashion.export_cli import export_app
+from edgefashion.remote_address import is_url
 from edgefashion.serve_cli import serve
 from edgefashion.service_cli import service_app
 from edgefashion.tag_cli import tag
@@ -514,13 +516,13 @@ def convert(
     original = made.info["metrics"]["original"]["test_accuracy"]
     form = next((form for form in ("saved_model", "keras", "onnx", "tflite") if made.has(form)), None)
     if form:
-        table.add_row("original", _size(made.size_bytes(form)), f"{original:.2%}", "-")
+        table.add_row("original", size(made.size_bytes(form)), f"{original:.2%}", "-")
     for p in done.parity:
         accuracy = made.info["metrics"].get(p.precision, {}).get("test_accuracy")
         gate = f"passed: largest difference {p.max_abs_difference:.1e}, {p.changed_top1} of {p.n:,} answers changed"
         table.add_row(
             p.precision,
-            _size(made.size_bytes(p.precision)),
+            size(made.size_bytes(p.precision)),
             "-" if accuracy is None else f"{accuracy:.2%}",
             f"{gate} ({p.reference})",
         )
@@ -530,14 +532,14 @@ def convert(
             f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g}); "
             f"{result.agreement.in_short()}"
         )
-        table.add_row("int8", _size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)
+        table.add_row("int8", size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)
     if embedded:
         seen = embedded.parity
         gate = (
             f"passed: mean difference {seen.mean_abs_difference:.1e}, largest {seen.max_abs_difference:.2f}, "
             f"{seen.changed_top1} of {seen.n:,} answers changed (Python's preprocessing)"
         )
-        table.add_row(f"{embedded.precision}, {embed} frames", _size(embedded.size_bytes), "-", gate)
+        table.add_row(f"{embedded.precision}, {embed} frames", size(embedded.size_bytes), "-", gate)
     _print(table)
     if done.note:
         print(done.note)
@@ -776,7 +778,7 @@ def _print_bench(report: BenchReport) -> None:
             *who,
             f"{r.accuracy:.2%}{' (!)' if r.marked else ''}",
             f"{low:.2%} to {high:.2%}",
-            _size(r.size_bytes),
+            size(r.size_bytes),
             f"{r.cold_start_s:.2f} s",
             f"{r.peak_rss_mb:,.0f} MB",
         )
@@ -854,7 +856,7 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
     first, rest = arguments[0], arguments[1:]
     if rest and bundle.is_model(first):
         return first, [Path(p) for p in rest]
-    if "://" in first:
+    if is_url(first):
         raise BadInputError(f"{without_password(first)} is a model. Give pictures after it")
     return PHOTO_MODEL, [Path(p) for p in arguments]
 
@@ -902,7 +904,7 @@ def demo(
     if result.quantization:
         q = result.quantization
         print(
-            f"2. Quantized to INT8: {_size(q.size_before_bytes)} became {_size(q.size_after_bytes)}; accuracy on the "
+            f"2. Quantized to INT8: {size(q.size_before_bytes)} became {size(q.size_after_bytes)}; accuracy on the "
             f"test images {q.test_accuracy_before:.2%} before, {q.test_accuracy_after:.2%} after"
         )
     else:
@@ -965,12 +967,6 @@ def _print(table: Any) -> None:
 
     # Into a pipe or a file a table must not be cut to 80 columns.
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
-
-
-def _size(size_bytes: int) -> str:
-    if not size_bytes:
-        return "-"  # a served model's
-    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.0f} kB"
 
 
 # --- The way in and out ----------------------------------------------------------------------

@@ -21,20 +21,15 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edgefashion import bundle, export_texts
 from edgefashion.errors import BadInputError
 from edgefashion.export_ir import Served, write_ir
-
-FORMAT: Final = 1
-MARK: Final = "edgefashion.json"
-CONFIG: Final = "config.json"
-STORAGE: Final = "pvc://models"
-"""Where KServe is told to look for the folders, unless told otherwise: a volume claim of that name."""
+from edgefashion.export_standing import CONFIG, FORMAT, MARK, Standing, standing
 
 STALE_S: Final = 3600
 """Age from which a folder in which an export worked is nobody's any more; one takes seconds."""
@@ -71,24 +66,24 @@ def export(
     files that were edited. ``precision`` is int8, fp32 or fp16; without it each model's best. ``storage`` is the URI
     below which KServe finds the models' folders; without it the one given before, or ``pvc://models``. Raises
     :class:`BadInputError` for a folder of something else, one that cannot be written, or a model that cannot be
-    served, and then nothing has changed.
+    served, and then nothing has changed: what takes
+    room is written before anything that a server sees.
     """
-    standing = _standing(folder)
+    before = standing(folder)
     _check_names([bundle.resolve(model).name for model in models])  # before any folder is made
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _aside(folder) as work:
             served = [_write_version(model, precision, work / f"model-{n}") for n, model in enumerate(models)]
             if (folder / MARK).is_file():
-                versions = [
-                    _version(each, _publish(work / f"model-{n}", folder / each.name)) for n, each in enumerate(served)
-                ]
-                return Export(folder, tuple(versions), _write_texts(folder, folder, served, standing, storage))
+                return _add(served, work, folder, before, storage)
             made = work / "made"
             for number, each in enumerate(served):
                 (made / each.name).mkdir(parents=True)
                 (work / f"model-{number}").replace(made / each.name / "1")
-            _write_texts(made, folder, served, standing, storage)
+            texts, _ = _texts(folder, served, before, storage)
+            for name, text in texts.items():
+                _write(made / name, text)
             bundle.sync(made)
             if folder.exists():
                 folder.rmdir()  # an empty one: not every system renames over it
@@ -99,47 +94,6 @@ def export(
         raise BadInputError(f"{folder} cannot be written: {reason}. Choose another folder, or make room") from error
 
 
-@dataclass(frozen=True)
-class _Standing:
-    """What a repository says of itself before an export."""
-
-    config: dict[str, Any]
-    listed: frozenset[str] = frozenset()
-    """The models that are in ``config``."""
-    models: tuple[Served, ...] = ()
-    files: Mapping[str, list[str]] = field(default_factory=dict)
-    """The hashes that the files beside the models have if nobody edited them."""
-    storage: str = STORAGE
-
-
-def _standing(folder: Path) -> _Standing:
-    """What is at ``folder``. Raises :class:`BadInputError` unless it is nothing, empty, or a repository of ours."""
-    if folder.name in {"", ".."}:
-        raise BadInputError(f"{folder} cannot be made from inside. Change to the folder above and give its name")
-    try:
-        if not (folder / MARK).is_file():
-            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-                raise BadInputError(f"{folder} exists and is no repository of ours (no {MARK} in it). Give another")
-            return _Standing(export_texts.new_config())
-    except OSError as error:
-        raise BadInputError(f"{folder} cannot be read: {error.strerror}. Give another folder") from error
-    mark, config = _read(folder / MARK, "format"), _read(folder / CONFIG, "model_config_list")
-    if mark["format"] != FORMAT:
-        raise BadInputError(f"{folder} was made by a newer edgefashion. Upgrade edgefashion, or give another folder")
-    try:
-        return _Standing(
-            config=config,
-            listed=frozenset(entry["config"]["name"] for entry in config["model_config_list"]),
-            models=tuple(Served(**facts) for facts in mark["models"].values()),
-            files={str(name): list(hashes) for name, hashes in mark["files"].items()},
-            storage=str(mark["storage"]),
-        )
-    except (AttributeError, KeyError, TypeError) as error:
-        raise BadInputError(
-            f"{folder / MARK} or {CONFIG} is not as it was made. Mend it, or give another folder"
-        ) from error
-
-
 def _check_names(names: Sequence[str]) -> None:
     for name in names:
         if not _NAME.fullmatch(name):
@@ -147,16 +101,6 @@ def _check_names(names: Sequence[str]) -> None:
     shared = {name for name in names if names.count(name) > 1}
     if shared:
         raise BadInputError(f"two models are called {min(shared)}, and a server knows them by name. Export one of them")
-
-
-def _read(path: Path, key: str) -> dict[str, Any]:
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(facts, dict) or key not in facts:
-            raise ValueError(f"no {key}")
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInputError(f"{path} cannot be read ({error}). Mend it, or give another folder") from error
-    return facts
 
 
 @contextlib.contextmanager
@@ -185,10 +129,36 @@ def _write_version(model: str | Path, precision: str | None, to: Path) -> Served
     return served
 
 
+def _add(served: Sequence[Served], work: Path, folder: Path, before: Standing, storage: str | None) -> Export:
+    """Add the versions in ``work`` to a repository: all that takes room comes before anything a server sees."""
+    texts, kept = _texts(folder, served, before, storage)
+    for name, text in texts.items():
+        _write(work / name, text)
+    made = [work / f"model-{number}" for number in range(len(served))]
+    for number, each in enumerate(served):
+        bundle.sync(made[number])
+        if not (folder / each.name).exists():
+            first = work / f"first-{number}" / "1"
+            first.parent.mkdir()
+            made[number] = made[number].replace(first)
+    versions = [
+        _version(each, _publish(version, folder / each.name)) for each, version in zip(served, made, strict=True)
+    ]
+    for name in texts:
+        (work / name).replace(folder / name)
+    return Export(folder, tuple(versions), kept)
+
+
 def _publish(made: Path, model: Path) -> Path:
-    """Make ``made`` the newest version below ``model``."""
-    bundle.sync(made)
-    model.mkdir(exist_ok=True)
+    """Make ``made`` the newest version below ``model``; as its first one it brings the folder with it."""
+    if made.name == "1" and not model.exists():
+        try:
+            made.parent.rename(model)
+            return model / made.name
+        except OSError:
+            if not model.exists():
+                raise
+            # Another export was quicker.
     while True:
         target = model / str(_newest(model) + 1)
         try:
@@ -207,49 +177,44 @@ def _version(served: Served, path: Path) -> Version:
 
 def _newest(model: Path) -> int:
     """The number of a model's newest version; 0 without any."""
-    return max((int(path.name) for path in model.iterdir() if re.fullmatch("[0-9]+", path.name)), default=0)
+    return max(
+        (int(path.name) for path in (model.iterdir() if model.exists() else ()) if re.fullmatch("[0-9]+", path.name)),
+        default=0,
+    )
 
 
-def _write_texts(
-    into: Path, folder: Path, served: Sequence[Served], standing: _Standing, storage: str | None
-) -> tuple[str, ...]:
-    """Write what lies beside the models; returns what was edited since, and left as it is."""
-    storage = storage or standing.storage
-    models = {each.name: each for each in (*standing.models, *served) if (into / each.name).is_dir()}
-    newest = {name: _newest(into / name) for name in models}
+def _texts(
+    folder: Path, served: Sequence[Served], before: Standing, storage: str | None
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What is to lie beside the models once ``served`` are there, in the order in which it is to appear, and the
+    names of what was edited since, and stays as it is."""
+    storage = storage or before.storage
+    added = {each.name for each in served}
+    models = {e.name: e for e in (*before.models, *served) if e.name in added or (folder / e.name).is_dir()}
+    newest = {name: _newest(folder / name) + (name in added) for name in models}
     texts = {
         "README.md": export_texts.readme(tuple(models.values()), newest, folder),
         "inferenceservice.yaml": export_texts.inference_services(tuple(models.values()), storage),
     }
-    found = {name: bundle.sha256(into / name) for name in texts if (into / name).exists()}
-    kept = tuple(name for name, digest in found.items() if digest not in standing.files.get(name, ()))
-    missing = [each.name for each in served if each.name not in standing.listed]
-    if missing:
-        entries = [*standing.config["model_config_list"], *map(export_texts.model_config, missing)]
-        config = {**standing.config, "model_config_list": entries}
-        _replace(into / CONFIG, json.dumps(config, indent=2) + "\n")
+    found = {name: bundle.sha256(folder / name) for name in texts if (folder / name).exists()}
+    kept = tuple(name for name, digest in found.items() if digest not in before.files.get(name, ()))
     # What is there and what will be: killed between the two, the file is still known for ours.
     files = {
-        name: standing.files.get(name, [])
+        name: before.files.get(name, [])
         if name in kept
         else [*filter(None, [found.get(name)]), hashlib.sha256(text.encode()).hexdigest()]
         for name, text in texts.items()
     }
     facts = {"format": FORMAT, "storage": storage, "models": {n: asdict(m) for n, m in models.items()}, "files": files}
-    _replace(into / MARK, json.dumps(facts, indent=2) + "\n")
-    for name, text in texts.items():
-        if name not in kept:
-            _replace(into / name, text)
-    return kept
+    made = {MARK: json.dumps(facts, indent=2) + "\n"}
+    if missing := [each.name for each in served if each.name not in before.listed]:
+        entries = [*before.config["model_config_list"], *map(export_texts.model_config, missing)]
+        made = {CONFIG: json.dumps({**before.config, "model_config_list": entries}, indent=2) + "\n", **made}
+    return made | {name: text for name, text in texts.items() if name not in kept}, kept
 
 
-def _replace(path: Path, text: str) -> None:
-    work = path.with_name(f".{path.name}.new")
-    try:
-        with work.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        work.replace(path)
-    finally:
-        work.unlink(missing_ok=True)
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from edgefashion import bundle, classify
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError, without_password
 from edgefashion.remote_address import is_url, parse
-from edgefashion.remote_client import Limits, RefusedError, ServerError, leave_thread
+from edgefashion.remote_client import Limits
+from edgefashion.remote_errors import RefusedError, ServerError
+from edgefashion.remote_threads import leave_thread
 
 if TYPE_CHECKING:
     from edgefashion.classify import Classifier

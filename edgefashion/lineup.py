@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from edgefashion import bundle, remote_address
 from edgefashion.errors import EdgeFashionError, without_password
 from edgefashion.fallback import Served
-from edgefashion.remote_client import leave_thread
+from edgefashion.remote_threads import leave_thread
 
 if TYPE_CHECKING:
     from edgefashion.classify import Classifier
@@ -128,7 +128,9 @@ class Lineup:
 
     def compared(self) -> str:
         """The times of FP32 and INT8, once, when both are known after one took the other's place; else empty."""
-        if not self._comparing or len(self._latencies.get((self._place, self.classifier.precision), ())) < _COMPARED:
+        if not self._comparing or isinstance(self._used, Served):
+            return ""
+        if len(self._latencies.get((self._place, self.classifier.precision), ())) < _COMPARED:
             return ""
         self._comparing = False
         return self.latencies()
@@ -156,6 +158,7 @@ class Lineup:
                 self._let_go()
                 place, self._used, self._stamp, note = self._loaded
                 same, self._place, self._loaded = place == self._place, place, None
+                self._comparing = not note
                 if not note:
                     note = f"Now {self.classifier.precision.upper()}" + (f" ({before})" if same and before else "")
                     self._comparing = True

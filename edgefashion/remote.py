@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,7 +15,9 @@ import numpy as np
 from edgefashion.classify import Classifier
 from edgefashion.errors import BadInputError, need
 from edgefashion.remote_address import Address, parse
-from edgefashion.remote_client import Answered, Client, Limits, RefusedError, ServerError
+from edgefashion.remote_client import Answered, Client, Limits
+from edgefashion.remote_errors import RefusedError, ServerError
+from edgefashion.remote_threads import Askers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,9 @@ MASK: Final = "mask"
 MOST_IMAGES: Final = 256
 MOST_BYTES: Final = 2 << 20
 """Of one request: below what servers refuse (gRPC's own limit is 4 MB), far above what a request costs."""
+
+CELL_PX: Final = 8
+"""Side of a mask's cell."""
 
 IN_FLIGHT: Final = 4
 """Requests at once where throughput is wanted."""
@@ -49,6 +53,8 @@ class Facts:
     input_shape: tuple[int, ...]
     sha256: str
     """Of its weights; empty where the server does not say."""
+    max_images: int = field(default=MOST_IMAGES, compare=False)
+    """Of one request; the server's to say, and none of the model's facts."""
 
     @classmethod
     def read(cls, text: str, address: Address) -> Facts:
@@ -61,13 +67,16 @@ class Facts:
                 str(told["precision"]),
                 tuple(int(n) for n in told["input_shape"]),
                 str(told.get("sha256", "")),
+                int(told.get("max_images") or MOST_IMAGES),
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise BadInputError(
                 f"{address} does not tell its labels and threshold. Serve the model with: edgefashion serve"
             ) from error
-        if not facts.labels or not math.isfinite(facts.accept_threshold):
-            raise BadInputError(f"{address} tells no labels or no threshold. Serve the model with: edgefashion serve")
+        if not facts.labels or not math.isfinite(facts.accept_threshold) or facts.max_images < 1:
+            raise BadInputError(
+                f"{address} tells no labels, no threshold or no sound limit. Serve the model with: edgefashion serve"
+            )
         return facts
 
 
@@ -84,12 +93,11 @@ class Remote:
         first = client.infer(blank, [PROBABILITIES], first=True)
         self._told = first.facts
         self.facts = Facts.read(first.facts, client.address)
-        if first.tensors[PROBABILITIES].shape != (1, len(self.facts.labels)):
-            shape = first.tensors[PROBABILITIES].shape
-            raise BadInputError(f"{client.address} answers {shape} for {len(self.facts.labels)} labels. Serve it anew")
+        if wrong := self._wrong(first, blank):
+            raise BadInputError(f"{client.address} answers {wrong}. Serve it anew")
         self.runtime_precision = self.facts.precision
         self._in_flight = IN_FLIGHT if purpose == "throughput" else 1
-        self._pool: ThreadPoolExecutor | None = None
+        self._askers: Askers | None = None
         self.settings: dict[str, Any] = {
             "purpose": purpose,
             "server": str(client.address),
@@ -115,35 +123,56 @@ class Remote:
 
     def close(self) -> None:
         """Let go of the connections."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._askers is not None:
+            self._askers.close()
         self._client.close()
 
-    @staticmethod
-    def _most(shape: Sequence[int]) -> int:
+    def _most(self, shape: Sequence[int]) -> int:
         """Images of a request at most, a power of two."""
-        return 1 << (max(1, min(MOST_IMAGES, MOST_BYTES // max(1, math.prod(shape)))).bit_length() - 1)
+        most = min(MOST_IMAGES, self.facts.max_images)
+        return 1 << (max(1, min(most, MOST_BYTES // max(1, math.prod(shape)))).bit_length() - 1)
 
     def _answer(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
         most = self._most(images.shape[1:])
         parts = [images[at : at + most] for at in range(0, len(images), most)]
         if not parts:  # as in this process, and no request
-            shapes = {PROBABILITIES: (0, len(self.facts.labels)), MASK: (0, *(n // 8 for n in images.shape[1:3]))}
+            shapes = {PROBABILITIES: (0, len(self.facts.labels)), MASK: (0, *(n // CELL_PX for n in images.shape[1:3]))}
             return [np.empty(shapes[name], np.float32) for name in outputs]
         if len(parts) == 1 or self._in_flight == 1:
             answers = [self._request(part, outputs) for part in parts]
         else:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._in_flight, "remote")
-            answers = list(self._pool.map(lambda part: self._request(part, outputs), parts))
+            if self._askers is None:
+                self._askers = Askers(self._in_flight, self._client.hang_up)
+            answers = self._askers.map(lambda part: self._request(part, outputs), parts)
         joined = [np.concatenate([answer.tensors[name] for answer in answers]) for name in outputs]
         return [np.asarray(tensor, np.float32) for tensor in joined]
 
     def _request(self, part: NDArray[np.uint8], outputs: list[str]) -> Answered:
         answered = self._client.infer(np.ascontiguousarray(part), outputs)
-        if answered.facts != self._told or answered.tensors[PROBABILITIES].shape[1:] != (len(self.facts.labels),):
-            raise ChangedError(f"{self._client.address} serves another model than when this began. Start again")
+        if answered.facts != self._told:
+            self._hear(answered.facts)
+        if wrong := self._wrong(answered, part):
+            raise ServerError(f"{self._client.address} answers {wrong}. Is its server well?")
         return answered
+
+    def _hear(self, told: str) -> None:
+        """Take what the server says of itself by now; raises :class:`ChangedError` if that is of another model."""
+        try:
+            facts = Facts.read(told, self._client.address)
+        except BadInputError:
+            facts = None
+        if facts != self.facts:
+            raise ChangedError(f"{self._client.address} serves another model than when this began. Start again")
+        self.facts, self._told = facts, told
+
+    def _wrong(self, answered: Answered, images: NDArray[np.uint8]) -> str:
+        """What of the tensors is not as it must be; empty where all of it is."""
+        rows, columns = (side // CELL_PX for side in images.shape[1:3])
+        shapes = {PROBABILITIES: [(len(self.facts.labels),)], MASK: [(rows, columns), (rows, columns, 1)]}
+        for name, tensor in answered.tensors.items():
+            if tensor.dtype != np.float32 or tensor.shape not in [(len(images), *shape) for shape in shapes[name]]:
+                return f"{name} {tensor.dtype}{list(tensor.shape)} for {len(images)} images"
+        return ""
 
 
 def _contract(metadata: dict[str, Any], address: Address) -> tuple[tuple[int, ...], bool]:

@@ -1,4 +1,7 @@
-"""MODEL as a URL: what of it is server, model and account, and what is wrong with it."""
+"""MODEL as a URL: what of it is server, model and account, and what is wrong with it.
+
+Standard library only: whoever takes a path or a URL, :mod:`edgefashion.bundle` too, may import it at no cost.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _GRPC_PATH: Final = re.compile(r"(?P<base>)(?:/v2/models)?/(?P<model>[^/]+)/?")
 
 
 def is_url(model: str | Path) -> bool:
-    """True if MODEL is written as a URL, be it a usable one or not."""
+    """True if a MODEL or a picture's path is written as a URL, be it a usable one or not."""
     return isinstance(model, str) and "://" in model
 
 

@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
-from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
+from edgefashion.errors import EdgeFashionError
 from edgefashion.remote_address import Address
+from edgefashion.remote_errors import ServerError, is_unknown, line, stranger, told, unknown
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SHOWN_CHARS: Final = 200
-_MISSING: Final = ("404", "NOT_FOUND")
-_FORBIDDEN: Final = ("401", "403", "UNAUTHENTICATED", "PERMISSION_DENIED")
-_REFUSED: Final = ("400", "405", "411", "413", "415", "422", "INVALID_ARGUMENT", "OUT_OF_RANGE", "UNIMPLEMENTED")
-"""What a server answers to a request that will never do; anything else may pass."""
-
+_LISTED_BYTES: Final = 100_000
 _CHANNEL: Final = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -37,14 +33,6 @@ _CHANNEL: Final = (
     # A channel of its own for every client: a shared one would share its backoff too.
     ("grpc.use_local_subchannel_pool", 1),
 )
-
-
-class ServerError(MissingError):
-    """A model's server that is away, silent or failing."""
-
-
-class RefusedError(BadInputError):
-    """A server that will not do what it is asked, however often: another model, account or input."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +77,10 @@ class Client:
         Raises :class:`ServerError`, and :class:`RefusedError` for a server of another protocol or without the model.
         """
         more = {"as_json": True} if self._direct else {}
-        told = self._ask(lambda client, end: client.get_model_metadata(self.address.model, **more, **end), first=True)
-        if not isinstance(told, dict):
-            raise self._stranger()
-        return told
+        facts = self._ask(lambda client, end: client.get_model_metadata(self.address.model, **more, **end), first=True)
+        if not isinstance(facts, dict):
+            raise stranger(self.address)
+        return facts
 
     def infer(self, images: NDArray[np.uint8], outputs: Sequence[str], *, first: bool = False) -> Answered:
         """Have uint8 (n, height, width, channels) images answered; raises as :meth:`metadata` does."""
@@ -110,8 +98,8 @@ class Client:
             tensors = {name: result.as_numpy(name) for name in outputs}
             facts = self._facts(result.get_response())
         except Exception as error:  # whatever a stranger's answer does to the parser
-            raise ServerError(f"{self.address} answers what is no inference ({_line(error)})") from error
-        if missing := [name for name, tensor in tensors.items() if tensor is None or len(tensor) != len(images)]:
+            raise ServerError(f"{self.address} answers what is no inference ({line(error)})") from error
+        if missing := [name for name, found in tensors.items() if found is None or found.shape[:1] != (len(images),)]:
             raise ServerError(f"{self.address} answers {len(images)} images without {missing[0]} of each")
         return Answered(tensors, facts)
 
@@ -128,7 +116,31 @@ class Client:
         except EdgeFashionError:
             raise
         except Exception as error:
-            raise self._told(error, limit_s) from error
+            # Not in the middle of a run, which has other plans for its time.
+            if first and not self._direct and is_unknown(error):
+                raise self._who_is_there() from error
+            raise told(self.address, error, limit_s) from error
+
+    def _who_is_there(self) -> EdgeFashionError:
+        """What to say where a server of HTTP knows nothing of the model: what it has, if it is a server of models."""
+        import gevent
+        from gevent.ssl import create_default_context
+        from geventhttpclient import HTTPClient
+
+        limit_s, url = self.limits.connect_s, f"{self.address.scheme}://{self.address.server}/v2/models"
+        try:
+            # Not in the protocol, which cannot list models; KServe's servers do so here.
+            lists = HTTPClient.from_url(url, ssl_context_factory=create_default_context, connection_timeout=limit_s)
+            with gevent.Timeout(limit_s), contextlib.closing(lists):
+                names = json.loads(lists.get(urlsplit(url).path).read(_LISTED_BYTES))["models"]
+            return unknown(self.address, ", ".join(str(name) for name in names) or "none")
+        except (Exception, gevent.Timeout):
+            try:
+                # Not by _ask(), which would ask for the same again of a server that knows nothing of this either.
+                self._over_http(lambda client, _: client.get_server_metadata(), limit_s)
+            except Exception:
+                return stranger(self.address)
+            return unknown(self.address)
 
     def _over_grpc(self, do: Callable[[Any, dict[str, Any]], Any], limit_s: float) -> Any:
         with self._lock:
@@ -209,71 +221,3 @@ class Client:
             client, self._shared = self._shared, None
         if client is not None:
             client.close()
-
-    # --- What failed --------------------------------------------------------------------------
-
-    def _told(self, error: Exception, limit_s: float) -> EdgeFashionError:
-        import ssl
-
-        from tritonclient.utils import InferenceServerException
-
-        address = self.address
-        if isinstance(error, TimeoutError):
-            return ServerError(f"{address} gives no answer within {limit_s:g} s. Is its server well?")
-        if isinstance(error, ssl.SSLError):
-            return ServerError(f"{address} cannot be trusted: {_line(error)}. SSL_CERT_FILE may name another authority")
-        if not isinstance(error, InferenceServerException):
-            return ServerError(f"{address} cannot be reached: {_line(error)}. Is its server running?")
-        status, said = str(error.status() or "").rpartition(".")[2], _line(error.message() or error)
-        if status == "DEADLINE_EXCEEDED":
-            return ServerError(f"{address} gives no answer within {limit_s:g} s. Is its server well?")
-        if status == "UNAVAILABLE":
-            return ServerError(f"{address} cannot be reached: {said}. Is its server running?")
-        if status in _FORBIDDEN:
-            return RefusedError(f"{address} wants another account ({said}). Write it as USER:PASSWORD@ before the host")
-        if status in _MISSING:
-            return self._unknown()
-        if status in _REFUSED:
-            return RefusedError(f"{address} refuses the request: {said}")
-        return ServerError(f"{address} fails: {said}" + (f" ({status})" if status else ""))
-
-    def _unknown(self) -> EdgeFashionError:
-        """What to say where a server knows nothing of the model: what it serves, if it is a server of models."""
-        if self._direct:
-            return RefusedError(f"{self.address}: its server has no model {self.address.model!r}. Check the name")
-        import urllib.request
-
-        scheme, server = self.address.scheme, self.address.server
-        try:
-            # Not in the protocol, which cannot list models; KServe's servers do so here.
-            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with direct.open(f"{scheme}://{server}/v2/models", timeout=self.limits.connect_s) as answer:
-                names = json.loads(answer.read(100_000))["models"]
-            listed = ", ".join(str(name) for name in names) or "none"
-        except Exception:
-            try:
-                # Not by _ask(), which would ask for the same again of a server that knows nothing of this either.
-                self._over_http(lambda client, _: client.get_server_metadata(), self.limits.connect_s)
-            except Exception:
-                return self._stranger()
-            return RefusedError(f"{self.address}: its server has no model {self.address.model!r}. Check the name")
-        return RefusedError(f"{self.address}: its server has no model {self.address.model!r}. It has: {listed}")
-
-    def _stranger(self) -> RefusedError:
-        return RefusedError(
-            f"{self.address}: what answers there is no server of the Open Inference protocol. Check host and port"
-        )
-
-
-def leave_thread() -> None:
-    """Let go of what gevent keeps for this thread, which is about to end and may have asked over HTTP."""
-    if "gevent" in sys.modules:
-        import gevent
-
-        gevent.get_hub().destroy(destroy_loop=True)
-
-
-def _line(error: object) -> str:
-    """An error's first line, short enough for a log."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:_SHOWN_CHARS].rstrip(". ")

@@ -37,6 +37,7 @@ from camera_helpers import (
 )
 
 from edgefashion import bundle, camera, classify, data, demo, sources
+from edgefashion.errors import MissingError
 from edgefashion.kept_open import KeptOpen
 from edgefashion.labels import LABELS
 from edgefashion.lineup import Lineup
@@ -423,6 +424,27 @@ def test_broken_network(tmp_path: Path) -> None:
         ("ended", "the file has ended"),
     ]
     assert "garment" in {event.state for event in heard.events}
+
+
+def test_error_that_is_not_the_source_s(monkeypatch: pytest.MonkeyPatch, network_camera: NetworkCamera) -> None:
+    """A live camera goes on after an error of its network's, though it is one that would end a command."""
+    lineup, stop, heard = Lineup(["edge"]), threading.Event(), Heard()
+    asked = iter([MissingError("its server is away")])
+
+    def poll(_: float) -> tuple[str, str]:
+        for error in asked:
+            raise error
+        return "", ""
+
+    monkeypatch.setattr(lineup, "poll", poll)
+
+    def on_answer(*_: object) -> None:
+        if any(event.reason == "loop: works again" for event in heard.events):
+            stop.set()
+
+    source = sources.open_source(network_camera_url(network_camera))
+    camera.run(lineup, source, stop=stop, events=[heard], on_answer=on_answer)
+    assert [e.reason for e in heard.events if e.state == "fault"] == ["loop: its server is away", "loop: works again"]
 
 
 def test_stop(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
+import multiprocessing
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -458,6 +461,31 @@ def test_a_full_disk_changes_nothing(made: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", ["README.md", "inferenceservice.yaml", "edgefashion.json", "config.json"])
+def test_no_room_for_a_text_changes_nothing(repository: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Where the disk is full by the time the texts are written, no version has appeared."""
+    (repository / "edgefashion.json").write_text(
+        json.dumps({**json.loads((repository / "edgefashion.json").read_text()), "files": {}})
+    )
+    config = json.loads((repository / "config.json").read_text())
+    config["model_config_list"] = config["model_config_list"][:1]
+    (repository / "config.json").write_text(json.dumps(config))
+    for each in ("README.md", "inferenceservice.yaml"):
+        (repository / each).unlink()
+    before, opened = _files(repository), Path.open
+
+    def full(self: Path, mode: str = "r", *more: Any, **options: Any) -> Any:
+        if "w" in mode and name in self.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return opened(self, mode, *more, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(BadInputError, match=r"cannot be written: No space.*make room"):
+        export(["edge", "kiosk"], repository)
+    assert _files(repository) == before
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -625,6 +653,12 @@ KINDS = {"ServingRuntime": "V1alpha1ServingRuntime", "InferenceService": "V1beta
 def test_kserve_takes_the_yaml(made: Path) -> None:
     """KServe's own classes take every field of the YAML; each service uses the runtime that is in it, and passes the
     server what config.json says."""
+    # By a process of its own: once KServe's messages of gRPC are in one, tritonclient's cannot be any more.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        other.submit(_check_yaml, made).result()
+
+
+def _check_yaml(made: Path) -> None:
     import yaml
 
     documents = list(yaml.safe_load_all((made / "inferenceservice.yaml").read_text()))

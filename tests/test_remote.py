@@ -39,7 +39,8 @@ from edgefashion.fallback import Served
 from edgefashion.kept_open import KeptOpen
 from edgefashion.lineup import Lineup
 from edgefashion.moments import Event, Moment
-from edgefashion.remote_client import Limits, RefusedError, ServerError
+from edgefashion.remote_client import Client, Limits
+from edgefashion.remote_errors import RefusedError, ServerError
 
 if TYPE_CHECKING:
     from conftest import Arrays, Run
@@ -261,15 +262,15 @@ def test_no_server(protocol: str, run_here: Run) -> None:
 
 
 @contextmanager
-def answering(reply: Callable[[str], tuple[int, str, bytes]]) -> Iterator[int]:
-    """A server of HTTP that answers each path with what ``reply`` gives: status, type and body."""
+def answering(reply: Callable[[str, bytes], tuple[int, str, bytes]]) -> Iterator[int]:
+    """A server of HTTP that answers each path and body with what ``reply`` gives: status, type and body."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, kind, body = reply(self.path)
+            given = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, kind, body = reply(self.path, given)
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -312,12 +313,138 @@ OURS: Final = {"name": "images", "datatype": "UINT8", "shape": [-1, 28, 28, 1]}
 def test_strangers(status: int, body: bytes, error: type[Exception], words: str) -> None:
     """A server that is none of ours, or not well, is told apart from one that is, in one line."""
     with (
-        answering(lambda _: (status, "application/json", body)) as port,
+        answering(lambda *_: (status, "application/json", body)) as port,
         pytest.raises(error) as told,
     ):
         classify.load(f"http://127.0.0.1:{port}/v2/models/edge")
     assert words in str(told.value)
     assert "\n" not in str(told.value)
+
+
+class Pretending:
+    """A server that answers what a test wants, and notes what it was asked for."""
+
+    def __init__(self, shape: tuple[int, ...], **facts: object) -> None:
+        self.shape = shape
+        told = {"labels": ["a", "b"], "accept_threshold": 0.5, "precision": "int8", "input_shape": shape}
+        self.facts = {**told, **facts}
+        self.status = 200
+        self.asked: list[tuple[str, int]] = []
+        """Paths, each with how many images came."""
+        self.tensors = {"probabilities": np.zeros((1, 2), np.float32)}
+
+    def __call__(self, path: str, body: bytes) -> tuple[int, str, bytes]:
+        number, answer = 0, {}
+        if path.endswith("/infer"):
+            asked, _ = json.JSONDecoder().raw_decode(body.decode("latin-1"))
+            number = asked["inputs"][0]["shape"][0]
+            outputs = [self._tensor(each["name"], number) for each in asked["outputs"]]
+            answer = {"model_name": "m", "outputs": outputs, "parameters": {"facts": json.dumps(self.facts)}}
+        elif path.endswith("/m"):
+            inputs = [{"name": "images", "datatype": "UINT8", "shape": [-1, *self.shape]}]
+            answer = {"inputs": inputs, "outputs": [{"name": "probabilities"}, {"name": "mask"}]}
+        self.asked.append((path, number))
+        return self.status, "application/json", json.dumps(answer).encode()
+
+    def _tensor(self, name: str, number: int) -> dict[str, Any]:
+        one = self.tensors[name]
+        data = np.repeat(one, number, 0)
+        kind = {"f": f"FP{8 * one.itemsize}", "i": f"INT{8 * one.itemsize}", "U": "BYTES"}[one.dtype.kind]
+        return {"name": name, "datatype": kind, "shape": list(data.shape), "data": data.ravel().tolist()}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mask": np.zeros((1, 400), np.float32)},
+        {"mask": np.zeros((1, 2, 2), np.float32)},
+        {"mask": np.zeros((1, 20, 20), np.int32)},
+        {"mask": np.full((1, 20, 20), "a")},
+        {"probabilities": np.zeros((1, 3), np.float32)},
+        {"probabilities": np.zeros((1, 2, 1), np.float32)},
+        {"probabilities": np.full((1, 2), "a")},
+        {"probabilities": np.zeros((1, 2), np.float64)},
+    ],
+    ids=lambda wrong: " ".join(f"{name} {tensor.dtype}{tensor.shape}" for name, tensor in wrong.items()),
+)
+def test_wrong_tensors(wrong: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Tensors of another shape or type in mid-run are a server's failure, after which a camera goes on by itself."""
+    pretending = Pretending((160, 160, 3))
+    with answering(pretending) as port:
+        there = classify.load(f"http://127.0.0.1:{port}/v2/models/m")
+        pretending.tensors = {**pretending.tensors, "mask": np.zeros((1, 20, 20), np.float32)}
+        assert there.look(np.zeros((160, 160, 3), np.uint8))[1].shape == (20, 20)
+        pretending.tensors |= wrong
+        with pytest.raises(ServerError, match="answers"):
+            there.look(np.zeros((160, 160, 3), np.uint8))
+
+
+def test_a_model_that_left_is_not_looked_for() -> None:
+    """In mid-run a server that knows the model no more is asked once: a frame that waits is answered by another."""
+    pretending = Pretending((28, 28, 1))
+    with answering(pretending) as port:
+        there = classify.load(f"http://127.0.0.1:{port}/v2/models/m")
+        pretending.status, before = 404, len(pretending.asked)
+        with pytest.raises(RefusedError, match="has no model 'm'"):
+            there(np.zeros((1, 28, 28, 1), np.uint8))
+        assert pretending.asked[before:] == [("/v2/models/m/infer", 1)]
+
+
+def test_the_server_bounds_a_request() -> None:
+    """No request has more images than the server says it takes, also where that changes in mid-run."""
+    pretending = Pretending((28, 28, 1), max_images=3)
+    with answering(pretending) as port:
+        there = classify.load(f"http://127.0.0.1:{port}/v2/models/m")
+        images, before = np.zeros((5, 28, 28, 1), np.uint8), len(pretending.asked)
+        assert there(images).shape == (5, 2)
+        pretending.facts["max_images"] = 9
+        assert there(images[:1]).shape == (1, 2)
+        assert there(images).shape == (5, 2)
+        assert [number for _, number in pretending.asked[before:]] == [2, 2, 1, 1, 5]
+        pretending.facts["labels"] = ["a", "c"]
+        with pytest.raises(remote.ChangedError):
+            there(images)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_too_large(server: Server, protocol: str) -> None:
+    """A request beyond the server's limit of bytes is refused for good in both protocols: asking again is no use."""
+    client = Client(remote_address.parse(server.url(protocol, "edge")), Limits())
+    with pytest.raises(RefusedError, match="refuses the request"):
+        client.infer(np.zeros((60_000, 28, 28, 1), np.uint8), ["probabilities"])
+    client.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process")
+def test_interrupted() -> None:
+    """Ctrl-C ends a process whose server hangs with several requests, without waiting for them."""
+    pretending, hanging, ended = Pretending((28, 28, 1)), threading.Semaphore(0), threading.Event()
+
+    def reply(path: str, body: bytes) -> tuple[int, str, bytes]:
+        if (answer := pretending(path, body)) and pretending.asked[-1][1] > 1:
+            hanging.release()
+            ended.wait()
+        return answer
+
+    code = """
+import sys
+import numpy as np
+from edgefashion import remote
+from edgefashion.remote_client import Limits
+there = remote.load(sys.argv[1], purpose="throughput", limits=Limits(5, 3600))
+there(np.zeros((1000, 28, 28, 1), np.uint8))
+"""
+    with answering(reply) as port:
+        url = f"http://127.0.0.1:{port}/v2/models/m"
+        process = subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.DEVNULL)
+        try:
+            for _ in range(remote.IN_FLIGHT):
+                assert hanging.acquire(timeout=60)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) != 0
+        finally:
+            process.kill()
+            ended.set()
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -443,6 +570,32 @@ def test_keys(server: Server) -> None:
     lineup.choose(0)
     wait_until(lambda: any(lineup.poll(0.0)), "the local network")
     assert lineup.classifier.engine == "openvino"
+    lineup.close()
+
+
+def test_precision_and_then_a_lost_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A served network that takes the place of one whose precisions are being compared ends the comparison, and its
+    server may go away then as at any time."""
+    here = classify.load("edge")
+    monkeypatch.setattr(remote, "load", lambda *_, **__: here)
+    lineup = Lineup(["edge", "http://shop:1/v2/models/edge"], fallback="none")
+    lineup.toggle_precision()
+    wait_until(lambda: any(lineup.poll(0.0)), "the other precision")
+    lineup.choose(1)
+    wait_until(lambda: any(lineup.poll(0.0)), "the served network")
+    monkeypatch.setattr(remote, "load", lambda *_, **__: away(None))
+
+    def away(_: object) -> Any:
+        raise ServerError("the server is away")
+
+    with pytest.raises(MissingError, match="is away"):
+        lineup.ask(away)
+    assert lineup.compared() == ""
+    lineup.choose(0)
+    wait_until(lambda: any(lineup.poll(0.0)), "the local network")
+    for _ in range(30):
+        lineup.took(1.0)
+    assert lineup.compared() == ""
     lineup.close()
 
 

@@ -1,0 +1,74 @@
+"""Threads that ask a server. Nothing waits for them: a process that is told to end ends, though the server hangs."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+class Askers:
+    """Some threads that ask side by side.
+
+    concurrent.futures has no such pool: it joins its threads when the interpreter ends, each for as long as its
+    request lasts.
+    """
+
+    def __init__(self, count: int, leave: Callable[[], None]) -> None:
+        """Start ``count`` threads; each calls ``leave`` before it ends."""
+        self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for number in range(count):
+            threading.Thread(target=_work, args=(self._jobs, leave), name=f"remote-{number}", daemon=True).start()
+        self._ended = weakref.finalize(self, _end, self._jobs, count)
+        self._ended.atexit = False
+
+    def map(self, ask: Callable[[P], R], parts: Iterable[P]) -> list[R]:
+        """``ask`` of every part, in order; raises what the first of them raised, and begins no more of them then."""
+        futures: list[Future[R]] = []
+        try:
+            for part in parts:
+                futures.append(Future())
+                self._jobs.put((futures[-1], ask, part))
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def close(self) -> None:
+        """Have the threads end, each after what it is at."""
+        self._ended()
+
+
+def _end(jobs: queue.SimpleQueue[Any], count: int) -> None:
+    for _ in range(count):
+        jobs.put(None)
+
+
+def _work(jobs: queue.SimpleQueue[Any], leave: Callable[[], None]) -> None:
+    try:
+        while (job := jobs.get()) is not None:
+            future, ask, part = job
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(ask(part))
+                except BaseException as error:
+                    future.set_exception(error)
+            del job, future, ask, part  # nothing is kept alive by a thread that waits
+    finally:
+        leave()
+        leave_thread()
+
+
+def leave_thread() -> None:
+    """Let go of what gevent keeps for this thread, which is about to end and may have asked over HTTP."""
+    if "gevent" in sys.modules:
+        import gevent
+
+        gevent.get_hub().destroy(destroy_loop=True)
