@@ -415,6 +415,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def files_sha256(source: Path) -> str:
+    """SHA-256, in hex, of all the files that a network is read from: an IR's two, one file, or all of a folder."""
+    if source.is_dir():
+        files = {file.relative_to(source).as_posix(): file for file in sorted(source.rglob("*")) if file.is_file()}
+    else:
+        together = [source, source.with_suffix(".bin")] if source.suffix == ".xml" else [source]
+        files = {file.suffix: file for file in together if file.is_file()}
+    known = hashlib.sha256()
+    for name, file in files.items():
+        known.update(f"{sha256(file)} {name}\n".encode("utf-8", "surrogateescape"))
+    return known.hexdigest()
+
+
 def checkpoints_dir(target: Path) -> Path:
     """Where a training run that will become ``target`` keeps its checkpoints."""
     return target.with_name(f".{target.name}.training")

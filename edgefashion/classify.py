@@ -41,6 +41,9 @@ FRAME: Final = "frame"
 Done = Callable[["NDArray[np.float32]", "NDArray[np.float32] | None"], None]
 """Takes probabilities (n, classes) and a photo network's masks (n, h/8, w/8)."""
 
+Failed = Callable[[BaseException], None]
+"""Takes what went wrong in a thread that nobody waits for."""
+
 
 class Runner(Protocol):
     """One engine with one network loaded. Batches arrive as uint8 (n, height, width, channels)."""
@@ -60,6 +63,19 @@ class MaskRunner(Runner, Protocol):
 
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities (n, classes) and masks (n, rows, columns)."""
+        ...
+
+
+@runtime_checkable
+class StartRunner(Runner, Protocol):
+    """A Runner that may answer batches in threads of its own."""
+
+    def starts(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> bool:
+        """Begin a batch; False, and nothing done, where there is no queue to begin it in."""
+        ...
+
+    def wait(self) -> None:
+        """Wait for every batch begun. Raises what inferring one raised."""
         ...
 
 
@@ -122,14 +138,18 @@ class Classifier:
         probabilities, masks = self._looked(self._as_batch(image))
         return probabilities[0], masks[0]
 
-    def start(self, images: NDArray[np.uint8], done: Done) -> None:
+    def start(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> None:
         """Hand over uint8 images (n, h, w, c), 64 at most, and go on; ``done`` is called with their answers.
 
         Of a network loaded for throughput it is called from another thread, and this only waits while all streams
-        are at work; of another before this returns. Raises :class:`BadInputError` for a photo network without a mask.
+        are at work; what ``done`` raises there is given to ``failed``, and a mask is None where the network has none.
+        Of another it is called before this returns, which raises what it raises. Raises :class:`BadInputError` for
+        more images, and for a photo network without a mask that is not loaded for throughput.
         """
         images = self._as_batch(images)
-        if isinstance(self.run, _OpenVino) and self.run.starts(images, done):
+        if len(images) > BATCH:
+            raise BadInputError(f"{len(images)} images are more than a batch. Start {BATCH} at a time")
+        if isinstance(self.run, StartRunner) and self.run.starts(images, done, failed):
             return
         if not self.takes_photos:
             done(self.run(images), None)
@@ -142,8 +162,8 @@ class Classifier:
         return self.run.look(images)
 
     def wait(self) -> None:
-        """Wait until everything started is done."""
-        if isinstance(self.run, _OpenVino):
+        """Wait until everything started is done. Raises what inferring it raised."""
+        if isinstance(self.run, StartRunner):
             self.run.wait()
 
     def _as_batch(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -350,12 +370,12 @@ class _OpenVino:
         shape = self._shape if images.shape[1:] == self.input_shape else images.shape[1:]
         return self._for(len(images), shape)(images)
 
-    def starts(self, images: NDArray[np.uint8], done: Done) -> bool:
+    def starts(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> bool:
         """Begin a batch; False where there is no queue to begin it in."""
         queue = self._for(BATCH, self._shape) if self._purpose == "throughput" else None
         if not isinstance(queue, _Queue) or images.shape[1:] != self.input_shape:
             return False
-        queue.start(images, done)
+        queue.start(images, done, failed)
         return True
 
     def wait(self) -> None:
@@ -445,13 +465,17 @@ class _Queue:
         self._queue.wait_all()
         return probabilities
 
-    def start(self, images: NDArray[np.uint8], done: Done) -> None:
-        """Begin one batch; ``done`` is called from a thread of the queue's."""
+    def start(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> None:
+        """Begin one batch; ``done`` is called from a thread of the queue's, or ``failed`` with what went wrong."""
 
         def take(request: Any) -> None:
-            answers = np.array(request.get_output_tensor(self._answer_at).data[: len(images)])
-            masks = request.get_output_tensor(self._mask_at).data if self._mask_at is not None else None
-            done(answers, None if masks is None else np.array(masks[: len(images), ..., 0]))
+            # Nothing may be raised into OpenVINO: it is told only at the next start, and ends the process at another.
+            try:
+                answers = np.array(request.get_output_tensor(self._answer_at).data[: len(images)])
+                masks = request.get_output_tensor(self._mask_at).data if self._mask_at is not None else None
+                done(answers, None if masks is None else np.array(masks[: len(images), ..., 0]))
+            except BaseException as error:
+                failed(error)
 
         self._begin(images, take)
 

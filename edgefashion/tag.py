@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import queue
 import threading
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from edgefashion import tag_look, tag_walk
+from edgefashion import bundle, tag_look, tag_walk
+from edgefashion.errors import MissingError
 from edgefashion.originals import BATCH
 from edgefashion.tag_files import Ledger
 from edgefashion.tag_look import Prepared
@@ -26,7 +28,7 @@ from edgefashion.tag_rows import Row
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgefashion.classify import Classifier
+    from edgefashion.classify import Classifier, Done
 
 Progress = Callable[[int, int | None, float], None]
 """Called with the pictures that have their row, how many there are (None while they are counted), and the
@@ -35,6 +37,12 @@ pictures a second of this run."""
 
 _TURN_S: Final = 1.0
 _TELL_S: Final = 0.25
+
+PATIENCE_S: Final = 60.0
+"""A server of the model that is away or busy is asked again for so long."""
+
+_WAITS_S: Final = (0.25, 5.0)
+"""Between two askings: at first, and at most."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Summary:
     """What a run did, and what it spent its time on."""
 
     pictures: int
-    """Rows in the output."""
+    """Of those asked for, that have their row in the output."""
     errors: int
     """Rows this run wrote for pictures that could not be read."""
     done_before: int
@@ -86,17 +94,13 @@ def made_with(classifier: Classifier) -> dict[str, str]:
     """What the rows depend on, so that two runs into one output can be told to be of one kind."""
     from edgefashion import __version__
 
-    digest = hashlib.sha256()
-    source = classifier.source
-    for part in (source, source.with_suffix(".bin")) if source else ():
-        if part.is_file():
-            digest.update(part.read_bytes())
-    if source is None:  # served elsewhere: what is known of it
-        known = classifier.settings["sha256"] or classifier.settings["server"], classifier.labels
-        digest.update(repr(known).encode())
+    source, settings = classifier.source, classifier.settings
+    # Served elsewhere, what its server says of it.
+    network = bundle.files_sha256(source) if source else settings["sha256"] or settings["server"]
+    known = json.dumps([network, classifier.labels, classifier.accept_threshold])
     return {
         "model": classifier.name,
-        "sha256": digest.hexdigest(),
+        "sha256": hashlib.sha256(known.encode()).hexdigest(),
         "precision": classifier.precision,
         "version": __version__,
     }
@@ -169,6 +173,7 @@ class Run:
         # So many that no process and no stream of the network waits for another; and never more.
         self._most = (int(classifier.settings.get("streams", 1)) + 2) * BATCH
         self._prepared: list[Prepared] = []
+        self._asked = 0
         self._all_named = False
         self._new = self._errors = self._before = 0
         self._spent = Counter[str]()
@@ -182,6 +187,8 @@ class Run:
                 try:
                     event = self.events.get(timeout=_TURN_S)
                 except queue.Empty:
+                    if self._asked:
+                        self._classifier.wait()  # an inference that failed says so only here
                     self._infer()  # pictures come slowly: those that are there need not wait
                 else:
                     self._take(event)
@@ -243,6 +250,7 @@ class Run:
         rows: list[Row] = []
         labels, threshold = self._classifier.labels, self._classifier.accept_threshold
         if isinstance(event, _Answered):
+            self._asked -= 1
             rows += tag_look.rows_of(event.prepared, event.probabilities, event.masks, labels, threshold)
         else:
             for looked in event:
@@ -267,7 +275,27 @@ class Run:
             pixels = np.stack([prepared.pixels for prepared in batch])  # type: ignore[misc]
             # Without their pixels: a row needs none.
             asked = [replace(prepared, pixels=None) for prepared in batch]
-            self._classifier.start(pixels, lambda p, masks: self.events.put(_Answered(asked, p, masks)))
+            self._asked += 1
+            self._ask(pixels, lambda p, masks: self.events.put(_Answered(asked, p, masks)))
+
+    def _ask(self, pixels: NDArray[np.uint8], done: Done) -> None:
+        """Start a batch; a server that is away or busy is asked again, until ``PATIENCE_S`` are over."""
+        wait_s, most_s = _WAITS_S
+        until_s: float | None = None
+        while True:
+            try:
+                self._classifier.start(pixels, done, self.events.put)
+            except MissingError as error:
+                from edgefashion.remote import ChangedError  # here: only a served model comes to this
+                from edgefashion.remote_client import ServerError
+
+                until_s = until_s or time.monotonic() + PATIENCE_S
+                if not isinstance(error, ServerError) or isinstance(error, ChangedError) or time.monotonic() > until_s:
+                    raise
+            else:
+                return
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, most_s)
 
     def _tell(self, now_s: float | None) -> None:
         if self._on_progress and (now_s is None or now_s - self._told_s > _TELL_S):
@@ -277,7 +305,7 @@ class Run:
 
 
 class Count(threading.Thread):
-    """Counts the pictures while the first are being tagged."""
+    """Counts the pictures of this machine while the first are being tagged."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         super().__init__(name="count", daemon=True)
@@ -289,5 +317,7 @@ class Count(threading.Thread):
     def run(self) -> None:
         # What is wrong with a path the run itself says.
         with contextlib.suppress(Exception):
-            self.total = sum(1 for _ in tag_walk.walk(self._paths))
+            # A store far away is not listed a second time for this.
+            if all(map(tag_walk.is_here, self._paths)):
+                self.total = sum(1 for _ in tag_walk.walk(self._paths))
         self.spent_s = time.thread_time()

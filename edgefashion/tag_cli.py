@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgefashion.bundle import PHOTO_MODEL
-from edgefashion.errors import BadInputError, without_password
+from edgefashion.errors import BadInputError, EdgeFashionError, without_password
 from edgefashion.remote_address import is_url
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from edgefashion.tag import Summary
 
 ENGINES = ("local", "ray")
+
+_STOPPED = "stopped; what is tagged is kept: the same command goes on"
 
 
 def tag(
@@ -61,13 +63,16 @@ def tag(
     from edgefashion.classify import load
 
     if review:
-        tag_review.check_page(review)
+        tag_review.check_page(review, out)
     # Ray's actors load the model themselves, each for its own threads.
     classifier = load(model, purpose="throughput" if engine == "local" else "latency")
+    begun = False
     with _progress() as bar:
         task = bar.add_task("tagging", total=None, told="")
 
         def show(done: int, total: int | None, rate: float) -> None:
+            nonlocal begun
+            begun = begun or done > 0
             bar.update(task, completed=done, total=total, told=_told(done, total, rate))
 
         options = rooms.TagOptions(workers=workers, on_progress=show)
@@ -79,7 +84,11 @@ def tag(
             else:
                 summary = rooms.tag(classifier, paths, out, options)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
-            bar.console.print("stopped; what is tagged is kept: the same command goes on", highlight=False)
+            bar.console.print(_STOPPED, highlight=False)
+            raise
+        except EdgeFashionError as error:
+            if begun and "same command" not in str(error):
+                bar.console.print(_STOPPED, highlight=False)
             raise
     if review:
         tag_review.write_review(out, review)

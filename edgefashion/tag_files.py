@@ -4,23 +4,29 @@ Rows go into a journal beside the table, ``OUT.partial``, and at the end the tab
 and then the journal removed. Whatever step a crash comes between, the next start finds each row in the table, in the
 journal, or in both, and each picture ends up in the table once.
 
-What made the rows (the model, its hash, its precision) stands in the journal and in a Parquet table's metadata, and
-going on with another model is refused. CSV and JSON Lines have no place for it in a finished table.
+What made the rows (the model, its hash, its precision) stands in the journal, in a Parquet table's metadata, and for
+CSV and JSON Lines, which have no place for it, in ``OUT.made_with`` beside the table; going on with another model is
+refused.
+
+A picture whose file could not be had (:attr:`Row.may_pass`) is tried again by the next run; once it has another row,
+that one alone is in the table.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
-from edgefashion import tag_formats
+from edgefashion import tag_formats, tag_walk
 from edgefashion.errors import BadInputError
 from edgefashion.tag_formats import read_rows, reason_of
 from edgefashion.tag_journal import Journal, other, sync_folder
@@ -50,10 +56,14 @@ class Ledger:
             # The file a symbolic link leads to is what is replaced, in its own folder.
             self.out = Path(os.path.realpath(out))
             self._aside = self.out.with_name(f".{self.out.name}.part")
+            self._beside = self.out.with_name(f"{self.out.name}.made_with")
             self._check_place(out)
             self._journal = Journal(self.out.with_name(f"{self.out.name}.partial"), made_with)
+            self._paths = Paths()
+            # Rows that may be replaced, those of them that were, and those that were tried again in vain.
+            self._again, self._mended, self._in_vain = Paths(), Paths(), Paths()
             try:
-                self._paths = self._there()
+                self._read()
                 with suppress(FileNotFoundError):
                     self._aside.unlink()
             except BaseException:
@@ -70,19 +80,28 @@ class Ledger:
         self.close()
 
     def has(self, path: str) -> bool:
-        """True if this picture has its row, from now or from before."""
-        return path in self._paths
+        """True if this picture has its row, from now or from before; False for one that is to be tried again."""
+        return self._has(tag_walk.shown(path))
 
     def add(self, rows: Iterable[Row]) -> None:
         """Keep rows; a picture that has one is passed over. They are on the disk within a second.
 
-        Raises :class:`BadInputError` if they cannot be written; those before are kept.
+        Of a path that is a URL the account and password are left out. Raises :class:`BadInputError` if they cannot be
+        written; those before are kept.
         """
-        new = {row.path: row for row in rows if row.path not in self._paths}
+        new: dict[str, Row] = {}
+        for row in rows:
+            path = tag_walk.shown(row.path)
+            if self._has(path):
+                continue
+            if row.may_pass and path in self._paths:
+                self._in_vain.add(path)  # it says so already
+            else:
+                new[path] = row if path == row.path else replace(row, path=path)
         if new:
             self._journal.add(new.values())
             for path in new:
-                self._paths.add(path)
+                (self._paths if self._paths.add(path) else self._mended).add(path)
 
     def finish(self) -> None:
         """Write the table aside and rename it; then the journal goes. Raises :class:`BadInputError` if the table
@@ -92,6 +111,8 @@ class Ledger:
             return
         try:
             # Closed, even where an error is held on to: an open file can be neither removed nor unmounted everywhere.
+            if self._suffix != ".parquet":
+                self._write_beside()
             with self._aside.open("wb") as file, closing(self._each_once()) as rows:
                 tag_formats.write_rows(file, self._suffix, rows, self._made_with)
                 file.flush()
@@ -108,6 +129,14 @@ class Ledger:
                 self._aside.unlink()
         self._journal.close(remove=True)
 
+    def _write_beside(self) -> None:
+        with self._aside.open("wb") as file:
+            file.write(json.dumps(self._made_with).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._aside.replace(self._beside)
+        sync_folder(self.out.parent)  # the table must not come before it
+
     def close(self) -> None:
         """End without finishing; the rows wait in the journal."""
         self._journal.close()
@@ -120,24 +149,41 @@ class Ledger:
         if not self.out.parent.is_dir():
             raise BadInputError(f"{out} cannot be written: {self.out.parent} is no folder. Make it first")
 
-    def _there(self) -> Paths:
-        """The paths of the table's rows and of the journal's."""
-        paths = Paths()
+    def _has(self, path: str) -> bool:
+        return path in self._paths and (path not in self._again or path in self._mended or path in self._in_vain)
+
+    def _read(self) -> None:
+        """Learn which pictures have their row in the table or the journal."""
+        there: Iterator[tuple[str, bool]] = iter(())
         if self.out.exists():
             if self._suffix == ".parquet":
-                made_with = tag_formats.made_with_of(self.out)
-                if made_with != self._made_with:
-                    raise other(self.out, made_with, self._made_with, "Delete it, or choose another --out")
-            for path in tag_formats.read_paths(self.out):
-                paths.add(path)
-        for row in self._journal.rows():
-            paths.add(row.path)
-        return paths
+                self._check_made_with(tag_formats.made_with_of(self.out))
+            there = tag_formats.read_paths(self.out)
+        for path, may_pass in itertools.chain(there, ((row.path, row.may_pass) for row in self._journal.rows())):
+            if self._paths.add(path):
+                if may_pass:
+                    self._again.add(path)
+            elif not may_pass and path in self._again:
+                self._mended.add(path)
+        if self.out.exists() and self._suffix != ".parquet":
+            self._check_made_with(self._beside_says())
+
+    def _check_made_with(self, made_with: Any) -> None:
+        if made_with != self._made_with:
+            raise other(self.out, made_with, self._made_with, "Delete it, or choose another --out")
+
+    def _beside_says(self) -> Any:
+        try:
+            return json.loads(self._beside.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
 
     def _each_once(self) -> Generator[Row, None, None]:
         written = Paths()
         there = read_rows(self.out) if self.out.exists() else ()
         for row in itertools.chain(there, self._journal.rows()):
+            if row.may_pass and row.path in self._mended:
+                continue
             if written.add(row.path):
                 yield row
         if len(written) != len(self._paths):

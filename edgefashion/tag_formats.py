@@ -29,6 +29,9 @@ SUFFIXES: Final = (".parquet", ".csv", ".jsonl")
 NO_ROW: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What :func:`from_json`, and ``json.loads`` before it, raise for anything else than a row."""
 
+_CELL_CHARS: Final = 1 << 30
+"""Whatever was written is read: the csv module's own limit is 131,072."""
+
 _NESTED: Final = ("top", "accepted", "box")
 _ESCAPED: Final = re.compile(r"\\u(005c|d[89a-f][0-9a-f]{2})")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -65,15 +68,18 @@ def read_rows(out: Path) -> Iterator[Row]:
         raise _unreadable(out, reason_of(error)) from error
 
 
-def read_paths(out: Path) -> Iterator[str]:
-    """The paths of :func:`read_rows`, sooner; every byte of the file is looked at all the same."""
+def read_paths(out: Path) -> Iterator[tuple[str, bool]]:
+    """The paths of :func:`read_rows` and whether their errors may pass, sooner; every byte of the file is looked at
+    all the same."""
     if check_suffix(out) == ".parquet":
         try:
-            yield from map(_unescape, tag_parquet.read_paths(out))
+            for path, error in tag_parquet.read_paths(out):
+                name = _unescape(path)
+                yield name, error is not None and Row(name, error=error).may_pass
         except (OSError, NoTableError) as error:
             raise _unreadable(out, reason_of(error)) from error
     else:
-        yield from (row.path for row in read_rows(out))
+        yield from ((row.path, row.may_pass) for row in read_rows(out))
 
 
 def made_with_of(out: Path) -> Any:
@@ -101,7 +107,7 @@ def _unreadable(out: Path, reason: str) -> BadInputError:
 
 
 def to_json(row: Row) -> dict[str, Any]:
-    """A row's fields as ``predict --json`` names them, in their order."""
+    """A row's fields, in their order; those that ``predict --json`` prints too have its names, but for ``path``."""
     return {
         "path": as_text(row.path),
         "label": None if row.label is None else as_text(row.label),
@@ -201,6 +207,7 @@ def _write_csv(file: BinaryIO, rows: Iterable[Row]) -> None:
 
 
 def _read_csv(out: Path) -> Iterator[Row]:
+    csv.field_size_limit(_CELL_CHARS)
     with out.open(newline="", encoding="utf-8") as lines:
         reader = csv.reader(lines)
         try:

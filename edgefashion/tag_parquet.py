@@ -81,10 +81,10 @@ def read_rows(out: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def read_paths(out: Path) -> Iterator[str]:
-    """The paths of a file, of which all else is read too. Raises :class:`NoTableError`, or OSError."""
+def read_paths(out: Path) -> Iterator[tuple[str, str | None]]:
+    """The paths and errors of a file, of which all else is read too. Raises :class:`NoTableError`, or OSError."""
     for batch in _batches(out):
-        yield from batch.column("path").to_pylist()
+        yield from zip(batch.column("path").to_pylist(), batch.column("error").to_pylist(), strict=True)
 
 
 def made_with_of(out: Path) -> Any:

@@ -23,9 +23,10 @@ import numpy as np
 
 from edgefashion import tag_walk
 from edgefashion.children import child_environment
-from edgefashion.errors import MissingError
+from edgefashion.errors import MissingError, without_password
 from edgefashion.tag_look import Prepared
-from edgefashion.tag_rows import Row
+from edgefashion.tag_rows import TOOK_LONG, Row
+from edgefashion.tag_worker import why_not
 
 PATIENCE_S: Final = 60.0
 """A process that is at one picture for longer is ended."""
@@ -153,10 +154,9 @@ class _Worker(threading.Thread):
         process = self._new_process()
         if process is None:
             return
-        unsent, self._sent = self._sent, collections.deque()
         try:
-            for chunk in unsent:  # what the process before left
-                self._send(process, chunk)
+            for chunk in list(self._sent):  # what the process before left
+                self._hand_over(process, chunk)
             while self._fill(process):
                 self._receive(process)
         except (OSError, EOFError):
@@ -208,11 +208,22 @@ class _Worker(threading.Thread):
         if not self._sent:
             self._heard_s = time.monotonic()
         self._sent.append(chunk)
+        self._hand_over(process, chunk)
+
+    def _hand_over(self, process: subprocess.Popen[bytes], chunk: list[str]) -> None:
         items = []
-        for path in chunk:
-            here = tag_walk.read_here(path)
-            items.append((path, None if here is None else base64.b64encode(here).decode()))
-        _write(process, items)
+        for path in list(chunk):
+            try:
+                here = tag_walk.read_here(path)
+            except Exception as error:  # the picture's, not the process's
+                chunk.remove(path)
+                self._on_looked([Row(path, error=why_not(path, error))])
+            else:
+                items.append((path, None if here is None else base64.b64encode(here).decode()))
+        if chunk:
+            _write(process, items)
+        else:
+            self._sent.remove(chunk)
 
     def _receive(self, process: subprocess.Popen[bytes]) -> None:
         """What became of the oldest chunk."""
@@ -237,7 +248,7 @@ class _Worker(threading.Thread):
         if not self._sent:
             return
         if self._hung:
-            why = f"took longer than {PATIENCE_S:.0f} s to read"
+            why = f"{TOOK_LONG} {PATIENCE_S:.0f} s to read"
         elif number < 0 and -number in signal.valid_signals():
             why = f"ended the process that read it ({signal.Signals(-number).name})"
         else:
@@ -250,7 +261,7 @@ class _Worker(threading.Thread):
         if not chunk:
             self._sent.popleft()
         self._hung = False
-        self._on_looked([Row(path, error=f"{path} {why}. Replace it or leave it out")])
+        self._on_looked([Row(path, error=f"{without_password(path)} {why}. Replace it or leave it out")])
 
     def _end(self) -> None:
         if self.process is not None:

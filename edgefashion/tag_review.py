@@ -5,6 +5,7 @@ No script and no request: the pictures are in the page, small. It is light or da
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import os
@@ -32,6 +33,9 @@ UNREADABLE: Final = "Not read"
 
 _COMPARED: Final = 10_000
 """More pictures are not compared with one another: it takes the square of their number."""
+
+_AT_ONCE: Final = 2
+"""Pictures decoded at the same time: each may be of hundreds of megabytes."""
 
 _PHASH: Final = re.compile("[0-9a-f]{16}")
 _TELLING_BITS: Final = 8
@@ -62,8 +66,23 @@ class _Section:
         return [row for _, _, row in sorted(self.heap, reverse=True, key=lambda item: item[:2])]
 
 
-def check_page(page: Path) -> None:
-    """Raise :class:`BadInputError` if a page cannot be written there, before the work for it is done."""
+@contextlib.contextmanager
+def _threads() -> Iterator[Executor]:
+    """To make thumbnails in; what is left to do on leaving, at a Ctrl-C, is left undone."""
+    threads = ThreadPoolExecutor(_AT_ONCE, "thumbs")
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def check_page(page: Path, out: Path | None = None) -> None:
+    """Raise :class:`BadInputError` if a page cannot be written there, before the work for it is done, or would take
+    the place of the table ``out`` or of what is kept beside it."""
+    if out is not None:
+        ours = os.path.realpath(out)
+        if os.path.realpath(page) in (ours, *(f"{ours}.{end}" for end in ("partial", "made_with"))):
+            raise BadInputError(f"{page} belongs to the table that --out names. Choose another --review")
     if page.is_dir():
         raise BadInputError(f"{page} is a folder. Give the name of a file for --review")
     if not page.parent.is_dir():
@@ -82,7 +101,7 @@ def write_review(rows_file: Path, page: Path, *, per_label: int = PER_LABEL) -> 
         with (
             data.written_aside(page) as aside,
             aside.open("w", encoding="utf-8") as file,
-            ThreadPoolExecutor(os.cpu_count(), "thumbs") as threads,
+            _threads() as threads,
         ):
             for part in _page(rows_file.name, sections, threads):
                 file.write(part + "\n")

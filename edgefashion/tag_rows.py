@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from edgefashion.garment import Box
+
+
+NOT_READ: Final = "cannot be read:"
+TOOK_LONG: Final = "took longer than"
+"""What the error of a picture says whose file could not be had: at another time it may be."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +19,7 @@ class Row:
     """One picture's row. Where the picture could not be read, all but ``path`` and ``error`` is empty."""
 
     path: str
-    """As it was found: a path, or a URL fsspec opens."""
+    """As it was found: a path, or a URL fsspec opens; in a table without an account."""
     label: str | None = None
     """None where no garment was seen, and for an unreadable picture."""
     confidence: float = 0.0
@@ -29,3 +34,8 @@ class Row:
     phash: str | None = None
     """64 bits of perceptual hash as 16 hexadecimal digits."""
     error: str | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        """True for an error that is not the picture's own: its file could not be had, in time or at all."""
+        return self.error is not None and any(f" {said} " in self.error for said in (NOT_READ, TOOK_LONG))

@@ -10,6 +10,7 @@ import functools
 import glob
 import itertools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
@@ -18,6 +19,15 @@ from edgefashion.errors import BadInputError, MissingError, need, without_passwo
 
 SORTED_AT_ONCE: Final = 10_000
 """So many entries of a folder are put in order at a time; a larger one comes in several sorted stretches."""
+
+
+_HERE: Final = frozenset({"file", "local", "memory", "zip", "tar"})
+_WITH_ACCOUNT: Final = frozenset(
+    {"dav", "davs", "ftp", "ftps", "hdfs", "http", "https", "scp", "sftp", "smb", "ssh", "webdav", "webhdfs"}
+)
+"""Elsewhere an @ is part of the name: ``github://org:repo@main/a.jpg``, ``abfs://container@account/a.jpg``."""
+
+_ACCOUNT: Final = re.compile(r"(?<=://)[^/]*@")
 
 
 def walk(paths: Sequence[str]) -> Iterator[str]:
@@ -52,6 +62,20 @@ def check(paths: Sequence[str]) -> None:
 def is_url(path: str) -> bool:
     """True for what fsspec is to open."""
     return "://" in path
+
+
+def is_here(path: str) -> bool:
+    """True for what can be listed without a network: a local path, or a URL of one or of an archive there."""
+    return all(part.partition("://")[0] in _HERE for part in path.split("::") if is_url(part))
+
+
+def shown(path: str) -> str:
+    """What a picture is called in the table: its path, without the account and password a URL may hold."""
+    if "@" not in path or not is_url(path):
+        return path
+    return "::".join(
+        _ACCOUNT.sub("...@", part) if part.partition("://")[0] in _WITH_ACCOUNT else part for part in path.split("::")
+    )
 
 
 def is_picture(name: str) -> bool:

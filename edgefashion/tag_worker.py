@@ -15,12 +15,16 @@ import os
 import queue
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from edgefashion.children import leave_ending_to_the_parent
+from edgefashion.tag_rows import NOT_READ
 
 if TYPE_CHECKING:
     from edgefashion.tag_look import Prepared
+
+
+_SAID_CHARS: Final = 300
 
 
 def main() -> None:
@@ -72,22 +76,28 @@ class NotReadError(Exception):
 def prepared_of(path: str, raw: str | None, photos: bool) -> Prepared:
     """Open and prepare a picture; ``raw``: its bytes in base64. Raises :class:`NotReadError` with the row's error."""
     from edgefashion import tag_look, tag_walk
-    from edgefashion.errors import EdgeFashionError, without_password
 
-    name = without_password(path)
     try:
         with io.BytesIO(base64.b64decode(raw)) if raw is not None else tag_walk.open_picture(path) as file:
             return tag_look.prepare(file, path, photos)
-    except EdgeFashionError as error:
-        said = str(error)
-    except OSError as error:
+    except Exception as error:  # of any kind: every file system behind a URL has its own, and memory may end
+        raise NotReadError(why_not(path, error)) from error
+
+
+def why_not(path: str, error: Exception) -> str:
+    """What the error row of a picture says; of what a file system says not more than a line."""
+    from edgefashion.errors import EdgeFashionError, without_password
+
+    if isinstance(error, EdgeFashionError):
+        return without_password(str(error))
+    if isinstance(error, OSError):
         # A file system behind a URL gives the name alone.
         missing = "No such file" if isinstance(error, FileNotFoundError) else ""
         reason = error.strerror or missing or str(error) or type(error).__name__
-        said = f"{name} cannot be read: {reason}. Check the path and its permissions"
-    except Exception as error:  # of any kind: every file system behind a URL has its own, and memory may end
-        said = f"{name} cannot be read: {type(error).__name__} {error}".strip()
-    raise NotReadError(without_password(said))
+    else:
+        reason = f"{type(error).__name__} {error}"
+    reason = " ".join(without_password(reason[: 2 * _SAID_CHARS]).split())[:_SAID_CHARS].rstrip(" .")
+    return f"{without_password(path)} {NOT_READ} {reason}. Check the path and its permissions"
 
 
 def _say(out: BinaryIO, facts: dict[str, Any], pixels: Any = b"") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def answers(
     asked = hashlib.sha256(view(images, augment, views - 1).tobytes())
     for teacher in teachers:
         assert teacher.source is not None
-        asked.update(_files_hash(teacher.source))
+        asked.update(bundle.files_sha256(teacher.source).encode())
     return data.kept(_cache_dir() / f"{asked.hexdigest()[:16]}.npy", ask)
 
 
@@ -75,12 +75,6 @@ def _teacher(name: str) -> classify.Classifier:
     if found.takes_photos or len(found.labels) != len(LABELS):
         raise BadInputError(f"{found.name} is no teacher: it answers {len(found.labels)} labels, not the ten garments")
     return found
-
-
-def _files_hash(source: Path) -> bytes:
-    """A hash of the files a classifier was loaded from."""
-    files: Any = source.rglob("*") if source.is_dir() else source.parent.glob(f"{source.stem}.*")
-    return "".join(bundle.sha256(file) for file in sorted(files) if file.is_file()).encode()
 
 
 def _cache_dir() -> Path:

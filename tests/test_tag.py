@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,15 @@ from edgefashion import garment, load, tag_look, tag_pool, tag_walk
 from edgefashion.classify import Classifier
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.predict import predict_files
-from edgefashion.tag import Summary, TagOptions, tag
+from edgefashion.remote_client import ServerError
+from edgefashion.tag import Summary, TagOptions, made_with, tag
 from edgefashion.tag_files import read_rows
 from edgefashion.tag_rows import Row
 
 if TYPE_CHECKING:
-    from conftest import Arrays
+    from conftest import Arrays, Run
 
-MANY = 300
+MANY = 500
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +130,9 @@ def test_started(classifier: Classifier, test_set: Arrays) -> None:
     """Batches handed to the queue are answered with the probabilities and masks of single pictures."""
     images = np.stack([garment.view(image) for image in garment.as_photos(test_set[0][:70])])
     answers = {}
+    errors: list[BaseException] = []
     for at in range(0, len(images), 64):
-        classifier.start(images[at : at + 64], lambda p, masks, at=at: answers.update({at: (p, masks)}))  # type: ignore[misc]
+        classifier.start(images[at : at + 64], lambda p, masks, at=at: answers.update({at: (p, masks)}), errors.append)  # type: ignore[misc]
     classifier.wait()
     probabilities = np.concatenate([answers[at][0] for at in (0, 64)])
     masks = np.concatenate([answers[at][1] for at in (0, 64)])
@@ -138,6 +141,127 @@ def test_started(classifier: Classifier, test_set: Arrays) -> None:
         p, mask = single.look(images[at])
         assert np.allclose(probabilities[at], p, atol=1e-4)
         assert np.allclose(masks[at], mask, atol=1e-3)
+
+
+def test_failure_is_told(classifier: Classifier, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes wrong where an answer is taken, or in inference itself, ends the run with it, more than once."""
+
+    def fails(*_: object) -> None:
+        raise ArithmeticError("so it is")
+
+    class Answered:
+        __init__ = fails
+
+    with monkeypatch.context() as patched:
+        patched.setattr("edgefashion.tag._Answered", Answered)
+        for number in range(3):
+            with pytest.raises(ArithmeticError):
+                _tag(classifier, tmp_path / f"{number}.jsonl", shop / "00.jpg")
+    with monkeypatch.context() as patched:
+        patched.setattr(Classifier, "start", lambda *_: None)  # no call back at all
+        patched.setattr(Classifier, "wait", fails)
+        with pytest.raises(ArithmeticError):
+            _tag(classifier, tmp_path / "4.jsonl", shop / "00.jpg")
+    _tag(classifier, tmp_path / "5.jsonl", shop / "00.jpg")
+    with pytest.raises(BadInputError, match="65 images"):
+        classifier.start(np.zeros((65, *classifier.input_shape), np.uint8), fails, fails)
+
+
+def test_made_with(classifier: Classifier, tmp_path: Path) -> None:
+    """Rows are of one kind by all that makes them: every file of the network, its labels and its threshold."""
+    folder = tmp_path / "saved_model"
+    (folder / "variables").mkdir(parents=True)
+    weights = folder / "variables" / "data"
+    weights.write_bytes(b"1")
+    saved = replace(classifier, source=folder)
+    known = [made_with(saved), made_with(replace(saved, accept_threshold=0.9)), made_with(classifier)]
+    weights.write_bytes(b"2")
+    known.append(made_with(saved))
+    assert len({made["sha256"] for made in known}) == 4
+    assert made_with(load("kiosk")) == made_with(classifier)
+
+
+def test_review_over_the_table(shop: Path, tmp_path: Path, run_here: Run) -> None:
+    """A page is not written over its table, nor over what lies beside it, and nothing is done before that is said."""
+    for name in ("t.csv", "./t.csv", "t.csv.partial", "t.csv.made_with"):
+        done = run_here("tag", shop, "--out", tmp_path / "t.csv", "--review", f"{tmp_path}/{name}")
+        assert done.returncode == 2
+        assert "belongs to the table" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gone_from_memory(classifier: Classifier, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture that this process cannot read has a row that says so, and those with it their answers."""
+    files = fsspec.filesystem("memory")
+    for name in ("a", "b", "c"):
+        files.pipe(f"/tag-gone/{name}.jpg", (shop / "00.jpg").read_bytes())
+    real = tag_walk.read_here
+
+    def read_here(path: str) -> bytes | None:
+        if path.endswith("b.jpg"):
+            raise OSError(5, "Gone\n" + "x" * 10_000)
+        return real(path)
+
+    monkeypatch.setattr(tag_walk, "read_here", read_here)
+    rows, _ = _tag(classifier, tmp_path / "t.jsonl", "memory://tag-gone")
+    told = rows["memory://tag-gone/b.jpg"].error or ""
+    assert told.startswith("memory://tag-gone/b.jpg cannot be read: Gone xxx")
+    assert len(told) < 500
+    assert [bool(row.error) for _, row in sorted(rows.items())] == [False, True, False]
+
+
+def test_server_that_dies(shop: Path, tmp_path: Path, started: list[subprocess.Popen[str]]) -> None:
+    """A run whose model is served goes on where the server is killed and started again in its midst."""
+    pytest.importorskip("kserve")
+    pytest.importorskip("tritonclient")
+    ports = ["--port=0", "--grpc-port=0"]
+
+    def serve() -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "edgefashion", "serve", "kiosk", "--workers=1", *ports]
+        started.append(
+            process := subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        )
+        return process
+
+    server = serve()
+    assert server.stdout is not None
+    told = json.loads(server.stdout.readline())
+    ports = [f"--port={told['http'].rpartition(':')[2]}", f"--grpc-port={told['grpc'].rpartition(':')[2]}"]
+    served = load(f"{told['http']}/v2/models/kiosk", purpose="throughput")
+    (tmp_path / "in").mkdir()
+    for number in range(MANY):
+        (tmp_path / "in" / f"{number}.jpg").hardlink_to(shop / "00.jpg")
+    killed: list[int] = []
+
+    def kill(done: int, total: int | None, rate: float) -> None:
+        if done and not killed:
+            server.kill()
+            server.wait()
+            killed.append(done)
+            serve()
+
+    out = tmp_path / "t.jsonl"
+    summary = tag(served, [str(tmp_path / "in")], out, TagOptions(workers=1, on_progress=kill))
+    assert 0 < killed[0] < MANY
+    assert (summary.pictures, summary.errors) == (MANY, 0)
+    assert {row.label for row in read_rows(out)} == {next(read_rows(out)).label}
+
+
+def test_server_that_stays_away(
+    classifier: Classifier, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is away for too long ends the run with its own error, after several askings."""
+    asked = []
+
+    def start(*_: object) -> None:
+        asked.append(1)
+        raise ServerError("away")
+
+    monkeypatch.setattr(Classifier, "start", start)
+    monkeypatch.setattr("edgefashion.tag.PATIENCE_S", 0.5)
+    with pytest.raises(ServerError, match="away"):
+        _tag(classifier, tmp_path / "t.jsonl", shop / "00.jpg")
+    assert len(asked) > 1
 
 
 def test_each_once(classifier: Classifier, shop: Path, tmp_path: Path) -> None:
@@ -282,10 +406,10 @@ def _begun(started: list[subprocess.Popen[str]], out: Path, inventory: Path, row
 def test_killed(inventory: Path, tmp_path: Path, started: list[subprocess.Popen[str]]) -> None:
     """Killed again and again, the run ends with every picture once, and leaves no process behind."""
     out = tmp_path / "tags.parquet"
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(0)
     workers: list[psutil.Process] = []
     for _ in range(3):
-        process = _begun(started, out, inventory, int(rng.integers(1, 70)))
+        process = _begun(started, out, inventory, int(rng.integers(1, 40)))
         workers += psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
         process.communicate()

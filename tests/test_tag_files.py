@@ -103,7 +103,8 @@ def test_resumed(suffix: str, tmp_path: Path) -> None:
         assert ledger.has(ROWS[2].path)
         ledger.finish()
     assert tuple(read_rows(out)) == ROWS
-    assert list(tmp_path.iterdir()) == [out]
+    beside = set() if suffix == ".parquet" else {out.with_name(f"{out.name}.made_with")}
+    assert set(tmp_path.iterdir()) == {out, *beside}
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -254,7 +255,7 @@ def mended():
     run(lambda count: None)
     assert sorted(row.path for row in read_rows(out)) == [row.path for row in rows]
     assert list(read_rows(out))[0] in rows
-    assert {path.name for path in folder.iterdir()} <= {out.name, "added"}
+    assert {path.name for path in folder.iterdir()} <= {out.name, f"{out.name}.made_with", "added"}
     for path in folder.iterdir():
         path.unlink()
 
@@ -287,7 +288,7 @@ print(deaths)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_killed_between_any_two_steps(suffix: str, tmp_path: Path) -> None:
     """Killed by SIGKILL before any of the steps of two runs, the next start has every row that was added, and each
-    picture ends up in the table once, with nothing left beside it."""
+    picture ends up in the table once, with nothing of the run left beside it."""
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
     with program(_KILLED, tmp_path, suffix, stdout=subprocess.PIPE) as process:
@@ -417,7 +418,8 @@ def test_disk_full(suffix: str, tmp_path: Path) -> None:
             with pytest.raises(BadInputError, match=f"t{suffix} cannot be written: No space left on device") as full:
                 ledger.finish()
             assert "\n" not in str(full.value)
-        assert {path.name for path in disk.iterdir()} == {out.name, journal.name, "ballast"}
+        beside = f"{out.name}.made_with"
+        assert {path.name for path in disk.iterdir()} - {beside} == {out.name, journal.name, "ballast"}
         assert out.read_bytes() == before
         ballast.unlink()
         finished(out, rows)
@@ -512,7 +514,7 @@ def test_refused(name: str, make: Callable[[Path], object], says: str, tmp_path:
 
 
 def test_another_model(tmp_path: Path) -> None:
-    """Rows that another model made are not gone on with, in the journal nor in Parquet."""
+    """Rows that another model made are not gone on with, in the journal nor in a table of any kind."""
     out, journal = tmp_path / "t.csv", tmp_path / "t.csv.partial"
     with Ledger(out, EDGE) as ledger:
         ledger.add(ROWS)
@@ -522,9 +524,57 @@ def test_another_model(tmp_path: Path) -> None:
     with Ledger(out, EDGE):
         pass
     assert not journal.exists(), "a run that tagged nothing leaves nothing"
-    pytest.importorskip("pyarrow")
-    said = refusal(finished(tmp_path / "t.parquet"), KIOSK)
-    assert "t.parquet holds rows made with something else (model edge, now kiosk). Delete it, or choose" in said
+    for suffix in SUFFIXES:
+        said = refusal(finished(tmp_path / f"t{suffix}"), KIOSK)
+        assert f"t{suffix} holds rows made with something else (model edge, now kiosk). Delete it, or choose" in said
+    (tmp_path / "t.csv.made_with").unlink()
+    assert "t.csv does not say what its rows are made with" in refusal(out)
+    out.unlink()
+    finished(out, made_with=KIOSK)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_tried_again(suffix: str, tmp_path: Path) -> None:
+    """A picture whose file could not be had is tried again by every further run, until it has another row, which
+    then is its only one; one that is broken is not, and what is tried in vain writes nothing anew."""
+    out, lost = tmp_path / f"t{suffix}", [Row(f"{n}.jpg", error=f"{n}.jpg cannot be read: Gone.") for n in range(3)]
+    finished(out, [ROWS[0], *lost, Row("b.jpg", error="b.jpg is no BMP")])
+    number = out.stat().st_ino
+    with Ledger(out, EDGE) as ledger:
+        assert [ledger.has(row.path) for row in (ROWS[0], *lost)] == [True, False, False, False]
+        assert ledger.has("b.jpg")
+        ledger.add(lost)
+        assert all(ledger.has(row.path) for row in lost)
+        ledger.finish()
+    assert out.stat().st_ino == number
+    found = [Row(row.path, "Coat", 0.5) for row in lost]
+    with Ledger(out, EDGE) as ledger:  # killed
+        ledger.add([found[0], lost[1]])
+    with Ledger(out, EDGE) as ledger:
+        assert [ledger.has(row.path) for row in lost] == [True, False, False]
+        ledger.add([found[0], found[1], lost[2]])
+        ledger.finish()
+    rows = list(read_rows(out))
+    assert len(rows) == 5
+    assert {found[0], found[1], lost[2]} < set(rows)
+
+
+def test_no_password(tmp_path: Path) -> None:
+    """An account is neither in the table nor in its journal, and the picture is known with it and without."""
+    url = "zip://logo@2x.jpg::ftp://me:secret@shop/a.zip"
+    with Ledger(tmp_path / "t.csv", EDGE) as ledger:
+        ledger.add([Row(url, "Coat", 0.5), Row("folder//a:b@c.jpg", "Coat", 0.5)])
+        assert b"secret" not in (tmp_path / "t.csv.partial").read_bytes()
+        assert ledger.has(url)
+        ledger.finish()
+    there = {row.path for row in read_rows(tmp_path / "t.csv")}
+    assert there == {"zip://logo@2x.jpg::ftp://...@shop/a.zip", "folder//a:b@c.jpg"}
+
+
+def test_long_error(tmp_path: Path) -> None:
+    """A cell of any length is read back."""
+    rows = [Row("a.jpg", error="x" * 200_000)]
+    assert list(read_rows(finished(tmp_path / "t.csv", rows))) == rows
 
 
 @pytest.mark.parametrize("there", [b"not ours\n", b"\x89PNG", b"[]\n", b'{"made": 1}\n', b"x" * 2_000_000])
