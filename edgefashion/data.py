@@ -350,7 +350,7 @@ def decode_image(
 ) -> Picture:
     """As :func:`read_image`, of a file or a stream of one, called ``name`` in what is raised.
 
-    ``least_px``: how long the shorter edge has to be at least. A JPEG is then decoded at a half, a quarter or an
+    ``least_px``: how long the shorter edge has to be at least. A JPEG four times as large is decoded at a quarter or an
     eighth of its size where that is enough, in a fraction of the time. ``most_pixels``: a picture of more is refused
     before it is decoded.
     """
@@ -368,7 +368,8 @@ def decode_image(
                 if width * height > most_pixels:
                     size = f"{width} x {height}"
                     raise BadInputError(f"{name} has more than {most_pixels:,} pixels, {size}. Make it smaller")
-                if least_px is not None:
+                # Smaller ones cost little to decode whole, and then answers are to the digit those of the whole.
+                if least_px is not None and min(width, height) >= 4 * least_px:
                     # A no-op but for JPEG. Its scale is the largest of 1, 2, 4 and 8 that leaves both edges as long.
                     factor = least_px / min(width, height)
                     drafted = opened.draft(None, (int(np.ceil(width * factor)), int(np.ceil(height * factor))))

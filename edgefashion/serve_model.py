@@ -17,8 +17,6 @@ from edgefashion import __version__, bundle, garment, serve_pictures
 from edgefashion.predict import answer_of, see
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from edgefashion.classify import Classifier
@@ -43,7 +41,7 @@ class Garments(Model):  # type: ignore[misc]
         """``first`` is the event loop's own classifier; ``load`` gives one for each thread."""
         super().__init__(first.name)
         self.first = first
-        self._sha256 = _sha256(first.source)
+        self._sha256 = bundle.files_sha256(first.source) if first.source else ""
         self.gate = gate
         self.most_images = most_images
         self.most_pixels = most_pixels
@@ -198,9 +196,3 @@ class Garments(Model):  # type: ignore[misc]
             found["accepted"][number] = answer.accepted
             found["box"][number] = item.box
         return found
-
-
-def _sha256(source: Path | None) -> str:
-    """Of a network's weights, by which a client notices that it is another one; empty for what is no file."""
-    weights = source and next((file for file in (source.with_suffix(".bin"), source) if file.is_file()), None)
-    return bundle.sha256(weights) if weights else ""

@@ -72,6 +72,8 @@ class Summary:
     inference_s: float = 0.0
     other_s: float = 0.0
     """Handing over, rows and the output."""
+    first_error: str = ""
+    """Of this run."""
 
     @property
     def rate(self) -> float:
@@ -176,6 +178,7 @@ class Run:
         self._asked = 0
         self._all_named = False
         self._new = self._errors = self._before = 0
+        self._first_error = ""
         self._spent = Counter[str]()
         self._began_s, self._cpu_s, self._own_s = time.monotonic(), time.process_time(), time.thread_time()
         self._told_s = self._watched_s = self._began_s
@@ -212,6 +215,7 @@ class Run:
         return Summary(
             pictures=self._before + self._new,
             errors=self._errors,
+            first_error=self._first_error,
             done_before=self._before,
             seconds=time.monotonic() - self._began_s,
             reading_s=spent["reading"],
@@ -257,6 +261,7 @@ class Run:
                 if isinstance(looked, Row):
                     rows.append(looked)
                     self._errors += 1
+                    self._first_error = self._first_error or looked.error or ""
                     continue
                 for stage in ("reading", "decoding", "finding"):
                     self._spent[stage] += getattr(looked, f"{stage}_s")
@@ -287,7 +292,7 @@ class Run:
                 self._classifier.start(pixels, done, self.events.put)
             except MissingError as error:
                 from edgefashion.remote import ChangedError  # here: only a served model comes to this
-                from edgefashion.remote_client import ServerError
+                from edgefashion.remote_errors import ServerError
 
                 until_s = until_s or time.monotonic() + PATIENCE_S
                 if not isinstance(error, ServerError) or isinstance(error, ChangedError) or time.monotonic() > until_s:

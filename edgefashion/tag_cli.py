@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,6 +94,11 @@ def tag(
     if review:
         tag_review.write_review(out, review)
     _print(summary, out, review, as_json)
+    if summary.errors:
+        new = summary.pictures - summary.done_before
+        if summary.errors == new:
+            raise BadInputError(f"none of the {new:,} pictures could be read. The first: {summary.first_error}")
+        print(f"{summary.errors:,} of {new:,} could not be read. The first: {summary.first_error}", file=sys.stderr)
 
 
 def _print(summary: Summary, out: Path, review: Path | None, as_json: bool) -> None:

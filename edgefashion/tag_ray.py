@@ -79,6 +79,7 @@ def tag_on_ray(
         raise MissingError("the Ray engine needs Linux or macOS. Leave --engine ray out")
     began_s = time.monotonic()
     before = new = errors = 0
+    first_error = ""
     spent = Counter[str]()
     job = _job(classifier, address, options.workers)
     with Ledger(out, made_with(classifier)) as ledger:
@@ -102,7 +103,9 @@ def tag_on_ray(
                         ledger.add(rows)
                         losses = 0
                         new += len(rows)
-                        errors += sum(row.error is not None for row in rows)
+                        failed = [row.error for row in rows if row.error is not None]
+                        errors += len(failed)
+                        first_error = first_error or next(iter(failed), "")
                         if options.on_progress and count:
                             rate = new / (time.monotonic() - began_s)
                             options.on_progress(before + new, count.total, rate)
@@ -117,7 +120,7 @@ def tag_on_ray(
                     ray.end()
                     window = [path for path in window if not ledger.has(path)]
         ledger.finish()
-    return Summary(before + new, errors, before, time.monotonic() - began_s, **spent)
+    return Summary(before + new, errors, before, time.monotonic() - began_s, first_error=first_error, **spent)
 
 
 def _job(classifier: Classifier, address: str | None, workers: int | None) -> dict[str, Any]:

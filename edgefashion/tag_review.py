@@ -85,6 +85,8 @@ def check_page(page: Path, out: Path | None = None) -> None:
             raise BadInputError(f"{page} belongs to the table that --out names. Choose another --review")
     if page.is_dir():
         raise BadInputError(f"{page} is a folder. Give the name of a file for --review")
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise BadInputError(f"{page} is to be a page. Give --review a name that ends in .html")
     if not page.parent.is_dir():
         raise BadInputError(f"{page} cannot be written: {page.parent} is no folder. Make it first")
 

@@ -30,6 +30,9 @@ _WITH_ACCOUNT: Final = frozenset(
 _ACCOUNT: Final = re.compile(r"(?<=://)[^/]*@")
 
 
+_ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
 def walk(paths: Sequence[str]) -> Iterator[str]:
     """The pictures' paths and URLs, each once: those in folders first, sorted within a folder, then the others.
 
@@ -52,9 +55,17 @@ def walk(paths: Sequence[str]) -> Iterator[str]:
 
 
 def check(paths: Sequence[str]) -> None:
-    """Raise what :func:`walk` would, and :class:`BadInputError` for a path without a picture, before any work."""
+    """Raise what :func:`walk` would, and :class:`BadInputError` for a path without a picture, before any work.
+
+    A folder may be empty as long as not all is: shops have such, and the rest is to be tagged.
+    """
     for path in paths:
-        if next(walk([path]), None) is None:
+        if path.lower().endswith(_ARCHIVES) and not is_url(path):
+            kind = "zip" if path.lower().endswith(".zip") else "tar"
+            raise BadInputError(f"{path} is an archive. Write {kind}://::{path} for the pictures in it")
+    empty = [path for path in paths if next(walk([path]), None) is None]
+    for path in empty:
+        if len(empty) == len(paths) or not os.path.isdir(path):  # noqa: PTH112 (bytes that are no text)
             known = " ".join(sorted(IMAGE_SUFFIXES))
             raise BadInputError(f"{without_password(path)} holds no picture ({known}). Give another path")
 

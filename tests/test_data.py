@@ -809,7 +809,7 @@ def test_write_png_fails_loudly(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("turned", [1, 6])
 def test_decode_smaller(tmp_path: Path, turned: int) -> None:
-    """A JPEG may be decoded smaller, yet not below what is asked for, upright, and its full size is told."""
+    """A JPEG four times as large as need be is decoded smaller, another whole; upright, and its full size is told."""
     from PIL import Image
 
     picture = np.zeros((640, 1000, 3), np.uint8)
@@ -818,12 +818,12 @@ def test_decode_smaller(tmp_path: Path, turned: int) -> None:
     exif[0x0112] = turned
     encoded = io.BytesIO()
     Image.fromarray(picture).save(encoded, "JPEG", exif=exif)
-    whole, half = (data.decode_image(io.BytesIO(encoded.getvalue()), "it", least_px=least) for least in (None, 161))
+    whole, quarter = (data.decode_image(io.BytesIO(encoded.getvalue()), "it", least_px=least) for least in (161, 160))
     size_wh = (1000, 640) if turned == 1 else (640, 1000)
-    assert (whole.width, whole.height) == (half.width, half.height) == size_wh
+    assert (whole.width, whole.height) == (quarter.width, quarter.height) == size_wh
     assert whole.image.shape == (*size_wh[::-1], 3)
-    assert half.image.shape == (size_wh[1] // 2, size_wh[0] // 2, 3)
-    left_dark = half.image[:, :10].mean() < half.image[:, -10:].mean()
+    assert quarter.image.shape == (size_wh[1] // 4, size_wh[0] // 4, 3)
+    left_dark = quarter.image[:, :10].mean() < quarter.image[:, -10:].mean()
     assert left_dark == (turned == 1)
 
 

@@ -25,7 +25,7 @@ from edgefashion import garment, load, tag_look, tag_pool, tag_walk
 from edgefashion.classify import Classifier
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.predict import predict_files
-from edgefashion.remote_client import ServerError
+from edgefashion.remote_errors import ServerError
 from edgefashion.tag import Summary, TagOptions, made_with, tag
 from edgefashion.tag_files import read_rows
 from edgefashion.tag_rows import Row

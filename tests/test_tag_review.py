@@ -210,7 +210,11 @@ def test_an_empty_table(tmp_path: Path) -> None:
 def test_where_no_page_can_be(tmp_path: Path) -> None:
     """A folder, no folder, a full disk and what is no table are refused in a line, and the old page stays."""
     out = table(tmp_path, [row("a.png", "Coat", 0.5)])
-    for page, says in ((tmp_path, "is a folder"), (tmp_path / "none" / "r.html", "is no folder")):
+    for page, says in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "shirt.jpg", "ends in .html"),
+        (tmp_path / "none" / "r.html", "is no folder"),
+    ):
         with pytest.raises(BadInputError, match=says):
             check_page(page)
     (tmp_path / "other.csv").write_text("a,b\n")
