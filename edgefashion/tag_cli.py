@@ -109,9 +109,12 @@ def _print(summary: Summary, out: Path, review: Path | None, as_json: bool) -> N
         print(json.dumps(facts | ({"review": str(review)} if review else {})))
         return
     before = f", {summary.done_before:,} of them before" if summary.done_before else ""
-    times = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    new = summary.pictures > summary.done_before
+    times = ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) if new else ""
+    pictures = f"{summary.pictures:,} picture{'s' * (summary.pictures != 1)}"
+    errors = f"{summary.errors:,} error{'s' * (summary.errors != 1)}"
     print(
-        f"{out}: {summary.pictures:,} pictures{before}, {summary.errors:,} errors, {summary.seconds:.1f} s, "
+        f"{out}: {pictures}{before}, {errors}, {summary.seconds:.1f} s, "
         f"{summary.rate:,.0f} pictures/s" + (f" ({times})" if times else "")
     )
     if review:
