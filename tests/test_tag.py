@@ -212,7 +212,6 @@ def test_gone_from_memory(classifier: Classifier, shop: Path, tmp_path: Path, mo
 
 def test_server_that_dies(shop: Path, tmp_path: Path, started: list[subprocess.Popen[str]]) -> None:
     """A run whose model is served goes on where the server is killed and started again in its midst."""
-    pytest.importorskip("kserve")
     pytest.importorskip("tritonclient")
     ports = ["--port=0", "--grpc-port=0"]
 
