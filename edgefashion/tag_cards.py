@@ -10,9 +10,10 @@ from typing import Final
 
 from edgefashion import data
 from edgefashion.errors import without_password
+from edgefashion.remote_address import is_url
 from edgefashion.tag_formats import as_text
 from edgefashion.tag_rows import Row
-from edgefashion.tag_walk import is_url, open_picture
+from edgefashion.tag_walk import open_picture
 
 THUMB_PX: Final = 160
 """Longest edge of a picture on the page."""

@@ -79,7 +79,7 @@ def tag(
         options = rooms.TagOptions(workers=workers, on_progress=show)
         try:
             if engine == "ray":
-                from edgefashion.tag_ray import tag_on_ray  # type: ignore[import-untyped,unused-ignore]
+                from edgefashion.tag_ray import tag_on_ray
 
                 summary = tag_on_ray(classifier, paths, out, options, ray_address)
             else:

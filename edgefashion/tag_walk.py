@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final
 
 from edgefashion.data import IMAGE_SUFFIXES
 from edgefashion.errors import BadInputError, MissingError, need, without_password
+from edgefashion.remote_address import is_url
 
 SORTED_AT_ONCE: Final = 10_000
 """So many entries of a folder are put in order at a time; a larger one comes in several sorted stretches."""
@@ -68,11 +69,6 @@ def check(paths: Sequence[str]) -> None:
         if len(empty) == len(paths) or not os.path.isdir(path):  # noqa: PTH112 (bytes that are no text)
             known = " ".join(sorted(IMAGE_SUFFIXES))
             raise BadInputError(f"{without_password(path)} holds no picture ({known}). Give another path")
-
-
-def is_url(path: str) -> bool:
-    """True for what fsspec is to open."""
-    return "://" in path
 
 
 def is_here(path: str) -> bool:
