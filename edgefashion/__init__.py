@@ -19,15 +19,15 @@ __version__ = "0.1.0"
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 if TYPE_CHECKING:
-    from edgefashion.classify import Classifier, load
     from edgefashion.errors import EdgeFashionError
+    from edgefashion.inference.openvino_engine import Classifier, load
     from edgefashion.labels import LABELS
 
 __all__ = ["LABELS", "Classifier", "EdgeFashionError", "__version__", "load"]
 
 _HOMES = {
-    "Classifier": "edgefashion.classify",
-    "load": "edgefashion.classify",
+    "Classifier": "edgefashion.inference.openvino_engine",
+    "load": "edgefashion.inference.openvino_engine",
     "EdgeFashionError": "edgefashion.errors",
     "LABELS": "edgefashion.labels",
 }

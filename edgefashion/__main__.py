@@ -1,5 +1,5 @@
 """``python -m edgefashion``: the command line without the installed script."""
 
-from edgefashion.cli import main
+from edgefashion.cli.main import main
 
 main()

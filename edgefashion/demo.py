@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefashion import bench, bundle, camera, convert, data, garment, quantize, sources
+from edgefashion.bench import run
+from edgefashion.bundles import bundle
+from edgefashion.camera import loop
+from edgefashion.camera.networks import Lineup
+from edgefashion.camera.outputs.recording import Recorder, Recording
+from edgefashion.camera.outputs.reopening import KeptOpen
+from edgefashion.camera.sources.source import Frame, open_source
+from edgefashion.conversion import convert, quantize
+from edgefashion.data import fashion_mnist
 from edgefashion.errors import installed
-from edgefashion.kept_open import KeptOpen
-from edgefashion.lineup import Lineup
-from edgefashion.recording import Recorder, Recording
+from edgefashion.inference import preprocess
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgefashion.moments import Moment
-    from edgefashion.predict import Prediction
+    from edgefashion.camera.moment import Moment
+    from edgefashion.inference.predict import Prediction
 
 FRAME_WH: Final = (1280, 720)
 FPS: Final = 30
@@ -39,7 +45,7 @@ class DemoResult:
     conversion: convert.Conversion
     quantization: quantize.Quantization | None
     """None without the int8 extra."""
-    report: bench.BenchReport
+    report: run.BenchReport
     garments: int
     garments_right: int
     """Garments of the clip whose standing answer was right when they left."""
@@ -76,7 +82,7 @@ def scene_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     import cv2
 
     width, height = FRAME_WH
-    left, top, side, _ = garment.guide_box(width, height)
+    left, top, side, _ = preprocess.guide_box(width, height)
     inset = side // 12
     drawn = side - 2 * inset
     frame = np.full((height, width), BACKGROUND, np.float32)
@@ -101,11 +107,11 @@ def demo(out: Path, *, garments: int = 30, on_progress: Callable[[str], None] | 
         made, quantization = quantize.quantize(made)
     say("measuring it beside the original")
     beside = ("tensorflow", "keras") if installed("tensorflow") else ()  # the peers would take minutes
-    report = bench.bench(made.path, vs=beside, options=bench.BenchOptions.quick())
+    report = run.bench(made.path, vs=beside, options=run.BenchOptions.quick())
 
     say("making a camera clip and watching it")
     clip, recording, still = out / "clip.mp4", out / "camera.mp4", out / "camera.png"
-    images, labels = data.load("test")
+    images, labels = fashion_mnist.load("test")
     make_clip(clip, images[:garments], frames_each=_FRAMES_EACH)
     truth = [made.labels[label] for label in labels[:garments]]
     seen, summary = _watch(made.path, clip, recording)
@@ -116,7 +122,7 @@ def demo(out: Path, *, garments: int = 30, on_progress: Callable[[str], None] | 
     pictures = [still, recording]
     if installed("matplotlib"):
         chart = out / "bench.png"
-        bench.plot(report, chart)
+        run.plot(report, chart)
         pictures.insert(0, chart)
     return DemoResult(
         conversion=conversion,
@@ -132,7 +138,7 @@ def demo(out: Path, *, garments: int = 30, on_progress: Callable[[str], None] | 
     )
 
 
-def _watch(model: Path, clip: Path, recording: Path) -> tuple[dict[int, tuple[str | None, str | None]], camera.Summary]:
+def _watch(model: Path, clip: Path, recording: Path) -> tuple[dict[int, tuple[str | None, str | None]], loop.Summary]:
     """Run the camera on ``clip``: by frame number the label that it says by itself, and the one that stands then."""
     alone: dict[int, str | None] = {}
     standing: dict[int, str | None] = {}
@@ -152,12 +158,12 @@ def _watch(model: Path, clip: Path, recording: Path) -> tuple[dict[int, tuple[st
         def close(self) -> None:
             pass
 
-    def on_answer(frame: sources.Frame, seen: Prediction) -> None:
+    def on_answer(frame: Frame, seen: Prediction) -> None:
         alone[frame.number] = seen.answer.label if seen.answer and seen.answer.accepted else None
 
-    source = sources.open_source(str(clip))
+    source = open_source(str(clip))
     outputs = [KeptOpen(Recording(recording, FPS, live=False), None), KeptOpen(Told(), None)]
-    summary = camera.run(Lineup([str(model)]), source, outputs=outputs, on_answer=on_answer)
+    summary = loop.run(Lineup([str(model)]), source, outputs=outputs, on_answer=on_answer)
     return {number: (said, standing.get(number)) for number, said in alone.items()}, summary
 
 
@@ -170,6 +176,6 @@ def _save_still(recording: Path, still: Path) -> None:
         for _ in range(2 * _FRAMES_EACH - 1):
             ok, frame = capture.read()
         if ok:
-            data.write_png(still, frame)
+            fashion_mnist.write_png(still, frame)
     finally:
         capture.release()

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion import bundle, data, machine, window
+from edgefashion.bundles import bundle
+from edgefashion.camera.outputs import window
+from edgefashion.data import fashion_mnist
 from edgefashion.errors import EdgeFashionError, install_line, installed
+from edgefashion.system import machine
 
 _CAMERAS_TRIED: Final = 4
 
@@ -86,7 +89,7 @@ def _model(name: str) -> tuple[bool, str]:
 
 
 def _dataset() -> tuple[bool, str]:
-    return True, f"Fashion-MNIST verified at {data.verify()}"
+    return True, f"Fashion-MNIST verified at {fashion_mnist.verify()}"
 
 
 def _cameras() -> tuple[bool, str]:
@@ -95,7 +98,7 @@ def _cameras() -> tuple[bool, str]:
     if platform.system() == "Linux" and not list(Path("/dev").glob("video*")):
         return False, "none found. Plug one in, or give --source a video, a folder or a URL"
     found = []
-    with data.quiet_cv2():
+    with fashion_mnist.quiet_cv2():
         for number in range(_CAMERAS_TRIED):
             capture = cv2.VideoCapture(number)
             if capture.isOpened():

@@ -5,7 +5,7 @@
 Without ``--start`` it begins from ImageNet's weights. Networks fine-tuned from one origin can be averaged,
 weight by weight, and are better so than each is (Wortsman and others, "Model soups", 2022): the starts may be
 the folds' networks. ``edgefashion train kiosk`` holds senders out to report on; this holds none out. What the
-network does on senders it never saw is measured by ``benchmarks/photos.py folds``, whose answers also give the
+network does on senders it never saw is measured by ``benchmarks/networks/photos.py folds``, whose answers also give the
 threshold and the card's figures. The trained network is kept as OUT.keras: run again, the bundle is made of it.
 """
 
@@ -16,13 +16,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgefashion import bundle, convert, finetune, photos, quantize
-from edgefashion.originals import load_keras
+from edgefashion.bundles import bundle
+from edgefashion.conversion import convert, quantize
+from edgefashion.data import photo_folders
+from edgefashion.inference.tensorflow_engine import load_keras
+from edgefashion.training import finetune
 
 if TYPE_CHECKING:
     import keras
 
-FIGURES = Path(__file__).parents[1] / "benchmarks" / "results" / "photos.json"
+FIGURES = Path(__file__).parents[1] / "benchmarks" / "networks" / "results" / "photos.json"
 
 
 def mean(starts: list[str]) -> keras.Model:
@@ -52,7 +55,7 @@ def main() -> None:
         learning_rate=given.learning_rate,
         fashion_images=given.fashion_images,
     )
-    found = photos.scan(*given.photos).photos
+    found = photo_folders.scan(*given.photos).photos
     kept, rows = given.out.with_suffix(".keras"), given.out.with_suffix(".json")
     if not kept.exists():
         start = mean(given.start) if given.start else None

@@ -15,43 +15,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgefashion import data
+from edgefashion.data import fashion_mnist
 
 if TYPE_CHECKING:
-    from edgefashion.bundle import Bundle
+    from helpers.types import Arrays, Run
+
+    from edgefashion.bundles.bundle import Bundle
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each of several workers with threads for every core is the slowest way of all.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
-LONGEST = ("bench", "train", "finetune", "quantize", "wheel", "convert", "ensemble", "tune", "accuracy_control")
-"""The files that take longest, in the order they begin: a worker that began one last would end alone."""
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-Arrays = tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int64]]]
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    place = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    """The files marked ``long`` begin first: a worker that began one last would end alone."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def dataset() -> Path:
     """Fashion-MNIST's folder, named by its full path so that tests may change directory."""
-    folder = data.find().resolve()
+    folder = fashion_mnist.find().resolve()
     os.environ["EDGEFASHION_DATA"] = str(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def test_set() -> Arrays:
-    return data.load("test")
+    return fashion_mnist.load("test")
 
 
 @pytest.fixture(scope="session")
 def train_set() -> Arrays:
-    return data.load("train")
+    return fashion_mnist.load("train")
 
 
 @pytest.fixture
@@ -70,7 +66,7 @@ def run(tmp_path: Path) -> Run:
 @pytest.fixture
 def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """What ``run`` does, in this process: for commands that would spend seconds on importing TensorFlow again."""
-    from edgefashion import cli
+    from edgefashion.cli import main
 
     def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         words = ["edgefashion", *map(str, arguments)]
@@ -80,7 +76,7 @@ def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
             patch.chdir(tmp_path)
             patch.setattr(sys, "argv", words)
             try:
-                cli.main()
+                main.main()
             except SystemExit as end:
                 code = int(end.code or 0)
             finally:
@@ -116,10 +112,10 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle as training leaves it: two short epochs of the small network, no IR yet. To be read only."""
-    from edgefashion import bundle
+    from edgefashion.bundles import bundle
 
     def make(folder: Path) -> None:
-        from edgefashion.train import train
+        from edgefashion.training.train import train
 
         train("cnn-242k", out=folder / "small", epochs=2, batch_size=32, limit=4000)
 
@@ -131,10 +127,10 @@ def short_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The shipped IRs, benched as shortly as can be, in the report's JSON form."""
 
     def make(folder: Path) -> None:
-        from edgefashion import bench
+        from edgefashion.bench.run import BenchOptions, bench
 
-        short = bench.BenchOptions(rounds=3, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
-        measured = bench.bench("edge", vs=(), threads=1, options=short)
+        short = BenchOptions(rounds=3, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
+        measured = bench("edge", vs=(), threads=1, options=short)
         (folder / "report.json").write_text(json.dumps(measured.as_json()), encoding="utf-8")
 
     path = once(tmp_path_factory, "short_report", make) / "report.json"
@@ -146,7 +142,7 @@ def short_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def fragile(tmp_path_factory: pytest.TempPathFactory, train_set: Arrays) -> Bundle:
     """A network right about clothes in FP32 that 8 bits cannot hold: one activation is so large
     that a 256th of it drowns every other. To be read only."""
-    from edgefashion import bundle
+    from edgefashion.bundles import bundle
 
     folder = once(tmp_path_factory, "fragile", lambda folder: _make_fragile(folder, train_set))
     return bundle.open_bundle(folder / "fragile")
@@ -156,8 +152,8 @@ def _make_fragile(folder: Path, train_set: Arrays) -> None:
     import keras
     from keras import layers
 
-    from edgefashion.convert import convert
-    from edgefashion.originals import export_saved_model
+    from edgefashion.conversion.convert import convert
+    from edgefashion.inference.tensorflow_engine import export_saved_model
 
     keras.utils.set_random_seed(0)
     images = layers.Input((28, 28, 1), dtype="uint8")
@@ -181,7 +177,8 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> 
     """Photos of five labels, Unknown (bags) and No garment, 24 each by four senders, as JPEG files."""
     import cv2
 
-    from edgefashion import augment, scenes
+    from edgefashion.data import drawn
+    from edgefashion.training import photo_augment
 
     images, labels = test_set
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
@@ -189,20 +186,20 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> 
     for name, numbers in classes.items():
         (folder / name).mkdir()
         for i, at in enumerate(np.flatnonzero(np.isin(labels, numbers))[:24]):
-            cv2.imwrite(str(folder / name / f"sender{i % 4}-{i:02}.jpg"), scenes.photo_of(images[at], rng))
+            cv2.imwrite(str(folder / name / f"sender{i % 4}-{i:02}.jpg"), drawn.photo_of(images[at], rng))
     (folder / "No garment").mkdir()
     for i in range(24):
-        cv2.imwrite(str(folder / "No garment" / f"sender{i % 4}-{i:02}.jpg"), augment.wall(rng))
+        cv2.imwrite(str(folder / "No garment" / f"sender{i % 4}-{i:02}.jpg"), photo_augment.wall(rng))
     return folder
 
 
 @pytest.fixture
 def few_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of Fashion-MNIST's 10,000 test images: for tests that are not about what is measured on them."""
-    load = data.load
+    load = fashion_mnist.load
 
     def few(part: str) -> Any:
         images, labels = load(part)
         return (images[:1000], labels[:1000]) if part == "test" else (images, labels)
 
-    monkeypatch.setattr(data, "load", few)
+    monkeypatch.setattr(fashion_mnist, "load", few)

@@ -1,0 +1,127 @@
+"""Our best against each peer's best, on the same weights in the same run: latency and throughput.
+
+    python benchmarks/networks/peers.py                 # measures `edge`, and `cnn-242k` where it has been trained
+    python benchmarks/networks/peers.py table           # the tables anew from what was measured
+
+Writes ``benchmarks/networks/results/peers.json``, ``peers.md`` and ``peers.png``. Leave the machine alone meanwhile: five
+minutes a network. A ratio is taken round by round, of medians measured seconds apart; its spread is the
+quartiles over the rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from edgefashion.bench import run
+from edgefashion.bundles import bundle
+
+RESULTS = Path(__file__).parent / "results"
+NETWORKS = ("edge", "cnn-242k")
+PEERS = {"litert": "LiteRT", "onnxruntime": "ONNX Runtime"}
+ROUNDS = 9
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    if sys.argv[1:] not in ([], ["table"]):
+        sys.exit(__doc__)
+    file = RESULTS / "peers.json"
+    if not sys.argv[1:]:
+        reports = {}
+        for name in NETWORKS:
+            if not bundle.is_model(name):
+                print(f"{name} is left out: run benchmarks/networks/seeds.py {name} first", file=sys.stderr)
+                continue
+            measured = run.bench(name, options=run.BenchOptions(rounds=ROUNDS), on_progress=_say)
+            reports[name] = measured.as_json()
+            if name == NETWORKS[0]:
+                run.plot(measured, RESULTS / "peers.png")
+        file.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
+    text = "\n\n".join(_table(name, report) for name, report in json.loads(file.read_text(encoding="utf-8")).items())
+    (RESULTS / "peers.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+def _say(doing: str, done: int, total: int) -> None:
+    print(f"{done} of {total}: {doing}", file=sys.stderr)
+
+
+def _table(name: str, report: Row) -> str:
+    machine, rows = report["machine"], report["rows"]
+    lines = [
+        f"**{name}** on {machine['cpu']}, {machine['cores']} cores ({' '.join(machine['isa'])})",
+        "",
+        "| engine | threads | p50 | images/s | batch | accuracy | size | cold start | memory |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {r['name']} | {r['threads'] or 'all'} | {r['latency_us']['p50']:,.0f} us | {_best(r):,.0f} | "
+            f"{r['batch'] if _best(r) == r['throughput_fps'] else 'queue'} | {r['accuracy']:.2%} | "
+            f"{r['size_bytes'] / 1e6:.1f} MB | {r['cold_start_s']:.2f} s | {r['peak_rss_mb']:,.0f} MB |"
+            for r in rows
+        ),
+        "",
+        "| ratio | median | quartiles |",
+        "|---|---|---|",
+    ]
+    for title, ratios in _ratios(rows).items():
+        low, _, high = statistics.quantiles(ratios, n=4)
+        lines.append(f"| {title} | {statistics.median(ratios):.2f} | {low:.2f} to {high:.2f} |")
+    return "\n".join(lines)
+
+
+def _best(row: Row) -> float:
+    return float(max(row["throughput_fps"], row["throughput_async_fps"] or 0.0))
+
+
+def _ratios(rows: list[Row]) -> dict[str, list[float]]:
+    """Each claim's ratio, ours over the peer's, one a round."""
+    ours = [r for r in rows if r["engine"] == "openvino"]
+    found: dict[str, list[float]] = {}
+
+    def p50(row: Row) -> float:
+        return float(row["latency_us"]["p50"])
+
+    for threads in sorted({r["threads"] for r in ours}):
+        mine = [r for r in ours if r["threads"] == threads and r["precision"] == "int8"]
+        theirs = [r for r in rows if (r["engine"], r["precision"], r["threads"]) == ("litert", "int8", threads)]
+        if mine and theirs:
+            title = f"latency, INT8, {threads} thread{'s' * (threads > 1)}: OpenVINO / LiteRT"
+            found[title] = _divided(mine[0]["latency_p50_rounds_us"], theirs[0]["latency_p50_rounds_us"])
+    for engine, title in PEERS.items():
+        theirs = [r for r in rows if r["engine"] == engine]
+        if not theirs:
+            continue
+        a, b = min(ours, key=p50), min(theirs, key=p50)
+        found[f"latency, best of each ({_kind(a)}; {_kind(b)}): OpenVINO / {title}"] = _divided(
+            a["latency_p50_rounds_us"], b["latency_p50_rounds_us"]
+        )
+    most = max(ours, key=_best)
+    for engine, precision in (("litert", "int8"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")):
+        theirs = [r for r in rows if (r["engine"], r["precision"]) == (engine, precision)]
+        if theirs:
+            b = max(theirs, key=_best)
+            found[f"throughput, best of each: OpenVINO / {b['name']}"] = _divided(_rounds(most), _rounds(b))
+    return found
+
+
+def _kind(row: Row) -> str:
+    return f"{row['precision'].upper()} at {row['threads'] or 'all'}"
+
+
+def _rounds(row: Row) -> list[float]:
+    asynchronous = (row["throughput_async_fps"] or 0.0) > row["throughput_fps"]
+    rounds: list[float] = row["throughput_async_rounds_fps" if asynchronous else "throughput_rounds_fps"]
+    return rounds
+
+
+def _divided(a: list[float], b: list[float]) -> list[float]:
+    return [x / y for x, y in zip(a, b, strict=True)]
+
+
+if __name__ == "__main__":
+    main()

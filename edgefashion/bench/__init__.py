@@ -1,0 +1,1 @@
+"""Engines measured side by side, the report, and the gate against regressions."""

@@ -1,0 +1,1 @@
+"""The report of a bench as one self-contained page."""

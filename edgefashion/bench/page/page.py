@@ -1,0 +1,210 @@
+"""A bench report as one self-contained HTML page: no script, no request, light or dark as the reader's system is."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+from edgefashion.bench.page.charts import time_us
+from edgefashion.bench.page.figures import accuracy, latency, throughput
+from edgefashion.bench.page.rows import PageRow, page_rows, share, size, times
+from edgefashion.bench.page.tables import by_batch, operations, table
+from edgefashion.bench.report import Report, check, threads
+from edgefashion.data import fashion_mnist
+
+ORIGINALS: Final = ("keras-predict", "keras", "tensorflow")
+"""The engines that run the network as it was trained: what the others are compared with."""
+
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def write(report: Report, path: Path) -> None:
+    """Write :func:`page` to ``path``, aside first."""
+    text = page(report)
+    with fashion_mnist.written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def page(report: Report) -> str:
+    """The whole HTML of a report in its JSON form, as ``BenchReport.as_json()`` gives it or a file held it.
+
+    What an older version did not record is left out. Raises
+    :class:`~edgefashion.errors.BadInputError` for what is no bench report.
+    """
+    check(report)
+    rows = page_rows(report["rows"])
+    machine = report["machine"]
+    cores = f", {machine['cores']} cores" if "cores" in machine else ""
+    title = f"{report['model']} on {machine['cpu']}{cores}"
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    header = (
+        f"<header><p class=overline>edgefashion bench</p><h1>{escape(report['model'])}</h1>"
+        f"<p class=lead>Measured on {escape(machine['cpu'] + cores)}; every engine in a process of its own, "
+        "one measuring at a time.</p></header>"
+    )
+    footer = (
+        f"<footer>Written by edgefashion {escape(str(machine.get('versions', {}).get('edgefashion', '')))}. "
+        "Times of one run on one machine: compare rows with one another, not with another machine's.</footer>"
+    )
+    parts = [
+        header,
+        "<main>",
+        _tiles(rows),
+        _warnings(rows),
+        table(rows),
+        latency(rows),
+        accuracy(rows),
+        throughput(rows),
+        by_batch(rows),
+        operations(rows),
+        _facts(machine, report["settings"]),
+        _repeat(report.get("command", ""), report.get("notes", [])),
+        "</main>",
+        footer,
+    ]
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(f"Bench: {title}")}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
+        f"<style>{style}</style></head>\n<body>\n" + "\n".join(part for part in parts if part) + "\n</body></html>\n"
+    )
+
+
+# --- The answer first ------------------------------------------------------------------------
+
+
+def _tiles(rows: list[PageRow]) -> str:
+    """Who wins at what, and against which row."""
+    originals = [row for row in rows if row.facts["engine"] in ORIGINALS]
+
+    def against(winner: PageRow, others: list[PageRow], ratio: Any, what: str) -> str:
+        others = [row for row in (originals or others) if row is not winner]
+        if not others:
+            return ""
+        nearest = min(others, key=lambda row: ratio(row))
+        return f"{times(ratio(nearest))} times {what} {nearest.title}"
+
+    soonest = next(row for row in rows if row.fastest)
+    most = max(rows, key=lambda row: row.fps)
+    right = max(rows, key=lambda row: row.facts["accuracy"])
+    small = min(rows, key=lambda row: row.facts["size_bytes"])
+    quick = min(rows, key=lambda row: row.facts["cold_start_s"])
+    low, high = right.facts["accuracy_ci95"]
+    inside = sum(low <= row.facts["accuracy"] <= high for row in rows)
+    alike = f"; all {len(rows)} rows lie in it" if inside == len(rows) > 1 else ""
+    tiles = [
+        (
+            "One image, median",
+            time_us(soonest.p50_us),
+            soonest.title,
+            against(soonest, rows, lambda row: row.p50_us / soonest.p50_us, "sooner than") + _doubt(soonest, rows),
+        ),
+        (
+            "Images a second",
+            f"{most.fps:,.0f}",
+            most.title,
+            against(most, rows, lambda row: most.fps / row.fps, "as many as"),
+        ),
+        (
+            "Right answers",
+            share(right.facts["accuracy"]),
+            right.title,
+            f"95 % interval {share(low)} to {share(high)}{alike}",
+        ),
+        (
+            "Size",
+            size(small.facts["size_bytes"]),
+            small.title,
+            against(
+                small, rows, lambda row: row.facts["size_bytes"] / max(1, small.facts["size_bytes"]), "smaller than"
+            ),
+        ),
+        (
+            "Start to first answer",
+            f"{quick.facts['cold_start_s']:.2f} s",
+            quick.title,
+            against(quick, rows, lambda row: row.facts["cold_start_s"] / quick.facts["cold_start_s"], "sooner than"),
+        ),
+    ]
+    cells = "".join(
+        f"<div><dt>{what}</dt><dd class=value>{escape(value)}</dd><dd class=who>{escape(who)}</dd>"
+        f"<dd class=note>{escape(note)}</dd></div>"
+        for what, value, who, note in tiles
+    )
+    return f'<section aria-label="The best of each"><dl class=tiles>{cells}</dl></section>'
+
+
+def _doubt(winner: PageRow, rows: list[PageRow]) -> str:
+    """Who else may be the fastest: rows with a round that beat the winner's slowest."""
+    slowest = max(winner.facts["latency_p50_rounds_us"])
+    near = [r.title for r in rows if r is not winner and min(r.facts["latency_p50_rounds_us"]) < slowest]
+    named = " and ".join(near if len(near) < 3 else [near[0], f"{len(near) - 1} others"])
+    return f"; no sure lead over {named}: rounds overlap" if near else ""
+
+
+def _warnings(rows: list[PageRow]) -> str:
+    found = [f"<li>{escape(row.title)}: {escape(row.facts['marked'])}</li>" for row in rows if row.facts.get("marked")]
+    return f'<ul class=warnings aria-label="Warnings">{"".join(found)}</ul>' if found else ""
+
+
+# --- Machine, settings, how to repeat it -----------------------------------------------------
+
+
+def _facts(machine: dict[str, Any], settings: dict[str, Any]) -> str:
+    about = {
+        "CPU": machine["cpu"],
+        "Cores": machine.get("cores"),
+        "Instruction sets": machine.get("isa"),
+        "Memory": f"{machine['ram_gb']} GB" if machine.get("ram_gb") else None,
+        "System": machine.get("os"),
+        "CPU in others' use": f"{machine['others_cpu_share']:.0%}" if "others_cpu_share" in machine else None,
+        **machine.get("versions", {}),
+    }
+    named = {
+        "rounds": "Rounds, interleaved",
+        "seconds": "Seconds each, a round",
+        "min_calls": "Calls at least, a round",
+        "batch": "Images in a batch",
+        "cold_starts": "Cold starts",
+        "threads": "OpenVINO's threads",
+        "vs": "Originals measured",
+    }
+    ours = {named.get(name, name.replace("_", " ")): value for name, value in settings.items()}
+    if "threads" in settings:
+        chosen = settings["threads"]
+        ours[named["threads"]] = "1 for one image, all for a batch" if chosen is None else _plain_threads(chosen)
+    if "vs" in settings:
+        ours[named["vs"]] = "all that are installed" if settings["vs"] is None else settings["vs"] or "none"
+    return f"<div class=facts>{_list('Machine', about)}{_list('Settings', ours)}</div>"
+
+
+def _plain_threads(chosen: Any) -> str:
+    return threads(chosen) if isinstance(chosen, int) else str(chosen)
+
+
+def _list(title: str, facts: dict[str, Any]) -> str:
+    def text(value: Any) -> str:
+        if isinstance(value, list | tuple):
+            return ", ".join(map(str, value)) or "none"
+        return str(value)
+
+    items = "".join(
+        f"<dt>{escape(str(name))}</dt><dd>{escape(text(value))}</dd>"
+        for name, value in facts.items()
+        if value is not None
+    )
+    return f"<section><h2>{title}</h2><dl>{items}</dl></section>"
+
+
+def _repeat(command: str, notes: list[str]) -> str:
+    run = (
+        "<h2 id=repeat>To repeat it</h2><p class=quiet>On an otherwise idle machine:</p>"
+        f"<pre tabindex=0 aria-labelledby=repeat><code>{escape(command)}</code></pre>"
+        if command
+        else ""
+    )
+    listed = (
+        f"<h2>Notes</h2><ul class=notes>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>" if notes else ""
+    )
+    return f"<section>{run}{listed}</section>" if run or listed else ""

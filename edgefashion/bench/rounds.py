@@ -1,0 +1,238 @@
+"""The contenders of a bench side by side, each in a process of its own, round after round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Final
+
+import numpy as np
+
+from edgefashion.bench.candidates import ISA_CAPS, Contender
+from edgefashion.bench.worker_process import Worker
+from edgefashion.errors import EdgeFashionError
+from edgefashion.evaluation.fashion import wilson95
+from edgefashion.inference.tensorflow_engine import BATCH
+from edgefashion.system import machine
+
+_PROBE_S: Final = 0.15
+"""For each batch size tried, before the best one is measured."""
+
+_WHOLE_S: Final = 1200.0
+"""For the test images, all of them: of photos, on a slow CPU at one thread, a quarter of an hour."""
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """How long and how often each row is measured."""
+
+    rounds: int = 5
+    seconds: float = 0.5
+    """Of each measurement in each round."""
+    min_calls: int = 20
+    batches: tuple[int, ...] = (16, BATCH, 256)
+    """Batch sizes tried for the peers' throughput, of which the best is measured: they have a file for each. So is a
+    file from elsewhere in its own runtime, unless its batch is fixed. The other engines are called with
+    :data:`edgefashion.inference.tensorflow_engine.BATCH` images at a time, which is how they are cut."""
+    cold_starts: int = 3
+    """Fresh processes started to time their first answer, after one that warms the disk and counts if there
+    are none."""
+
+    @classmethod
+    def quick(cls) -> BenchOptions:
+        """A third of the time, for a first look."""
+        return cls(rounds=3, seconds=0.25, min_calls=10, cold_starts=1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured row. ``threads`` are those of the batch-1 latency; ``batch`` is the
+    throughput's."""
+
+    name: str
+    engine: str
+    precision: str
+    runtime_precision: str
+    threads: int
+    """0: the engine's own choice; TensorFlow and Keras are not told any."""
+    isa: str | None
+    """The instruction set the row was capped at; None for all the CPU has."""
+    batch: int
+    latency_us: dict[str, float]
+    """p50, p90, p99 over all rounds, at batch 1."""
+    latency_p50_rounds_us: list[float]
+    latency_percentiles_us: list[float]
+    """The 0th to the 100th percentile of every call."""
+    throughput_fps: float
+    """Images a second in synchronous batches; the median over the rounds."""
+    throughput_rounds_fps: list[float]
+    throughput_by_batch_fps: dict[str, float]
+    """Of a first short try of each batch size."""
+    throughput_async_fps: float | None
+    """Through OpenVINO's asynchronous queue, or by several requests at once to a server; None for other engines."""
+    throughput_async_rounds_fps: list[float]
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    marked: str | None
+    """What is wrong with the row: an accuracy that is not the original's."""
+    size_bytes: int
+    cold_start_s: float
+    peak_rss_mb: float
+    settings: dict[str, Any]
+    """The engine's settings in force for one image."""
+    operations: list[dict[str, Any]] | None
+    """Of one image, in the order they run: name, type, primitive, shape, latency_us; None for other engines."""
+
+
+class Race:
+    """The contenders' processes side by side; one that fails drops out with a note."""
+
+    def __init__(self, options: BenchOptions, step: Callable[[str], None], notes: list[str]) -> None:
+        self._options, self._step, self._notes = options, step, notes
+        self._runners: list[_Runner] = []
+        self._failure: EdgeFashionError | None = None
+        self.others_cpu_share = 0.0
+        """Of the CPU, 0 to 1, while the rounds were measured."""
+
+    def start(self, chosen: list[Contender]) -> None:
+        for c in chosen:
+            self._step(f"start {c.title}")
+            runner = _Runner(c, self._options)
+            self._runners.append(runner)
+            self._go(runner, runner.start)
+
+    def run(self) -> None:
+        load = machine.OthersLoad([runner.pid for runner in self._runners])
+        for number in range(self._options.rounds):
+            # Each round starts with another engine, so that none is always the first.
+            for runner in _rotated(self._runners, number):
+                self._step(f"round {number + 1} of {self._options.rounds}: {runner.contender.title}")
+                self._go(runner, runner.round)
+        self.others_cpu_share = round(load.share(), 3)
+        for runner in list(self._runners):
+            self._step(f"accuracy of {runner.contender.title}")
+            self._go(runner, runner.finish)
+        for _ in range(self._options.cold_starts):
+            for runner in list(self._runners):
+                self._step(f"cold start of {runner.contender.title}")
+                self._go(runner, runner.cold_start)
+
+    def _go(self, runner: _Runner, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except EdgeFashionError as error:
+            self._failure = self._failure or error
+            self._notes.append(f"No {runner.contender.title} row: {error}")
+            self._runners.remove(runner)
+            runner.close()
+
+    def rows(self) -> list[Row]:
+        if not self._runners and self._failure is not None:
+            raise self._failure
+        return [runner.row() for runner in self._runners]
+
+    def close(self) -> None:
+        for runner in self._runners:
+            runner.close()
+
+
+def _rotated(items: list[_Runner], by: int) -> list[_Runner]:
+    by %= max(1, len(items))
+    return items[by:] + items[:by]
+
+
+class _Runner:
+    """A contender's process and what it has answered so far."""
+
+    def __init__(self, contender: Contender, options: BenchOptions) -> None:
+        self.contender = contender
+        self._options = options
+        self._worker: Worker | None = None
+        self._batch = BATCH
+        self._cold_s: list[float] = []
+        self._latency_us: list[list[float]] = []
+        self._throughput: list[float] = []
+        self._queue: list[float] = []
+        self._end: dict[str, Any] = {}
+
+    def _spawn(self) -> Worker:
+        names = ("model", "engine", "precision", "threads", "own")
+        spec: dict[str, Any] = {name: getattr(self.contender, name) for name in names}
+        spec["batches"] = self._options.batches
+        cap = {"ONEDNN_MAX_CPU_ISA": ISA_CAPS[self.contender.isa][0]} if self.contender.isa else {}
+        return Worker(self.contender.title, "edgefashion.bench.worker", spec, cap)
+
+    def _ask(self, do: str, seconds: float = 0.0, *, limit_s: float = 0.0, **request: Any) -> dict[str, Any]:
+        assert self._worker is not None
+        if seconds:
+            request["seconds"] = seconds
+        return self._worker.ask(do, limit_s=seconds + limit_s, **request)
+
+    def start(self) -> None:
+        self._worker = self._spawn()
+        batches = self._ask("prepare", limit_s=_WHOLE_S)["batches"]
+        rates = {b: self._ask("throughput", _PROBE_S, batch=b)["throughput_fps"] for b in batches}
+        self._batch = max(rates, key=lambda batch: rates[batch])
+        self._end["by_batch"] = {str(batch): round(rate, 1) for batch, rate in rates.items()}
+
+    def round(self) -> None:
+        seconds = self._options.seconds
+        self._latency_us.append(self._ask("latency", seconds, min_calls=self._options.min_calls)["latency_us"])
+        self._throughput.append(self._ask("throughput", seconds, batch=self._batch)["throughput_fps"])
+        if "peak_rss_mb" not in self._end:
+            # Before the queue is made: memory is that of the engine as a kiosk uses it.
+            self._end |= self._ask("memory")
+        if self.contender.engine in ("openvino", "remote"):
+            self._queue.append(self._ask("queue", seconds)["throughput_fps"])
+
+    @property
+    def pid(self) -> int:
+        assert self._worker is not None
+        return self._worker.pid
+
+    def finish(self) -> None:
+        self._end |= self._ask("accuracy", limit_s=_WHOLE_S)
+        self._end |= self._ask("operations", limit_s=_WHOLE_S)
+        self._end |= self._ask("precision", limit_s=_WHOLE_S)
+
+    def cold_start(self) -> None:
+        worker = self._spawn()
+        self._cold_s.append(worker.cold_start_s)
+        worker.close()
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+
+    def row(self) -> Row:
+        assert self._worker is not None
+        every = np.concatenate([np.asarray(r) for r in self._latency_us])
+        percentiles = [round(float(v), 2) for v in np.percentile(every, range(101))]
+        right, n = self._end["right"], self._end["n"]
+        first = self._worker.first
+        return Row(
+            name=self.contender.name,
+            engine=self.contender.engine,
+            precision=self.contender.precision,
+            runtime_precision=self._end["runtime_precision"],
+            threads=first["settings"]["threads"],
+            isa=self.contender.isa,
+            batch=self._batch,
+            latency_us={"p50": percentiles[50], "p90": percentiles[90], "p99": percentiles[99]},
+            latency_p50_rounds_us=[round(median(r), 2) for r in self._latency_us],
+            latency_percentiles_us=percentiles,
+            throughput_fps=round(median(self._throughput), 1),
+            throughput_by_batch_fps=self._end["by_batch"],
+            throughput_rounds_fps=[round(r, 1) for r in self._throughput],
+            throughput_async_fps=round(median(self._queue), 1) if self._queue else None,
+            throughput_async_rounds_fps=[round(r, 1) for r in self._queue],
+            accuracy=right / n,
+            accuracy_ci95=wilson95(right, n),
+            marked=None,
+            size_bytes=self.contender.size_bytes,
+            cold_start_s=round(median(self._cold_s or [self._worker.cold_start_s]), 3),
+            peak_rss_mb=round(self._end["peak_rss_mb"], 1),
+            settings=first["settings"],
+            operations=self._end["operations"],
+        )

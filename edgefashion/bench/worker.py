@@ -1,0 +1,192 @@
+"""One engine in one process, measured on request: the other end of :mod:`edgefashion.bench.run`.
+
+Started as ``python -m edgefashion.bench.worker SPEC``. Answers the first image, says so, then
+obeys JSON lines on stdin with JSON lines on stdout. Nothing else runs in the process, so its
+start, its memory and its threads are the engine's alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgefashion.labels import LABELS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgefashion.inference.openvino_engine import Classifier, Runner
+
+_WARM_UP_CALLS = 20
+_THROUGHPUT_IMAGES = 2048
+_THROUGHPUT_PHOTOS = 256
+_PROFILED_IMAGES = 300
+
+
+def main() -> None:
+    """Serve one measuring process."""
+    # stdout is the protocol's: whatever a library prints goes to stderr.
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def reply(message: dict[str, Any]) -> None:
+        print(json.dumps(message), file=replies, flush=True)
+
+    spec = json.loads(sys.argv[1])
+    from edgefashion.errors import EdgeFashionError
+
+    try:
+        worker = _Worker(spec)
+        reply(worker.first_answer())
+        for line in sys.stdin:
+            request = json.loads(line)
+            reply(getattr(worker, request.pop("do"))(**request))
+    except EdgeFashionError as error:
+        reply({"error": str(error), "exit_code": error.exit_code})
+
+
+class _Worker:
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self._spec = spec
+        self._classifier = self._load("latency")
+        self._queue: Classifier | None = None
+        self._images: NDArray[np.uint8] | None = None
+        self._timed: NDArray[np.uint8] | None = None
+        """What the times are taken with: pictures of the size that the network works on."""
+
+    def _load(self, purpose: str) -> Classifier:
+        from edgefashion.inference.openvino_engine import ENGINES, Classifier, load
+
+        spec = self._spec
+        if spec["engine"] == "remote":
+            return load(spec["model"], purpose=purpose)
+        if spec["engine"] not in ENGINES:
+            path, run = Path(spec["model"]), _in_its_runtime(spec)
+            return Classifier(path.name, LABELS, spec["engine"], spec["precision"], 0.0, path, run)
+        return load(
+            spec["model"], engine=spec["engine"], precision=spec["precision"], threads=spec["threads"], purpose=purpose
+        )
+
+    def first_answer(self) -> dict[str, Any]:
+        import numpy as np
+
+        self._classifier(np.zeros((1, *self._classifier.input_shape), np.uint8))
+        return {"settings": self._classifier.settings}
+
+    def prepare(self) -> dict[str, Any]:
+        """Load the test images and warm both paths up; tell the batch sizes to try."""
+        from edgefashion.data import fashion_mnist
+        from edgefashion.inference import preprocess
+        from edgefashion.inference.tensorflow_engine import BATCH
+
+        self._images, self._labels = fashion_mnist.load("test")
+        self._timed = self._images[:_THROUGHPUT_IMAGES]
+        if self._classifier.takes_photos:
+            self._timed = preprocess.as_photos(self._images[:_THROUGHPUT_PHOTOS], preprocess.PHOTO_PX)
+        for i in range(_WARM_UP_CALLS):
+            self._classifier(self._timed[i : i + 1])
+        self._classifier(self._timed)
+        choose = getattr(self._classifier.run, "batches", None)
+        return {"batches": choose(self._spec["batches"]) if choose else [BATCH]}
+
+    def latency(self, seconds: float, min_calls: int) -> dict[str, Any]:
+        """Batch-1 calls, one after the other: each one's microseconds."""
+        images, call, now = self._timed, self._classifier, time.perf_counter
+        assert images is not None
+        taken: list[float] = []
+        end = now() + seconds
+        while len(taken) < min_calls or now() < end:
+            i = len(taken) % len(images)
+            start = now()
+            call(images[i : i + 1])
+            taken.append(round((now() - start) * 1e6, 2))
+        return {"latency_us": taken}
+
+    def throughput(self, seconds: float, batch: int) -> dict[str, Any]:
+        """Whole batches, synchronously: images a second."""
+        stack = self._timed
+        assert stack is not None
+        self._classifier(stack[:batch])  # a peer opens its file of that size
+
+        def once() -> int:
+            if self._spec["engine"] == "keras-predict":
+                # It batches by itself; one call per batch would measure its start-up instead.
+                self._classifier(stack)
+                return len(stack)
+            for at in range(0, len(stack), batch):
+                self._classifier(stack[at : at + batch])
+            return len(stack)
+
+        return {"throughput_fps": _rate(once, seconds)}
+
+    def queue(self, seconds: float) -> dict[str, Any]:
+        """OpenVINO's asynchronous queue with the throughput hint, or several requests to a server: images a second."""
+        stack = self._timed
+        assert stack is not None
+        if self._queue is None:
+            self._queue = self._load("throughput")
+            self._queue(stack)
+        queue = self._queue
+
+        def once() -> int:
+            queue(stack)
+            return len(stack)
+
+        return {"throughput_fps": _rate(once, seconds)}
+
+    def memory(self) -> dict[str, Any]:
+        from edgefashion.system.machine import peak_rss_mb
+
+        return {"peak_rss_mb": peak_rss_mb()}
+
+    def accuracy(self) -> dict[str, Any]:
+        """Right answers over the whole test set."""
+        from edgefashion.inference import decision
+
+        assert self._images is not None
+        answers = decision.likeliest(self._classifier(self._images))
+        return {"right": int((answers == self._labels).sum()), "n": len(self._labels)}
+
+    def precision(self) -> dict[str, Any]:
+        """What the engine really runs in. Asked for last: some have to look it up at length."""
+        return {"runtime_precision": self._classifier.runtime_precision}
+
+    def operations(self) -> dict[str, Any]:
+        """One image's time, operation by operation; None for an engine that does not tell."""
+        if self._spec["engine"] != "openvino":
+            return {"operations": None}
+        from edgefashion.bench import operation_times
+
+        assert self._timed is not None
+        return {"operations": operation_times.profile(self._classifier, self._timed[:_PROFILED_IMAGES])}
+
+
+def _in_its_runtime(spec: dict[str, Any]) -> Runner:
+    """A peer with the files made for it, or a file from elsewhere in the runtime it was made for."""
+    path, batches = Path(spec["model"]), tuple(spec["batches"])
+    if spec["own"]:
+        from edgefashion.inference.onnx_litert_engine import OwnRuntime
+        from edgefashion.inference.tensorflow_engine import BATCH
+
+        most = max(BATCH, *batches)
+        return OwnRuntime(path, **spec["own"], threads=spec["threads"], most=most)
+    from edgefashion.bench.peers import Peer
+
+    return Peer(path, spec["engine"], spec["precision"], spec["threads"], batches)
+
+
+def _rate(once: Callable[[], int], seconds: float) -> float:
+    done, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds:
+        done += once()
+    return done / elapsed
+
+
+if __name__ == "__main__":
+    main()

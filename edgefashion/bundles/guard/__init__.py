@@ -1,0 +1,1 @@
+"""A model file made elsewhere is tried before it is loaded."""

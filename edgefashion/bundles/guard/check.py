@@ -1,0 +1,222 @@
+"""Model files from outside, refused before they can hurt: looked through, then tried in a child.
+
+A file is first looked at without OpenVINO (size, form, references), then read, compiled and run
+once in a process with a memory and a time limit, which may crash or hang in our place. What has
+passed is remembered by its hash, so that it is tried once on a machine and not at each start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from edgefashion.bundles import bundle
+from edgefashion.bundles.guard import ir_xml
+from edgefashion.errors import BadInputError, MissingError
+
+FORMATS: Final = (".xml", ".onnx", ".tflite")
+MAX_TEXT_BYTES: Final = 32 * 2**20
+"""Of an IR's .xml. Our longest has 0.4 MB."""
+MAX_WEIGHTS_BYTES: Final = 2**30
+"""Of any other file: ten times ResNet-50."""
+
+_RULES: Final = 1
+"""Raise it with every stricter rule: verdicts by older rules count no more."""
+_KEPT: Final = 256
+"""Verdicts kept, the newest."""
+_START: Final = (
+    "import sys; home = sys.argv.pop(1); home in sys.path or sys.path.insert(0, home); "
+    "from edgefashion.bundles.guard.worker import main; main()"
+)
+_RESTORE: Final = "Convert the model again, or get it anew from where it came"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the child may take; ours take 0.2 to 0.4 GB and a second."""
+
+    seconds: int = 60
+    memory_bytes: int = 2**30
+    """Besides eight times the file: as read, as converted, as compiled twice."""
+
+
+def check(path: Path, limits: Limits = Limits()) -> None:
+    """Raise :class:`BadInputError` unless the IR, ONNX or TFLite file ``path`` is safe to load and run.
+
+    Safe means: a whole file, with one image in and finite numbers out, that ran in a child within
+    ``limits`` and whose work does not depend on the picture. Nothing is raised for what has passed
+    before, here or on this machine.
+    """
+    if path.suffix not in FORMATS:
+        raise BadInputError(f"{path} is no {', '.join(FORMATS)} file. Give one of them")
+    try:
+        sizes = _sizes(path)
+        verdict = _verdict(path)
+        if _is_kept(verdict):
+            return
+        if path.suffix == ".xml":
+            ir_xml.scan(path, sizes[1])
+        elif path.suffix == ".tflite":
+            _check_mark(path)
+    except ir_xml.RefusedError as error:
+        raise BadInputError(f"{path} is refused: {error}. {_RESTORE}") from error
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read ({error.strerror}). {_RESTORE}") from error
+    with _alone(path) as copy:
+        reason = _tried(copy, Limits(limits.seconds, limits.memory_bytes + 8 * sum(sizes)))
+    if reason:
+        raise BadInputError(f"{path} is refused: {reason}. {_RESTORE}")
+    _keep(verdict)
+
+
+def vouch(path: Path) -> None:
+    """Remember a file that this process has itself just written as one that needs no child."""
+    with contextlib.suppress(OSError):  # then it is tried when it is loaded
+        _keep(_verdict(path))
+
+
+# --- What can be seen without OpenVINO -------------------------------------------------------
+
+
+def _files(path: Path) -> list[Path]:
+    return [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+
+
+def _sizes(path: Path) -> list[int]:
+    """Bytes of each of the model's files, none of them empty, huge or something other than a file."""
+    sizes = []
+    for file in _files(path):
+        if not file.exists() and not file.is_symlink():
+            raise ir_xml.RefusedError(f"{file.name} is missing")
+        found = file.stat()
+        # A pipe would wait for ever, and a device never end.
+        if not stat.S_ISREG(found.st_mode):
+            raise ir_xml.RefusedError(f"{file.name} is no regular file")
+        largest = MAX_TEXT_BYTES if file.suffix == ".xml" else MAX_WEIGHTS_BYTES
+        if not found.st_size:
+            raise ir_xml.RefusedError(f"{file.name} is empty")
+        if found.st_size > largest:
+            raise ir_xml.RefusedError(f"{file.name} has {found.st_size:,} bytes, more than {largest:,}")
+        sizes.append(found.st_size)
+    return sizes
+
+
+def _check_mark(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(8)[4:] != b"TFL3":
+            raise ir_xml.RefusedError("it is no TFLite file")
+
+
+# --- The child -------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[Path]:
+    """``path``; an ONNX file as a copy in a folder of its own, where the other files that it may name
+    are not: they were not looked at, and their bytes are not in its hash."""
+    if path.suffix != ".onnx":
+        yield path.absolute()
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(shutil.copyfile(path, Path(folder) / "model.onnx"))
+
+
+def _tried(path: Path, limits: Limits) -> str | None:
+    """What a child that reads, compiles and runs ``path`` says against it; its death says so too."""
+    import psutil
+
+    home = str(Path(__file__).parents[3])
+    limited = (str(limits.memory_bytes), str(limits.seconds))
+    child = subprocess.Popen(
+        # -P: not the current folder, which may be the very one a stranger's files were unpacked in.
+        [sys.executable, "-P", "-B", "-c", _START, home, str(path), *limited],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # OpenVINO's own words; the reason comes on stdout
+    )
+    assert child.stdout is not None
+    end = time.monotonic() + limits.seconds
+    try:
+        while child.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(0.02)
+            if time.monotonic() > end:
+                return f"trying it took more than {limits.seconds} s"
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                if psutil.Process(child.pid).memory_info().rss > limits.memory_bytes:
+                    return f"trying it took more than {limits.memory_bytes / 2**20:,.0f} MB of memory"
+        answer = child.stdout.read(2**16)
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    try:
+        verdict = json.loads(answer)
+    except ValueError:
+        how = f"signal {-child.returncode}" if child.returncode < 0 else f"code {child.returncode}"
+        return f"it ended the process that tried it ({how})"
+    if "missing" in verdict:
+        raise MissingError(f"openvino cannot be imported ({verdict['missing']}). Run: pip install openvino")
+    reason: str | None = verdict["reason"]
+    return reason
+
+
+# --- What has passed before ------------------------------------------------------------------
+#
+# One empty file a verdict, in the user's own cache. A verdict only spares the child. Whoever can
+# write there runs as this user already, and can as well change this package or his shell's start;
+# the model's folder, often a download or a share, is open to more people than that, and a model
+# changed there has another hash and no verdict. (Changed between its check and its loading it is not
+# noticed; so it is with a bundle's manifest.) Where the cache is shared after all
+# (XDG_CACHE_HOME=/tmp), another user's files do not count. Without a cache everything is only slower.
+
+_kept_here: set[str] = set()
+"""The verdicts of this process, for where the cache cannot be written."""
+
+
+def _verdict(path: Path) -> str:
+    """The name under which a file that passed is remembered."""
+    known = hashlib.sha256(f"{_RULES} {version('openvino')} {path.suffix}".encode())
+    for file in _files(path):
+        known.update(bundle.sha256(file).encode())
+    return known.hexdigest()
+
+
+def _folder() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("edgefashion", appauthor=False) / "vetted"
+
+
+def _is_kept(verdict: str) -> bool:
+    if verdict in _kept_here:
+        return True
+    try:
+        found = (_folder() / verdict).lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and (os.name == "nt" or found.st_uid == os.geteuid())
+
+
+def _keep(verdict: str) -> None:
+    _kept_here.add(verdict)
+    folder = _folder()
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / verdict).touch()  # without content there is no half of it
+        by_age = sorted(folder.iterdir(), key=lambda file: file.lstat().st_mtime, reverse=True)
+        for old in by_age[_KEPT:]:
+            old.unlink()

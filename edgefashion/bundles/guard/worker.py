@@ -1,0 +1,164 @@
+"""A model file tried in a process that may die of it: the other end of :mod:`edgefashion.bundles.guard.check`.
+
+Started with the arguments PATH MEMORY_BYTES SECONDS. Prints one JSON line:
+``{"reason": null}`` for a network that can be used, else what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+_BATCH: Final = 64
+_INPUTS: Final = frozenset({"u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f16", "bf16", "f32", "f64"})
+_REASON_CHARS: Final = 160
+
+
+def main() -> None:
+    """Try one file and say what came of it."""
+    path, memory_bytes, seconds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    _limit(memory_bytes, seconds)
+    try:
+        import numpy  # noqa: F401
+        import openvino  # noqa: F401
+    except ImportError as error:
+        answer: dict[str, str | None] = {"missing": _line(error)}
+    else:
+        answer = {"reason": _reason(path)}
+    print(json.dumps(answer), flush=True)
+    os._exit(0)  # said is said: no waiting for what OpenVINO's threads still do
+
+
+def _limit(memory_bytes: int, seconds: int) -> None:
+    """Let the system itself end this process, where it can; the parent watches too."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    # Address space would also count what the allocator only reserves for each thread. Twice, because a
+    # thread's stack counts whole. CPU time runs for every thread, and should the parent be killed.
+    limits = {"RLIMIT_DATA": 2 * memory_bytes, "RLIMIT_CPU": 4 * seconds, "RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0}
+    for name, limit in limits.items():
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # a system without it, or a stricter one
+            resource.setrlimit(getattr(resource, name), (limit, limit))
+
+
+def _reason(path: Path) -> str | None:
+    from edgefashion.bundles.guard.ir_xml import RefusedError
+
+    try:
+        _try(path)
+    except RefusedError as error:
+        return str(error)
+    except MemoryError:
+        return "it takes too much memory"
+    except Exception as error:  # OpenVINO's are RuntimeErrors, its bindings' of every kind
+        return f"OpenVINO cannot run it ({_line(error).replace(str(path), path.name)})"
+    return None
+
+
+def _line(error: BaseException) -> str:
+    """What an exception of many lines says, in one: the last, which is the one about the model."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    line = "".join(c if c.isprintable() else " " for c in lines[-1]).split(" Please check that ")[0]
+    return line if len(line) <= _REASON_CHARS else f"{line[:_REASON_CHARS]}..."
+
+
+def _try(path: Path) -> None:
+    """Raise unless the network is one a classifier can be made of, and answers with numbers."""
+    import numpy as np
+    import openvino as ov
+
+    core = ov.Core()
+    core.set_property({"ENABLE_MMAP": False})  # as it will be read
+    model = core.read_model(path)
+    shape = _check_ends(model)
+    if path.suffix == ".xml" or model.input(0).get_partial_shape()[0].is_dynamic:
+        model.reshape([1, *shape])
+    _check_layers(model)
+    _check_facts(model)
+    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"}
+    compiled = core.compile_model(model, "CPU", config)
+    for intensity in (0, 255):
+        image = np.full(tuple(model.input(0).shape), intensity, np.uint8)
+        with np.errstate(all="ignore"):
+            answers = compiled(image.astype(model.input(0).element_type.to_dtype())).values()
+        if not all(np.isfinite(answer).all() for answer in answers):
+            _refuse(f"its answer to a picture of nothing but {intensity} is not a finite number")
+    many = model.clone()
+    try:
+        many.reshape([_BATCH, *shape])
+    except RuntimeError:
+        return  # a network for one image at once: the loader says so when it is given more
+    core.compile_model(many, "CPU", config).create_infer_request()  # takes the memory a batch takes
+
+
+def _check_ends(model: Any) -> tuple[int, ...]:
+    """One image in, one row of answers out; the shape of the image without its batch."""
+    from edgefashion.bundles.guard.ir_xml import check_shape
+
+    if len(model.inputs) != 1:
+        _refuse(f"it has {len(model.inputs)} inputs; one image is expected")
+    port = model.input(0)
+    image = port.get_partial_shape()
+    if port.element_type.get_type_name() not in _INPUTS:
+        _refuse(f"it takes {port.element_type.get_type_name()}, not numbers")
+    if image.rank.is_dynamic or not 2 <= image.rank.get_length() <= 4 or any(d.is_dynamic for d in list(image)[1:]):
+        _refuse(f"it takes {image}, not images of one size")
+    shape = tuple(d.get_length() for d in list(image)[1:])
+    check_shape([_BATCH, *shape])
+    if min(shape) < 1:
+        _refuse(f"it takes {image}: an image without pixels")
+    answers = [port.get_partial_shape() for port in model.outputs]
+    rows = [answer for answer in answers if not answer.rank.is_dynamic and answer.rank.get_length() == 2]
+    if len(rows) != 1 or rows[0][1].is_dynamic or rows[0][1].get_length() < 2:
+        _refuse(f"it answers {', '.join(map(str, answers)) or 'nothing'}, not one row of probabilities")
+    return shape
+
+
+def _check_layers(model: Any) -> None:
+    """Nothing in it depends on the picture but the numbers: then no picture costs more than the one tried here."""
+    import numpy as np
+
+    from edgefashion.bundles.guard.ir_xml import CONTROL_FLOW, check_shape
+
+    for layer in model.get_ops():
+        if layer.get_type_name() in CONTROL_FLOW:
+            _refuse(f"it has a layer of type {layer.get_type_name()}, which may run without end")
+        for port in layer.outputs():
+            size = port.get_partial_shape()
+            if not size.is_static:
+                _refuse(f"a layer of type {layer.get_type_name()} gives {size}: its size depends on the picture")
+            check_shape(list(size.to_shape()))
+        if layer.get_type_name() == "Constant" and layer.get_element_type().is_real():
+            with np.errstate(all="ignore"):
+                finite = np.isfinite(layer.get_data(dtype=np.float32)).all()
+            if not finite:
+                _refuse("a weight is infinite or not a number")
+
+
+def _check_facts(model: Any) -> None:
+    """Labels and threshold, where the file brings them, are such."""
+    from edgefashion.inference.openvino_engine import RT_INFO
+
+    facts = {
+        key: json.loads(model.get_rt_info([RT_INFO, key]).astype(str))
+        for key in ("labels", "thresholds")
+        if model.has_rt_info([RT_INFO, key])
+    }
+    labels, thresholds = facts.get("labels", ["any"]), facts.get("thresholds", {})
+    if not isinstance(labels, list) or not all(isinstance(text, str) and text.isprintable() for text in labels):
+        _refuse("its labels are no list of names")
+    accept = thresholds.get("accept", 0.0) if isinstance(thresholds, dict) else None
+    if not isinstance(accept, int | float) or not 0 <= accept <= 1:
+        _refuse("its threshold is no number from 0 to 1")
+
+
+def _refuse(reason: str) -> None:
+    from edgefashion.bundles.guard.ir_xml import RefusedError
+
+    raise RefusedError(reason)

@@ -1,0 +1,1 @@
+"""From a frame to a stable answer, on a screen, in a file, to a broker."""

@@ -1,0 +1,131 @@
+"""`edgefashion camera` as a function: the settings to a running loop with all that belongs around it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgefashion.camera import loop
+from edgefashion.camera.events.sink import open_sink
+from edgefashion.camera.networks import Lineup
+from edgefashion.camera.outputs.reopening import KeptOpen
+from edgefashion.camera.service import watchdog
+from edgefashion.camera.sources.source import Source, open_source
+from edgefashion.errors import without_password
+
+if TYPE_CHECKING:
+    from edgefashion.camera.moment import Output
+    from edgefashion.camera.settings import CameraSettings
+
+ANSWERS_FPS: Final = 15.0
+"""Answers a second of a live source: three in the time that an answer has to be given for to stand."""
+
+SNAPSHOTS: Final = Path("snapshots")
+"""Where the keys s and r keep what they were asked for, unless the settings say."""
+
+
+def run(
+    settings: CameraSettings, stop: threading.Event | None = None, on_answer: loop.OnAnswer | None = None
+) -> loop.Summary:
+    """Open everything ``settings`` name and run the camera until its source ends or ``stop`` is set.
+
+    What cannot be opened is an error before the loop starts, as :class:`BadInputError` or :class:`MissingError`;
+    once it runs, it is an event and another attempt.
+    """
+    stop = stop or threading.Event()
+    with ExitStack() as opened:
+        lineup = Lineup(*_models(settings), fallback=settings.fallback)
+        source = open_source(settings.source, wait=settings.wait, max_failures=settings.max_failures or None, stop=stop)
+        opened.callback(source.close)
+        outputs: list[KeptOpen] = []
+
+        def keep(output: KeptOpen) -> None:
+            opened.callback(output.close)
+            outputs.append(output)
+
+        if settings.web:
+            keep(_page(settings.web, settings.token))
+        if settings.record:
+            keep(_recording(settings.record, source, settings.fps))
+        if not settings.headless:
+            keep(_window(settings.fullscreen))
+        keep(_watchdog(lineup))
+        # Last, so that nothing that fails before leaves an empty file behind.
+        places = settings.events or (("-",) if settings.headless else ())
+        sinks = []
+        for place in places:
+            sinks.append(open_sink(place, wait=settings.wait))
+            opened.callback(sinks[-1].close)
+        options = loop.LoopOptions(
+            mirror=settings.mirror,
+            privacy=settings.privacy,
+            real_time=bool(settings.web) or not settings.headless,
+            # Where nobody looks, a frame that is not answered is not decoded either; a page shows ten a second.
+            highest_fps=ANSWERS_FPS if settings.headless and not settings.record else float(settings.fps),
+            answers_fps=ANSWERS_FPS,
+            snapshots=settings.snapshots or SNAPSHOTS,
+        )
+        try:
+            return loop.run(
+                lineup, source, stop=stop, outputs=outputs, events=sinks, on_answer=on_answer, options=options
+            )
+        finally:
+            for place, sink in zip(places, sinks, strict=True):
+                if sink.lost and not sink.gone:
+                    called = without_password(place)
+                    print(f"edgefashion: {sink.lost:,} events could not be written to {called}", file=sys.stderr)
+
+
+def _models(settings: CameraSettings) -> tuple[tuple[str, ...], int]:
+    """The networks of the keys 1 to 9, and which of them is first in use: a MODEL that is not among them is key 1."""
+    model, models = settings.model, settings.models
+    return (models, models.index(model)) if model in models else ((model, *models), 0)
+
+
+def _page(address: str, token: str | None) -> KeptOpen:
+    from edgefashion.camera.page.page import Page
+
+    first = Page(address, token)
+    print(f"the page is at {first.url}{', opened once with ?token=...' if token else ''}", file=sys.stderr)
+
+    def again() -> Output:
+        return Page(address, token)
+
+    return KeptOpen(first, again)
+
+
+def _recording(path: Path, source: Source, live_fps: int) -> KeptOpen:
+    """A recording beside what an earlier run has left, never over it."""
+    from edgefashion.camera.outputs.recording import Recording
+
+    fps = source.fps or float(live_fps)
+
+    def again() -> Output:
+        return Recording(path, fps, live=source.live, again=True)
+
+    first = Recording(path, fps, live=source.live, again=path.is_file())
+    if first.keeping != path.name:
+        print(f"{path} is there already; recording to {first.keeping}", file=sys.stderr)
+    return KeptOpen(first, again)
+
+
+def _window(fullscreen: bool) -> KeptOpen:
+    from edgefashion.camera.outputs.window import Window
+
+    windows = [Window(fullscreen)]
+
+    def again() -> Output:
+        windows[:] = [Window(windows[0].fullscreen)]
+        return windows[0]
+
+    return KeptOpen(windows[0], again)
+
+
+def _watchdog(lineup: Lineup) -> KeptOpen:
+    def prove() -> None:
+        lineup.ask(lambda classifier: watchdog.proof(lambda: classifier)())
+
+    return KeptOpen(watchdog.Watchdog(prove), lambda: watchdog.Watchdog(prove))

@@ -1,0 +1,1 @@
+"""Where the camera's events go: stdout, a file, an MQTT broker."""

@@ -1,0 +1,296 @@
+"""Events to an MQTT 5 broker, at QoS 2, each with a number by which a double can be told.
+
+An event is a message on the topic, not retained; its payload is the line that a file would get. Its user properties
+``run`` (16 hex digits, new at every start) and ``seq`` (1, 2, 3, ... without a gap) name it for good.
+``TOPIC/status`` is retained: ``{"state": "online", ...}``, or ``offline`` with the reason, which the broker says
+for us when we are lost.
+
+Where the connection is cut, or a broker that saves its sessions is stopped and started again, no event is lost and
+none comes twice. A broker that has forgotten our session, or was killed and may have forgotten a part of it, gets
+again, in order, what it had not acknowledged to the end: nothing is lost then either, and twice comes only an event
+that it had passed on without our getting to know, with the same ``run`` and ``seq``. What a broker has
+acknowledged and then forgets is lost, as is what still waits here when this process ends.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import threading
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from edgefashion.camera.events.mqtt_client import Broker, make_client, parse, properties
+from edgefashion.camera.events.sink import CAPACITY, CLOSE_S, Sink, line, reason_of, told, waits
+from edgefashion.camera.moment import now
+from edgefashion.errors import BadInputError, EdgeFashionError, MissingError, need
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from paho.mqtt.client import Client, ConnectFlags, MQTTMessageInfo
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from edgefashion.camera.moment import Event
+
+WINDOW: Final = 10
+"""Events on their way at a time, not yet acknowledged to the end, and sent in a twentieth of a second: a broker that
+gets what has waited for hours all at once drops what its subscribers cannot take as fast (mosquitto beyond 1,000)."""
+
+KEEPALIVE_S: Final = 15
+SESSION_S: Final = 86_400
+"""How long the broker is to remember an interrupted session: a day."""
+
+ANSWER_S: Final = 10.0
+"""How long a broker may take to answer before that is a fault."""
+
+_TICK_S: Final = 0.05
+
+
+def open_broker(spec: str, *, wait: bool = False, capacity: int = CAPACITY) -> Sink:
+    """Connect to the broker that ``spec`` names.
+
+    Raises :class:`BadInputError` for a wrong address or login, and :class:`MissingError` if no broker answers
+    or paho-mqtt is not installed; with ``wait``, events wait for the broker instead.
+    """
+    broker = parse(spec)
+    need("paho", "for --events mqtt://")
+    sink = Mqtt(broker, capacity)
+    if not wait:
+        sink.wait_connected()
+    return sink
+
+
+class Mqtt(Sink):
+    """A sink that publishes. Its one thread does everything, paho's network loop included."""
+
+    def __init__(self, broker: Broker, capacity: int = CAPACITY) -> None:
+        super().__init__(capacity)
+        self._broker = broker
+        self._run_id = uuid.uuid4().hex[:16]
+        self._sequence = 0
+        # To be sent before anything new, in order.
+        self._again: deque[_Message] = deque()
+        # On their way, not yet acknowledged to the end, by their packet identifiers.
+        self._sent: dict[int, _Message] = {}
+        self._refused: dict[int, str] = {}
+        self._window, self._qos = WINDOW, 2
+        self._paced_s, self._budget = 0.0, 0
+        self._doubtful = False
+        self._answers: list[ReasonCode] = []
+        self._goodbye = ""
+        self._first: EdgeFashionError | None = None
+        self._tried = threading.Event()
+        # A new name every time: the broker is not to mix up what an earlier run left half done with this one's.
+        name, will = f"edgefashion-{self._run_id}", self._status("offline", "connection lost")
+        self._client = make_client(broker, name, will, self._refused.__setitem__, lambda: self._doubtful)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
+        # Packets are written by loop(), which reads first: a write to a broker that has just ended breaks the
+        # connection, and with it goes what the broker had still acknowledged.
+        self._client.on_socket_register_write = lambda *_: None
+        self._thread.start()
+
+    def wait_connected(self) -> None:
+        """Wait for the first attempt to connect. Raises what was wrong with it; the sink is closed then."""
+        if not self._tried.wait(2 * ANSWER_S):
+            self._first = self._as_error(TimeoutError("timed out"))
+        if self._first:
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+            raise self._first
+
+    def fault(self) -> str | None:
+        """What keeps events from being delivered right now; None while all is well."""
+        oldest = next(iter(list(self._sent.values())), None)
+        if not self._fault and oldest and time.monotonic() - oldest.sent_s > ANSWER_S:
+            return self._told("the broker acknowledges nothing")
+        return self._fault
+
+    def _told(self, reason: str) -> str:
+        return f"{self._broker.host}:{self._broker.port}: {reason}"
+
+    def _unwritten(self) -> int:
+        return sum(told(message.event) for message in [*list(self._sent.values()), *list(self._again)])
+
+    @property
+    def _done(self) -> bool:
+        return not self._sent and not self._again and not self._waiting
+
+    def _run(self) -> None:
+        pauses, deadline_s = waits(), float("inf")
+        while True:
+            try:
+                self._connect()
+                pauses = waits()
+                self._tried.set()
+                self._serve()
+                return
+            except Exception as error:  # whatever it is, the thread lives: months may lie ahead
+                # Nobody listens: the broker has ended. Unless it said so, it may come back with an old state, in
+                # which what it had from us is missing.
+                self._doubtful = self._doubtful or (isinstance(error, ConnectionRefusedError) and not self._goodbye)
+                self._fault = self._told(reason_of(error))
+                if not self._tried.is_set():
+                    self._first = self._as_error(error)
+                    self._tried.set()
+            self._pause(next(pauses))
+            if self._closed:
+                deadline_s = min(deadline_s, time.monotonic() + CLOSE_S)
+                if self._done or time.monotonic() > deadline_s:
+                    return
+                time.sleep(_TICK_S)
+
+    def _connect(self) -> None:
+        self._answers.clear()
+        self._client.connect(
+            self._broker.host,
+            self._broker.port,
+            KEEPALIVE_S,
+            clean_start=False,  # else mosquitto would not save the session; there is none of this name yet
+            properties=properties("CONNECT", SessionExpiryInterval=SESSION_S),
+        )
+        deadline_s = time.monotonic() + ANSWER_S
+        while not self._answers:
+            code = self._client.loop(_TICK_S)
+            if code and not self._answers:
+                raise ConnectionError("it hangs up, as what is no MQTT 5 broker does")
+            if time.monotonic() > deadline_s:
+                raise TimeoutError("it does not answer")
+        if self._answers[0].is_failure:
+            raise _RefusedError(str(self._answers[0]))
+        if not self._qos:
+            raise ConnectionError("it offers QoS 0 only, which loses messages")
+        self._doubtful, self._fault = False, None
+        self._goodbye = ""
+        self._say("online")
+
+    def _serve(self) -> None:
+        """Publish until the sink is closed. Raises :class:`OSError` once the connection is lost."""
+        from paho.mqtt.client import error_string
+
+        pauses, resume_s, deadline_s = waits(), 0.0, float("inf")
+        while True:
+            if self._closed:
+                deadline_s = min(deadline_s, time.monotonic() + CLOSE_S)
+                if self._done or time.monotonic() > deadline_s:
+                    break
+            if self._refused and not self._sent:
+                # They are sent again after a while: whoever refuses them may be told to take them.
+                self._fault = self._told(f"the broker refuses {self._broker.topic}: {self._refused.popitem()[1]}")
+                self._refused.clear()
+                self._send_again(())
+                resume_s = time.monotonic() + next(pauses)
+            if time.monotonic() >= resume_s and not self._refused:
+                self._send()
+            code = self._client.loop(_TICK_S)
+            while not code and (socket := self._client.socket()) and select.select([socket], [], [], 0)[0]:
+                code = self._client.loop(0)
+            if code:
+                raise ConnectionError(self._goodbye or error_string(code))
+        self._leave()
+
+    def _send(self) -> None:
+        """Publish as many as may be on their way at a time."""
+        from paho.mqtt.enums import MQTTErrorCode
+
+        now_s = time.monotonic()
+        if now_s - self._paced_s >= _TICK_S:
+            self._paced_s, self._budget = now_s, WINDOW
+        while self._budget and len(self._sent) < self._window:
+            if not self._again:
+                self._again.extend(self._number(event) for event in self._take(self._window))
+            if not self._again:
+                return
+            message = self._again[0]
+            info = self._client.publish(self._broker.topic, message.payload, self._qos, properties=message.properties)
+            if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:  # the packet identifier is still in use
+                return
+            message.sent_s = now_s
+            self._budget -= 1
+            self._sent[info.mid] = self._again.popleft()
+
+    def _number(self, event: Event) -> _Message:
+        self._sequence += 1
+        named = [("run", self._run_id), ("seq", str(self._sequence))]
+        made = properties("PUBLISH", UserProperty=named, ContentType="application/json")
+        return _Message(event, self._sequence, line(event).encode(), made)
+
+    def _send_again(self, messages: Iterable[_Message]) -> None:
+        self._again = deque(sorted([*messages, *self._again], key=lambda message: message.sequence))
+
+    def _say(self, state: str, reason: str | None = None) -> MQTTMessageInfo:
+        payload = self._status(state, reason, time=now())
+        return self._client.publish(self._broker.status_topic, payload, qos=1, retain=True)
+
+    def _status(self, state: str, reason: str | None, **more: str) -> str:
+        return json.dumps({"state": state, "reason": reason, "run": self._run_id, **more})
+
+    def _leave(self) -> None:
+        said, deadline_s = self._say("offline", "ended"), time.monotonic() + 1
+        while not said.is_published() and time.monotonic() < deadline_s and not self._client.loop(_TICK_S):
+            pass
+        self._client.disconnect(properties=properties("DISCONNECT", SessionExpiryInterval=0))
+        self._client.loop(_TICK_S)
+
+    def _on_connect(
+        self, client: Client, _: object, flags: ConnectFlags, answer: ReasonCode, offered: Properties | None
+    ) -> None:
+        self._answers.append(answer)
+        if answer.is_failure:
+            return
+        self._window = min(WINDOW, getattr(offered, "ReceiveMaximum", WINDOW))
+        self._qos = min(2, getattr(offered, "MaximumQoS", 2))
+        if flags.session_present:
+            for message in self._sent.values():
+                message.sent_s = time.monotonic()
+        else:
+            # The broker knows nothing of what was on its way. Left to itself paho would finish there what was
+            # never begun, and the event would be lost.
+            client.drop_out_messages()
+            self._send_again(self._sent.values())
+            self._sent.clear()
+            self._refused.clear()
+
+    def _on_disconnect(
+        self, _client: Client, _: object, flags: Any, reason: ReasonCode, _given: Properties | None
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._goodbye = str(reason)
+
+    def _on_publish(self, _client: Client, _: object, mid: int, reason: ReasonCode, _given: Properties | None) -> None:
+        message = self._sent.pop(mid, None)
+        if message is None:
+            return  # our status
+        if self._qos == 1 and reason.is_failure:
+            self._refused[mid] = str(reason)
+        if mid in self._refused:
+            self._again.append(message)
+        elif not self._refused:
+            self._fault = None
+
+    def _as_error(self, error: Exception) -> EdgeFashionError:
+        if isinstance(error, _RefusedError):
+            return BadInputError(f"--events {self._broker}: the broker answers {error}. Check the user and password")
+        return MissingError(
+            f"--events {self._broker}: no broker answers ({reason_of(error)}). Start it or correct the address"
+        )
+
+
+class _RefusedError(ConnectionError):
+    """The broker has answered, with a no."""
+
+
+@dataclass
+class _Message:
+    event: Event
+    sequence: int
+    payload: bytes
+    properties: Properties
+    sent_s: float = 0.0

@@ -1,0 +1,159 @@
+"""What is true at one moment of the camera loop: handed to everything that shows it, and told as events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgefashion.inference.preprocess import Box
+
+ANSWERS: Final = ("garment", "none", "unknown")
+"""Event states that answer a frame."""
+
+CONDITIONS: Final = ("starting", "live", "stale", "reconnecting", "ended")
+"""States of a source: not one frame yet; frames come; none for a second; lost, and being reopened; over."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the event stream: a stable answer that is new, a source's change of condition, or a fault."""
+
+    time: str
+    """UTC, ISO 8601 with milliseconds."""
+    frame: int
+    """The last frame's number in its source; -1 before the first."""
+    state: str
+    """One of :data:`ANSWERS` or :data:`CONDITIONS`, or ``fault``: something besides the source failed or came back."""
+    label: str | None = None
+    """The likeliest label; also where the state is unknown, for whoever reads the log."""
+    confidence: float | None = None
+    latency_ms: float | None = None
+    """From the frame leaving the source to its answer."""
+    reason: str | None = None
+    """Why a condition changed, or what failed; None of an answer."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the source and the loop are doing."""
+
+    condition: str = "starting"
+    """One of :data:`CONDITIONS`."""
+    reason: str = ""
+    """Why, where the condition is not live."""
+    frame_age_s: float | None = None
+    """Since the last frame left the source; None before the first."""
+    fps: float = 0.0
+    """Frames answered a second, of late."""
+    latency_ms: float | None = None
+    """Median from frame to answer, of late."""
+    uptime_s: float = 0.0
+    frames: int = 0
+    """Answered since the start."""
+    reconnects: int = 0
+    """Times the source was lost since the start."""
+    faults: int = 0
+    """Faults besides the source's since the start."""
+
+    @property
+    def well(self) -> bool:
+        """True while answers are of now."""
+        return self.condition == "live"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The newest frame with the answer in force, or why there is none.
+
+    ``image`` is what may be shown and kept: with ``--privacy`` everything outside the garment's box is blurred
+    in it already. Nobody writes into it.
+    """
+
+    time_s: float
+    """``time.monotonic()``."""
+    health: Health
+    state: str = "none"
+    """The stable answer: one of :data:`ANSWERS`; of no meaning unless the health's condition is live."""
+    label: str | None = None
+    confidence: float | None = None
+    latency_ms: float | None = None
+    """Of this frame."""
+    image: NDArray[np.uint8] | None = None
+    """BGR (h, w, 3); the last one while none comes, None before the first."""
+    taken_s: float | None = None
+    """``time.monotonic()`` when ``image`` left its source."""
+    guide: Box | None = None
+    """Where the garment is looked for, (x, y, w, h) in ``image``."""
+    box: Box | None = None
+    """Where it was found."""
+    pixels: NDArray[np.uint8] | None = None
+    """What the model saw; None with ``--privacy``."""
+    model: str = ""
+    precision: str = ""
+    kept: str = "Nothing is recorded"
+    """What is stored of the pictures right now, as a sentence for who stands before the camera."""
+    note: str = ""
+    """A short-lived line for the screen: what a key just did."""
+    help: bool = False
+    """Whether the keys are to be shown."""
+    mirror: bool = False
+    _drawn: dict[str, NDArray[np.uint8]] = field(default_factory=dict, repr=False, compare=False)
+
+    def drawn(self) -> NDArray[np.uint8]:
+        """The picture with everything drawn on it, made once however many want it."""
+        from edgefashion.camera.outputs import overlay
+
+        if "picture" not in self._drawn:
+            self._drawn["picture"] = overlay.draw_moment(self)
+        return self._drawn["picture"]
+
+
+class Output(Protocol):
+    """Something that shows or keeps moments: a window, a recording, a page.
+
+    The loop calls ``take`` for every answered frame, and about ten times a second while no frame comes. It must not
+    block. What it raises costs nothing but a fault event: the loop closes the output and opens it anew later.
+    """
+
+    @property
+    def name(self) -> str:
+        """What its faults are told under: ``window``, ``recording``, ``page``."""
+        ...
+
+    def take(self, moment: Moment) -> None:
+        """Show or keep ``moment``."""
+        ...
+
+    def keys(self) -> str:
+        """The characters of the keys pressed since the last call; ``q`` also for a closed window."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything. May be called twice."""
+        ...
+
+
+class EventSink(Protocol):
+    """Where events go: a file, stdout, a broker. It must not block and raises nothing once it is open."""
+
+    def tell(self, event: Event) -> None:
+        """Take ``event``, to be written now or, where that fails, later."""
+        ...
+
+    def fault(self) -> str | None:
+        """What keeps events from being written right now; None while all is well."""
+        ...
+
+    def close(self) -> None:
+        """Write what can still be written, in a few seconds at most. May be called twice."""
+        ...
+
+
+def now() -> str:
+    """The wall clock's time as events carry it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

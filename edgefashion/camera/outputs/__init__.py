@@ -1,0 +1,1 @@
+"""Where the camera's picture goes: a window, a recording, short clips."""

@@ -1,0 +1,176 @@
+"""What is kept on demand: short clips and snapshots, named by the time in UTC. Nothing is kept unasked."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from edgefashion.camera.outputs.recording import (
+    CLOSE_LIMIT_S,
+    RESERVE_BYTES,
+    Background,
+    Recorder,
+    check_room,
+    next_free,
+)
+from edgefashion.errors import BadInputError
+
+if TYPE_CHECKING:
+    from edgefashion.camera.moment import Moment
+
+LONGEST_S: Final = 60.0
+"""A clip ends by itself after so long: who started it may have left."""
+
+FPS: Final = 15.0
+"""Half a camera's rate is plenty to see what happened, at half the work."""
+
+_LEFT_BEHIND_S: Final = 3600.0
+"""An unfinished clip of this age is nobody's: its process was killed."""
+
+
+class Clips:
+    """Short clips of the screen, from :meth:`start` to :meth:`stop`: an :class:`~edgefashion.camera.moment.Output`.
+
+    A clip appears in ``folder`` once it is finished and can be played, never before and never over another file.
+    What keeps one from being written ends it and is raised by :meth:`take` or :meth:`start`, as :class:`OSError` or
+    :class:`BadInputError`; the next clip can be started all the same.
+    """
+
+    name: str = "clip"
+
+    def __init__(
+        self, folder: Path, *, fps: float = FPS, longest_s: float = LONGEST_S, reserve_bytes: int = RESERVE_BYTES
+    ) -> None:
+        self._folder, self._fps, self._longest_s, self._reserve_bytes = folder, fps, longest_s, reserve_bytes
+        self._current: Background | None = None
+        self._finishing: list[Background] = []
+        self._path = folder
+        self._until_s = 0.0
+        self._last: object = None
+
+    @property
+    def keeping(self) -> str | None:
+        """Name of the clip that is being recorded; None where none is."""
+        return self._path.name if self._current else None
+
+    def start(self) -> Path:
+        """Begin a clip, unless one is being recorded; returns where it will be."""
+        if self._current:
+            return self._path
+        if not self._folder.is_dir():
+            raise BadInputError(f"{self._folder}, where clips are kept, is no folder. Create it, or name another one")
+        check_room(self._folder, self._reserve_bytes)
+        self._clear_away()
+        path = next_free(self._folder / f"edgefashion-{_stamp()}.mp4")
+        aside = path.with_name(f".{path.stem}.new-{secrets.token_hex(4)}.mp4")
+        try:
+            recorder = Recorder(aside, self._fps)
+        except BadInputError as error:
+            raise BadInputError(f"No clip can be written to {self._folder}. Choose another folder") from error
+        self._current = Background(
+            recorder,
+            self._folder,
+            reserve_bytes=self._reserve_bytes,
+            finish=lambda: _finish(aside, path, recorder.frames),
+        )
+        self._path, self._last = path, None
+        self._until_s = time.monotonic() + self._longest_s
+        return path
+
+    def stop(self) -> Path | None:
+        """End the clip, which is finished in the background; returns where it will be, None where none is recorded."""
+        if self._current is None:
+            return None
+        self._current.end()
+        self._finishing.append(self._current)
+        self._current = None
+        return self._path
+
+    def take(self, moment: Moment) -> None:
+        """Write ``moment`` if a clip is being recorded and the frame is new. Raises what spoiled a clip."""
+        current = self._current
+        if current and (current.error or time.monotonic() >= self._until_s):
+            self.stop()
+        elif current and moment.image is not None and moment.image is not self._last:
+            self._last = moment.image
+            current.put(moment.drawn(), moment.time_s)
+        over = [clip for clip in self._finishing if clip.over]
+        self._finishing = [clip for clip in self._finishing if clip not in over]
+        for clip in over:
+            if clip.error:
+                raise clip.error
+
+    def keys(self) -> str:
+        """None are pressed here."""
+        return ""
+
+    def close(self) -> None:
+        """Finish what is being recorded, in a few seconds. May be called twice."""
+        self.stop()
+        until_s = time.monotonic() + CLOSE_LIMIT_S
+        for clip in self._finishing:
+            clip.join(max(0.0, until_s - time.monotonic()))
+        self._finishing = []
+
+    def _clear_away(self) -> None:
+        """Remove what a killed process has left unfinished."""
+        for left in self._folder.glob(".edgefashion-*.new-*.mp4"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _LEFT_BEHIND_S:
+                    left.unlink()
+
+
+class _Keeps(Protocol):
+    @property
+    def keeping(self) -> str | None: ...
+
+
+def kept(*outputs: _Keeps) -> str:
+    """What :class:`Clips` and :class:`~edgefashion.camera.outputs.recording.Recording` store right now, for ``Moment.kept``."""
+    names = [output.keeping for output in outputs if output.keeping]
+    return f"Recording to {' and '.join(names)}" if names else "Nothing is recorded"
+
+
+def snapshot(moment: Moment, folder: Path) -> Path:
+    """Write what is on the screen as a PNG into ``folder``; returns its path.
+
+    Raises :class:`BadInputError` before the first frame or without the folder, :class:`OSError` if it cannot be
+    written.
+    """
+    from edgefashion.data import fashion_mnist
+
+    if moment.image is None:
+        raise BadInputError("There is no picture yet. Take the snapshot once the camera shows one")
+    if not folder.is_dir():
+        raise BadInputError(f"{folder}, where snapshots are kept, is no folder. Create it, or name another one")
+    path = next_free(folder / f"edgefashion-{_stamp()}.png")
+    fashion_mnist.write_png(path, moment.drawn())
+    return path
+
+
+def _finish(aside: Path, path: Path, frames: int) -> None:
+    """Give the clip its name if it can be played: FFmpeg says nothing of what it could not write."""
+    import cv2
+
+    try:
+        if not frames:
+            return
+        clip = cv2.VideoCapture(str(aside), cv2.CAP_FFMPEG)
+        try:
+            whole = clip.isOpened() and round(clip.get(cv2.CAP_PROP_FRAME_COUNT)) == frames and clip.grab()
+        finally:
+            clip.release()
+        if not whole:
+            raise OSError(f"the clip {path.name} could not be written whole. Is the disk full?")
+        aside.replace(next_free(path))
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

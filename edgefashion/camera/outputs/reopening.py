@@ -1,0 +1,148 @@
+"""An output that is opened anew whenever it fails, without the loop waiting for it."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from edgefashion.camera.moment import Moment, Output
+
+RETRY_S: Final = (1.0, 30.0)
+"""First and longest wait before an output is opened again; it doubles in between, and is drawn a quarter off."""
+
+CLOSE_LIMIT_S: Final = 3.0
+"""How long closing waits for one that is being opened or closed."""
+
+STEADY_S: Final = 60.0
+"""An output that worked for this long begins again with the first wait."""
+
+
+class KeptOpen:
+    """One output, wherever it is at: working, failed, or being opened in a thread.
+
+    Its first opening is the caller's: what cannot be opened at the start is an error and no fault.
+    """
+
+    def __init__(self, opened: Output, reopen: Callable[[], Output] | None) -> None:
+        """``reopen`` makes another one; None for an output that is given up when it fails."""
+        self.name = opened.name
+        self._output: Output | None = opened
+        self._reopen = reopen
+        self._opening: threading.Thread | None = None
+        self._result: Output | Exception | None = None
+        self._wait_s = RETRY_S[0]
+        self._due_s = 0.0
+        self._opened_s = time.monotonic()
+        self._closing = False
+        self._shutting: threading.Thread | None = None
+
+    def take(self, moment: Moment) -> str | None:
+        """Hand ``moment`` on. Returns what failed as a phrase, the empty text if it works again, None otherwise."""
+        if self._output is None:
+            return self._return(moment)
+        try:
+            self._output.take(moment)
+        except Exception as error:  # a screen, a disk, a network: none of them ends the camera
+            return self._failed(error)
+        return None
+
+    def keys(self) -> str:
+        """The keys pressed in it."""
+        if self._output is None:
+            return ""
+        try:
+            return self._output.keys()
+        except Exception:  # take() will meet it too, and tell
+            return ""
+
+    @property
+    def keeping(self) -> str | None:
+        """Name of the file that it is writing; None where it writes none."""
+        return getattr(self._output, "keeping", None)
+
+    def close(self) -> None:
+        """Close it; one that is being opened is closed as soon as it is open."""
+        self._closing = True
+        for thread in (self._opening, self._shutting):
+            if thread is not None:
+                thread.join(timeout=CLOSE_LIMIT_S)
+        for one in (self._output, self._result):
+            if one is not None and not isinstance(one, Exception):
+                one.close()
+        self._output = self._result = None
+
+    def _failed(self, error: Exception) -> str:
+        output, self._output = self._output, None
+        if time.monotonic() - self._opened_s > STEADY_S:
+            self._wait_s = RETRY_S[0]
+        self._later()
+        if output is not None:
+            self._shutting = _start(lambda: close_quietly(output), f"close {self.name}")
+        return _text(error)
+
+    def _later(self) -> None:
+        self._due_s = time.monotonic() + self._wait_s * random.uniform(0.75, 1.25)
+        self._wait_s = min(2 * self._wait_s, RETRY_S[1])
+
+    def _return(self, moment: Moment) -> str | None:
+        """Open it anew when that is due, and put it to work when it is open."""
+        if self._opening is None:
+            closed = self._shutting is None or not self._shutting.is_alive()
+            if self._reopen is not None and closed and time.monotonic() >= self._due_s:
+                self._opening = _start(self._open, f"open {self.name}")
+                if self._opening is None:
+                    self._later()
+            return None
+        if self._opening.is_alive():
+            return None
+        self._opening = None
+        result, self._result = self._result, None
+        if result is None or isinstance(result, Exception):
+            self._later()
+            return None  # told when it failed; that it still does is no news
+        self._output, self._opened_s = result, time.monotonic()
+        failed = self.take(moment)
+        return "" if failed is None else failed
+
+    def _open(self) -> None:
+        assert self._reopen is not None
+        try:
+            opened = self._reopen()
+        except Exception as error:
+            self._result = error
+            return
+        self._result = opened
+        if self._closing:  # nobody waits for it any more
+            close_quietly(opened)
+
+
+def _start(work: Callable[[], None], name: str) -> threading.Thread | None:
+    """A thread at ``work``; None where no more threads can be had just now."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
+
+
+class Closable(Protocol):
+    """Anything that can be closed."""
+
+    def close(self) -> None: ...
+
+
+def close_quietly(one: Closable) -> None:
+    """Close ``one``; that it fails is no news: it is gone either way."""
+    with contextlib.suppress(Exception):
+        one.close()
+
+
+def _text(error: Exception) -> str:
+    strerror = getattr(error, "strerror", None)
+    return str(strerror or error or type(error).__name__)

@@ -1,0 +1,1 @@
+"""The camera's page in a browser, and its metrics."""

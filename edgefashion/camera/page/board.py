@@ -1,0 +1,149 @@
+"""What the page is told: the newest moment in words, the last answers, and whether all is well."""
+
+from __future__ import annotations
+
+import collections
+import re
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from edgefashion.camera.moment import now
+
+if TYPE_CHECKING:
+    from edgefashion.camera.moment import Moment
+
+FRESH_S: Final = 3.0
+"""A frame older than this, or a loop that has handed on nothing for so long, is not well."""
+
+ANSWERS_KEPT: Final = 6
+NOT_SURE: Final = "Not sure"
+
+_WORDS: Final = {
+    "none": ("Show me a garment", "Hold it in the middle of the picture"),
+    "unknown": (NOT_SURE, "Turn it to the camera, or bring it closer"),
+    "starting": ("Starting", "Waiting for the camera's first picture"),
+    "stale": ("No new picture", "The camera has stopped sending"),
+    "reconnecting": ("Camera lost", "Connecting to it again"),
+    "ended": ("Finished", "The source has ended"),
+    "stopped": ("Not answering", "The program has stopped handing on pictures"),
+}
+"""What is shown where there is no garment's name, and what is said below it."""
+
+
+@dataclass
+class Answer:
+    """A stable answer, as the list of the last ones shows it."""
+
+    number: int
+    time: str
+    """UTC, ISO 8601: when it was first given."""
+    label: str
+    """The garment's name, or :data:`NOT_SURE`."""
+    confidence: float | None
+    """As long as it is in force, the newest."""
+
+
+class Board:
+    """The newest moment and the last answers.
+
+    The loop's thread writes, the server's reads: every attribute is replaced whole, so no lock is needed.
+    """
+
+    def __init__(self) -> None:
+        self.moment: Moment | None = None
+        self.handed_s: float | None = None
+        """``time.monotonic()`` when the last moment came."""
+        self.answers: tuple[Answer, ...] = ()
+        """The newest first."""
+        self.counts: collections.Counter[str] = collections.Counter()
+        """Answers given so far, by label."""
+        self._in_force: tuple[str, str | None] | None = None
+        self._given = 0
+
+    def take(self, moment: Moment) -> None:
+        """Note ``moment``, and its answer where that is new."""
+        answer = (moment.state, moment.label if moment.state == "garment" else None)
+        if not moment.health.well or moment.state not in ("garment", "unknown"):
+            self._in_force = None
+        elif answer != self._in_force:
+            self._in_force = answer
+            self._given += 1
+            label = answer[1] or NOT_SURE
+            self.counts[label] += 1
+            newest = Answer(self._given, now(), label, answer[1] and moment.confidence)  # type: ignore[arg-type]
+            self.answers = (newest, *self.answers[: ANSWERS_KEPT - 1])
+        elif moment.state == "garment":
+            self.answers[0].confidence = moment.confidence
+        self.moment = moment
+        self.handed_s = time.monotonic()
+
+    def frame_age_s(self) -> float | None:
+        """Seconds since the newest frame left its source; None before the first."""
+        if self.moment is None or self.moment.taken_s is None:
+            return None
+        return max(0.0, time.monotonic() - self.moment.taken_s)
+
+    def why_not_well(self) -> str | None:
+        """What keeps answers from being of now, in words; None while they are."""
+        if self.moment is None or self.handed_s is None:
+            return "no picture has come yet"
+        silent_s = time.monotonic() - self.handed_s
+        if silent_s > FRESH_S:
+            return f"the loop has handed on nothing for {silent_s:.0f} s"
+        health = self.moment.health
+        if not health.well:
+            return f"{health.condition}: {_public(health.reason)}" if health.reason else health.condition
+        age_s = self.frame_age_s()
+        if age_s is not None and age_s > FRESH_S:
+            return f"the newest frame is {age_s:.0f} s old"
+        return None
+
+    def health(self) -> dict[str, Any]:
+        """``/healthz``: whether all is well, why not, and the figures behind it."""
+        why = self.why_not_well()
+        facts: dict[str, Any] = {"healthy": why is None, "why": why}
+        if self.moment is not None and self.handed_s is not None:
+            facts |= asdict(self.moment.health) | {"reason": _public(self.moment.health.reason)}
+            facts["moment_age_s"] = round(time.monotonic() - self.handed_s, 3)
+        age_s = self.frame_age_s()
+        facts["frame_age_s"] = None if age_s is None else round(age_s, 3)
+        return facts
+
+    def shown(self) -> dict[str, Any]:
+        """What the page shows, ready for JSON; ``show`` is a state of an answer, a condition, or ``stopped``."""
+        moment, why = self.moment, self.why_not_well()
+        show, reason = "starting", ""
+        if moment is not None and self.handed_s is not None:
+            health = moment.health
+            if time.monotonic() - self.handed_s > FRESH_S:
+                show, reason = "stopped", why or ""
+            elif not health.well:
+                show, reason = health.condition, health.reason
+            elif why is not None:
+                show, reason = "stale", why
+            else:
+                show = moment.state
+        headline, detail = _WORDS.get(show, ("", ""))
+        sure = show == "garment" and moment is not None
+        return {
+            "show": show,
+            "headline": (moment.label or "") if sure and moment else headline,
+            "detail": _sentence(_public(reason)) or detail,
+            "confidence": moment.confidence if sure and moment else None,
+            "answers": [asdict(answer) for answer in self.answers],
+            "health": self.health(),
+            "model": moment.model if moment else "",
+            "precision": moment.precision if moment else "",
+            "kept": moment.kept if moment else "",
+            "note": moment.note if moment else "",
+        }
+
+
+def _public(reason: str) -> str:
+    """A reason without the name and password of a camera's address: a shop's visitors read it too."""
+    return re.sub(r"(?<=://)\S*@", "", reason)
+
+
+def _sentence(reason: str) -> str:
+    return reason[:1].upper() + reason[1:]

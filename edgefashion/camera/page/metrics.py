@@ -1,0 +1,78 @@
+"""The page's ``/metrics``: what Prometheus asks for, in its text format."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from edgefashion.camera.moment import CONDITIONS, Health
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from edgefashion.camera.page.board import Board
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics(board: Board, viewers: Callable[[], Mapping[str, int]]) -> Callable[[], bytes]:
+    """A function that gives the figures of now. ``viewers`` counts who watches, by stream.
+
+    Beside our own it tells the process's memory, open files and CPU seconds, where the system has them.
+    """
+    from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
+    class Ours:
+        def collect(self) -> Iterable[Metric]:
+            return _families(board, viewers())
+
+    registry = CollectorRegistry()
+    registry.register(Ours())
+    ProcessCollector(registry=registry)
+    return lambda: generate_latest(registry)
+
+
+def _families(board: Board, viewers: Mapping[str, int]) -> Iterable[Metric]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+
+    from edgefashion import __version__
+
+    moment = board.moment
+    health = moment.health if moment else Health()
+
+    def gauge(name: str, value: float | None, what: str) -> Metric:
+        family = GaugeMetricFamily(f"edgefashion_{name}", what)
+        if value is not None:
+            family.add_metric([], value)
+        return family
+
+    yield gauge("healthy", float(board.why_not_well() is None), "1 while answers are of now, as /healthz says")
+    condition = GaugeMetricFamily("edgefashion_source_condition", "1 for the source's condition", labels=["condition"])
+    for name in CONDITIONS:
+        condition.add_metric([name], float(name == health.condition))
+    yield condition
+    silent_s = None if board.handed_s is None else time.monotonic() - board.handed_s
+    latency_s = None if health.latency_ms is None else health.latency_ms / 1000
+    yield gauge("frame_age_seconds", board.frame_age_s(), "Since the newest frame left its source")
+    yield gauge("moment_age_seconds", silent_s, "Since the camera's loop last handed something to the page")
+    yield gauge("frames_per_second", health.fps, "Frames answered a second, of late")
+    yield gauge("latency_seconds", latency_s, "Median from frame to answer, of late")
+    yield gauge("uptime_seconds", health.uptime_s, "Since the camera's loop started")
+    for name, value, what in (
+        ("frames", health.frames, "Frames answered"),
+        ("reconnects", health.reconnects, "Times the source was lost"),
+        ("faults", health.faults, "Faults besides the source's"),
+    ):
+        yield CounterMetricFamily(f"edgefashion_{name}", what, value=value)
+    answers = CounterMetricFamily("edgefashion_answers", "Stable answers given, by label", labels=["label"])
+    for label, count in sorted(board.counts.copy().items()):
+        answers.add_metric([label], count)
+    yield answers
+    watching = GaugeMetricFamily("edgefashion_page_viewers", "Streams of the page that are open", labels=["stream"])
+    for stream, count in sorted(viewers.items()):
+        watching.add_metric([stream], count)
+    yield watching
+    facts = {"version": __version__, "model": moment.model if moment else ""}
+    facts["precision"] = moment.precision if moment else ""
+    yield InfoMetricFamily("edgefashion", "What runs", value=facts)

@@ -1,0 +1,129 @@
+"""The live picture as JPEG: made once for all who watch, and not at all while nobody does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from edgefashion.system.complaints import complain
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgefashion.camera.moment import Moment
+    from edgefashion.camera.page.board import Board
+    from edgefashion.inference.preprocess import Box
+
+INTERVAL_S: Final = 0.1
+"""A new picture no sooner than this after the last: ten a second."""
+
+LONGEST_PX: Final = 1280
+QUALITY: Final = 80
+
+_GARMENT: Final = (0x97, 0xDC, 0x3D)
+_UNKNOWN: Final = (0x3C, 0xB4, 0xFF)
+_GUIDE: Final = (0xFF, 0xFF, 0xFF)
+_DARK: Final = (0x1A, 0x18, 0x17)
+"""BGR; the dark goes around the others, so that they show on any picture."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture for everyone."""
+
+    number: int
+    """Counts up: who has seen it waits for the next."""
+    jpeg: bytes
+
+
+class Pictures:
+    """The newest moment's picture. For the server's event loop alone."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._lock = asyncio.Lock()
+        self._shot: Shot | None = None
+        self._of: Moment | None = None
+        self.made = 0
+        """How many pictures were encoded so far."""
+        self.due_s = 0.0
+        """``time.monotonic()`` from which a newer picture may be made: all who watch wait for the same."""
+
+    async def newest(self) -> Shot | None:
+        """The newest picture; None before the first frame, and of one that cannot be encoded."""
+        async with self._lock:
+            moment, now_s = self._board.moment, time.monotonic()
+            if moment is None or moment.image is None:
+                return None
+            if now_s >= self.due_s and not (self._of and _alike(moment, self._of)):
+                self.due_s = now_s + INTERVAL_S
+                self._of = moment
+                try:
+                    jpeg = await asyncio.to_thread(encode, moment)
+                except Exception as error:  # whatever OpenCV has against one frame: the next may do
+                    complain("a picture cannot be encoded", error)
+                    self._shot = None
+                else:
+                    self.made += 1
+                    self._shot = Shot(self.made, jpeg)
+            return self._shot
+
+
+def _alike(one: Moment, other: Moment) -> bool:
+    """Whether two moments give the same picture."""
+    return (
+        one.image is other.image
+        and (one.box, one.guide, one.state, one.mirror) == (other.box, other.guide, other.state, other.mirror)
+        and one.health.well == other.health.well
+    )
+
+
+def encode(moment: Moment) -> bytes:
+    """The moment's picture as JPEG, its longest edge at most :data:`LONGEST_PX`.
+
+    Drawn into it are the garment's box or, while there is none, the guide's corners; no words, for the page
+    has them. Where answers are not of now nothing is drawn: an old box would lie.
+    """
+    import cv2
+
+    assert moment.image is not None
+    height, width = moment.image.shape[:2]
+    factor = min(1.0, LONGEST_PX / max(height, width))
+    size_wh = max(1, round(width * factor)), max(1, round(height * factor))
+    picture = cv2.resize(moment.image, size_wh, interpolation=cv2.INTER_AREA) if factor < 1 else moment.image.copy()
+    if moment.health.well:
+        if moment.box is not None and moment.state != "none":
+            colour = _GARMENT if moment.state == "garment" else _UNKNOWN
+            _outline(picture, _scaled(moment.box, factor), colour, 1.0)
+        elif moment.guide is not None:
+            _outline(picture, _scaled(moment.guide, factor), _GUIDE, 0.12)
+    if moment.mirror:
+        picture = cv2.flip(picture, 1)
+    done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    assert done
+    return bytes(jpeg)
+
+
+def _scaled(box: Box, factor: float) -> Box:
+    x, y, w, h = (round(n * factor) for n in box)
+    return x, y, w, h
+
+
+def _outline(picture: NDArray[np.uint8], box: Box, colour: tuple[int, ...], share: float) -> None:
+    """Draw the outline of ``box``; of each edge this share from either corner."""
+    import cv2
+    import numpy as np
+
+    x, y, w, h = box
+    unit = max(1, round(max(picture.shape[:2]) / 320))
+    reach = round(min(w, h) * share)
+    corners = [((x, y), 1, 1), ((x + w, y), -1, 1), ((x + w, y + h), -1, -1), ((x, y + h), 1, -1)]
+    if share >= 1:
+        lines = [np.array([corner for corner, _, _ in corners], np.int32)]
+    else:
+        lines = [np.array([(a, b + reach * q), (a, b), (a + reach * p, b)], np.int32) for (a, b), p, q in corners]
+    for drawn, thickness in ((_DARK, 2 * unit), (colour, unit)):
+        cv2.polylines(picture, lines, share >= 1, drawn, thickness, cv2.LINE_AA)

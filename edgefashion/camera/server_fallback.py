@@ -1,0 +1,162 @@
+"""A served network in a running camera, and the local one that answers while its server is away.
+
+The frame that finds the server away, hung or failing is answered here within the same second; a thread of its own looks
+once a second whether the server answers again, and waits longer the more often it came back only to fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from edgefashion.bundles import bundle
+from edgefashion.errors import BadInputError, EdgeFashionError, MissingError, without_password
+from edgefashion.inference import openvino_engine
+from edgefashion.inference.remote.address import is_url, parse
+from edgefashion.inference.remote.client import Limits
+from edgefashion.inference.remote.errors import RefusedError, ServerError
+from edgefashion.inference.remote.threads import leave_thread
+
+if TYPE_CHECKING:
+    from edgefashion.inference.openvino_engine import Classifier
+
+CONNECT_S: Final = 0.3
+ANSWER_S: Final = 0.4
+"""What a frame may take on its way to a server and back: with the local answer after it well below a second."""
+
+PROBE_S: Final = 1.0
+"""Between two looks for a server that is away."""
+
+PROBE_LONGEST_S: Final = 60.0
+STEADY_S: Final = 30.0
+"""How long a server that came back must do well for its next absence to be the first again."""
+
+NONE: Final = "none"
+"""What the setting ``fallback`` says for no local network."""
+
+T = TypeVar("T")
+
+
+def local_name(url: str, wanted: str | None) -> str | None:
+    """The local network that stands in for the one at ``url``: ``wanted``, else the bundle of its name, else the
+    shipped photo network; None where none is wanted."""
+    if wanted and is_url(wanted):
+        raise BadInputError(f"fallback must be a model of this machine, not {without_password(wanted)}")
+    if wanted:
+        return None if wanted == NONE else wanted
+    name = parse(url).model
+    return name if "/" not in name and bundle.is_model(name) else bundle.PHOTO_MODEL
+
+
+class Served:
+    """The network at a URL or, while its server is away, the local one.
+
+    :meth:`ask` and :meth:`poll` are for one thread, the loop's.
+    """
+
+    def __init__(self, url: str, fallback: str | None, load: Callable[..., Classifier] = openvino_engine.load) -> None:
+        """Load the local network, then ask the server. A server that is away is no error where there is a local
+        network; one that refuses, or that serves no such model, is: as :func:`edgefashion.inference.remote.engine.load` raises."""
+        self.name = parse(url).model
+        self._url = url
+        local = local_name(url, fallback)
+        self._local = None
+        if local is not None:
+            loaded = load(local)
+            self._local = replace(loaded, name=f"{loaded.name} (local)")
+        self.away = ""
+        """Why the server's network is not in use; empty while it is."""
+        self._wait_s, self._back_s = PROBE_S, -STEADY_S
+        self._found: Classifier | None = None
+        self._looking: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._remote: Classifier | None = None
+        try:
+            self._remote = self._load()
+        except ServerError as error:
+            if self._local is None:
+                raise
+            self._leave(error)
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network that answers now; raises :class:`MissingError` where there is none."""
+        used = self._remote or self._local
+        if used is None:
+            raise MissingError(self.away)
+        return used
+
+    def ask(self, do: Callable[[Classifier], T]) -> T:
+        """``do`` with the server's network and, if that fails, at once with the local one; raises what the last one
+        raised."""
+        if self._remote is not None:
+            try:
+                return do(self._remote)
+            except (ServerError, RefusedError) as error:
+                self._leave(error)
+        return do(self.classifier)
+
+    def poll(self) -> str:
+        """Take the server's network again, if it answers; returns what to tell then."""
+        looking = self._looking is not None and self._looking.is_alive()
+        found, self._found = self._found, None
+        if found is None:
+            if self._remote is None and not looking:  # no thread was to be had when it was lost
+                self._look_for_it()
+            return ""
+        self._remote, self.away, self._back_s = found, "", time.monotonic()
+        return f"{self.name} is served again"
+
+    def close(self) -> None:
+        """End the looking for the server; its thread ends by itself, within a second."""
+        self._stop.set()
+        self._let_go(self._remote)
+
+    # --- Away and back ------------------------------------------------------------------------
+
+    def _load(self) -> Classifier:
+        from edgefashion.inference.remote import engine
+
+        found = engine.load(self._url, limits=Limits(CONNECT_S, ANSWER_S))
+        if isinstance(found.run, engine.Remote):
+            found.run.hang_up()  # who loads is not always who asks
+        return found
+
+    def _leave(self, error: EdgeFashionError) -> None:
+        """From now on the local network answers, and the server is looked for."""
+        lost, self._remote = self._remote, None
+        self._let_go(lost)
+        instead = f"; {self._local.name} answers" if self._local else ""
+        self.away = f"{str(error).split('. ')[0]}{instead}"  # without what a person should look at
+        steady = time.monotonic() - self._back_s >= STEADY_S
+        self._wait_s = PROBE_S if steady else min(2 * self._wait_s, PROBE_LONGEST_S)
+        self._look_for_it()
+
+    def _look_for_it(self) -> None:
+        self._looking = threading.Thread(target=self._look, args=(self._wait_s,), name="server", daemon=True)
+        with contextlib.suppress(RuntimeError):  # more threads than may be: poll() tries again
+            self._looking.start()
+
+    def _look(self, wait_s: float) -> None:
+        try:
+            self._wait_for_it(wait_s)
+        finally:
+            leave_thread()
+
+    def _wait_for_it(self, wait_s: float) -> None:
+        while not self._stop.wait(wait_s):
+            try:
+                self._found = self._load()
+                return
+            except Exception:  # an absent server in whatever shape; it is looked for as long as the camera runs
+                wait_s = PROBE_S
+
+    @staticmethod
+    def _let_go(classifier: Classifier | None) -> None:
+        close = getattr(classifier.run, "close", None) if classifier else None
+        if close:
+            close()

@@ -1,0 +1,175 @@
+"""The camera's settings: each with its type, default, range and help in one place; flags win over the file."""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, get_type_hints
+
+from edgefashion.bundles.bundle import PHOTO_MODEL
+from edgefashion.errors import BadInputError, without_password
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE_NAME: Final = "edgefashion.toml"
+_SHOWN_CHARS: Final = 40
+
+
+def _setting(default: Any, help_: str, **facts: Any) -> Any:
+    """A field; ``facts``: a number's ``low`` and ``high``, a list's ``most`` entries, ``example``, ``metavar``."""
+    return field(default=default, metadata={"help": help_, **facts})
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """Everything ``edgefashion camera`` takes, ``config`` apart; a field's metadata holds its help and range."""
+
+    model: str = _setting(
+        PHOTO_MODEL, "A bundle's name, a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml, or a URL."
+    )
+    source: str = _setting("0", "Camera number or /dev/v4l name, video, folder of images, or http/rtsp URL.")
+    headless: bool = _setting(False, "No window; events as JSON Lines on stdout unless they go elsewhere.")
+    events: tuple[str, ...] = _setting(
+        (),
+        "Where events go: a file, - for stdout, or mqtt://HOST/TOPIC; repeatable.",
+        most=8,
+        example=["events.jsonl", "mqtt://localhost/shop/garments"],
+        metavar="TO",
+    )
+    record: Path | None = _setting(None, "Record the drawn frames to an .mp4 or .avi.", example="clip.mp4")  # noqa: RUF009
+    mirror: bool = _setting(False, "Flip the picture, as in a mirror.")
+    fullscreen: bool = _setting(False, "Fill the screen.")
+    fps: int = _setting(15, "Frames a second that are shown, at most; 30 is smoother and costs more.", low=1, high=60)
+    web: str | None = _setting(None, "Show a page at this address.", example="127.0.0.1:8080", metavar="HOST:PORT")
+    token: str | None = _setting(
+        None, "The page's password, 16 characters or more; wanted beyond loopback.", example="choose-your-own-words"
+    )
+    privacy: bool = _setting(False, "Blur everything outside the garment's box, on screen and in recordings.")
+    wait: bool = _setting(False, "Wait for a camera that is absent at the start instead of ending.")
+    max_failures: int = _setting(
+        0, "End after so many failures of the source in a row; 0: never.", low=0, high=1_000_000
+    )
+    models: tuple[str, ...] = _setting(
+        (), "Models for the keys 1 to 9; repeatable.", most=9, example=["kiosk", "edge"], metavar="MODEL"
+    )
+    fallback: str | None = _setting(
+        None,
+        "Model that answers while the server of a MODEL given as URL is away, or none. Default: the bundle of its name "
+        "here, else kiosk.",
+        example="kiosk",
+        metavar="MODEL",
+    )
+    snapshots: Path | None = _setting(None, "Folder for snapshots and clips.", example="snapshots")  # noqa: RUF009
+
+
+FIELDS: Final[dict[str, Field[Any]]] = {each.name: each for each in fields(CameraSettings)}
+TYPES: Final = get_type_hints(CameraSettings)
+DEFAULTS: Final = CameraSettings()
+EXCLUSIVE: Final = (("headless", "fullscreen"),)
+"""Settings of which only one may be on."""
+
+
+def show(value: Any) -> str:
+    """``value`` as an error shows it: short, without a URL's password."""
+    # Errors end up in logs.
+    text = without_password(repr(value))
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
+
+
+def check(key: str, value: Any, name: str) -> Any:
+    """``value`` as the type of ``key``'s field; raises :class:`BadInputError` under ``name`` where it is none."""
+    kind, facts = TYPES[key], FIELDS[key].metadata
+    told = "what is given" if key == "token" else show(value)
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        raise BadInputError(f"{name} must be true or false, not {told}")
+    if kind is int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadInputError(f"{name} must be a whole number, not {told}")
+        if not facts["low"] <= value <= facts["high"]:
+            raise BadInputError(f"{name} must be from {facts['low']:,} to {facts['high']:,}, not {told}")
+        return value
+    if kind == tuple[str, ...]:
+        return _check_list(value, name, facts["most"])
+    if not isinstance(value, str | Path):
+        hint = f'. Write {key} = "{value}"' if type(value) is int and key != "token" else ""
+        raise BadInputError(f"{name} must be a text, not {told}{hint}")
+    _check_text(str(value), name, told)
+    return Path(value) if kind == Path | None else str(value)
+
+
+def _check_list(value: Any, name: str, most: int) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise BadInputError(f"{name} must be a list of texts, not {show(value)}")
+    for each in value:
+        _check_text(each, name, show(each))
+    if len(value) > most:
+        raise BadInputError(f"{name} takes at most {most}, not {len(value)}")
+    if twice := next((each for each in value if value.count(each) > 1), None):
+        raise BadInputError(f"{name} names {show(twice)} twice. Leave one out")
+    return tuple(value)
+
+
+def _check_text(value: str, name: str, told: str) -> None:
+    if not value.strip() or not value.isprintable():
+        raise BadInputError(f"{name} must be a text of printable characters, not {told}")
+
+
+def exclude(first: str, second: str) -> BadInputError:
+    """The error that two settings are on of which only one may be."""
+    return BadInputError(f"{first} and {second} exclude each other. Leave one out")
+
+
+def option(name: str) -> Any:
+    """A setting as a Typer option with its help and range, to be put where ``typer.Option(...)`` would stand.
+
+    A yes-or-no setting has its opposite too (``--no-headless``): a flag must be able to say no to the file's yes.
+    """
+    import typer
+
+    facts, flag = FIELDS[name].metadata, name.replace("_", "-")
+    declared = f"--{flag}/--no-{flag}" if TYPES[name] is bool else f"--{flag}"
+    telling = TYPES[name] is int or (TYPES[name] is str and bool(getattr(DEFAULTS, name)))
+    return typer.Option(
+        declared,
+        help=facts["help"],
+        min=facts.get("low"),
+        max=facts.get("high"),
+        metavar=facts.get("metavar"),
+        show_default=telling,
+    )
+
+
+def given(context: Any) -> dict[str, Any]:
+    """Of a Typer context's parameters, the settings that were really given, be it with their default's value."""
+    settings = {}
+    for name, value in context.params.items():
+        source = context.get_parameter_source(name)
+        if name in FIELDS and source is not None and not source.name.startswith("DEFAULT"):
+            settings[name] = value
+    return settings
+
+
+def merge(file: Mapping[str, Any], flags: Mapping[str, Any]) -> CameraSettings:
+    """The settings in force: a flag, else the file, else the default.
+
+    ``file`` is what :func:`edgefashion.camera.settings_file.load` gives, ``flags`` what :func:`given` does. Raises
+    :class:`BadInputError` for a flag out of its range, and where what is in force excludes each other.
+    """
+    checked = {name: check(name, value, _flag(name)) for name, value in flags.items()}
+    together = {**file, **checked}
+    for pair in EXCLUSIVE:
+        if all(together.get(name) for name in pair):
+            first, second = (_flag(name) if name in checked else f"{name} in {FILE_NAME}" for name in pair)
+            raise exclude(first, second)
+    if together.get("token") and not together.get("web"):
+        raise BadInputError("a token without --web protects nothing. Give --web HOST:PORT, or leave the token out")
+    if together.get("models") and "model" not in together:  # nobody chose another to begin with
+        together["model"] = together["models"][0]
+    return CameraSettings(**together)
+
+
+def _flag(name: str) -> str:
+    return "MODEL" if name == "model" else f"--{name.replace('_', '-')}"

@@ -1,0 +1,1 @@
+"""Where frames come from: a device, a file, a folder, a URL."""

@@ -1,0 +1,80 @@
+"""What the camera's loop says of itself: its events, each change once, to every sink."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgefashion.camera.moment import Event, now
+
+if TYPE_CHECKING:
+    from edgefashion.camera.moment import EventSink
+
+
+class Telling:
+    """Events to the sinks, the source's condition, and what fails besides it."""
+
+    def __init__(self, sinks: Sequence[EventSink], *, live: bool) -> None:
+        """Of a file, which is not ``live``, only trouble is told: that it is there was clear before."""
+        self.frame = -1
+        """The last frame's number, which every event carries."""
+        self.faults = 0
+        """Failures so far."""
+        self.failing: dict[str, str] = {}
+        """What fails now, and how."""
+        self.condition = ("starting" if live else "live", "")
+        self._sinks = sinks
+        self._reasons: set[tuple[str, str]] = set()
+
+    def tell(
+        self,
+        state: str,
+        label: str | None = None,
+        confidence: float | None = None,
+        latency_ms: float | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Tell an event of now."""
+        confidence = None if confidence is None else round(confidence, 3)
+        latency_ms = None if latency_ms is None else round(latency_ms, 1)
+        event = Event(now(), self.frame, state, label, confidence, latency_ms, reason or None)
+        for sink in self._sinks:
+            sink.tell(event)
+
+    def change(self, state: str, reason: str) -> bool:
+        """Tell a new condition of the source, or a new reason for it; returns whether answers are void from now on."""
+        condition = (state, reason)
+        if condition == self.condition or (state == "starting" and not reason):
+            return False
+        was, self.condition = self.condition[0], condition
+        if state == "live":
+            self._reasons.clear()
+            self.tell(state)
+            return False
+        # A stale source's reason counts the seconds; an ended one's is told at the very end.
+        known = state == was and (state == "stale" or condition in self._reasons)
+        if not known and state != "ended":
+            self._reasons.add(condition)
+            self.tell(state, reason=reason)
+        return state != was
+
+    def fail(self, what: str, text: str) -> None:
+        """Note that ``what`` fails (``text`` says how) or works (the empty text), and tell it if that is new."""
+        if text == self.failing.get(what, ""):
+            return
+        if text:
+            self.failing[what] = text
+            self.faults += 1
+            self.tell("fault", reason=f"{what}: {text}")
+        else:
+            del self.failing[what]
+            self.tell("fault", reason=f"{what}: works again")
+
+    def check_sinks(self) -> bool:
+        """Tell which sinks fail; returns whether there are some and nobody listens to any of them any more."""
+        if self._sinks and all(getattr(sink, "gone", False) for sink in self._sinks):
+            return True
+        for place, sink in enumerate(self._sinks):
+            name = "events" if len(self._sinks) == 1 else f"events {place + 1}"
+            self.fail(name, sink.fault() or "")
+        return False

@@ -1,0 +1,72 @@
+"""`edgefashion camera`: parse, call :func:`edgefashion.camera.app.run`, print."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgefashion.camera.settings import DEFAULTS, given, merge, option
+
+
+def camera(
+    context: typer.Context,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model, by name, path or URL; key 1.", show_default=False)
+    ] = DEFAULTS.model,
+    source: Annotated[str, option("source")] = DEFAULTS.source,
+    headless: Annotated[bool, option("headless")] = DEFAULTS.headless,
+    events: Annotated[list[str] | None, option("events")] = None,
+    record: Annotated[Path | None, option("record")] = DEFAULTS.record,
+    mirror: Annotated[bool, option("mirror")] = DEFAULTS.mirror,
+    fullscreen: Annotated[bool, option("fullscreen")] = DEFAULTS.fullscreen,
+    fps: Annotated[int, option("fps")] = DEFAULTS.fps,
+    web: Annotated[str | None, option("web")] = DEFAULTS.web,
+    token: Annotated[str | None, option("token")] = DEFAULTS.token,
+    privacy: Annotated[bool, option("privacy")] = DEFAULTS.privacy,
+    wait: Annotated[bool, option("wait")] = DEFAULTS.wait,
+    max_failures: Annotated[int, option("max_failures")] = DEFAULTS.max_failures,
+    models: Annotated[list[str] | None, option("models")] = None,
+    fallback: Annotated[str | None, option("fallback")] = DEFAULTS.fallback,
+    snapshots: Annotated[Path | None, option("snapshots")] = DEFAULTS.snapshots,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="An edgefashion.toml. Default: the one found here.", show_default=False),
+    ] = None,
+) -> None:
+    """Name the garment in view, live; q or Esc ends it, h shows the keys.
+
+    Example: edgefashion camera --source clip.mp4 --headless
+    """
+    import threading
+
+    # Signals only set a flag: a frame in the making is finished and everything is closed.
+    stop = threading.Event()
+    received: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        received.append(number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+
+    from edgefashion.camera import app, settings_file
+
+    file = settings_file.find(config)
+    settings = merge(settings_file.load(file) if file else {}, given(context))
+    if file:
+        print(f"settings from {file}", file=sys.stderr)
+    summary = app.run(settings, stop)
+    rate = summary.frames / summary.seconds if summary.seconds else 0.0
+    if summary.unheard:
+        raise typer.Exit(128 + 13)  # as a shell reports SIGPIPE
+    told = f"{summary.frames:,} frames in {summary.seconds:.1f} s ({rate:.0f} fps)"
+    if summary.reconnects or summary.faults:
+        told += f"; losses of the source: {summary.reconnects:,}, other faults: {summary.faults:,}"
+    print(told, file=sys.stderr)
+    if received:
+        raise typer.Exit(128 + received[0])

@@ -1,0 +1,1 @@
+"""The preprocessing of a picture as OpenVINO operations."""

@@ -1,0 +1,1 @@
+"""A model repository for OpenVINO Model Server."""

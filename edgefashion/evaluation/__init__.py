@@ -1,0 +1,1 @@
+"""How right a network is: accuracy, parity, agreement, calibration."""

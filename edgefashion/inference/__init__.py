@@ -1,0 +1,1 @@
+"""From MODEL to a Classifier, from a picture to a Prediction."""

@@ -1,0 +1,264 @@
+"""ONNX Runtime and LiteRT: a file opened in the runtime it was made for, called the way that costs least.
+
+For the peers of :mod:`edgefashion.bench.run`, whose files are made here, and for files made elsewhere, which are fed
+bytes and answer probabilities by :class:`OwnRuntime`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion.errors import BadInputError, need
+from edgefashion.inference import preprocess, tensorflow_engine
+from edgefashion.inference.tensorflow_engine import BATCH
+from edgefashion.system import machine
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SUFFIXES: Final = {"onnxruntime": "onnx", "litert": "tflite"}
+ENGINES: Final = {suffix: engine for engine, suffix in SUFFIXES.items()}
+TITLES: Final = {"onnxruntime": "ONNX Runtime", "litert": "LiteRT"}
+SCALES: Final = {"0-1": np.float32(1 / 255), "0-255": np.float32(1)}
+"""What float pixels run to -> the factor that makes them of bytes."""
+
+Quantized = tuple[float, int]
+"""Scale and zero point of a tensor of whole numbers; (0, 0) for one of plain numbers."""
+
+_ARITHMETIC: Final = ("conv", "gemm", "matmul", "fully_connected")
+"""What is in the name of every operator that multiplies weights, in either runtime."""
+
+_ONNX_TYPES: Final = {"float": "float32", "double": "float64"}
+"""ONNX's names of types where they are not numpy's."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """What a file takes or gives."""
+
+    shape: tuple[int, ...]
+    """Of one image, without the batch; 0 where it is open."""
+    batch: int | None
+    """Images a call; None for as many as come."""
+    dtype: np.dtype[Any]
+    quantized: Quantized
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file in its runtime."""
+
+    taken: Port
+    given: Port
+    call: Callable[[NDArray[Any]], NDArray[np.float32]]
+    """Whole batches of its numbers, in any shape or type of theirs, to what it answers, as float32."""
+    precision: Callable[[], str]
+    """What its convolutions and dense layers run in, as OpenVINO says it: ``f32``, ``i8``, ``f32+u8``. Takes a while
+    and memory: ask when both have been measured."""
+
+
+def open_file(path: Path, threads: int) -> Opened:
+    """Open an ``.onnx`` or ``.tflite`` file on so many threads.
+
+    Raises :class:`MissingError` without ONNX Runtime or LiteRT, :class:`BadInputError` for tensors of no numbers, and
+    what the runtime raises for a file it cannot run.
+    """
+    return {"onnx": _onnxruntime, "tflite": _litert}[path.suffix[1:]](path, threads)
+
+
+@dataclass(frozen=True)
+class Own:
+    """A file from elsewhere, to be run by :class:`OwnRuntime`."""
+
+    path: Path
+    precision: str
+    """What it computes in: fp32, fp16 or int8."""
+    scale: str
+    """A key of :data:`SCALES`."""
+    softmax: bool
+    """True if it answers logits."""
+
+    @property
+    def engine(self) -> str:
+        """The runtime it was made for."""
+        return ENGINES[self.path.suffix[1:]]
+
+    @property
+    def fed(self) -> dict[str, Any]:
+        """What :class:`OwnRuntime` has to be told."""
+        return {"scale": self.scale, "softmax": self.softmax}
+
+
+class OwnRuntime:
+    """A file from elsewhere in its runtime, as :func:`edgefashion.inference.foreign_files.read` found that it has to be fed.
+
+    Takes uint8 (n, 28, 28, 1) and answers probabilities (n, 10); what the file itself does not do is done in numpy.
+    ``threads``: 0 means all cores. A file of a fixed batch is given just that many images a call, the last ones
+    filled up; another as many as come, ``most`` at once.
+    """
+
+    def __init__(self, path: Path, scale: str, *, softmax: bool, threads: int = 1, most: int = BATCH) -> None:
+        self._threads = threads or machine.cores()
+        self._opened = open_file(path, self._threads)
+        self._softmax = softmax
+        self._most = self._opened.taken.batch or most
+        self.input_shape: tuple[int, ...] = (preprocess.SIDE_PX, preprocess.SIDE_PX, 1)
+        self.settings: dict[str, Any] = {"threads": self._threads}
+        taken = self._opened.taken
+        self._factor = SCALES[scale]
+        self._table: NDArray[Any] | None = None
+        if np.issubdtype(taken.dtype, np.integer) and (taken.quantized[0] or taken.dtype != np.uint8):
+            every = np.arange(256, dtype=np.float32) * self._factor
+            self._table = _as_stored(every, taken.quantized, taken.dtype)
+        self._bytes = taken.dtype == np.uint8 or self._factor == 1
+
+    @property
+    def runtime_precision(self) -> str:
+        """What the runtime says that it multiplies in."""
+        return self._opened.precision()
+
+    def batches(self, tried: Iterable[int]) -> tuple[int, ...]:
+        """Of the batch sizes to be tried those that this file can be called with."""
+        return tuple(tried) if self._opened.taken.batch is None else (self._most,)
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        parts = [self._part(images[at : at + self._most]) for at in range(0, len(images), self._most)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _part(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        count = len(images)
+        if count < (self._opened.taken.batch or 0):
+            images = np.resize(images, (self._most, *images.shape[1:]))
+        pixels: NDArray[Any] = images
+        if self._table is not None:
+            pixels = self._table.take(images)
+        elif not self._bytes:
+            pixels = np.multiply(images, self._factor, dtype=np.float32)
+        raw = self._opened.call(pixels).reshape(len(images), -1)[:count]
+        step, zero = self._opened.given.quantized
+        if step:
+            raw = (raw - np.float32(zero)) * np.float32(step)
+        return _softmax(raw) if self._softmax else raw
+
+
+def _as_stored(pixels: NDArray[np.float32], stored: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Real numbers as a tensor of whole ones holds them."""
+    step, zero = stored
+    kept = np.iinfo(dtype)
+    return np.asarray(np.clip(np.rint(pixels / np.float32(step or 1)) + zero, kept.min, kept.max), dtype)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    # The ufuncs themselves: max() and sum() cost a single image 2 us more.
+    raised = np.exp(logits - np.maximum.reduce(logits, 1, keepdims=True))
+    return np.asarray(raised / np.add.reduce(raised, 1, keepdims=True), np.float32)
+
+
+def _precision(operators: Iterable[tuple[str, list[str]]]) -> str:
+    """The precisions that arithmetic is done in, of every operator's name and the types of what it takes."""
+    seen = set()
+    for name, types in operators:
+        if any(word in name.lower() for word in _ARITHMETIC):
+            # Weights of whole numbers are multiplied as such: what else comes in is quantized on the way.
+            seen.add(next((t for t in types[:2] if "int" in t), types[0]))
+    for numpys, openvinos in (("bfloat", "bf"), ("float", "f"), ("uint", "u"), ("int", "i")):
+        seen = {name.replace(numpys, openvinos) for name in seen}
+    return "+".join(sorted(seen)) or "none"
+
+
+# --- ONNX Runtime ----------------------------------------------------------------------------
+
+
+def _onnxruntime(path: Path, threads: int) -> Opened:
+    session = _session(path, threads)
+    (taken,), given = session.get_inputs(), session.get_outputs()[0]
+    port, run, name = _onnx_port(path, taken), session.run, taken.name
+    batch, image, dtype = port.batch or -1, port.shape, port.dtype
+
+    def call(pixels: NDArray[Any]) -> NDArray[np.float32]:
+        shaped = pixels if pixels.shape[1:] == image else pixels.reshape(batch, *image)
+        answer: NDArray[Any] = run(None, {name: shaped.astype(dtype, copy=False)})[0]
+        return answer.astype(np.float32, copy=False)
+
+    return Opened(port, _onnx_port(path, given), call, lambda: _precision(_onnx_operators(path, port)))
+
+
+def _session(path: Path, threads: int, profile: Path | None = None) -> Any:
+    need("onnxruntime", "to run an .onnx file")
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # on Windows they are on
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _onnx_port(path: Path, port: Any) -> Port:
+    """A session's input or output. Its type is said like ``tensor(float16)``, an open size by a name or None."""
+    batch, *shape = (size if isinstance(size, int) else 0 for size in port.shape or (0,))
+    return Port(tuple(shape), batch or None, _numpy_type(path, port.type[len("tensor(") : -1]), (0.0, 0))
+
+
+def _numpy_type(path: Path, onnx_type: str) -> np.dtype[Any]:
+    try:
+        return np.dtype(_ONNX_TYPES.get(onnx_type, onnx_type))
+    except TypeError as error:
+        raise BadInputError(f"{path} takes or gives {onnx_type}, which numpy has not. Export it with floats") from error
+
+
+def _onnx_operators(path: Path, taken: Port) -> Iterable[tuple[str, list[str]]]:
+    """What ran for one batch, from ONNX Runtime's own profile: it fuses and quantizes operators as it opens a file."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        session = _session(path, 1, Path(folder) / "profile")
+        session.run(None, {session.get_inputs()[0].name: np.zeros((taken.batch or 1, *taken.shape), taken.dtype)})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    for event in events:
+        if event.get("cat") == "Node" and (types := event["args"].get("input_type_shape")):
+            named = [_ONNX_TYPES.get(name, name) for each in types for name in each]
+            yield event["args"]["op_name"], named
+
+
+# --- LiteRT ----------------------------------------------------------------------------------
+
+
+def _litert(path: Path, threads: int) -> Opened:
+    need("ai_edge_litert", "to run a .tflite file")
+    with tensorflow_engine.no_stderr():  # its greeting
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+    (taken,), given = interpreter.get_input_details(), interpreter.get_output_details()[0]
+    # Views of the interpreter's own memory: set_tensor() and get_tensor() would cost microseconds a call.
+    put, get, invoke = interpreter.tensor(taken["index"]), interpreter.tensor(given["index"]), interpreter.invoke
+    shape = tuple(int(n) for n in taken["shape"])
+
+    def call(pixels: NDArray[Any]) -> NDArray[np.float32]:
+        put()[...] = pixels if pixels.shape == shape else pixels.reshape(shape)
+        invoke()
+        return np.array(get(), np.float32)
+
+    def operators() -> Iterable[tuple[str, list[str]]]:
+        types = {int(t["index"]): np.dtype(t["dtype"]).name for t in interpreter.get_tensor_details()}
+        for operator in interpreter._get_ops_details():
+            yield operator["op_name"], [types[int(i)] for i in operator["inputs"] if int(i) in types]
+
+    return Opened(_litert_port(taken), _litert_port(given), call, lambda: _precision(operators()))
+
+
+def _litert_port(details: dict[str, Any]) -> Port:
+    batch, *shape = (int(n) for n in details["shape"])
+    step, zero = details["quantization"]
+    return Port(tuple(shape), batch, np.dtype(details["dtype"]), (float(step), int(zero)))

@@ -1,0 +1,101 @@
+"""A picture to an answer: find the garment, classify it, decide. Used by predict and camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgefashion.data import fashion_mnist
+from edgefashion.errors import BadInputError
+from edgefashion.inference import preprocess
+from edgefashion.inference.decision import Answer, Smoother, decide, shows_none
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgefashion.inference.openvino_engine import Classifier
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was seen in one picture; without a garment there is no answer."""
+
+    answer: Answer | None
+    garment: preprocess.Garment | None
+    """What the model saw; None where a search on a plain background found nothing."""
+
+    def as_json(self, source: str) -> dict[str, Any]:
+        """The fields ``predict --json`` prints."""
+        answer = self.answer
+        return {
+            "source": source,
+            "label": answer.label if answer else None,
+            "confidence": answer.confidence if answer else 0.0,
+            "top": [[label, p] for label, p in answer.top] if answer else [],
+            "accepted": bool(answer and answer.accepted),
+            "box": list(self.garment.box) if self.garment and answer else None,
+        }
+
+
+def see(
+    classifier: Classifier, picture: NDArray[np.uint8], within: preprocess.Box | None = None
+) -> tuple[preprocess.Garment, NDArray[np.float32]] | None:
+    """Find the garment in a BGR uint8 (h, w, 3) picture and classify it: what the model saw, and
+    its probabilities (classes,). None where a search on a plain background finds nothing."""
+    if classifier.takes_photos:
+        within = within or (0, 0, picture.shape[1], picture.shape[0])
+        pixels = preprocess.view(picture, within)
+        probabilities, mask = classifier.look(pixels)
+        return preprocess.Garment(pixels, preprocess.box_of(mask, within), mask), probabilities
+    found = preprocess.find(picture, within)
+    return None if found is None else (found, classifier(found.pixels)[0])
+
+
+def predict(
+    classifier: Classifier,
+    picture: NDArray[np.uint8],
+    *,
+    within: preprocess.Box | None = None,
+    smoother: Smoother | None = None,
+    top: int = 3,
+) -> Prediction:
+    """Name the garment in a BGR uint8 (h, w, 3) picture, or in its box ``within``.
+
+    ``smoother`` carries what earlier frames of the same garment said.
+    """
+    seen = see(classifier, picture, within)
+    if seen is None:
+        if smoother:
+            smoother.reset()
+        return Prediction(None, None)
+    found, probabilities = seen
+    if smoother:
+        probabilities = smoother(preprocess.part(picture, within), probabilities)
+    return Prediction(answer_of(probabilities, classifier.labels, classifier.accept_threshold, top), found)
+
+
+def answer_of(
+    probabilities: NDArray[np.float32], labels: tuple[str, ...], threshold: float, top: int = 3
+) -> Answer | None:
+    """What probabilities (classes,) say of a picture; None where they say that it shows no garment."""
+    return None if shows_none(probabilities, labels) else decide(probabilities, labels, threshold, top)
+
+
+def predict_files(
+    classifier: Classifier, paths: list[Path], top: int = 3
+) -> Iterator[tuple[Path, Prediction | BadInputError]]:
+    """Predict image files and every image in folders, one result a file.
+
+    An unreadable file yields its error in place of a prediction. Raises :class:`BadInputError`
+    before the first result for a path that does not exist or a folder without images.
+    """
+    for path in [file for given in paths for file in fashion_mnist.image_paths(given)]:
+        try:
+            picture = fashion_mnist.read_image(path)
+        except BadInputError as error:
+            yield path, error
+        else:
+            yield path, predict(classifier, picture, top=top)

@@ -1,0 +1,71 @@
+"""MODEL as a URL: what of it is server, model and account, and what is wrong with it.
+
+Standard library only: whoever takes a path or a URL, :mod:`edgefashion.bundles.bundle` too, may import it at no cost.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from edgefashion.errors import BadInputError, without_password
+
+SCHEMES: Final = ("http", "https", "grpc")
+FORMS: Final = "http://HOST:PORT/v2/models/NAME or grpc://HOST:PORT/NAME"
+"""How a model's URL is written, for messages."""
+
+_HTTP_PATH: Final = re.compile(r"(?P<base>(?:/[^/]+)*?)/v2/models/(?P<model>[^/]+)/?")
+_GRPC_PATH: Final = re.compile(r"(?P<base>)(?:/v2/models)?/(?P<model>[^/]+)/?")
+
+
+def is_url(model: str | Path) -> bool:
+    """True if a MODEL or a picture's path is written as a URL, be it a usable one or not."""
+    return isinstance(model, str) and "://" in model
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a served model is."""
+
+    scheme: str
+    server: str
+    """Host and port, and for HTTP the path before ``/v2``."""
+    model: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        """The URL as it may be shown."""
+        return f"{self.scheme}://{self.server}/{'' if self.scheme == 'grpc' else 'v2/models/'}{self.model}"
+
+
+def parse(url: str) -> Address:
+    """Take a model's URL apart; raises :class:`BadInputError`, one line without the password, for what is none."""
+    shown = without_password(url)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:  # a port that is no number, a broken IPv6 address
+        raise BadInputError(f"{shown} is no URL of a model: {error}. Write {FORMS}") from error
+    if parts.scheme not in SCHEMES:
+        raise BadInputError(f"{shown}: no server speaks {parts.scheme}:// here. Write {FORMS}")
+    if not host or any(not letter.isprintable() or letter.isspace() for letter in url):
+        raise BadInputError(f"{shown} names no server. Write {FORMS}")
+    if port == 0 or (port is None and (parts.scheme == "grpc" or parts.netloc.endswith(":"))):
+        raise BadInputError(f"{shown} names no port of the server. Write {FORMS}")
+    if parts.query or parts.fragment:
+        raise BadInputError(f"{shown}: a model's URL ends with its name. Leave out what begins with ? or #")
+    found = (_GRPC_PATH if parts.scheme == "grpc" else _HTTP_PATH).fullmatch(parts.path)
+    if found is None:
+        raise BadInputError(f"{shown} names no model. Write {FORMS}")
+    at = f"[{host}]" if ":" in host else host
+    return Address(
+        parts.scheme,
+        f"{at}{'' if port is None else f':{port}'}{found['base']}",
+        unquote(found["model"]),
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+    )

@@ -1,0 +1,222 @@
+"""A model that another machine serves, behind the same Classifier as one of this machine.
+
+What it takes and answers, and its labels, threshold and precision, are the server's to say.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion.errors import BadInputError, need
+from edgefashion.inference.openvino_engine import Classifier
+from edgefashion.inference.remote.address import Address, parse
+from edgefashion.inference.remote.client import Answered, Client, Limits
+from edgefashion.inference.remote.errors import RefusedError, ServerError
+from edgefashion.inference.remote.threads import Askers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+ENGINE: Final = "remote"
+PROBABILITIES: Final = "probabilities"
+MASK: Final = "mask"
+
+MOST_IMAGES: Final = 256
+MOST_BYTES: Final = 2 << 20
+"""Of one request: below what servers refuse (gRPC's own limit is 4 MB), far above what a request costs."""
+
+CELL_PX: Final = 8
+"""Side of a mask's cell."""
+
+IN_FLIGHT: Final = 4
+"""Requests at once where throughput is wanted."""
+
+
+class ChangedError(ServerError):
+    """A server whose model is another than the one that was loaded."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a server says of its model."""
+
+    labels: tuple[str, ...]
+    accept_threshold: float
+    precision: str
+    input_shape: tuple[int, ...]
+    sha256: str
+    """Of its weights; empty where the server does not say."""
+    max_images: int = field(default=MOST_IMAGES, compare=False)
+    """Of one request; the server's to say, and none of the model's facts."""
+
+    @classmethod
+    def read(cls, text: str, address: Address) -> Facts:
+        """Take a server's JSON; raises :class:`BadInputError` for what is none or lacks something."""
+        try:
+            told = json.loads(text)
+            facts = cls(
+                tuple(str(label) for label in told["labels"]),
+                float(told["accept_threshold"]),
+                str(told["precision"]),
+                tuple(int(n) for n in told["input_shape"]),
+                str(told.get("sha256", "")),
+                int(told.get("max_images") or MOST_IMAGES),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            raise BadInputError(
+                f"{address} does not tell its labels and threshold. Serve the model with: edgefashion serve"
+            ) from error
+        if not facts.labels or not math.isfinite(facts.accept_threshold) or facts.max_images < 1:
+            raise BadInputError(
+                f"{address} tells no labels, no threshold or no sound limit. Serve the model with: edgefashion serve"
+            )
+        return facts
+
+
+class Remote:
+    """A served model as a Runner. May be called from any thread."""
+
+    def __init__(self, client: Client, purpose: str) -> None:
+        """Ask the server what its model is; raises as :func:`load` does."""
+        if purpose not in ("latency", "throughput"):
+            raise BadInputError(f"no purpose named {purpose!r}. Known: latency, throughput")
+        self._client = client
+        self.input_shape, self._has_mask = _contract(client.metadata(), client.address)
+        blank = np.zeros((1, *self.input_shape), np.uint8)
+        first = client.infer(blank, [PROBABILITIES], first=True)
+        self._told = first.facts
+        self.facts = Facts.read(first.facts, client.address)
+        if wrong := self._wrong(first, blank):
+            raise BadInputError(f"{client.address} answers {wrong}. Serve it anew")
+        self.runtime_precision = self.facts.precision
+        self._in_flight = IN_FLIGHT if purpose == "throughput" else 1
+        self._askers: Askers | None = None
+        self.settings: dict[str, Any] = {
+            "purpose": purpose,
+            "server": str(client.address),
+            "sha256": self.facts.sha256,
+            "batch": self._most(self.input_shape),
+            "threads": 0,  # the server's own affair
+            "in_flight": self._in_flight,
+        }
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._answer(images, [PROBABILITIES])[0]
+
+    def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities (n, classes) and masks (n, rows, columns)."""
+        if not self._has_mask:
+            raise RefusedError(f"{self._client.address} gives no mask. Serve a photo network's IR")
+        probabilities, masks = self._answer(images, [PROBABILITIES, MASK])
+        return probabilities, masks.reshape(len(masks), *masks.shape[1:3])
+
+    def hang_up(self) -> None:
+        """Let go of this thread's connection: who loads beside the loop asks nothing more."""
+        self._client.hang_up()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._askers is not None:
+            self._askers.close()
+        self._client.close()
+
+    def _most(self, shape: Sequence[int]) -> int:
+        """Images of a request at most, a power of two."""
+        most = min(MOST_IMAGES, self.facts.max_images)
+        return 1 << (max(1, min(most, MOST_BYTES // max(1, math.prod(shape)))).bit_length() - 1)
+
+    def _answer(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
+        most = self._most(images.shape[1:])
+        parts = [images[at : at + most] for at in range(0, len(images), most)]
+        if not parts:  # as in this process, and no request
+            shapes = {PROBABILITIES: (0, len(self.facts.labels)), MASK: (0, *(n // CELL_PX for n in images.shape[1:3]))}
+            return [np.empty(shapes[name], np.float32) for name in outputs]
+        if len(parts) == 1 or self._in_flight == 1:
+            answers = [self._request(part, outputs) for part in parts]
+        else:
+            if self._askers is None:
+                self._askers = Askers(self._in_flight, self._client.hang_up)
+            answers = self._askers.map(lambda part: self._request(part, outputs), parts)
+        joined = [np.concatenate([answer.tensors[name] for answer in answers]) for name in outputs]
+        return [np.asarray(tensor, np.float32) for tensor in joined]
+
+    def _request(self, part: NDArray[np.uint8], outputs: list[str]) -> Answered:
+        answered = self._client.infer(np.ascontiguousarray(part), outputs)
+        if answered.facts != self._told:
+            self._hear(answered.facts)
+        if wrong := self._wrong(answered, part):
+            raise ServerError(f"{self._client.address} answers {wrong}. Is its server well?")
+        return answered
+
+    def _hear(self, told: str) -> None:
+        """Take what the server says of itself by now; raises :class:`ChangedError` if that is of another model."""
+        try:
+            facts = Facts.read(told, self._client.address)
+        except BadInputError:
+            facts = None
+        if facts != self.facts:
+            raise ChangedError(f"{self._client.address} serves another model than when this began. Start again")
+        self.facts, self._told = facts, told
+
+    def _wrong(self, answered: Answered, images: NDArray[np.uint8]) -> str:
+        """What of the tensors is not as it must be; empty where all of it is."""
+        rows, columns = (side // CELL_PX for side in images.shape[1:3])
+        shapes = {PROBABILITIES: [(len(self.facts.labels),)], MASK: [(rows, columns), (rows, columns, 1)]}
+        for name, tensor in answered.tensors.items():
+            if tensor.dtype != np.float32 or tensor.shape not in [(len(images), *shape) for shape in shapes[name]]:
+                return f"{name} {tensor.dtype}{list(tensor.shape)} for {len(images)} images"
+        return ""
+
+
+def _contract(metadata: dict[str, Any], address: Address) -> tuple[tuple[int, ...], bool]:
+    """The shape of one image and whether there is a mask; raises :class:`BadInputError` for another's model."""
+    try:
+        taken = {str(each["name"]): each for each in metadata["inputs"]}
+        given = {str(each["name"]) for each in metadata["outputs"]}
+        images = taken.get("images", {})
+        shape = tuple(int(n) for n in images.get("shape", ()))[1:]
+        ours = images.get("datatype") == "UINT8" and len(shape) == 3 and min(shape) > 0 and shape[-1] in (1, 3)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        taken, given, ours, shape = {}, set(), False, ()
+    if not ours or PROBABILITIES not in given:
+        has = (
+            ", ".join(f"{name} {each.get('datatype')}{each.get('shape')}" for name, each in taken.items()) or "nothing"
+        )
+        raise BadInputError(
+            f"{address} is no model of edgefashion: it takes {has[:200]}, not images UINT8. "
+            "Serve one with: edgefashion serve"
+        )
+    return shape, MASK in given
+
+
+def load(url: str, *, purpose: str = "latency", limits: Limits | None = None) -> Classifier:
+    """The model at ``url`` as a Classifier; ``purpose`` throughput keeps several requests in flight.
+
+    Raises :class:`MissingError` without tritonclient and, as :class:`ServerError`, for a server that is away, silent
+    or failing; :class:`BadInputError` for a URL, server or model that will never do.
+    """
+    address = parse(url)
+    for module in ("tritonclient", "grpc" if address.scheme == "grpc" else "geventhttpclient"):
+        need(module, "to ask a model that another machine serves")
+    client = Client(address, limits or Limits())
+    try:
+        run = Remote(client, purpose)
+    except BaseException:
+        client.close()
+        raise
+    return Classifier(
+        name=address.model,
+        labels=run.facts.labels,
+        engine=ENGINE,
+        precision=run.facts.precision,
+        accept_threshold=run.facts.accept_threshold,
+        source=None,
+        run=run,
+    )

@@ -1,0 +1,1 @@
+"""A model for other machines, over KServe's v2 protocol."""

@@ -1,0 +1,96 @@
+"""The server's gRPC side: KServe's servicer, with our statuses and limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from grpc import aio
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
+from kserve.protocol.grpc.servicer import InferenceServicer
+
+from edgefashion.errors import BadInputError
+from edgefashion.serving.admission import check_values, most_calls
+from edgefashion.serving.protocol import why
+from edgefashion.system.complaints import complain
+
+if TYPE_CHECKING:
+    from edgefashion.serving.metrics import Metrics
+    from edgefashion.serving.protocol import Plane, Repository
+
+_IDLE_MS: Final = 300_000
+_AGE_MS: Final = 600_000
+_AGE_GRACE_MS: Final = 60_000
+"""A connection of that age is to be opened anew, which gRPC does unseen: so ends a call that is never sent whole."""
+
+
+class Servicer(InferenceServicer):  # type: ignore[misc]
+    """KServe's, counting requests."""
+
+    def __init__(self, plane: Plane, repository: Repository, metrics: Metrics) -> None:
+        super().__init__(plane, repository)
+        self._metrics = metrics
+
+    async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802, protobuf's name
+        with self._metrics.watch(request.model_name, "grpc"):
+            check_values(len(request.inputs) + len(request.outputs) + len(request.raw_input_contents))
+            check_values(sum(len(v) for given in request.inputs for _, v in given.contents.ListFields()))
+            return await super().ModelInfer(request, context)
+
+
+class Statuses(aio.ServerInterceptor):  # type: ignore[misc]
+    """Every exception to the status that tells the client what to do."""
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        handler = await continuation(details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+
+        async def answer(request: Any, context: Any) -> Any:
+            try:
+                return await handler.unary_unary(request, context)
+            except Exception as error:
+                reason, text = why(error)
+                if reason.outcome == "error":
+                    complain("a request failed", error, "serve")
+            return await context.abort(getattr(grpc.StatusCode, reason.grpc), text)
+
+        return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
+
+
+class Grpc:
+    """The gRPC server."""
+
+    def __init__(
+        self, plane: Plane, repository: Repository, metrics: Metrics, *, max_bytes: int, concurrent: int
+    ) -> None:
+        options = [
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_receive_message_length", max_bytes),
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_connection_idle_ms", _IDLE_MS),
+            ("grpc.max_connection_age_ms", _AGE_MS),
+            ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS),
+        ]
+        calls = most_calls(concurrent, max_bytes)
+        self._server = aio.server(interceptors=(Statuses(),), options=options, maximum_concurrent_rpcs=calls)
+        grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            Servicer(plane, repository, metrics), self._server
+        )
+
+    def listen(self, host: str, port: int) -> int:
+        """Bind; the port that was taken. Raises :class:`BadInputError` if it cannot be had."""
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            return int(self._server.add_insecure_port(where))
+        except RuntimeError as error:
+            raise BadInputError(f"{where} cannot be listened on, for gRPC. Choose another --grpc-port") from error
+
+    async def serve(self) -> None:
+        """Serve until :meth:`stop`."""
+        await self._server.start()
+        await self._server.wait_for_termination()
+
+    async def stop(self, grace_s: float) -> None:
+        """Take nothing new; what is being answered has ``grace_s`` left."""
+        await self._server.stop(grace_s)

@@ -1,0 +1,52 @@
+"""What Prometheus is told of the server beside KServe's own figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import Counter, Gauge, Histogram
+from starlette.requests import ClientDisconnect
+
+from edgefashion.serving.protocol import why
+
+if TYPE_CHECKING:
+    from edgefashion.serving.admission import Gate
+
+_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics:
+    """Counts requests of both protocols; made once a process, as prometheus_client's registry is."""
+
+    def __init__(self, gate: Gate, models: list[str]) -> None:
+        self._models = frozenset(models)
+        labels = ("model", "protocol")
+        self._requests = Counter("edgefashion_requests", "Requests to infer, by outcome", (*labels, "outcome"))
+        self._seconds = Histogram(
+            "edgefashion_request_seconds", "From a request's headers to its answer", labels, buckets=_BUCKETS
+        )
+        Gauge("edgefashion_queue_length", "Requests that wait for a thread").set_function(lambda: gate.waiting)
+        computing = Gauge("edgefashion_requests_in_flight", "Requests being computed or waiting for it")
+        computing.set_function(lambda: gate.inside)
+        Gauge("edgefashion_draining", "1 from SIGTERM on").set_function(lambda: gate.draining)
+
+    @contextmanager
+    def watch(self, model: str, protocol: str) -> Iterator[None]:
+        """Count one request and time it, whatever becomes of it."""
+        model = model if model in self._models else ""  # else a client could fill the memory with names
+        start_s = time.perf_counter()
+        outcome = "gone"  # cancelled: the client went, or the server
+        try:
+            yield
+            outcome = "ok"
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            outcome = why(error)[0].outcome
+            raise
+        finally:
+            self._requests.labels(model, protocol, outcome).inc()
+            self._seconds.labels(model, protocol).observe(time.perf_counter() - start_s)

@@ -1,0 +1,201 @@
+"""A model as the server runs it: our ``Classifier``, one a thread, behind KServe's ``Model``."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve.errors import InvalidInput
+from kserve.protocol.infer_type import to_http_parameters
+
+from edgefashion import __version__
+from edgefashion.bundles import bundle
+from edgefashion.inference import preprocess
+from edgefashion.inference.predict import answer_of, see
+from edgefashion.serving import request_input
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.serving.admission import Gate
+
+Tensors = dict[str, "NDArray[Any]"]
+
+_TYPES: Final = {"f": "FP32", "i": "INT32", "b": "BOOL", "O": "BYTES"}
+_FASHION: Final = (preprocess.SIDE_PX, preprocess.SIDE_PX, 1)
+_FASHION_PHOTO: Final = (preprocess.FASHION_PX, preprocess.FASHION_PX, 3)
+
+AT_ONCE_S: Final = 0.0005
+"""What takes no longer is done on the event loop: handing it to a thread and back costs about as much."""
+
+
+class Garments(Model):  # type: ignore[misc]
+    """One model. A classifier's tensors are bound, so that each thread of the gate has its own."""
+
+    def __init__(
+        self, first: Classifier, load: Callable[[], Classifier], gate: Gate, *, most_images: int, most_pixels: int
+    ) -> None:
+        """``first`` is the event loop's own classifier; ``load`` gives one for each thread."""
+        super().__init__(first.name)
+        self.first = first
+        self._sha256 = bundle.files_sha256(first.source) if first.source else ""
+        self.gate = gate
+        self.most_images = most_images
+        self.most_pixels = most_pixels
+        self._load = load
+        self._mine = threading.local()
+        self._mine.classifier = first
+        self._spare: list[Classifier] = []
+        self._image_s = float("inf")
+        shape = self.first.input_shape
+        # A photo network takes Fashion-MNIST's images too, as they are or as the photos made of them.
+        self.shapes = [shape, _FASHION, _FASHION_PHOTO] if self.first.takes_photos else [shape]
+
+    def load(self) -> bool:
+        """Compile for every thread and run once, so that the first request is not the slow one."""
+        self._image_s = min(self._warm_up(self.first) for _ in range(10))
+        if self._image_s >= AT_ONCE_S:
+            self._spare.append(self.first)  # the event loop has no use for it
+        self.gate.run_in_each(lambda: self._warm_up(self._classifier()))
+        self.ready = True
+        return True
+
+    def _warm_up(self, classifier: Classifier) -> float:
+        """Run once; the seconds it took."""
+        start_s = time.perf_counter()
+        self._tensors(classifier, np.zeros((1, *classifier.input_shape), np.uint8), {"probabilities", "mask"}, None)
+        return time.perf_counter() - start_s
+
+    def facts(self) -> dict[str, Any]:
+        """What a client has to know of the model beside its tensors."""
+        return {
+            "labels": list(self.first.labels),
+            "accept_threshold": self.first.accept_threshold,
+            "precision": self.first.precision,
+            "input_shape": list(self.first.input_shape),
+            "version": __version__,
+            "sha256": self._sha256,
+            "max_images": self.most_images,
+        }
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """The two inputs, of which a request holds one."""
+        return [
+            {"name": request_input.IMAGES, "datatype": "UINT8", "shape": [-1, *self.first.input_shape]},
+            {"name": request_input.PICTURES, "datatype": "BYTES", "shape": [-1]},
+        ]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """The outputs: ``probabilities`` always, ``mask`` of images only, the others of pictures only."""
+        rows, columns, channels = self.first.input_shape
+        found = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, len(self.first.labels)]}]
+        if channels == 3:
+            found.append({"name": "mask", "datatype": "FP32", "shape": [-1, rows // 8, columns // 8]})
+        for name, datatype in (("label", "BYTES"), ("confidence", "FP32"), ("accepted", "BOOL")):
+            found.append({"name": name, "datatype": datatype, "shape": [-1]})
+        return [*found, {"name": "box", "datatype": "INT32", "shape": [-1, 4]}]
+
+    async def predict(self, payload: Any, *_: Any) -> Any:
+        """A v2 request's answer. Raises ``InvalidInput`` or :class:`edgefashion.serving.admission.RefusedError`."""
+        if not isinstance(payload, InferRequest):
+            raise InvalidInput("this server speaks version 2 of the protocol. Ask /v2/models/NAME/infer")
+        given = request_input.the_input(payload.inputs)
+        wanted = self._wanted(payload, given.name)
+        if given.name == request_input.IMAGES:
+            count = request_input.check_count(given.shape, self.most_images)
+
+            def work(end_s: float) -> Tensors:
+                return self._of_images(given, wanted, end_s)
+
+            # Numbers in lists take their time before the network has them.
+            at_once = given._raw_data is not None and count * self._image_s < AT_ONCE_S
+            found = self.gate.run_here(work) if at_once else await self.gate.run(work)
+        else:
+            found = await self.gate.run(lambda end_s: self._of_pictures(given, end_s))
+        asked = to_http_parameters(payload.parameters) if payload.parameters else {}
+        outputs = []
+        for name, tensor in found.items():
+            if name in wanted:
+                output = InferOutput(name, list(tensor.shape), _TYPES[tensor.dtype.kind])
+                output.set_data_from_numpy(tensor, binary_data=True)
+                outputs.append(output)
+        return InferResponse(
+            response_id=payload.id or "",
+            model_name=self.name,
+            infer_outputs=outputs,
+            parameters={"facts": json.dumps(self.facts())} if asked.get("facts") is True else None,
+            use_binary_outputs=payload.use_binary_outputs,
+            requested_outputs=payload.request_outputs,
+        )
+
+    def _wanted(self, payload: InferRequest, input_name: str) -> set[str]:
+        known = {"probabilities", "mask"} if self.first.takes_photos else {"probabilities"}
+        if input_name == request_input.PICTURES:
+            known = {"probabilities", "label", "confidence", "accepted", "box"}
+        asked = {output.name for output in payload.request_outputs or ()}
+        if asked - known:
+            wrong = ", ".join(sorted(repr(name)[:40] for name in asked - known)[:4])
+            raise InvalidInput(f"the outputs of {input_name!r} are {', '.join(sorted(known))}, not {wrong}")
+        return asked or known
+
+    def _classifier(self) -> Classifier:
+        """This thread's own."""
+        if not hasattr(self._mine, "classifier"):
+            try:
+                self._mine.classifier = self._spare.pop()
+            except IndexError:
+                self._mine.classifier = self._load()
+        mine: Classifier = self._mine.classifier
+        return mine
+
+    def _of_images(self, given: Any, wanted: set[str], end_s: float) -> Tensors:
+        images = request_input.images_of(given, self.shapes, self.most_images)
+        return self._tensors(self._classifier(), images, wanted, end_s)
+
+    def _tensors(
+        self, classifier: Classifier, images: NDArray[np.uint8], wanted: set[str], end_s: float | None
+    ) -> Tensors:
+        if not classifier.takes_photos:
+            return {"probabilities": classifier(images)}
+        if images.shape[1:] == _FASHION_PHOTO != classifier.input_shape:
+            return {"probabilities": classifier.run(images)}
+        if images.shape[1:] != classifier.input_shape or "mask" not in wanted:
+            return {"probabilities": classifier(images)}
+        looks = []
+        for image in images:
+            self.gate.check_time(end_s)
+            looks.append(classifier.look(image))
+        return {"probabilities": np.stack([p for p, _ in looks]), "mask": np.stack([mask for _, mask in looks])}
+
+    def _of_pictures(self, given: Any, end_s: float) -> Tensors:
+        encoded = request_input.encoded_of(given, self.most_images)
+        classifier = self._classifier()
+        count = len(encoded)
+        found: Tensors = {
+            "label": np.full(count, b"", object),
+            "confidence": np.zeros(count, np.float32),
+            "accepted": np.zeros(count, np.bool_),
+            "box": np.full((count, 4), -1, np.int32),
+            "probabilities": np.zeros((count, len(classifier.labels)), np.float32),
+        }
+        for number, one in enumerate(encoded):
+            self.gate.check_time(end_s)
+            seen = see(classifier, request_input.decoded(one, number, self.most_pixels))
+            if seen is None:
+                continue
+            item, probabilities = seen
+            found["probabilities"][number] = probabilities
+            answer = answer_of(probabilities, classifier.labels, classifier.accept_threshold)
+            if answer is None:
+                continue
+            found["label"][number] = answer.label.encode()
+            found["confidence"][number] = answer.confidence
+            found["accepted"][number] = answer.accepted
+            found["box"][number] = item.box
+        return found

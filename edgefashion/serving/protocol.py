@@ -1,0 +1,129 @@
+"""KServe's data plane with what it lacks: bytes that are no text over HTTP, and errors that are the client's.
+
+KServe 0.21 turns every binary tensor into a list and a BYTES element into UTF-8 text, which no JPEG is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotLive, ServerNotReady, UnsupportedProtocol
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+from edgefashion import __version__
+from edgefashion.serving.admission import BROKEN, RefusedError, Why, check_values
+
+if TYPE_CHECKING:
+    from edgefashion.serving.admission import Gate
+
+JSON_LENGTH: Final = "inference-header-content-length"
+
+_INVALID: Final = Why("invalid", 400, "INVALID_ARGUMENT")
+_UNKNOWN: Final = Why("not_found", 404, "NOT_FOUND")
+_NOT_READY: Final = Why("not_ready", 503, "UNAVAILABLE", 1)
+_UNSUPPORTED: Final = Why("unsupported", 501, "UNIMPLEMENTED")
+
+
+class Plane(DataPlane):  # type: ignore[misc]
+    """Decodes requests, and is ready until the gate drains."""
+
+    def __init__(self, model_registry: Any, gate: Gate) -> None:
+        super().__init__(model_registry)
+        self.gate = gate
+
+    def metadata(self) -> dict[str, Any]:
+        """The server's name, version and extensions of the protocol."""
+        return {"name": "edgefashion", "version": __version__, "extensions": ["binary_tensor_data"]}
+
+    async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        """KServe's, which leaves the platform empty."""
+        return {**await super().model_metadata(model_name), "platform": "openvino"}
+
+    async def ready(self) -> bool:
+        """False before every model is ready, and from SIGTERM on."""
+        models = self.model_registry.get_models().values()
+        return not self.gate.draining and all(model.ready for model in models)
+
+    def decode_inference_request(self, body: bytes | bytearray, headers: dict[str, str], model_name: str) -> Any:
+        """A request's bytes, JSON alone or JSON and the tensors behind it, as KServe's ``InferRequest``.
+
+        The tensors are views of ``body``, which is not to change.
+        """
+        if headers.get("content-encoding", "identity") != "identity":
+            raise InvalidInput("compressed requests are not taken. Send it as it is")
+        length = headers.get(JSON_LENGTH, str(len(body)))
+        if not (length.isascii() and length.isdigit() and int(length) <= len(body)):
+            raise InvalidInput(f"the header {JSON_LENGTH} says {length[:20]!r}, of a body of {len(body)} bytes")
+        # Each value but a list's first has a comma before it, and each list its bracket.
+        check_values(sum(body.count(mark, 0, int(length)) for mark in (b",", b"[", b"{")))
+        try:
+            asked = orjson.loads(memoryview(body)[: int(length)])
+        except orjson.JSONDecodeError as error:
+            raise InvalidInput(
+                "the request is no JSON. A picture goes into it in base64, or behind it as binary data"
+            ) from error
+        try:
+            return _request(asked, memoryview(body)[int(length) :], model_name)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, InvalidInput):
+                raise
+            wanted = "it has inputs, a list of objects with name, shape, datatype and data"
+            raise InvalidInput(f"the request is none of the Open Inference Protocol: {wanted}") from error
+
+
+class Repository(ModelRepositoryExtension):  # type: ignore[misc]
+    """Nobody loads or unloads models from afar: there is no authentication."""
+
+    async def load(self, *_: Any, **__: Any) -> None:
+        """Refused."""
+        raise NotImplementedError("models are loaded when the server starts, and not by request")
+
+    unload = load
+
+
+def why(error: Exception) -> tuple[Why, str]:
+    """What an exception means to the client, and what it is told."""
+    if isinstance(error, RefusedError):
+        return error.why, error.reason
+    if isinstance(error, InvalidInput):
+        return _INVALID, str(error)
+    if isinstance(error, ModelNotFound):
+        return _UNKNOWN, str(error)[:200]
+    if isinstance(error, (ModelNotReady, ServerNotReady, ServerNotLive)):
+        return _NOT_READY, str(error)[:200]
+    if isinstance(error, (NotImplementedError, UnsupportedProtocol)):
+        return _UNSUPPORTED, str(error) or "not supported"
+    return BROKEN, "the server failed at this request. Its log says why"
+
+
+def _request(asked: dict[str, Any], tensors: memoryview, model_name: str) -> Any:
+    inputs = []
+    at = 0
+    for one in asked["inputs"]:
+        parameters = one.get("parameters") or {}
+        made = InferInput(str(one["name"]), one["shape"], str(one["datatype"]), one.get("data"), parameters)
+        size = parameters.get("binary_data_size")
+        if size is not None:
+            if type(size) is not int or size < 0 or made.data is not None or at + size > len(tensors):
+                raise InvalidInput(f"{made.name!r}: its binary_data_size {str(size)[:20]} is not what follows the JSON")
+            made._raw_data = tensors[at : at + size]
+            at += size
+        elif not isinstance(made.data, list):
+            raise InvalidInput(f"{made.name!r} has no data")
+        inputs.append(made)
+    if at != len(tensors):
+        raise InvalidInput(f"{len(tensors) - at} bytes behind the JSON belong to no input")
+    outputs = [RequestedOutput(str(o["name"]), o.get("parameters") or {}) for o in asked.get("outputs") or ()]
+    parameters = asked.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise InvalidInput("parameters are an object")
+    return InferRequest(
+        model_name=model_name,
+        infer_inputs=inputs,
+        request_id=None if asked.get("id") is None else str(asked["id"])[:200],
+        parameters=parameters,
+        request_outputs=outputs or None,
+    )

@@ -1,0 +1,1 @@
+"""The machine: files, child processes, shared memory, text, back-off, extras."""

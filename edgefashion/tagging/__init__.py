@@ -1,0 +1,1 @@
+"""From an inventory of pictures to a table."""

@@ -1,0 +1,132 @@
+"""What tagging does to one picture: prepared in a worker process, turned into a row once the network has answered.
+
+Nothing here runs a network or imports OpenVINO.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from edgefashion.data import fashion_mnist
+from edgefashion.data.photo_folders import perceptual_hash
+from edgefashion.errors import BadInputError
+from edgefashion.inference import preprocess
+from edgefashion.inference.decision import decide_all, shows_none
+from edgefashion.tagging.row import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgefashion.inference.preprocess import Box
+
+LEAST_PX: Final = {True: preprocess.PHOTO_PX, False: preprocess.SEARCH_PX}
+"""A JPEG is decoded smaller as long as its shorter edge keeps so many pixels, for a photo network or another: what is
+halved on the way to the network anyway is not decoded. ``benchmarks/tagging/tag.py answers`` counts the answers it changes."""
+
+MAX_BYTES: Final = 1 << 29
+"""A file that is larger is not read: what may be decoded fits into it."""
+
+TOP: Final = 3
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture that was read, and all of its row that needs no network."""
+
+    path: str
+    pixels: NDArray[np.uint8] | None
+    """The network's input, uint8 (h, w, c); None where a search on a plain background found nothing."""
+    within: Box
+    """Where in the upright picture at its full size the network's input lies."""
+    width: int
+    """Of the upright picture at its full size, pixels."""
+    height: int
+    phash: str
+    reading_s: float = 0.0
+    decoding_s: float = 0.0
+    finding_s: float = 0.0
+
+
+def prepare(file: BinaryIO, name: str, photos: bool) -> Prepared:
+    """Read a picture and make a network's input of it, a photo network's or a Fashion-MNIST one's.
+
+    Reading is timed by the clock, decoding and finding (the network's input and the perceptual hash) by what
+    the processor spends. Raises :class:`BadInputError` for what :func:`edgefashion.data.fashion_mnist.decode_image` refuses.
+    """
+    began_s = time.perf_counter()
+    raw = file.read(MAX_BYTES + 1)
+    read_s = time.perf_counter()
+    if len(raw) > MAX_BYTES:
+        raise BadInputError(f"{name} is larger than {MAX_BYTES >> 20} MB. Make it smaller")
+    spent_s = time.thread_time()
+    picture = fashion_mnist.decode_image(io.BytesIO(raw), name, LEAST_PX[photos])
+    decoded_s = time.thread_time()
+    image, width, height = picture.image, picture.width, picture.height
+    pixels: NDArray[np.uint8] | None
+    within: Box = (0, 0, width, height)
+    seen = preprocess.view(image)
+    if photos:
+        pixels = seen
+    else:
+        found = preprocess.find(image)
+        pixels = None if found is None else found.pixels
+        if found is not None:
+            within = _enlarged(found.box, image.shape[1], image.shape[0], width, height)
+    phash = f"{perceptual_hash(seen[..., ::-1]):016x}"
+    found_s = time.thread_time()
+    times = read_s - began_s, decoded_s - spent_s, found_s - decoded_s
+    return Prepared(name, pixels, within, width, height, phash, *times)
+
+
+def row_of(
+    prepared: Prepared,
+    probabilities: NDArray[np.float32] | None,
+    mask: NDArray[np.float32] | None,
+    labels: tuple[str, ...],
+    threshold: float,
+) -> Row:
+    """The picture's row, as ``predict`` answers for the same pixels.
+
+    ``probabilities``, float32 (classes,), are the network's, None where there was nothing to ask it; ``mask``,
+    float32 (rows, columns), is a photo network's.
+    """
+    if probabilities is None:
+        return _without_answer(prepared)
+    return rows_of([prepared], probabilities[None], None if mask is None else mask[None], labels, threshold)[0]
+
+
+def rows_of(
+    batch: Sequence[Prepared],
+    probabilities: NDArray[np.float32],
+    masks: NDArray[np.float32] | None,
+    labels: tuple[str, ...],
+    threshold: float,
+) -> list[Row]:
+    """As :func:`row_of` for several pictures, probabilities (n, classes) and masks (n, rows, columns)."""
+    answers = decide_all(probabilities, labels, threshold, TOP)
+    rows = []
+    for at, (prepared, answer) in enumerate(zip(batch, answers, strict=True)):
+        if shows_none(probabilities[at], labels):
+            rows.append(_without_answer(prepared))
+            continue
+        box = prepared.within if masks is None else preprocess.box_of(masks[at], prepared.within)
+        facts = answer.label, answer.confidence, answer.top, answer.accepted
+        rows.append(Row(prepared.path, *facts, box, prepared.width, prepared.height, prepared.phash))
+    return rows
+
+
+def _without_answer(prepared: Prepared) -> Row:
+    return Row(prepared.path, width=prepared.width, height=prepared.height, phash=prepared.phash)
+
+
+def _enlarged(box: Box, width: int, height: int, full_width: int, full_height: int) -> Box:
+    """A box in a picture of (width, height), outwards to whole pixels of the same picture at its full size."""
+    x, y, w, h = box
+    x0, x1 = x * full_width // width, -(-(x + w) * full_width // width)
+    y0, y1 = y * full_height // height, -(-(y + h) * full_height // height)
+    return x0, y0, x1 - x0, y1 - y0

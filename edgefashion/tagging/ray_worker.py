@@ -1,0 +1,272 @@
+"""Drives Ray for ``tag --engine ray``, in a process of its own: paths come in, rows go out.
+
+Ray waits for minutes where it cannot connect, ends its process where it loses its cluster, writes to the screen
+and leaves processes behind when it is killed. Here it may: :mod:`edgefashion.system.reaper` clears up behind it.
+
+One JSON text a line. In come a :class:`Job`, then lists of paths; out go {"loaded": Ray's version}, {"ready": CPUs},
+{"rows": [...], "spent": {...}} as they come, {"done": true} after each list; at last {"failed": text, "missing": bool},
+or {"lost": "a node"}, after which another of us may go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
+from edgefashion.inference.tensorflow_engine import BATCH
+from edgefashion.tagging.formats import reason_of, to_json
+from edgefashion.tagging.pool import Pool
+from edgefashion.tagging.run import Events, Run
+
+if TYPE_CHECKING:
+    from edgefashion.tagging.row import Row
+
+KNOCK_LIMIT_S: Final = 5.0
+"""For a cluster's machine to answer at all."""
+
+LOOPBACK: Final = "127.0.0.2"
+"""A local Ray listens here. (127.0.0.1 it takes for the name of the machine on its network.)"""
+
+STORE_BYTES: Final = 200 * 2**20
+"""Memory for objects of a local Ray: paths and rows, no pictures."""
+
+MOST: Final = 4 * BATCH
+"""Pictures that an actor is given at once, at most."""
+
+LEAST: Final = 16
+
+STAGES: Final = ("reading_s", "decoding_s", "finding_s", "inference_s", "other_s")
+_TURN_S: Final = 1.0
+_OPTIONS: Final = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every actor is to know."""
+
+    files: dict[str, str]
+    """Of the model: path here -> SHA-256, the file to load first."""
+    labels: tuple[str, ...]
+    threshold: float
+    precision: str
+    version: str
+    """Of edgefashion: two versions may answer differently."""
+    here: str
+    """The folder that relative paths begin in."""
+    address: str | None = None
+    """Of a cluster; None for a Ray of our own."""
+    cpus: int = 1
+    """Of a Ray of our own."""
+    folder: str = ""
+    """For what a Ray of our own keeps on the disk."""
+
+
+class Tagger:
+    """An actor: the model, loaded once, with one thread, and one process that decodes for it."""
+
+    def __init__(self, job: Job, files: Sequence[Any]) -> None:
+        """``files``: Ray's references to the bytes of the job's files."""
+        import ray
+
+        import edgefashion
+        from edgefashion.bundles.guard import check
+        from edgefashion.inference import openvino_engine
+
+        if edgefashion.__version__ != job.version:
+            raise RuntimeError(
+                f"a node of the cluster has edgefashion {edgefashion.__version__}, here is {job.version}. "
+                "Install the same on all"
+            )
+        with tempfile.TemporaryDirectory(prefix="edgefashion-") as folder:
+            paths = [Path(folder) / Path(name).name for name in job.files]
+            for path, digest, content in zip(paths, job.files.values(), ray.get(list(files)), strict=True):
+                if hashlib.sha256(content).hexdigest() != digest:
+                    raise RuntimeError(f"{path.name} came to a node altered. Run the same command again")
+                path.write_bytes(content)
+            check.vouch(paths[0])  # by its hash it is the file that was tried where the command runs
+            loaded = openvino_engine.load(paths[0], precision=job.precision, purpose="throughput", threads=1)
+        # What an IR by itself does not say.
+        self._classifier = replace(loaded, labels=job.labels, accept_threshold=job.threshold)
+        with suppress(OSError):  # then the pictures are told to be missing
+            os.chdir(job.here)
+        self._events = Events()
+        # It ends with this process, whatever ends that.
+        self._pool = Pool(1, loaded.takes_photos, self._events.put, self._events.put).__enter__()
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        """Blocks of paths, as JSON, to answers, as JSON: their rows, and the seconds spent."""
+        return {"answer": [json.dumps(self._answer(json.loads(paths))).encode() for paths in batch["paths"]]}
+
+    def _answer(self, paths: list[str]) -> dict[str, Any]:
+        block = _Block()
+        run = Run(self._classifier, iter(paths), block, events=self._events)
+        run.until_done(self._pool)
+        spent = vars(run.summary(0.0))
+        return {"rows": list(map(to_json, block.rows)), "spent": {stage: spent[stage] for stage in STAGES}}
+
+
+class _Block:
+    """A block's rows."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def has(self, path: str) -> bool:  # noqa: ARG002 (what has its row is not sent)
+        return False
+
+    def add(self, rows: Iterable[Row]) -> None:
+        self.rows += rows
+
+
+def main() -> None:
+    """Serve the process that started us until it closes our stdin."""
+    # What libraries print must not come between the answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    telling = threading.Lock()
+
+    def tell(**what: Any) -> None:
+        with telling:
+            print(json.dumps(what), file=answers, flush=True)
+
+    try:
+        job = Job(**json.loads(sys.stdin.readline()))
+        job = replace(job, labels=tuple(job.labels))
+        if job.address is not None:
+            _knock(job.address)
+        import ray.data
+
+        tell(loaded=ray.__version__)
+        tell(ready=_join(job))
+        files = [ray.put(Path(name).read_bytes()) for name in job.files]
+        threading.Thread(target=_watch_nodes, args=(tell,), name="nodes", daemon=True).start()
+        for line in sys.stdin:
+            for answer in _tagged(job, files, json.loads(line)):
+                tell(**answer)
+            tell(done=True)
+    except EdgeFashionError as error:
+        tell(failed=str(error), missing=isinstance(error, MissingError))
+    except Exception as error:
+        tell(failed=_blamed(error), missing=True)
+
+
+def _join(job: Job) -> int:
+    """Connect to the cluster or start a Ray; returns its CPUs."""
+    import ray
+
+    if job.address is None:
+        ray.init(
+            address="local",
+            num_cpus=job.cpus,
+            include_dashboard=False,
+            object_store_memory=STORE_BYTES,
+            _node_ip_address=LOOPBACK if sys.platform == "linux" else None,
+            _temp_dir=job.folder,
+            **_OPTIONS,
+        )
+    else:
+        try:
+            ray.init(address=job.address, **_OPTIONS)
+        except ConnectionError as error:
+            raise MissingError(f"{_one_line(error)}. Check --ray-address, and that the cluster runs") from error
+        except RuntimeError as error:
+            if "Version mismatch" not in str(error):
+                raise
+            raise MissingError(f"{_one_line(error)}. Install the same Ray and Python on all machines") from error
+    return _cpus()
+
+
+def _cpus() -> int:
+    import ray
+
+    return int(sum(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]))
+
+
+def _knock(address: str) -> None:
+    """Raise unless something listens at ``host:port``: Ray would try for two minutes."""
+    host, _, port = address.rpartition(":")
+    if address == "auto":
+        return
+    if not host or "/" in host or not port.isdecimal():
+        raise BadInputError(f"--ray-address {address} is no address of a Ray cluster. Give host:port, or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_LIMIT_S).close()
+    except (OSError, OverflowError) as error:
+        raise MissingError(
+            f"no Ray cluster answers at {address} ({reason_of(error)}). Check --ray-address, and that the cluster runs"
+        ) from error
+
+
+def _watch_nodes(tell: Callable[..., None]) -> None:
+    """End this process once a node is gone. What it had in hand a new one of us asks for, of those that are left:
+    an actor that Ray starts in a lost one's place may wait for ever for a core that an idle one holds."""
+    there = _nodes()
+    while (now := _nodes()) >= there:
+        there = now
+        time.sleep(_TURN_S)
+    tell(lost="a node")
+    os._exit(0)
+
+
+def _nodes() -> set[str]:
+    import ray
+
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
+def _tagged(job: Job, files: list[Any], paths: list[str]) -> Iterator[dict[str, Any]]:
+    """What the actors answer, a block at a time, in the order they are ready."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    cpus = max(1, _cpus())
+    # Several for each actor, so that they end at about the same time.
+    size = min(MOST, max(LEAST, len(paths) // (4 * cpus)))
+    blocks = [{"paths": json.dumps(paths[at : at + size]).encode()} for at in range(0, len(paths), size)]
+    rows = ray.data.from_items(blocks, override_num_blocks=len(blocks)).map_batches(
+        Tagger,
+        fn_constructor_args=(job, files),
+        batch_size=None,
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(cpus, len(blocks))),
+    )
+    for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
+        for line in batch["answer"]:
+            yield json.loads(line)
+
+
+def _blamed(error: Exception) -> str:
+    """The last line of what Ray says, which names the error in the actor; above it is a traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = lines[-1].removeprefix("RuntimeError: ").rstrip(".")
+    if "No module named" in said:
+        return f"a node of the cluster lacks a package ({said}). Install the same edgefashion on all of them"
+    return f"Ray gave up: {said}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join((str(error) or type(error).__name__).split()).rstrip(".")
+
+
+if __name__ == "__main__":
+    # By its own name: what belongs to __main__ would be sent to the nodes, in place of what is installed there.
+    from edgefashion.tagging.ray_worker import main as by_name
+
+    by_name()

@@ -1,0 +1,41 @@
+"""What tagging says of a picture: one row of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from edgefashion.inference.preprocess import Box
+
+
+NOT_READ: Final = "cannot be read:"
+TOOK_LONG: Final = "took longer than"
+"""What the error of a picture says whose file could not be had: at another time it may be."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture's row. Where the picture could not be read, all but ``path`` and ``error`` is empty."""
+
+    path: str
+    """As it was found: a path, or a URL fsspec opens; in a table without an account."""
+    label: str | None = None
+    """None where no garment was seen, and for an unreadable picture."""
+    confidence: float = 0.0
+    top: tuple[tuple[str, float], ...] = ()
+    """The three likeliest labels and their probabilities."""
+    accepted: bool = False
+    box: Box | None = None
+    """x, y, width, height of the garment, in pixels of the upright picture at its full size."""
+    width: int | None = None
+    """Of the upright picture at its full size, pixels."""
+    height: int | None = None
+    phash: str | None = None
+    """64 bits of perceptual hash as 16 hexadecimal digits."""
+    error: str | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        """True for an error that is not the picture's own: its file could not be had, in time or at all."""
+        return self.error is not None and any(f" {said} " in self.error for said in (NOT_READ, TOOK_LONG))

@@ -1,0 +1,329 @@
+"""Name the garment in every picture of an inventory: decoded by processes, inferred in batches, one row a picture."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from edgefashion.bundles import bundle
+from edgefashion.errors import MissingError
+from edgefashion.inference.tensorflow_engine import BATCH
+from edgefashion.tagging import inventory, picture
+from edgefashion.tagging.picture import Prepared
+from edgefashion.tagging.pool import CHUNK, Looked, Pool
+from edgefashion.tagging.row import Row
+from edgefashion.tagging.table import Ledger
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgefashion.inference.openvino_engine import Classifier, Done
+
+Progress = Callable[[int, int | None, float], None]
+"""Called with the pictures that have their row, how many there are (None while they are counted), and the
+pictures a second of this run."""
+
+
+_TURN_S: Final = 1.0
+_TELL_S: Final = 0.25
+
+PATIENCE_S: Final = 60.0
+"""A server of the model that is away or busy is asked again for so long."""
+
+_WAITS_S: Final = (0.25, 5.0)
+"""Between two askings: at first, and at most."""
+
+
+@dataclass(frozen=True)
+class TagOptions:
+    """How to tag."""
+
+    workers: int | None = None
+    """Processes that decode; None: one a core."""
+    on_progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did, and what it spent its time on."""
+
+    pictures: int
+    """Of those asked for, that have their row in the output."""
+    errors: int
+    """Rows this run wrote for pictures that could not be read."""
+    done_before: int
+    """Pictures that had their row from an earlier run."""
+    seconds: float
+    """Of this run, by the clock."""
+    reading_s: float = 0.0
+    decoding_s: float = 0.0
+    finding_s: float = 0.0
+    inference_s: float = 0.0
+    other_s: float = 0.0
+    """Handing over, rows and the output."""
+    first_error: str = ""
+    """Of this run."""
+
+    @property
+    def rate(self) -> float:
+        """Pictures a second, of this run."""
+        return (self.pictures - self.done_before) / self.seconds if self.seconds else 0.0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """What each stage took of the time spent; empty where that was not measured.
+
+        Reading is waiting for a disk or a network; the others are processor time.
+        """
+        stages = ("reading", "decoding", "finding", "inference", "other")
+        spent = {stage: float(getattr(self, f"{stage}_s")) for stage in stages}
+        whole = sum(spent.values())
+        return {stage: seconds / whole for stage, seconds in spent.items()} if whole else {}
+
+
+def made_with(classifier: Classifier) -> dict[str, str]:
+    """What the rows depend on, so that two runs into one output can be told to be of one kind."""
+    from edgefashion import __version__
+
+    source, settings = classifier.source, classifier.settings
+    # Served elsewhere, what its server says of it.
+    network = bundle.files_sha256(source) if source else settings["sha256"] or settings["server"]
+    known = json.dumps([network, classifier.labels, classifier.accept_threshold])
+    return {
+        "model": classifier.name,
+        "sha256": hashlib.sha256(known.encode()).hexdigest(),
+        "precision": classifier.precision,
+        "version": __version__,
+    }
+
+
+def tag(classifier: Classifier, paths: Sequence[str], out: Path, options: TagOptions | None = None) -> Summary:
+    """Write a row for every picture in ``paths`` (files, folders, globs, URLs) to ``out``, each once.
+
+    ``classifier`` is best loaded with the purpose ``"throughput"``. What has its row from a run that was stopped is
+    passed over. A picture that cannot be read gets a row that says why. Raises :class:`BadInputError` for a path
+    that leads to nothing and an output that cannot be written, :class:`MissingError` for a package that is missing.
+    """
+    options = options or TagOptions()
+    workers = options.workers or _usable_cores()
+    with Ledger(out, made_with(classifier)) as ledger:
+        inventory.check(paths)
+        count = Count(paths) if options.on_progress else None
+        run = Run(classifier, inventory.walk(paths), ledger, options.on_progress, count)
+        with Pool(workers, classifier.takes_photos, run.events.put, run.events.put) as pool:
+            run.until_done(pool)
+        ledger.finish()
+    return run.summary(pool.spent_s)
+
+
+def _usable_cores() -> int:
+    """Of this process: a container may have fewer than the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What the network said to a batch."""
+
+    prepared: Sequence[Prepared]
+    probabilities: NDArray[np.float32]
+    masks: NDArray[np.float32] | None
+
+
+class Rows(Protocol):
+    """Where rows go: a :class:`~edgefashion.tagging.table.Ledger`, or less."""
+
+    def has(self, path: str) -> bool: ...
+
+    def add(self, rows: Iterable[Row]) -> None: ...
+
+
+class Events(queue.SimpleQueue[Looked | _Answered | BaseException]):
+    """What the pool's and the network's threads tell a run. A pool may serve one run after the other."""
+
+
+class Run:
+    """Pictures on their way: handed to the pool, collected into batches, answered, written.
+
+    All is done in one thread; the pool's and the network's only leave word in ``events``.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        names: Iterator[str],
+        ledger: Rows,
+        on_progress: Progress | None = None,
+        count: Count | None = None,
+        events: Events | None = None,
+    ) -> None:
+        self.events = Events() if events is None else events
+        self._classifier, self._ledger, self._on_progress = classifier, ledger, on_progress
+        self._names, self._count = names, count
+        self._under_way: set[str] = set()
+        # So many that no process and no stream of the network waits for another; and never more.
+        self._most = (int(classifier.settings.get("streams", 1)) + 2) * BATCH
+        self._prepared: list[Prepared] = []
+        self._asked = 0
+        self._all_named = False
+        self._new = self._errors = self._before = 0
+        self._first_error = ""
+        self._spent = Counter[str]()
+        self._began_s, self._cpu_s, self._own_s = time.monotonic(), time.process_time(), time.thread_time()
+        self._told_s = self._watched_s = self._began_s
+
+    def until_done(self, pool: Pool) -> None:
+        """Tag everything."""
+        try:
+            while not (self._supply(pool) and not self._under_way):
+                try:
+                    event = self.events.get(timeout=_TURN_S)
+                except queue.Empty:
+                    if self._asked:
+                        self._classifier.wait()  # an inference that failed says so only here
+                    self._infer()  # pictures come slowly: those that are there need not wait
+                else:
+                    self._take(event)
+                    if len(self._prepared) >= BATCH or (self._all_named and self._is_last()):
+                        self._infer()
+                now_s = time.monotonic()
+                if now_s - self._watched_s > _TURN_S:
+                    self._watched_s = now_s
+                    pool.watch()
+                self._tell(now_s)
+        finally:
+            # Its threads call back: not into a run that is over.
+            self._classifier.wait()
+        self._tell(None)
+
+    def summary(self, pool_s: float) -> Summary:
+        """What was done; ``pool_s`` is what the pool's threads spent in this process."""
+        other_s = time.thread_time() - self._own_s + pool_s
+        spent = self._spent
+        counted_s = self._count.spent_s if self._count else 0.0
+        return Summary(
+            pictures=self._before + self._new,
+            errors=self._errors,
+            first_error=self._first_error,
+            done_before=self._before,
+            seconds=time.monotonic() - self._began_s,
+            reading_s=spent["reading"],
+            decoding_s=spent["decoding"],
+            finding_s=spent["finding"],
+            inference_s=max(0.0, time.process_time() - self._cpu_s - other_s - counted_s),
+            other_s=other_s,
+        )
+
+    def _supply(self, pool: Pool) -> bool:
+        """Keep the pool supplied; True if there is no picture left to hand to it."""
+        while not self._all_named and len(self._under_way) + CHUNK <= self._most + len(pool) * 3 * CHUNK:
+            chunk: list[str] = []
+            for name in self._names:
+                if self._ledger.has(name):
+                    self._before += 1
+                    self._tell(time.monotonic())
+                elif name not in self._under_way:
+                    self._under_way.add(name)
+                    chunk.append(name)
+                    if len(chunk) == CHUNK:
+                        break
+            else:
+                self._all_named = True
+            if chunk:
+                pool.put(chunk)
+        return self._all_named
+
+    def _is_last(self) -> bool:
+        """True if every picture under way waits for the batch to be full."""
+        return len(self._prepared) == len(self._under_way)
+
+    def _take(self, event: Looked | _Answered | BaseException) -> None:
+        if isinstance(event, BaseException):
+            raise event
+        rows: list[Row] = []
+        labels, threshold = self._classifier.labels, self._classifier.accept_threshold
+        if isinstance(event, _Answered):
+            self._asked -= 1
+            rows += picture.rows_of(event.prepared, event.probabilities, event.masks, labels, threshold)
+        else:
+            for looked in event:
+                if isinstance(looked, Row):
+                    rows.append(looked)
+                    self._errors += 1
+                    self._first_error = self._first_error or looked.error or ""
+                    continue
+                for stage in ("reading", "decoding", "finding"):
+                    self._spent[stage] += getattr(looked, f"{stage}_s")
+                if looked.pixels is None:
+                    rows.append(picture.row_of(looked, None, None, labels, threshold))
+                else:
+                    self._prepared.append(looked)
+        self._ledger.add(rows)
+        self._new += len(rows)
+        self._under_way.difference_update(row.path for row in rows)
+
+    def _infer(self) -> None:
+        """Hand what has been prepared to the network, a batch at most."""
+        batch, self._prepared = self._prepared[:BATCH], self._prepared[BATCH:]
+        if batch:
+            pixels = np.stack([prepared.pixels for prepared in batch])  # type: ignore[misc]
+            # Without their pixels: a row needs none.
+            asked = [replace(prepared, pixels=None) for prepared in batch]
+            self._asked += 1
+            self._ask(pixels, lambda p, masks: self.events.put(_Answered(asked, p, masks)))
+
+    def _ask(self, pixels: NDArray[np.uint8], done: Done) -> None:
+        """Start a batch; a server that is away or busy is asked again, until ``PATIENCE_S`` are over."""
+        wait_s, most_s = _WAITS_S
+        until_s: float | None = None
+        while True:
+            try:
+                self._classifier.start(pixels, done, self.events.put)
+            except MissingError as error:
+                from edgefashion.inference.remote.engine import ChangedError  # here: only a served model comes to this
+                from edgefashion.inference.remote.errors import ServerError
+
+                until_s = until_s or time.monotonic() + PATIENCE_S
+                if not isinstance(error, ServerError) or isinstance(error, ChangedError) or time.monotonic() > until_s:
+                    raise
+            else:
+                return
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, most_s)
+
+    def _tell(self, now_s: float | None) -> None:
+        if self._on_progress and (now_s is None or now_s - self._told_s > _TELL_S):
+            rate = self._new / max(1e-9, time.monotonic() - self._began_s)
+            self._on_progress(self._before + self._new, self._count.total if self._count else None, rate)
+            self._told_s = now_s or 0.0
+
+
+class Count(threading.Thread):
+    """Counts the pictures of this machine while the first are being tagged."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(name="count", daemon=True)
+        self.total: int | None = None
+        self.spent_s = 0.0
+        self._paths = paths
+        self.start()
+
+    def run(self) -> None:
+        # What is wrong with a path the run itself says.
+        with contextlib.suppress(Exception):
+            # A store far away is not listed a second time for this.
+            if all(map(inventory.is_here, self._paths)):
+                self.total = sum(1 for _ in inventory.walk(self._paths))
+        self.spent_s = time.thread_time()

@@ -1,0 +1,1 @@
+"""From Fashion-MNIST or photos to a trained bundle."""

@@ -1,0 +1,87 @@
+"""What trained networks answer to a pupil's images: asked once, and kept for the next pupil."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgefashion.bundles import bundle
+from edgefashion.data import fashion_mnist
+from edgefashion.errors import BadInputError, without_password
+from edgefashion.inference import openvino_engine
+from edgefashion.inference.remote import address
+from edgefashion.labels import LABELS
+from edgefashion.training.fashion_augment import DRAWN
+from edgefashion.training.zoo import ZOO
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VIEWS: Final = 25
+"""So many random variants of each image are asked about, and the pupil's epochs take turns."""
+
+PrepareProgress = Callable[[int, int], None]
+"""Called while teachers are asked, with the variants of the images done and their number."""
+
+
+def view(images: NDArray[np.uint8], augment: str, number: int) -> NDArray[np.uint8]:
+    """Variant ``number`` of every image, uint8 (n, height, width, 1): the same in every run, for the answers
+    to it are kept. ``augment``: none, or one of :data:`edgefashion.training.fashion_augment.DRAWN`."""
+    if augment not in DRAWN:
+        return images
+    targets = np.zeros((len(images), len(LABELS)), np.float32)  # the teachers' answers take their place
+    return DRAWN[augment](images, targets, np.random.default_rng(number))[0]
+
+
+def answers(
+    names: Sequence[str], images: NDArray[np.uint8], augment: str, on_prepare: PrepareProgress | None = None
+) -> NDArray[np.float16]:
+    """The mean answers of the models ``names`` to every :func:`view` of ``images``, float16
+    (views, n, 10), from the user's cache if they were asked before.
+
+    Raises :class:`BadInputError` for a model that is not there or answers other labels.
+    """
+    teachers = [_teacher(name) for name in names]
+    views = VIEWS if augment in DRAWN else 1
+
+    def ask() -> NDArray[np.float16]:
+        given = np.zeros((views, len(images), len(LABELS)), np.float16)
+        for number in range(views):
+            if on_prepare:
+                on_prepare(number, views)
+            seen = view(images, augment, number)
+            given[number] = np.mean([teacher(seen) for teacher in teachers], axis=0)
+        return given
+
+    # The last variant stands for all of them: another augmentation draws another one.
+    asked = hashlib.sha256(view(images, augment, views - 1).tobytes())
+    for teacher in teachers:
+        assert teacher.source is not None
+        asked.update(bundle.files_sha256(teacher.source).encode())
+    return fashion_mnist.kept(_cache_dir() / f"{asked.hexdigest()[:16]}.npy", ask)
+
+
+def _teacher(name: str) -> openvino_engine.Classifier:
+    """A trained model to learn from, named or by its path."""
+    if not bundle.is_model(name) and name in {taught for arch in ZOO.values() for taught in arch.recipe.teacher}:
+        raise BadInputError(
+            f"there is no {name} to learn from: it comes with edgefashion's repository, in models/, not with its "
+            "package. Give another --teacher, or learn from the labels alone: --teacher none"
+        )
+    if address.is_url(name):
+        raise BadInputError(f"{without_password(name)} cannot teach: it may change. Give a model of this machine")
+    found = openvino_engine.load(name, purpose="throughput")
+    if found.takes_photos or len(found.labels) != len(LABELS):
+        raise BadInputError(f"{found.name} is no teacher: it answers {len(found.labels)} labels, not the ten garments")
+    return found
+
+
+def _cache_dir() -> Path:
+    """Where the answers are kept, 27 MB each."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("edgefashion", appauthor=False) / "teachers"

@@ -1,0 +1,274 @@
+"""Every command's manners: one line for a mistake, the right exit code, nothing half written."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import typer
+
+from edgefashion import demo
+from edgefashion.bundles import bundle
+from edgefashion.cli import main
+from edgefashion.data import fashion_mnist
+from edgefashion.labels import LABELS
+
+if TYPE_CHECKING:
+    from helpers.types import Arrays, Run
+
+ROOT = Path(__file__).parents[2]
+
+
+def _broken_bundle(change: Callable[[Path], object]) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        copy = Path(shutil.copytree(bundle.resolve("edge").path, folder / "broken"))
+        change(copy)
+
+    return make
+
+
+def _truncated(folder: Path) -> None:
+    fashion_mnist.write_png(folder / "whole.png", np.full((50, 50, 3), 200, np.uint8))
+    (folder / "cut.png").write_bytes((folder / "whole.png").read_bytes()[:60])
+
+
+# What is there, the command, its exit code, and what its one line must say.
+BAD_INPUT = [
+    pytest.param(None, "predict nowhere.jpg", 2, "nowhere.jpg does not exist", id="missing picture"),
+    pytest.param(lambda f: (f / "empty").mkdir(), "predict empty", 2, "holds no image", id="empty folder"),
+    pytest.param(_truncated, "predict cut.png", 2, "not a whole, readable picture", id="truncated picture"),
+    pytest.param(
+        lambda f: (f / "notes.txt").write_text("hi"),
+        "predict notes.txt",
+        2,
+        "is no BMP, JPEG, PNG",
+        id="text as picture",
+    ),
+    pytest.param(None, "convert nowhere", 2, "no model 'nowhere'", id="missing model"),
+    pytest.param(lambda f: (f / "d").mkdir(), "convert ./d", 2, "neither a bundle", id="folder that is no SavedModel"),
+    pytest.param(
+        lambda f: [(f / "d").mkdir(), (f / "d/saved_model.pb").write_bytes(b"x")],
+        "convert ./d",
+        2,
+        "cannot be converted",
+        id="SavedModel that is none",
+    ),
+    pytest.param(
+        lambda f: (f / "m.keras").write_bytes(b"x"), "convert m.keras", 2, "no .keras model", id=".keras that is none"
+    ),
+    pytest.param(lambda f: (f / "m.onnx").write_bytes(b"x"), "convert m.onnx", 2, "m.onnx is refused", id="no ONNX"),
+    pytest.param(
+        lambda f: (f / "m.tflite").write_bytes(b"x"), "bench m.tflite", 2, "m.tflite is refused", id="no .tflite"
+    ),
+    pytest.param(lambda f: (f / "m.h5").write_bytes(b"x"), "convert m.h5", 2, "refused", id=".h5"),
+    pytest.param(
+        _broken_bundle(lambda b: (b / "int8.bin").unlink()),
+        "evaluate ./broken",
+        2,
+        "int8.bin is missing",
+        id="IR without .bin",
+    ),
+    pytest.param(
+        _broken_bundle(lambda b: (b / "int8.bin").write_bytes(b"other")),
+        "evaluate ./broken",
+        2,
+        "int8.bin was altered",
+        id="altered .bin",
+    ),
+    pytest.param(
+        _broken_bundle(lambda b: (b / "int8.bin").write_bytes(b"other")),
+        "evaluate broken/int8.xml",
+        2,
+        "int8.bin was altered",
+        id="altered .bin, by its .xml",
+    ),
+    pytest.param(
+        _broken_bundle(lambda b: (b / "bundle.json").write_text("{")),
+        "predict ./broken x.png",
+        2,
+        "cannot be read",
+        id="bad json",
+    ),
+    pytest.param(None, "convert edge --out /dev/null/x", 2, "/dev/null/x", id="unwritable output"),
+    pytest.param(None, "train cnn-242k --out /dev/null/x", 2, "/dev/null", id="unwritable training output"),
+    pytest.param(None, "data show --out /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable picture"),
+    pytest.param(None, "evaluate --plot /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable plot"),
+    pytest.param(None, "bench --vs none --chart /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable chart"),
+    pytest.param(None, "bench --vs none --html /dev/null/x.html", 2, "/dev/null/x.html", id="unwritable page"),
+    pytest.param(None, "bench --html page.pdf", 2, "only HTML pages", id="page that is no HTML"),
+    pytest.param(None, "bench --baseline nowhere.json", 2, "nowhere.json", id="missing baseline"),
+    pytest.param(
+        lambda f: (f / "b.json").write_text('{"rows": 7}'),
+        "bench --baseline b.json",
+        2,
+        "no bench report",
+        id="baseline",
+    ),
+    pytest.param(None, "evaluate --plot heat.html", 2, "only PNG pictures", id="plot that is no PNG"),
+    pytest.param(lambda f: (f / "d.png").mkdir(), "data show --out d.png", 2, "only PNG", id="folder as picture"),
+    pytest.param(
+        lambda f: [(f / "full").mkdir(), (f / "full/x").touch()],
+        "train cnn-242k --out full",
+        2,
+        "exists and is no bundle",
+        id="training over something else",
+    ),
+    pytest.param(None, "train resnet", 2, "no architecture named 'resnet'", id="unknown network"),
+    pytest.param(None, "train cnn-242k --epochs 0", 2, "--epochs must be at least 1", id="no epochs"),
+    pytest.param(None, "train cnn-242k --resume", 2, "nothing to resume", id="nothing to resume"),
+    pytest.param(None, "evaluate --precision int4", 2, "no precision named 'int4'", id="unknown precision"),
+    pytest.param(None, "bench --vs torch", 2, "no engine named 'torch'", id="unknown engine"),
+    pytest.param(None, "bench --threads -1", 2, "--threads", id="negative threads"),
+    pytest.param(None, "bench --rounds 0", 2, "--rounds", id="no rounds"),
+    pytest.param(None, "convert --embed 20x480", 2, "--embed takes a frame's WIDTHxHEIGHT", id="too small a frame"),
+    pytest.param(None, "convert --int8 --max-drop 7", 2, "--max-drop", id="absurd drop"),
+    pytest.param(None, "camera --source 99 --headless", 3, "camera 99 cannot be opened", id="no camera"),
+    pytest.param(None, "camera --source nowhere.mp4 --headless", 2, "nowhere.mp4 does not exist", id="no video"),
+]
+
+
+@pytest.mark.parametrize(("prepare", "command", "code", "says"), BAD_INPUT)
+def test_bad_input(
+    prepare: Callable[[Path], object] | None, command: str, code: int, says: str, run: Run, tmp_path: Path
+) -> None:
+    """Bad input gets one clear line on stderr and its exit code; no traceback, no result, and
+    nothing in the folder that was not there before."""
+    if prepare:
+        prepare(tmp_path)
+    before = {p: p.stat().st_size for p in tmp_path.rglob("*")}
+    done = run(*command.split())
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) <= 2, done.stderr
+    assert lines[-1].startswith("edgefashion: ")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert {p: p.stat().st_size for p in tmp_path.rglob("*")} == before
+
+
+def test_missing_dataset(run: Run, tmp_path: Path) -> None:
+    """Without Fashion-MNIST a command that needs it exits 3 and says how to get it."""
+    import os
+
+    done = run("evaluate", env={**os.environ, "EDGEFASHION_DATA": str(tmp_path / "none")})
+    assert done.returncode == 3
+    assert "edgefashion data fetch" in done.stderr
+
+
+def test_usage_mistakes_exit_2(run: Run) -> None:
+    """An unknown command or option is a usage mistake."""
+    assert run("fly").returncode == 2
+    assert run("evaluate", "--fast").returncode == 2
+
+
+def test_debug_shows_the_traceback(run: Run) -> None:
+    """--debug adds the traceback to the line."""
+    done = run("--debug", "evaluate", "nowhere")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert "no model 'nowhere'" in done.stderr.splitlines()[-1]
+
+
+def test_predict_names_garments(run: Run, tmp_path: Path, test_set: Arrays) -> None:
+    """Predict names a folder of catalogue pictures, a JSON object each with the contract's fields."""
+    images, labels = test_set
+    for i in range(20):
+        fashion_mnist.write_png(tmp_path / "shots" / f"{i:02}.png", demo.scene_of(images[i])) if i else (
+            tmp_path / "shots"
+        ).mkdir()
+    fashion_mnist.write_png(tmp_path / "shots" / "00.png", demo.scene_of(images[0]))
+    done = run("predict", "edge", "shots", "--json")
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [set(a) for a in answers] == [{"source", "label", "confidence", "top", "accepted", "box"}] * 20
+    right = sum(a["label"] == LABELS[labels[i]] for i, a in enumerate(answers))
+    assert right >= 16
+    assert all(a["top"][0] == [a["label"], a["confidence"]] and len(a["top"]) == 3 for a in answers)
+
+
+def test_predict_goes_on_after_a_bad_file(run: Run, tmp_path: Path, test_set: Arrays) -> None:
+    """One unreadable picture is told of, the others are answered, and the exit code says so."""
+    fashion_mnist.write_png(tmp_path / "a.png", demo.scene_of(test_set[0][0]))
+    (tmp_path / "b.png").write_bytes(b"\x89PNG not really")
+    fashion_mnist.write_png(tmp_path / "c.png", np.full((300, 300, 3), 230, np.uint8))
+    done = run("predict", "edge", ".")
+    assert done.returncode == 2
+    assert "b.png is no BMP" in done.stderr
+    assert "Ankle boot" in done.stdout.splitlines()[0]
+    assert "no garment in view" in done.stdout.splitlines()[1]
+
+
+def test_predict_takes_a_model_first(run: Run, tmp_path: Path, test_set: Arrays) -> None:
+    """MODEL may stand before the pictures."""
+    fashion_mnist.write_png(tmp_path / "a.png", demo.scene_of(test_set[0][0]))
+    done = run("predict", bundle.resolve("edge").path.resolve() / "fp32.xml", "a.png", "--top", "1")
+    assert done.stdout.startswith("a.png: Ankle boot")
+
+
+def test_evaluate_json(run: Run, tmp_path: Path) -> None:
+    """Evaluate prints the contract's fields and draws the heat map."""
+    done = run("evaluate", "--json", "--plot", "heat.png")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    promised = {"model", "precision", "dataset", "n", "accuracy", "ci95", "per_class", "confusion", "calibration_error"}
+    assert set(result) == promised
+    assert result["n"] == 10_000
+    assert sum(map(sum, result["confusion"])) == 10_000
+    assert result["accuracy"] > 0.92
+    assert fashion_mnist.read_image(tmp_path / "heat.png").shape[0] > 500
+
+
+def test_data_show(run: Run, tmp_path: Path) -> None:
+    """Data show writes a contact sheet with ten rows that are not empty."""
+    done = run("data", "show", "--out", "sheet.png")
+    assert done.stdout.strip() == "sheet.png"
+    sheet = fashion_mnist.read_image(tmp_path / "sheet.png")
+    assert all(part.std() > 20 for part in np.array_split(sheet, 10))
+
+
+def test_zoo_and_doctor(run: Run) -> None:
+    """Zoo lists every network with its figures, doctor every check with ok or what to do."""
+    zoo = run("zoo").stdout
+    assert "241,546" in zoo
+    assert "590,346" in zoo
+    assert "94.57%" in zoo  # the shipped bundle's
+    doctor = run("doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    assert all(re.match(r"(ok|--) ", line) for line in doctor.stdout.splitlines())
+    for check in ("versions", "CPU", "model", "dataset", "extra: nncf", "cameras", "display"):
+        assert check in doctor.stdout
+
+
+def test_readme_is_true(run: Run) -> None:
+    """The README shows --help as it is, every command and every option, and a line for each file."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert run("--help").stdout.strip() in readme
+    commands = typer.main.get_command(main.app)
+    for path, command in _walk("edgefashion", commands):
+        assert path in readme, path
+        for option in command.params:
+            for flag in option.opts:
+                if flag.startswith("--") and flag != "--help":
+                    assert flag in readme, f"{path} {flag}"
+    for table in ("peers.md", "seeds.md", "faults.md"):
+        assert (ROOT / "benchmarks" / "results" / table).read_text(encoding="utf-8") in readme
+    for file in [
+        *(ROOT / "edgefashion").glob("*.py"),
+        *(ROOT / "tests").glob("test_*.py"),
+        *(ROOT / "scripts").iterdir(),
+    ]:
+        assert f"{file.name} " in readme, f"{file.name} is not in the README's tree"
+
+
+def _walk(path: str, command: typer.core.TyperCommand | object) -> list[tuple[str, typer.core.TyperCommand]]:
+    subcommands = getattr(command, "commands", None)
+    if not subcommands:
+        return [(path, command)]  # type: ignore[list-item]
+    return [found for name, sub in subcommands.items() for found in _walk(f"{path} {name}", sub)]

@@ -1,0 +1,177 @@
+"""Folders of labelled photos: what is found, what is skipped and said, how they are split and checked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from helpers.types import Run
+
+from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.errors import BadInputError
+from edgefashion.labels import PHOTO_LABELS
+
+
+def put(folder: Path, *names: str) -> None:
+    """Small different pictures under those names."""
+    for i, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(i).integers(0, 256, (6, 6, 3), np.uint8)
+        cv2.imwrite(str(path), cv2.resize(noise, (64, 64), interpolation=cv2.INTER_CUBIC))
+
+
+def huge_png(path: Path) -> None:
+    """A few hundred bytes that claim 65,000 x 65,000 pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 65_000, 65_000, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+
+
+@pytest.mark.parametrize(
+    ("folder", "label"),
+    [
+        ("T-shirt", "T-shirt"),
+        ("t-shirt_top", "T-shirt"),
+        ("Ankle boot", "Ankle boot"),
+        ("ankle_boot", "Ankle boot"),
+        ("footwear", "Footwear"),
+        ("UNKNOWN", "Unknown"),
+        ("none", "No garment"),
+    ],
+)
+def test_folder_names(tmp_path: Path, folder: str, label: str) -> None:
+    """A folder is its label's in any case, with blanks or underscores."""
+    put(tmp_path, f"{folder}/a.png")
+    assert [p.label for p in photo_folders.scan(tmp_path).photos] == [label]
+
+
+def test_senders(tmp_path: Path) -> None:
+    """The sender is the sub-folder, else the part of the name before - or _, else the name."""
+    put(tmp_path, "Coat/anna/x.png", "Coat/ben-1.png", "Coat/cy_2.png", "Coat/dora.png")
+    assert {p.sender for p in photo_folders.scan(tmp_path).photos} == {"anna", "ben", "cy", "dora"}
+
+
+def test_finer_kinds_come_from_the_list(tmp_path: Path) -> None:
+    """A photo's finer kind is what ``photos.csv`` says of its file; without a line, or a list, there is none."""
+    for name in ("Coat/1-a.jpg", "Coat/1-b.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [p.kind for p in photo_folders.scan(tmp_path).photos] == [None, None]
+    (tmp_path / "photos.csv").write_text("file,label,kind\nCoat/1-a.jpg,Coat,Blazer\n")
+    assert [p.kind for p in photo_folders.scan(tmp_path).photos] == ["Blazer", None]
+    (tmp_path / "photos.csv").write_bytes(b"file,kind\n\xff\xfe\n")
+    with pytest.raises(BadInputError, match=r"photos\.csv cannot be read"):
+        photo_folders.scan(tmp_path)
+
+
+def test_unknown_folder_names_are_told_with_the_near_ones(tmp_path: Path) -> None:
+    """A folder of no label's name is left out with one line that names near labels; the rest goes on."""
+    put(tmp_path, "Coat/a.png", "Trousers/b.png", "Trousers/c.png", "Xyz/d.png")
+    found = photo_folders.scan(tmp_path)
+    assert len(found.photos) == 1
+    trousers, other = found.skipped
+    assert "did you mean Trouser" in trousers
+    assert "2 files left out" in trousers
+    assert "known: T-shirt" in other
+
+
+@pytest.mark.parametrize(
+    ("make", "words"), [((), "sub-folder for each label"), (("Jeans/a.png",), "no label is named")]
+)
+def test_nothing_labelled(tmp_path: Path, make: tuple[str, ...], words: str) -> None:
+    """A folder without a labelled photo is refused in a sentence that says what is wanted."""
+    put(tmp_path, *make)
+    with pytest.raises(BadInputError, match=words):
+        photo_folders.scan(tmp_path)
+    with pytest.raises(BadInputError, match="is no folder"):
+        photo_folders.scan(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("label", "answers"), [("T-shirt", {"T-shirt/top"}), ("Footwear", {"Sandal", "Sneaker", "Ankle boot"})]
+)
+def test_members(label: str, answers: set[str]) -> None:
+    """A group counts as its members."""
+    assert {PHOTO_LABELS[i] for i in photo_folders.members(label)} == answers
+
+
+def test_every_label_has_members() -> None:
+    """No folder name is accepted that an answer could not match."""
+    assert all(photo_folders.members(label) for label in photo_folders.LABELS)
+
+
+def test_split_is_by_sender_and_even(photo_folder: Path) -> None:
+    """No sender is on both sides, every photo is on one, and each label is held out by about its share."""
+    found = photo_folders.scan(photo_folder).photos
+    fit, held = photo_folders.split(found, 0.25, seed=0)
+    assert sorted(fit + held) == list(range(len(found)))
+    assert not {found[i].sender for i in fit} & {found[i].sender for i in held}
+    assert {label: sum(found[i].label == label for i in held) for label in {p.label for p in found}} == dict.fromkeys(
+        {p.label for p in found}, 6
+    )
+    assert photo_folders.split(found, 0.25, seed=0) == (fit, held)
+
+
+def test_one_sender_cannot_be_split(tmp_path: Path) -> None:
+    """With one sender nothing can be held out, and the message says how senders are named."""
+    put(tmp_path, "Coat/me-1.png", "Dress/me-2.png")
+    with pytest.raises(BadInputError, match=r"one sender \(me\).*SENDER-anything"):
+        photo_folders.split(photo_folders.scan(tmp_path).photos, 0.2, seed=0)
+
+
+def test_unreadable_and_huge_files_are_left_out(tmp_path: Path) -> None:
+    """A truncated file and a header of 65,000 x 65,000 are skipped with a line each, the others read."""
+    put(tmp_path, "Coat/good.png", "Coat/short.png")
+    short = tmp_path / "Coat/short.png"
+    short.write_bytes(short.read_bytes()[:200])
+    huge_png(tmp_path / "Coat/huge.png")
+    skipped: list[str] = []
+    read = list(photo_folders.read(photo_folders.scan(tmp_path).photos, skipped))
+    assert [photo.path.name for photo, _ in read] == ["good.png"]
+    assert sorted("pixels" in line for line in skipped) == [False, True]
+
+
+def test_the_hash_survives_resizing_and_compression(photo_folder: Path) -> None:
+    """A picture halved and compressed keeps its hash to 4 bits; different pictures differ by more."""
+    pictures = [fashion_mnist.read_image(p.path) for p in photo_folders.scan(photo_folder).photos[:40]]
+    hashes = [photo_folders.perceptual_hash(picture) for picture in pictures]
+    for picture, known in zip(pictures, hashes, strict=True):
+        half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        small = cv2.imdecode(cv2.imencode(".jpg", half, [cv2.IMWRITE_JPEG_QUALITY, 85])[1], cv2.IMREAD_COLOR)
+        assert small is not None
+        assert (
+            photo_folders.perceptual_hash(np.asarray(small, np.uint8)) ^ known
+        ).bit_count() <= photo_folders.SAME_BITS
+    assert min((a ^ b).bit_count() for i, a in enumerate(hashes) for b in hashes[:i]) > photo_folders.SAME_BITS
+
+
+def test_data_check(run: Run, tmp_path: Path, photo_folder: Path) -> None:
+    """``data check`` counts labels and senders, and finds the copy, the broken file and the small class."""
+    mine = Path(shutil.copytree(photo_folder, tmp_path / "photos"))
+    first = sorted((mine / "Coat").iterdir())[0]
+    shutil.copy(first, mine / "Dress" / "copy-of.jpg")
+    (mine / "Coat" / "broken.jpg").write_bytes(b"not a picture")
+    put(mine, "Shirt/a-1.png", "Jacket/b-1.png")
+    done = run("data", "check", "photos")
+    assert done.returncode == 0, done.stderr
+    assert "<- one picture, two labels" in done.stdout
+    assert "few: at least" in next(line for line in done.stdout.splitlines() if line.strip().startswith("Shirt"))
+    assert "none" in next(line for line in done.stdout.splitlines() if line.strip().startswith("Bag"))
+    assert "broken.jpg" in done.stdout
+    assert "Jacket" in done.stdout
+    facts = json.loads(run("data", "check", "photos", "--json").stdout)
+    assert facts["labels"]["Coat"] == 24
+    assert facts["senders"] == 6
+    assert len(facts["skipped"]) == 2
+    assert sorted(Path(p).name for p in facts["duplicates"][0]) == sorted([first.name, "copy-of.jpg"])

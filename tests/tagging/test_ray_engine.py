@@ -1,0 +1,228 @@
+"""Tagging on Ray: a real cluster of two nodes on loopback, which may fail as it likes, gives what one machine gives."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import psutil
+import pytest
+from helpers.types import Arrays
+
+from edgefashion import demo
+from edgefashion.bundles.bundle import PHOTO_MODEL
+from edgefashion.errors import BadInputError, MissingError
+from edgefashion.inference import openvino_engine
+from edgefashion.system.processes import child_environment
+from edgefashion.tagging import ray_engine
+from edgefashion.tagging.ray_worker import LEAST
+from edgefashion.tagging.run import TagOptions, tag
+from edgefashion.tagging.table import read_rows
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="two nodes on one machine need Linux's loopback")
+
+LIMIT_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def classifier() -> openvino_engine.Classifier:
+    return openvino_engine.load(PHOTO_MODEL, purpose="throughput")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> list[str]:
+    """Enough for a dozen blocks; two cannot be read."""
+    folder = tmp_path_factory.mktemp("pictures")
+    paths = [folder / f"{number:03}.jpg" for number in range(12 * LEAST)]
+    for path, image in zip(paths, test_set[0], strict=False):
+        cv2.imwrite(str(path), cv2.resize(demo.scene_of(image), (320, 240)))
+    paths[5].write_bytes(b"no picture")
+    paths[100].write_bytes(paths[6].read_bytes()[:500])
+    return list(map(str, paths))
+
+
+@dataclass
+class Cluster:
+    """It runs."""
+
+    address: str
+    second: int
+    """The keeper of the node that is no head."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes of one CPU, each with an address of its own on loopback."""
+    # Short: the paths of Ray's sockets have a limit.
+    folder = tempfile.mkdtemp(prefix="ef-", dir="/tmp")
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        head = [
+            "--head",
+            "--node-ip-address=127.0.0.2",
+            "--port=0",
+            "--include-dashboard=false",
+        ]
+        stack.enter_context(node(folder, [*head, f"--temp-dir={folder}"]))
+        found = Path(folder, "ray_current_cluster")
+        wait_until(lambda: found.exists() and bool(found.read_text()))
+        address = found.read_text().strip()
+        # Its keeper may clear up what is its own; the sockets of both are in the head's folder.
+        own = tempfile.mkdtemp(prefix="ef-", dir="/tmp")
+        second = stack.enter_context(node(own, [f"--address={address}", "--node-ip-address=127.0.0.3"]))
+        yield Cluster(address, second)
+
+
+@contextmanager
+def node(folder: str, arguments: list[str]) -> Iterator[int]:
+    """A node, up; nothing of it is left on leaving the block, or if the tests are killed."""
+    script = str(Path(sys.executable).with_name("ray"))
+    ray = [script, "start", "--block", "--num-cpus=1", "--object-store-memory=100000000"]
+    with kept([sys.executable, "-P", *ray, *arguments], folder, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if b"Ray runtime started" in line:
+                break
+        else:
+            pytest.fail("a node of Ray did not start")
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield process.pid
+        if process.poll() is None:
+            kill(process.pid)
+
+
+def kill(keeper: int) -> None:
+    """A node is gone, as by a power cut."""
+    for process in psutil.Process(keeper).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@contextmanager
+def kept(command: list[str], folder: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    lifeline, ours = os.pipe()
+    keeper = [sys.executable, "-P", "-m", "edgefashion.system.reaper", str(lifeline), folder, *command]
+    process = subprocess.Popen(keeper, pass_fds=(lifeline,), env=child_environment(), start_new_session=True, **options)
+    os.close(lifeline)
+    try:
+        yield process
+    finally:
+        os.close(ours)
+        process.wait(LIMIT_S)
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    end_s = time.monotonic() + LIMIT_S
+    while not is_so():
+        assert time.monotonic() < end_s, "in vain"
+        time.sleep(0.05)
+
+
+def test_keeper(tmp_path: Path) -> None:
+    """What a command started, in sessions of its own and without a parent, ends when the one who asked is gone."""
+    pids = tmp_path / "pids"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    script = f"setsid sh -c 'echo $$ >> {pids}; exec sleep 1000' & echo $$ >> {pids}; sleep 1000"
+    with kept(["sh", "-c", script], str(folder)):
+        wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+        left = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
+    assert not any(process.is_running() for process in left)
+    assert not folder.exists()
+    with kept(["sh", "-c", "exit 7"], str(folder)) as process:
+        assert process.wait(LIMIT_S) == 7
+
+
+def test_unreachable(classifier: openvino_engine.Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that is not there, or is something else, is one line within a bounded time, and nothing is written."""
+    out = tmp_path / "tags.jsonl"
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"never read")
+    monkeypatch.setattr(ray_engine, "CONNECT_LIMIT_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        addresses = {
+            "127.0.0.1:1": (MissingError, "no Ray cluster answers at 127.0.0.1:1 .*refused.* Check --ray-address"),
+            "ray://a:1": (BadInputError, "no address of a Ray cluster. Give host:port"),
+            f"127.0.0.1:{silent.getsockname()[1]}": (MissingError, "does not take part as a Ray cluster"),
+        }
+        for address, (kind, said) in addresses.items():
+            with pytest.raises(kind, match=said):
+                ray_engine.tag_on_ray(classifier, [str(picture)], out, address=address)
+    assert sorted(tmp_path.iterdir()) == [picture]
+
+
+def test_other_version(
+    classifier: openvino_engine.Classifier,
+    cluster: Cluster,
+    pictures: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A node with another edgefashion does not answer with what is not ours: it says so in one line."""
+    monkeypatch.setattr("edgefashion.__version__", "0.0.1")
+    with pytest.raises(MissingError, match=r"^Ray gave up: a node of the cluster has edgefashion .*here is 0.0.1"):
+        ray_engine.tag_on_ray(classifier, pictures[1:4], tmp_path / "tags.jsonl", address=cluster.address)
+
+
+def test_node_killed(
+    classifier: openvino_engine.Classifier, cluster: Cluster, pictures: list[str], tmp_path: Path
+) -> None:
+    """With a node killed in the middle of the job the table is complete, each picture in it once, and all the same
+    as one machine's, unreadable pictures too."""
+    out, alone = tmp_path / "tags.jsonl", tmp_path / "alone.jsonl"
+    done_at_loss: list[int] = []
+
+    def kill_in_the_middle(done: int, *_: object) -> None:
+        if not done_at_loss:
+            done_at_loss.append(done)
+            kill(cluster.second)
+
+    options = TagOptions(on_progress=kill_in_the_middle)
+    summary = ray_engine.tag_on_ray(classifier, pictures, out, options, cluster.address)
+    assert 0 < done_at_loss[0] < len(pictures)
+    tag(classifier, pictures, alone)
+    rows, expected = (sorted(read_rows(file), key=lambda row: row.path) for file in (out, alone))
+    assert [row.path for row in rows] == sorted(pictures)
+    assert rows == expected
+    assert (summary.pictures, summary.errors) == (len(pictures), 2)
+
+
+def test_killed(classifier: openvino_engine.Classifier, pictures: list[str], tmp_path: Path) -> None:
+    """Killed in the middle, the command leaves nothing of the Ray it started, and goes on where it stopped."""
+    out, waiting = tmp_path / "tags.jsonl", tmp_path / "pipe.jpg"
+    os.mkfifo(waiting)  # a picture that never comes: the command is at work for as long as the test likes
+    script = (
+        "import sys; from pathlib import Path; from edgefashion import load; from edgefashion.tagging import ray_engine, run\n"
+        f"ray_engine.tag_on_ray(load({PHOTO_MODEL!r}), sys.argv[2:], Path(sys.argv[1]), run.TagOptions(workers=1))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", script, str(out), *pictures[: 4 * LEAST], str(waiting)], env=child_environment()
+    )
+    journal = tmp_path / "tags.jsonl.partial"
+    try:
+        wait_until(lambda: journal.exists() and len(journal.read_bytes().splitlines()) > 3 * LEAST)
+        left = psutil.Process(process.pid).children(recursive=True)
+    finally:
+        process.kill()
+        process.wait()
+    assert any("raylet" in one.name() for one in left if one.is_running())
+    assert psutil.wait_procs(left, LIMIT_S)[1] == []
+    waiting.unlink()
+    waiting.write_bytes(Path(pictures[0]).read_bytes())
+    before = len(journal.read_bytes().splitlines()) - 1
+    tag(classifier, [*pictures[: 4 * LEAST], str(waiting)], out)
+    assert before >= 3 * LEAST
+    assert sorted(row.path for row in read_rows(out)) == sorted([*pictures[: 4 * LEAST], str(waiting)])

@@ -1,0 +1,155 @@
+"""Fine-tuning on folders of photos: what is trained, what is reported, what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.types import Run
+
+from edgefashion.bundles import bundle
+from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.errors import BadInputError
+from edgefashion.inference import decision, preprocess
+from edgefashion.inference.openvino_engine import load
+from edgefashion.labels import PHOTO_LABELS
+from edgefashion.training import finetune, photo_augment
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_fashion_images() -> Iterator[None]:
+    """A photo network takes minutes over Fashion-MNIST's 10,000 test images, which these tests are not about."""
+    load = fashion_mnist.load
+
+    def few(part: str) -> Any:
+        images, labels = load(part)
+        return (images[:500], labels[:500]) if part == "test" else (images, labels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fashion_mnist, "load", few)
+        patch.setattr(finetune, "FASHION_VALIDATION", 200)
+        yield
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path) -> finetune.Finetuning:
+    """The shipped network after four epochs on photos it has never seen the like of."""
+    out = tmp_path_factory.mktemp("tuned") / "shop"
+    options = finetune.FinetuneOptions(epochs=4, validation_split=0.25, fashion_images=8)
+    return finetune.finetune([photo_folder], out, options)
+
+
+def test_the_report_is_of_senders_not_trained_on(tuned: finetune.Finetuning, photo_folder: Path) -> None:
+    """Before and after are measured on the held-out senders' photos, and after is what the written network does."""
+    assert (tuned.trained, tuned.held_out) == (3 * 36, 42)
+    assert tuned.before is not None
+    assert (
+        set(tuned.after.per_label) == set(tuned.before.per_label) == {"T-shirt", "Trouser", "Dress", "Coat", "Footwear"}
+    )
+    found = photo_folders.scan(photo_folder).photos
+    _, held = photo_folders.split(found, 0.25, 0)
+    known = [found[i] for i in held if found[i].label not in ("Unknown", "No garment")]
+    views = np.stack([preprocess.view(fashion_mnist.read_image(p.path)) for p in known])
+    answers = decision.best(load(tuned.bundle.path, engine="tensorflow")(views), PHOTO_LABELS)
+    right = [int(a) in photo_folders.members(p.label) for a, p in zip(answers, known, strict=True)]
+    assert np.mean(right) == pytest.approx(tuned.after.accuracy)
+
+
+def test_it_learns(tuned: finetune.Finetuning) -> None:
+    """Four epochs of a shop's own photos, and held-out ones are better answered and told from Unknown."""
+    assert tuned.before is not None
+    assert tuned.before.accuracy is not None
+    assert tuned.after.accuracy is not None
+    assert tuned.after.accuracy > tuned.before.accuracy
+    assert tuned.before.reject_auroc is not None
+    assert tuned.after.reject_auroc is not None
+    assert tuned.after.reject_auroc > tuned.before.reject_auroc
+
+
+def test_the_tuned_bundle_converts_and_quantizes(
+    run: Run, run_here: Run, tmp_path: Path, tuned: finetune.Finetuning, photo_folder: Path
+) -> None:
+    """The bundle goes the ordinary way: IRs behind the parity gate, INT8 calibrated on photos, predict."""
+    mine = Path(shutil.copytree(tuned.bundle.path, tmp_path / "shop"))
+    done = run_here("convert", mine, "--int8", "--photos", photo_folder, "--max-drop", "0.05", "--calibration", "16")
+    assert done.returncode == 0, done.stderr
+    made = bundle.open_bundle(mine)
+    assert made.report()["convert"]["parity"][0]["changed_top1"] == 0
+    assert made.has("int8")
+    picture = next((photo_folder / "Trouser").iterdir())
+    answer = json.loads(run("predict", mine, picture, "--json").stdout)
+    assert set(answer) == {"source", "label", "confidence", "top", "accepted", "box"}
+
+
+def test_int8_of_a_photo_network_wants_photos(run_here: Run, tmp_path: Path, tuned: finetune.Finetuning) -> None:
+    """Without photos to calibrate on INT8 is refused in one line that names the flag."""
+    mine = Path(shutil.copytree(tuned.bundle.path, tmp_path / "shop"))
+    done = run_here("convert", mine, "--int8")
+    assert done.returncode == 2
+    assert "--photos" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("keep", "words"),
+    [
+        (("Coat",), "one garment's label only: Coat (24)"),
+        (("Coat", "Unknown"), "one garment's label only"),
+        ((), "holds no labelled photo"),
+    ],
+)
+def test_too_few_labels(tmp_path: Path, photo_folder: Path, keep: tuple[str, ...], words: str) -> None:
+    """A folder of one garment's photos, or none, is refused before any training, and nothing is written."""
+    (tmp_path / "photos").mkdir()
+    for name in keep:
+        shutil.copytree(photo_folder / name, tmp_path / "photos" / name)
+    with pytest.raises(BadInputError) as error:
+        finetune.finetune([tmp_path / "photos"], tmp_path / "out")
+    assert words in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", "kiosk"), "--photos"),
+        (("train", "kiosk", "--photos", "nowhere"), "nowhere is no folder"),
+        (("train", "kiosk", "--photos", ".", "--resume"), "--resume is not for kiosk"),
+        (("train", "cnn-242k", "--photos", "."), "are for kiosk"),
+    ],
+)
+def test_wrong_ways_to_ask(run: Run, arguments: tuple[str, ...], words: str) -> None:
+    """Flags that do not go together are refused in one line."""
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_photo_and_its_mask_move_together() -> None:
+    """Augmentation moves the mask with the photo: a white square on black stays under its mask."""
+    photo, mask = np.zeros((224, 224, 3), np.uint8), np.zeros((56, 56), np.uint8)
+    photo[64:160, 64:160], mask[16:40, 16:40] = 255, 255
+    hits = []
+    for seed in range(40):
+        varied, cells = photo_augment.augment(photo, mask, np.random.default_rng(seed))
+        bright = varied.mean(2).reshape(20, 8, 20, 8).mean((1, 3))
+        hits.append(np.corrcoef(bright.ravel(), cells.ravel())[0, 1])
+    assert np.median(hits) > 0.9
+
+
+def test_pieces_of_background_show_no_garment() -> None:
+    """Of a photo with a red garment in the middle only pieces without red are taken for background."""
+    photo, mask = np.full((224, 224, 3), 128, np.uint8), np.zeros((56, 56), np.uint8)
+    photo[72:152, 72:152], mask[18:38, 18:38] = (0, 0, 255), 255
+    mask[12:44, 12:44] = 255
+    pieces = photo_augment.backgrounds(photo, mask, np.random.default_rng(0), count=5)
+    assert pieces
+    assert all((piece == 128).all() for piece in pieces)
+    assert not photo_augment.backgrounds(photo, np.zeros_like(mask), np.random.default_rng(0))
