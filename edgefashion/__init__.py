@@ -20,7 +20,8 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 if TYPE_CHECKING:
     from edgefashion.errors import EdgeFashionError
-    from edgefashion.inference.openvino_engine import Classifier, load
+    from edgefashion.inference.classifier import Classifier
+    from edgefashion.inference.load import load
     from edgefashion.labels import LABELS
 
 __all__ = ["LABELS", "Classifier", "EdgeFashionError", "__version__", "load"]

@@ -8,32 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from edgefashion.bench import run
-from edgefashion.bundles import bundle
+from edgefashion.bench.report import BenchReport
+from edgefashion.bundles import resolve
 from edgefashion.camera import loop
+from edgefashion.camera.demo_clip import FPS, make_clip
 from edgefashion.camera.networks import Lineup
-from edgefashion.camera.outputs.recording import Recorder, Recording
+from edgefashion.camera.outputs.recording import Recording
 from edgefashion.camera.outputs.reopening import KeptOpen
 from edgefashion.camera.sources.source import Frame, open_source
-from edgefashion.conversion import convert, quantize
+from edgefashion.conversion import convert, output, quantize
 from edgefashion.data import fashion_mnist
-from edgefashion.errors import installed
-from edgefashion.inference import preprocess
+from edgefashion.data.images import write_png
+from edgefashion.system.extras import installed
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from edgefashion.camera.moment import Moment
     from edgefashion.inference.predict import Prediction
 
-FRAME_WH: Final = (1280, 720)
-FPS: Final = 30
-BACKGROUND: Final = 238
-"""Grey level of the clip's wall."""
 
-_NOISES: Final = 8
 _FRAMES_EACH: Final = 20
 """Of a garment in the demo's clip: two thirds of a second, half of one being enough for an answer to stand."""
 
@@ -42,10 +35,10 @@ _FRAMES_EACH: Final = 20
 class DemoResult:
     """What the demo made and measured."""
 
-    conversion: convert.Conversion
+    conversion: output.Conversion
     quantization: quantize.Quantization | None
     """None without the int8 extra."""
-    report: run.BenchReport
+    report: BenchReport
     garments: int
     garments_right: int
     """Garments of the clip whose standing answer was right when they left."""
@@ -58,39 +51,6 @@ class DemoResult:
     seconds: float
 
 
-def make_clip(path: Path, images: NDArray[np.uint8], frames_each: int = 1) -> None:
-    """Write a 1280x720 video of Fashion-MNIST images drawn dark on a light wall, as a camera
-    would see printed ones: each ``frames_each`` frames long, with a sensor's noise.
-
-    ``images`` are uint8 (n, 28, 28, 1); an .mp4 or .avi by ``path``'s suffix.
-    """
-    rng = np.random.default_rng(0)
-    width, height = FRAME_WH
-    noises = [rng.normal(0, 2, (height, width, 1)).astype(np.int16) for _ in range(_NOISES)]
-    recorder = Recorder(path, FPS)
-    try:
-        for image in images:
-            scene = scene_of(image).astype(np.int16)
-            for number in range(frames_each):
-                recorder.write(np.clip(scene + noises[number % _NOISES], 0, 255).astype(np.uint8))
-    finally:
-        recorder.close()
-
-
-def scene_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """One 1280x720 BGR frame with ``image`` (28, 28, 1), negated, in the guide box's middle."""
-    import cv2
-
-    width, height = FRAME_WH
-    left, top, side, _ = preprocess.guide_box(width, height)
-    inset = side // 12
-    drawn = side - 2 * inset
-    frame = np.full((height, width), BACKGROUND, np.float32)
-    big = cv2.resize(image[..., 0], (drawn, drawn), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    frame[top + inset : top + inset + drawn, left + inset : left + inset + drawn] *= 1 - np.clip(big, 0, 255) / 255
-    return np.repeat(frame.astype(np.uint8)[..., None], 3, axis=2)
-
-
 def demo(out: Path, *, garments: int = 30, on_progress: Callable[[str], None] | None = None) -> DemoResult:
     """Convert the shipped bundle with INT8, bench it, and run the camera on a clip made here.
 
@@ -100,7 +60,7 @@ def demo(out: Path, *, garments: int = 30, on_progress: Callable[[str], None] | 
     began = time.monotonic()
     say = on_progress or (lambda _: None)
     say("converting the shipped model to OpenVINO IR, and checking that nothing changed")
-    conversion = convert.convert(bundle.DEFAULT_MODEL, out / bundle.DEFAULT_MODEL)
+    conversion = convert.convert(resolve.DEFAULT_MODEL, out / resolve.DEFAULT_MODEL)
     made, quantization = conversion.bundle, None
     if installed("nncf"):
         say("quantizing it to INT8 on training images")
@@ -176,6 +136,6 @@ def _save_still(recording: Path, still: Path) -> None:
         for _ in range(2 * _FRAMES_EACH - 1):
             ok, frame = capture.read()
         if ok:
-            fashion_mnist.write_png(still, frame)
+            write_png(still, frame)
     finally:
         capture.release()

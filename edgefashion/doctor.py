@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, resolve
 from edgefashion.camera.outputs import window
-from edgefashion.data import fashion_mnist
-from edgefashion.errors import EdgeFashionError, install_line, installed
+from edgefashion.data import fashion_mnist, images
+from edgefashion.errors import EdgeFashionError
 from edgefashion.system import machine
+from edgefashion.system.extras import install_line, installed
 
 _CAMERAS_TRIED: Final = 4
 
@@ -34,7 +35,7 @@ def checks() -> Iterator[Check]:
     """Run every check, one after the other, none of which can fail the next."""
     yield from _guarded("versions", _versions)
     yield from _guarded("CPU", _cpu, needed=True)
-    for model in (bundle.DEFAULT_MODEL, bundle.PHOTO_MODEL):
+    for model in (resolve.DEFAULT_MODEL, resolve.PHOTO_MODEL):
         yield from _guarded(f"model {model}", lambda model=model: _model(model), needed=True)  # type: ignore[misc]
     yield from _guarded("dataset", _dataset)
     for module, purpose in (
@@ -81,7 +82,7 @@ def _cpu() -> tuple[bool, str]:
 
 
 def _model(name: str) -> tuple[bool, str]:
-    found = bundle.resolve(name).bundle
+    found = resolve.resolve(name).bundle
     assert found is not None
     found.verify_all()
     forms = ", ".join(p for p in bundle.IR_PRECISIONS if found.has(p))
@@ -98,7 +99,7 @@ def _cameras() -> tuple[bool, str]:
     if platform.system() == "Linux" and not list(Path("/dev").glob("video*")):
         return False, "none found. Plug one in, or give --source a video, a folder or a URL"
     found = []
-    with fashion_mnist.quiet_cv2():
+    with images.quiet_cv2():
         for number in range(_CAMERAS_TRIED):
             capture = cv2.VideoCapture(number)
             if capture.isOpened():

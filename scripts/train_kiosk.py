@@ -16,11 +16,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import card, draft
 from edgefashion.conversion import convert, quantize
 from edgefashion.data import photo_folders
 from edgefashion.inference.tensorflow_engine import load_keras
 from edgefashion.training import finetune
+from edgefashion.training.options import FinetuneOptions
 
 if TYPE_CHECKING:
     import keras
@@ -38,7 +39,7 @@ def mean(starts: list[str]) -> keras.Model:
 
 def main() -> None:
     """Train, then write the bundle and its IRs."""
-    options = finetune.FinetuneOptions()
+    options = FinetuneOptions()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--photos", type=Path, action="append", required=True)
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=options.batch_size)
     parser.add_argument("--fashion-images", type=int, default=96)
     given = parser.parse_args()
-    options = finetune.FinetuneOptions(
+    options = FinetuneOptions(
         epochs=given.epochs,
         batch_size=given.batch_size,
         learning_rate=given.learning_rate,
@@ -84,11 +85,11 @@ def main() -> None:
     print(*converted.parity, sep="\n")
     made, measured = quantize.quantize(converted.bundle, quantize.QuantizeOptions(0.005, 300), given.photos)
     print(measured)
-    with bundle.draft(given.out, made) as making:
+    with draft.draft(given.out, made) as making:
         # `convert` makes both anew from the .keras; without them the bundle is small enough to be committed.
         making.drop("saved_model")
         making.drop("fp32")
-        bundle.write_card(making)
+        card.write_card(making)
 
 
 if __name__ == "__main__":

@@ -178,7 +178,6 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> 
     import cv2
 
     from edgefashion.data import drawn
-    from edgefashion.training import photo_augment
 
     images, labels = test_set
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
@@ -189,7 +188,7 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> 
             cv2.imwrite(str(folder / name / f"sender{i % 4}-{i:02}.jpg"), drawn.photo_of(images[at], rng))
     (folder / "No garment").mkdir()
     for i in range(24):
-        cv2.imwrite(str(folder / "No garment" / f"sender{i % 4}-{i:02}.jpg"), photo_augment.wall(rng))
+        cv2.imwrite(str(folder / "No garment" / f"sender{i % 4}-{i:02}.jpg"), drawn.wall(rng))
     return folder
 
 

@@ -21,7 +21,7 @@ from typing import Self
 import cv2
 import numpy as np
 
-from edgefashion import demo
+from edgefashion.camera import demo_clip
 from edgefashion.data import fashion_mnist
 
 NOISE_LEVELS = 4
@@ -74,7 +74,7 @@ def pictures(garments: int, size_wh: tuple[int, int]) -> list[list[bytes]]:
     images, _ = fashion_mnist.load("test")
     found = []
     for image in images[:garments]:
-        scene = cv2.resize(demo.scene_of(image), size_wh, interpolation=cv2.INTER_AREA).astype(np.int16)
+        scene = cv2.resize(demo_clip.scene_of(image), size_wh, interpolation=cv2.INTER_AREA).astype(np.int16)
         each = []
         for _ in range(_PICTURES_EACH):
             noise = rng.integers(-NOISE_LEVELS, NOISE_LEVELS + 1, scene.shape, dtype=np.int16)

@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefashion import demo
-from edgefashion.camera import loop
+from edgefashion.camera import demo_clip, loop
 from edgefashion.camera.networks import Lineup
 from edgefashion.camera.sources import source
 from edgefashion.data import fashion_mnist
-from edgefashion.evaluation.fashion import wilson95
+from edgefashion.evaluation.metrics import wilson95
 from edgefashion.inference.predict import Prediction
 
 
@@ -43,7 +42,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
-        demo.make_clip(clip, images)
+        demo_clip.make_clip(clip, images)
         summary = loop.run(lineup, source.open_source(str(clip)), on_answer=on_answer)
     right = sum(label == classifier.labels[labels[number]] for number, label in seen)
     unsure = sum(label is None for _, label in seen)

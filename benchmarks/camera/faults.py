@@ -28,9 +28,8 @@ from typing import Any, Self
 import psutil
 from bad_camera import BadCamera
 
-from edgefashion.bundles import bundle
-from edgefashion.data import fashion_mnist
-from edgefashion.system import machine
+from edgefashion.bundles import resolve
+from edgefashion.system import files, machine
 
 RESULTS = Path(__file__).parent / "results"
 PATIENCE_S = 90.0
@@ -180,7 +179,7 @@ def resized() -> Row:
 def replaced_model() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, BadCamera() as camera:
         mine = Path(folder) / "mine"
-        shutil.copytree(bundle.resolve("edge").path, mine)
+        shutil.copytree(resolve.resolve("edge").path, mine)
         arguments = (str(mine), "--source", camera.url, "--headless")
         with Kiosk(*arguments) as kiosk:
             kiosk.wait_for("garment")
@@ -331,7 +330,7 @@ def main() -> None:
     if arguments.parse_args().do == "measure":
         parts = (sources, replaced_model, full_disk, clock_set_back, lost_display, ended)
         rows = [one for part in parts for one in part()]
-        with fashion_mnist.written_aside(file) as aside:
+        with files.written_aside(file) as aside:
             report = {"machine": machine.describe(), "rows": rows}
             aside.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     text = table(json.loads(file.read_text(encoding="utf-8"))["rows"])

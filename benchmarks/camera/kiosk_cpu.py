@@ -27,8 +27,7 @@ from typing import Any
 import psutil
 from bad_camera import BadCamera
 
-from edgefashion.data import fashion_mnist
-from edgefashion.system import machine
+from edgefashion.system import files, machine
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = "127.0.0.1:8765"
@@ -53,7 +52,7 @@ def main() -> None:
         for name, options, viewer in kinds:
             rows.append({"run": name, **measure(given, camera.url, options, display, viewer)})
             print(rows[-1], flush=True)
-    with fashion_mnist.written_aside(RESULTS / "kiosk_cpu.json") as aside:
+    with files.written_aside(RESULTS / "kiosk_cpu.json") as aside:
         report = {"machine": machine.describe(), "model": given.model, "seconds": given.seconds, "rows": rows}
         aside.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

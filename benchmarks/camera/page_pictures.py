@@ -16,7 +16,8 @@ from pathlib import Path
 import readme_pictures
 from helpers.browser import chromium
 
-from edgefashion import demo, load
+from edgefashion import load
+from edgefashion.camera import demo_clip
 from edgefashion.camera.moment import Health, Moment
 from edgefashion.camera.page.page import Page
 from edgefashion.data import fashion_mnist
@@ -34,7 +35,7 @@ def main() -> None:
     classifier = load()
     began_s = time.monotonic()
     page, end = Page("127.0.0.1:0"), threading.Event()
-    frames = [demo.scene_of(fashion_mnist.load("test")[0][number]) for number in SHOWN] + [readme_pictures.scene()]
+    frames = [demo_clip.scene_of(fashion_mnist.load("test")[0][number]) for number in SHOWN] + [readme_pictures.scene()]
     latencies_ms: list[float] = []
 
     def answer(frame_number: int) -> Moment:
@@ -62,7 +63,7 @@ def main() -> None:
         )
 
     def loop() -> None:
-        while not end.wait(1 / demo.FPS):
+        while not end.wait(1 / demo_clip.FPS):
             page.take(answer(min(int(time.monotonic() - began_s) // 4, len(frames) - 1)))
 
     runner = threading.Thread(target=loop)

@@ -12,14 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefashion import demo
-from edgefashion.camera import loop
+from edgefashion.camera import demo_clip, loop
 from edgefashion.camera.moment import Moment
 from edgefashion.camera.networks import Lineup
 from edgefashion.camera.outputs.recording import Recorder
 from edgefashion.camera.outputs.reopening import KeptOpen
 from edgefashion.camera.sources import source
-from edgefashion.data import fashion_mnist
+from edgefashion.data import images
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -58,12 +57,12 @@ def main() -> None:
 
         def close(self) -> None:
             small = np.asarray(cv2.resize(self.picture, (960, 540), interpolation=cv2.INTER_AREA), np.uint8)
-            fashion_mnist.write_png(RESULTS / "camera.png", small)
+            images.write_png(RESULTS / "camera.png", small)
 
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
-        recorder = Recorder(clip, demo.FPS)
-        for _ in range(demo.FPS):
+        recorder = Recorder(clip, demo_clip.FPS)
+        for _ in range(demo_clip.FPS):
             recorder.write(scene())
         recorder.close()
         loop.run(Lineup(["edge"]), source.open_source(str(clip)), outputs=[KeptOpen(Still(), None)])

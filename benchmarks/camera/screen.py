@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from edgefashion import demo
-from edgefashion.camera import privacy
+from edgefashion.camera import demo_clip, privacy
 from edgefashion.camera.moment import Health, Moment
 from edgefashion.camera.outputs import clips
 from edgefashion.camera.outputs.window import Window
@@ -60,7 +59,7 @@ def moments(size_wh: tuple[int, int], frames: int) -> list[Moment]:
     x, y, side, _ = guide
     made = []
     for image in fashion_mnist.load("test")[0][:IMAGES]:
-        scene = cv2.resize(demo.scene_of(image), size_wh, interpolation=cv2.INTER_AREA)
+        scene = cv2.resize(demo_clip.scene_of(image), size_wh, interpolation=cv2.INTER_AREA)
         noisy = np.clip(scene + rng.normal(0, 2, scene.shape), 0, 255).astype(np.uint8)
         made.append((noisy, image))
     box = (x + side // 6, y + side // 6, side * 2 // 3, side * 2 // 3)

@@ -23,11 +23,10 @@ import psutil
 from bad_camera import BadCamera
 
 from edgefashion.camera import loop
-from edgefashion.camera.events.sink import open_sink
+from edgefashion.camera.events.open import open_sink
 from edgefashion.camera.networks import Lineup
 from edgefashion.camera.sources import source
-from edgefashion.data import fashion_mnist
-from edgefashion.system import machine
+from edgefashion.system import files, machine
 
 RESULTS = Path(__file__).parent / "results"
 SETTLED = 1000
@@ -114,7 +113,7 @@ def main() -> None:
         "latency_ms_p99": {"first_tenth": round(p99[0], 2), "last_tenth": round(p99[1], 2)},
         "latency_ratio_p99": round(p99[1] / p99[0], 3),
     }
-    with fashion_mnist.written_aside(RESULTS / "soak.json") as aside:
+    with files.written_aside(RESULTS / "soak.json") as aside:
         lines = ",\n".join(f"  {json.dumps(one)}" for one in samples)
         head = json.dumps(report, indent=1).removesuffix("\n}")
         aside.write_text(f'{head},\n "samples": [\n{lines}\n ]\n}}\n', encoding="utf-8")

@@ -21,13 +21,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefashion import demo, load
+from edgefashion import load
+from edgefashion.camera import demo_clip
 from edgefashion.camera.loop import said_of
+from edgefashion.camera.stability import Smoother, Steady
 from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.data.images import read_image
 from edgefashion.inference import preprocess
-from edgefashion.inference.decision import Smoother, Steady
 from edgefashion.inference.predict import predict
 from edgefashion.labels import LABELS
+from edgefashion.system import files
 
 RESULTS = Path(__file__).parent / "results"
 FPS = 30
@@ -52,7 +55,7 @@ def main() -> None:
     file = RESULTS / "steady.json"
     rows = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     rows = [row for row in rows if (row["model"], row["on"]) != (report["model"], report["on"])] + [report]
-    with fashion_mnist.written_aside(file) as aside:
+    with files.written_aside(file) as aside:
         aside.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=1))
 
@@ -61,20 +64,20 @@ def of_test_images(count: int) -> Iterator[Scene]:
     images, labels = fashion_mnist.load("test")
     names = load("edge").labels
     for image, label in zip(images[:count], labels[:count], strict=True):
-        yield demo.scene_of(image), frozenset({names[label]})
+        yield demo_clip.scene_of(image), frozenset({names[label]})
 
 
 def of_photos(folder: Path, count: int) -> Iterator[Scene]:
     """Photos of garments, spread over the labels, in the guide box of a wall."""
     found = [photo for photo in photo_folders.scan(folder).photos if photo.known]
     order = np.random.default_rng(0).permutation(len(found))[:count]
-    width, height = demo.FRAME_WH
+    width, height = demo_clip.FRAME_WH
     x, y, side, _ = preprocess.guide_box(width, height)
     for place in order:
-        picture = fashion_mnist.read_image(found[place].path)
+        picture = read_image(found[place].path)
         factor = side / max(picture.shape[:2])
         small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)[:side, :side]
-        frame = np.full((height, width, 3), demo.BACKGROUND, np.uint8)
+        frame = np.full((height, width, 3), demo_clip.BACKGROUND, np.uint8)
         top, left = y + (side - small.shape[0]) // 2, x + (side - small.shape[1]) // 2
         frame[top : top + small.shape[0], left : left + small.shape[1]] = small
         yield frame, frozenset(LABELS[member] for member in photo_folders.members(found[place].label))
@@ -84,7 +87,7 @@ def watch(model: str, scenes: Iterator[Scene]) -> dict[str, Any]:
     """Watch every scene with one loop's memory, and count."""
     classifier = load(model)
     rng = np.random.default_rng(1)
-    noises = [rng.normal(0, NOISE_LEVELS, (*demo.FRAME_WH[::-1], 3)).astype(np.int16) for _ in range(16)]
+    noises = [rng.normal(0, NOISE_LEVELS, (*demo_clip.FRAME_WH[::-1], 3)).astype(np.int16) for _ in range(16)]
     smoother, steady = Smoother(), Steady()
     numbers = itertools.count()
     right_after: list[int] = []
@@ -101,8 +104,10 @@ def watch(model: str, scenes: Iterator[Scene]) -> dict[str, Any]:
                 stood.append(stood[-1] if stood else None)
                 continue
             frame = np.clip((whole + noises[number % len(noises)]) * light, 0, 255).astype(np.uint8)
-            within = preprocess.guide_box(*demo.FRAME_WH)
-            seen = predict(classifier, frame, within=within, smoother=smoother)
+            within = preprocess.guide_box(*demo_clip.FRAME_WH)
+            seen = predict(classifier, frame, within=within, smooth=smoother)
+            if seen.garment is None:
+                smoother.reset()
             stood.append(steady(EVERY * next(numbers) / FPS, said_of(seen), preprocess.part(frame, within)))
         turns = [n for n in range(1, len(stood)) if stood[n] != stood[n - 1]]
         changes.append(max(0, len(turns) - 1))

@@ -21,7 +21,7 @@ from typing import Any
 
 import cv2
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
 from edgefashion.data import fashion_mnist
 from edgefashion.system import machine
 
@@ -47,7 +47,7 @@ signature(**{name: tf.zeros((1, *spec.shape[1:]), spec.dtype)})
 
 
 def main() -> None:
-    made = bundle.resolve("edge").bundle
+    made = resolve.resolve("edge").bundle
     assert made is not None
     int8 = str(made.verified("int8"))
     with tempfile.TemporaryDirectory() as folder:

@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 from seeds import trained
 
-from edgefashion.bundles import bundle
-from edgefashion.conversion.convert import convert_ensemble
+from edgefashion.bundles import bundle, card, draft, resolve
+from edgefashion.conversion.ensemble import convert_ensemble
 from edgefashion.conversion.quantize import QuantizeOptions, quantize
 from edgefashion.data import fashion_mnist
 from edgefashion.evaluation.metrics import expected_calibration_error
-from edgefashion.inference.openvino_engine import load, read_ir
+from edgefashion.inference.load import load
+from edgefashion.inference.openvino_engine import read_ir
 from edgefashion.system import machine
 
 TEACHERS = Path("models/edge-teachers")
@@ -63,18 +64,18 @@ def _teach() -> None:
         trained("edge-teacher", path, MAX_DROP, given)
     made, gate = quantize(convert_ensemble(paths, TEACHERS).bundle, QuantizeOptions(max_drop=MAX_DROP))
     print(gate)
-    with bundle.draft(TEACHERS, made) as making:
+    with draft.draft(TEACHERS, made) as making:
         for part in ("fp32", "fp16"):  # a teacher is only ever asked, and the repository stays small
             making.drop(part)
             del making.info["metrics"][part]
-        bundle.write_card(making)
+        card.write_card(making)
 
 
 def _ship() -> None:
     """Seed 0's, whatever the others reach: the test images choose nothing."""
-    with bundle.draft(SHIPPED, bundle.open_bundle(_path(0))) as making:
+    with draft.draft(SHIPPED, bundle.open_bundle(_path(0))) as making:
         making.info["name"] = SHIPPED.name
-        bundle.write_card(making)
+        card.write_card(making)
 
 
 def measure() -> dict[str, Any]:
@@ -135,7 +136,7 @@ def _operations(name: str) -> list[str]:
     """What the compiled INT8 graph runs; not its inputs, constants, reshapes and result."""
     import openvino as ov
 
-    made = bundle.resolve(name).bundle
+    made = resolve.resolve(name).bundle
     assert made is not None
     compiled = ov.Core().compile_model(read_ir(made.verified("int8")), "CPU", {"INFERENCE_NUM_THREADS": 1})
     kinds = [op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ordered_ops()]

@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 
 from edgefashion import load
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, resolve
 from edgefashion.conversion import embed
 from edgefashion.data import fashion_mnist
 from edgefashion.inference import preprocess
-from edgefashion.inference.openvino_engine import Classifier
+from edgefashion.inference.classifier import Classifier
 from edgefashion.system import machine
 
 MODELS = ("edge", "kiosk")
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def measure(model: str, size_wh: tuple[int, int], rounds: int) -> dict[str, Any]:
-    found = bundle.resolve(model).bundle
+    found = resolve.resolve(model).bundle
     assert found is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy = bundle.open_bundle(Path(shutil.copytree(found.path, Path(folder) / model)))

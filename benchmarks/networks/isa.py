@@ -15,7 +15,7 @@ from typing import Any
 
 from edgefashion.bench import run
 from edgefashion.bench.candidates import ISA_CAPS
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
 
 RESULTS = Path(__file__).parent / "results" / "isa.json"
 NETWORKS = ("edge", "cnn-242k")
@@ -26,7 +26,7 @@ def main() -> None:
     options = run.BenchOptions(rounds=ROUNDS, batches=(64,), cold_starts=0)
     found: dict[str, Any] = {}
     for name in NETWORKS:
-        if bundle.is_model(name):
+        if resolve.is_model(name):
             found[name] = run.bench(name, isa=tuple(ISA_CAPS), options=options).as_json()
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print("| network | cap | FP32 | INT8 | INT8 / FP32 | quartiles |\n|---|---|---|---|---|---|")

@@ -23,7 +23,7 @@ import numpy as np
 from edgefashion.conversion.convert import convert
 from edgefashion.conversion.quantize import QuantizeOptions, quantize
 from edgefashion.data import fashion_mnist
-from edgefashion.inference import decision, openvino_engine, tensorflow_engine
+from edgefashion.inference import classifier, decision, load, tensorflow_engine
 from edgefashion.training.zoo import architecture
 
 ROUNDS, SECONDS = 7, 0.4
@@ -50,7 +50,7 @@ def main() -> None:
     print(f"\nRebuilt in float32, INT8 does {ratio:.1f} times the images a second.")
 
 
-def _made(folder: Path, images: int) -> dict[str, openvino_engine.Classifier]:
+def _made(folder: Path, images: int) -> dict[str, classifier.Classifier]:
     """The network's four IRs: with the casts of mixed precision and rebuilt, each in FP32 and INT8."""
     import nncf
     import openvino as ov
@@ -68,10 +68,10 @@ def _made(folder: Path, images: int) -> dict[str, openvino_engine.Classifier]:
         ov.save_model(kept, folder / f"{name}.xml", compress_to_fp16=False)
     made, _ = quantize(convert(keras_file, folder / "rebuilt").bundle, QuantizeOptions(max_drop=1.0))
     return {
-        "FP32, casts kept": openvino_engine.load(folder / "casts-fp32.xml", precision="fp32"),
-        "INT8, casts kept": openvino_engine.load(folder / "casts-int8.xml", precision="int8"),
-        "FP32, rebuilt": openvino_engine.load(made.path, precision="fp32"),
-        "INT8, rebuilt": openvino_engine.load(made.path, precision="int8"),
+        "FP32, casts kept": load.load(folder / "casts-fp32.xml", precision="fp32"),
+        "INT8, casts kept": load.load(folder / "casts-int8.xml", precision="int8"),
+        "FP32, rebuilt": load.load(made.path, precision="fp32"),
+        "INT8, rebuilt": load.load(made.path, precision="int8"),
     }
 
 
@@ -91,7 +91,7 @@ def _trained(images: int) -> Any:
     return model
 
 
-def _images_per_s(run: openvino_engine.Classifier, images: np.ndarray[Any, np.dtype[np.uint8]]) -> float:
+def _images_per_s(run: classifier.Classifier, images: np.ndarray[Any, np.dtype[np.uint8]]) -> float:
     done, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < SECONDS:
         run(images)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from edgefashion.training import photo_augment
+from edgefashion.data import drawn as photo_augment
 
 EDGE = 192
 MEASURE = {"lobby": 2, "workshop": 2, "studio": 2, "bridge": 1, "sunset": 1}

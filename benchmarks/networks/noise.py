@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefashion.bench import baseline, run
-from edgefashion.data import fashion_mnist
+from edgefashion.system import files
 
 Report = dict[str, Any]
 
@@ -35,7 +35,7 @@ def main() -> None:
         for number in range(given.runs):
             runs.append(run.bench(given.model, vs=("tensorflow",), options=options).as_json())
             print(f"run {number + 1} of {given.runs} done", flush=True)
-        with fashion_mnist.written_aside(given.stored) as aside:
+        with files.written_aside(given.stored) as aside:
             aside.write_text(json.dumps(runs), encoding="utf-8")
     judge(json.loads(given.stored.read_text(encoding="utf-8")))
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from edgefashion import load
 from edgefashion.bench import run
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
 from edgefashion.data import fashion_mnist
 from edgefashion.system import machine
 
@@ -64,7 +64,7 @@ def _call(precision: str) -> dict[str, Any]:
 
 def _tools(precision: str) -> dict[str, Any]:
     """Median latency by benchmark_app and by bench, turn and turn about."""
-    made = bundle.resolve("edge").bundle
+    made = resolve.resolve("edge").bundle
     assert made is not None
     tool = Path(sys.executable).with_name("benchmark_app")
     command = [str(tool), "-m", str(made.verified(precision)), "-d", "CPU", "-hint", "none", "-api", "sync"]

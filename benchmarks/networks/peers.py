@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefashion.bench import run
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
 
 RESULTS = Path(__file__).parent / "results"
 NETWORKS = ("edge", "cnn-242k")
@@ -34,7 +34,7 @@ def main() -> None:
     if not sys.argv[1:]:
         reports = {}
         for name in NETWORKS:
-            if not bundle.is_model(name):
+            if not resolve.is_model(name):
                 print(f"{name} is left out: run benchmarks/networks/seeds.py {name} first", file=sys.stderr)
                 continue
             measured = run.bench(name, options=run.BenchOptions(rounds=ROUNDS), on_progress=_say)

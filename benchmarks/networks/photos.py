@@ -27,10 +27,13 @@ from typing import Any
 
 import numpy as np
 
-from edgefashion.data import fashion_mnist, photo_folders
-from edgefashion.evaluation.fashion import PhotoEvaluation, auroc, seen_as, worst_photos
+from edgefashion.data import images, photo_folders
+from edgefashion.evaluation.metrics import auroc
+from edgefashion.evaluation.photos import PhotoEvaluation, seen_as
+from edgefashion.evaluation.plots import worst_photos
 from edgefashion.inference import decision, preprocess
-from edgefashion.inference.openvino_engine import Classifier, load
+from edgefashion.inference.classifier import Classifier
+from edgefashion.inference.load import load
 from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
 from edgefashion.training import photo_augment
 from edgefashion.training.zoo import efficientnet_lite0
@@ -152,6 +155,7 @@ def folds(folder: Path, numbers: list[int], options: dict[str, int], leave: str 
     """Train on the photos of four folds, answer those of the fifth; each fold's answers are kept, and
     summed up once all are there. ``leave``: a kind that is not trained on either, and answered too."""
     from edgefashion.training import finetune
+    from edgefashion.training.options import FinetuneOptions
 
     found = list(photo_folders.scan(folder).photos)
     fold = folds_of(found)
@@ -159,12 +163,12 @@ def folds(folder: Path, numbers: list[int], options: dict[str, int], leave: str 
         away = (fold == number) | np.array([leave is not None and p.kind == leave for p in found])
         trained = finetune.train(
             [p for p, out in zip(found, away, strict=True) if not out],
-            finetune.FinetuneOptions(**options),
+            FinetuneOptions(**options),
             [],
             on_epoch=lambda row: print(row, flush=True),
         )
         at = np.flatnonzero(away)
-        views = np.stack([preprocess.view(fashion_mnist.read_image(found[i].path)) for i in at])
+        views = np.stack([preprocess.view(images.read_image(found[i].path)) for i in at])
         answers = finetune.probabilities(trained.model, views)
         ANSWERS.mkdir(parents=True, exist_ok=True)
         trained.model.save(ANSWERS / f"fold{number}.keras")

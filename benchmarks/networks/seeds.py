@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, draft
 from edgefashion.conversion.convert import convert
 from edgefashion.conversion.quantize import QuantizeOptions, quantize
-from edgefashion.data import fashion_mnist
 from edgefashion.errors import GateError
-from edgefashion.evaluation.fashion import wilson95
+from edgefashion.evaluation.metrics import wilson95
+from edgefashion.system import files
 from edgefashion.training.options import options_for
 from edgefashion.training.train import train
 from edgefashion.training.zoo import MEASURED, ZOO, measured
@@ -107,7 +107,7 @@ def main() -> None:
         # Read only now: another process may have measured another row meanwhile.
         runs = {**measured(), name: row}
         ordered = {key: runs[key] for key in (*ROWS, *runs) if key in runs}
-        with fashion_mnist.written_aside(MEASURED) as aside:
+        with files.written_aside(MEASURED) as aside:
             aside.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
         _show(ordered)
 
@@ -127,7 +127,7 @@ def trained(arch: str, path: Path, max_drop: float, given: dict[str, Any]) -> bu
     """
     if not (path / bundle.INFO).is_file():
         print(f"training {path.name}", file=sys.stderr)
-        begun = any(bundle.checkpoints_dir(path).glob("epoch-*"))
+        begun = any(draft.checkpoints_dir(path).glob("epoch-*"))
         train(arch, out=path, resume=begun, on_epoch=lambda row: print(row, file=sys.stderr, flush=True), **given)
     made = bundle.open_bundle(path)
     wanted = json.loads(json.dumps(asdict(options_for(arch, **given))))

@@ -31,8 +31,9 @@ from edgefashion.conversion.graph.any_size import BOX
 from edgefashion.conversion.ovms.repository import export
 from edgefashion.conversion.ovms.served_ir import Reader
 from edgefashion.data import drawn, fashion_mnist, photo_folders
+from edgefashion.data.images import decode_image
 from edgefashion.inference import decision, preprocess
-from edgefashion.inference.openvino_engine import Classifier
+from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.predict import see
 from edgefashion.system import machine
 
@@ -123,7 +124,7 @@ def agreement(name: str, path: Path, files: Iterable[tuple[bytes, tuple[int, ...
     served, one_size = Tally(classifier), Tally(classifier)
     counts = {"n": 0, "turned": 0, "found_by_one_alone": 0, "found_by_none": 0, "box_off": 0}
     for file, members in files:
-        picture = fashion_mnist.decode_image(io.BytesIO(file), "a picture").image
+        picture = decode_image(io.BytesIO(file), "a picture").image
         decoded = np.asarray(cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED), np.uint8)
         seen, answer = see(classifier, picture), reader(decoded)
         counts["n"] += 1

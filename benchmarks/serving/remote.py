@@ -34,8 +34,7 @@ from edgefashion.camera.moment import Moment
 from edgefashion.camera.networks import Lineup
 from edgefashion.camera.outputs.reopening import KeptOpen
 from edgefashion.camera.sources.source import open_source
-from edgefashion.inference import openvino_engine
-from edgefashion.inference.remote.engine import load
+from edgefashion.inference.load import load
 from edgefashion.system import machine
 
 RESULTS: Final = Path(__file__).parent / "results"
@@ -175,7 +174,7 @@ def overhead(server: Server, passes: int) -> list[dict[str, Any]]:
     for model in ("edge", MODEL):
         ways: dict[str, Callable[[], Any]] = {}
         for name in ("in process", "http", "grpc"):
-            found = openvino_engine.load(model) if name == "in process" else load(server.url(name, model))
+            found = load(model if name == "in process" else server.url(name, model))
             image = np.random.default_rng(0).integers(0, 256, found.input_shape).astype(np.uint8)
             ways[name] = (
                 (lambda found=found, image=image: found.look(image))  # type: ignore[misc]

@@ -32,10 +32,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefashion import demo, load
+from edgefashion import load
+from edgefashion.camera import demo_clip
 from edgefashion.data import fashion_mnist
+from edgefashion.data.images import decode_image
 from edgefashion.inference.predict import see
-from edgefashion.system import machine
+from edgefashion.system import files, machine
 
 RESULTS = Path(__file__).parent / "results" / "serve.json"
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
@@ -84,7 +86,7 @@ def main() -> None:
     report["ended_under_load"] = {protocol: ended(protocol, given.ends) for protocol in ("http", "grpc")}
     out = given.out or (None if given.quick else RESULTS)
     if out:
-        with fashion_mnist.written_aside(out) as aside:
+        with files.written_aside(out) as aside:
             aside.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({k: report[k] for k in ("in_process", "best", "ended_under_load", "start_s")}, indent=1))
 
@@ -105,7 +107,7 @@ def best_of(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 def sample(model: str, what: str) -> NDArray[Any]:
     """One request's tensor: a test image or a scene as the network takes it, or as a JPEG."""
     image = fashion_mnist.load("test")[0][0]
-    scene = demo.scene_of(image)
+    scene = demo_clip.scene_of(image)
     if what == "pictures":
         encoded = cv2.imencode(".jpg", scene, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
         return np.array([encoded], object)
@@ -263,7 +265,7 @@ def in_process(model: str, what: str, seconds: float) -> dict[str, float]:
         end_s = time.perf_counter() + seconds
         while time.perf_counter() < end_s:
             if what == "pictures":
-                see(classifier, fashion_mnist.decode_image(io.BytesIO(tensor[0]), "picture").image)
+                see(classifier, decode_image(io.BytesIO(tensor[0]), "picture").image)
             elif classifier.takes_photos:
                 classifier.look(tensor[0])
             else:

@@ -37,10 +37,11 @@ import psutil
 from PIL import Image
 
 from edgefashion import load
-from edgefashion.data import fashion_mnist
+from edgefashion.data import images
 from edgefashion.inference import decision, preprocess
 from edgefashion.inference.predict import predict_files
 from edgefashion.system import machine
+from edgefashion.system.files import written_aside
 from edgefashion.tagging import inventory
 from edgefashion.tagging.picture import LEAST_PX
 from edgefashion.tagging.run import TagOptions, tag
@@ -86,7 +87,7 @@ def main() -> None:
 def write(report: dict[str, Any]) -> None:
     """Replace the parts of the results that were measured."""
     before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    with fashion_mnist.written_aside(RESULTS) as aside:
+    with written_aside(RESULTS) as aside:
         aside.write_text(json.dumps(before | report, indent=1) + "\n", encoding="utf-8")
 
 
@@ -117,7 +118,7 @@ def make_folder(job: tuple[list[str], Path, int, int]) -> None:
     cv2.setNumThreads(1)
     for number in range(start, start + count):
         rng = np.random.default_rng(number)
-        photo = fashion_mnist.read_image(Path(photos[number % len(photos)]))
+        photo = images.read_image(Path(photos[number % len(photos)]))
         height, width = photo.shape[:2]
         # As much of it as can be had in a shop's upright shape, less up to a tenth.
         keep = rng.uniform(0.9, 1) * min(width / SIZE_WH[0], height / SIZE_WH[1])
@@ -246,7 +247,7 @@ def answers(photos: Sequence[str]) -> list[dict[str, Any]]:
         files = [enlarged(photo, size) for photo in photos[:: 1 if size is None else 3]]
         views: dict[int | None, list[Any]] = {}
         for least_px in (None, preprocess.PHOTO_PX, 2 * preprocess.PHOTO_PX):
-            pictures = (fashion_mnist.decode_image(io.BytesIO(file), "photo", least_px).image for file in files)
+            pictures = (images.decode_image(io.BytesIO(file), "photo", least_px).image for file in files)
             views[least_px] = [preprocess.view(picture) for picture in pictures]
         full = classifier(np.stack(views.pop(None)))
         for least_px, seen in views.items():

@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from edgefashion import load
-from edgefashion.bundles.bundle import PHOTO_MODEL
-from edgefashion.data import fashion_mnist
-from edgefashion.system import machine
+from edgefashion.bundles.resolve import PHOTO_MODEL
+from edgefashion.system import files, machine
 from edgefashion.tagging import inventory, run
 from edgefashion.tagging.ray_engine import tag_on_ray
 
@@ -63,7 +62,7 @@ def main() -> None:
         "pays_from_pictures": {count: pays_from(lines["local"], lines["ray"], count) for count in MACHINES},
         "left_out": "network, shared storage and the last machine's rest; more than one machine was not measured",
     }
-    with fashion_mnist.written_aside(RESULTS) as aside:
+    with files.written_aside(RESULTS) as aside:
         aside.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=1))
 

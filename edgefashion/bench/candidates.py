@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from edgefashion.bench.peer_files import Spec, file_name, outcome
 from edgefashion.bench.peers import PEERS
-from edgefashion.bundles import bundle
-from edgefashion.errors import BadInputError, install_line, installed, need
-from edgefashion.inference import onnx_litert_engine, openvino_engine
+from edgefashion.bundles import resolve
+from edgefashion.errors import BadInputError
+from edgefashion.inference import classifier, load, onnx_litert_engine, openvino_engine
+from edgefashion.inference.classifier import BATCH
 from edgefashion.inference.remote.address import parse
-from edgefashion.inference.tensorflow_engine import BATCH
 from edgefashion.system import machine
+from edgefashion.system.extras import install_line, installed, need
 from edgefashion.system.processes import child_environment
 
 ORIGINALS: Final = ("tensorflow", "keras")
@@ -93,7 +94,7 @@ def contenders(
     ``own``: the file from elsewhere that MODEL was made from; None for ``vs`` then means its runtime.
     Raises :class:`BadInputError` for an unknown one of either.
     """
-    found = bundle.resolve(model)
+    found = resolve.resolve(model)
     if unknown := set(vs or ()) - set(BESIDE):
         raise BadInputError(f"--vs: no engine named {min(unknown)!r}. Known: {', '.join(BESIDE)}")
     if unknown := set(isa) - set(ISA_CAPS):
@@ -120,7 +121,7 @@ def contenders(
     elif found.kind == "ir":
         stem = found.path.stem
         size = sum(p.stat().st_size for p in (found.path, found.path.with_suffix(".bin")))
-        originals, irs = {}, {stem if stem in openvino_engine.PRECISIONS else "fp32": size}
+        originals, irs = {}, {stem if stem in classifier.PRECISIONS else "fp32": size}
     else:
         files = [found.path] if found.path.is_file() else [p for p in found.path.rglob("*") if p.is_file()]
         originals, irs = {found.kind: sum(f.stat().st_size for f in files)}, {}
@@ -159,7 +160,7 @@ def served(
     """The row of the model at ``url``, and those of the IRs of this machine's models that ``vs`` names.
 
     Raises :class:`BadInputError` for what cannot be measured of a served model, and as
-    :func:`edgefashion.inference.openvino_engine.load` does.
+    :func:`edgefashion.inference.load.load` does.
     """
     if isa:
         raise BadInputError("--isa caps this machine's OpenVINO, not the server's. Leave it out")
@@ -167,7 +168,7 @@ def served(
         raise BadInputError("--threads is for this machine, not the server's. Leave it out")
     if engine := next((name for name in vs or () if name in BESIDE), None):
         raise BadInputError(f"--vs: beside a served model stand models of this machine, not {engine}. Name one")
-    found = openvino_engine.load(url)
+    found = load.load(url)
     protocol = {"grpc": "gRPC"}.get(parse(url).scheme, "HTTP")
     name = f"{TITLES['remote']}, {protocol} {found.precision.upper()}"
     rows = [Contender(name, url, "remote", found.precision, None, 0)]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
 
 _WARM_UP_CALLS: Final = 20
 _REPEATS: Final = 5

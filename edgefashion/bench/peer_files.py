@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
 from edgefashion.data import fashion_mnist
-from edgefashion.errors import BadInputError, EdgeFashionError, need
-from edgefashion.inference import tensorflow_engine
+from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.inference import classifier, tensorflow_engine
 from edgefashion.inference.onnx_litert_engine import SUFFIXES
+from edgefashion.system.extras import need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +81,7 @@ class _Network:
     def __init__(self, model: str) -> None:
         self._tf = tensorflow_engine.tensorflow("to convert a network for its peers")
         self._call: Callable[[Any], Any]
-        found = bundle.resolve(model)
+        found = resolve.resolve(model)
         part = found.path
         self._facts = found.bundle.info if found.bundle is not None else {}
         if found.bundle is not None:
@@ -100,7 +101,7 @@ class _Network:
             self._call = lambda images: keras(images, training=False)
             self.shape, self.dtype = tuple(keras.input_shape)[1:], self._tf.as_dtype(keras.inputs[0].dtype)
         if None in self.shape:
-            self.shape = tensorflow_engine.image_shape(self.shape)
+            self.shape = classifier.image_shape(self.shape)
         self.takes_photos = self.shape[-1] == 3
 
     def function(self, batch: int) -> tuple[Any, Any]:

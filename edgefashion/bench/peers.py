@@ -14,7 +14,7 @@ import numpy as np
 
 from edgefashion.bench.peer_files import file_name
 from edgefashion.inference import onnx_litert_engine
-from edgefashion.inference.tensorflow_engine import BATCH, image_shape
+from edgefashion.inference.classifier import BATCH, image_shape
 from edgefashion.system import machine
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Peer:
     """A peer with one network, once for each batch size that there is a file for.
 
     Takes uint8 (n, height, width, channels); another number of images than ``batches`` name is cut into
-    batches of :data:`edgefashion.inference.tensorflow_engine.BATCH`.
+    batches of :data:`edgefashion.inference.classifier.BATCH`.
     """
 
     def __init__(self, folder: Path, engine: str, precision: str, threads: int, batches: tuple[int, ...]) -> None:

@@ -6,13 +6,15 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from edgefashion.errors import BadInputError
+from edgefashion.inference.classifier import BATCH
 
 Report = dict[str, Any]
-"""What :meth:`edgefashion.bench.run.BenchReport.as_json` gives."""
+"""What :meth:`edgefashion.bench.report.BenchReport.as_json` gives."""
 
 Key = tuple[str, int, str]
 """What two reports' rows are matched by: name, threads, instruction-set cap ("" for none)."""
@@ -161,3 +163,81 @@ def _fits(
                 raise BadInputError(f"{where}{name} is missing")
         elif not fits(facts[name]):
             raise BadInputError(f"{where}{name} cannot be {json.dumps(facts[name], default=str)[:60]}")
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """What ``bench --json`` prints."""
+
+    model: str
+    machine: dict[str, Any]
+    settings: dict[str, Any]
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    command: str = ""
+    """What to run to repeat it."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """How long and how often each row is measured."""
+
+    rounds: int = 5
+    seconds: float = 0.5
+    """Of each measurement in each round."""
+    min_calls: int = 20
+    batches: tuple[int, ...] = (16, BATCH, 256)
+    """Batch sizes tried for the peers' throughput, of which the best is measured: they have a file for each. So is a
+    file from elsewhere in its own runtime, unless its batch is fixed. The other engines are called with
+    :data:`edgefashion.inference.classifier.BATCH` images at a time, which is how they are cut."""
+    cold_starts: int = 3
+    """Fresh processes started to time their first answer, after one that warms the disk and counts if there
+    are none."""
+
+    @classmethod
+    def quick(cls) -> BenchOptions:
+        """A third of the time, for a first look."""
+        return cls(rounds=3, seconds=0.25, min_calls=10, cold_starts=1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured row. ``threads`` are those of the batch-1 latency; ``batch`` is the
+    throughput's."""
+
+    name: str
+    engine: str
+    precision: str
+    runtime_precision: str
+    threads: int
+    """0: the engine's own choice; TensorFlow and Keras are not told any."""
+    isa: str | None
+    """The instruction set the row was capped at; None for all the CPU has."""
+    batch: int
+    latency_us: dict[str, float]
+    """p50, p90, p99 over all rounds, at batch 1."""
+    latency_p50_rounds_us: list[float]
+    latency_percentiles_us: list[float]
+    """The 0th to the 100th percentile of every call."""
+    throughput_fps: float
+    """Images a second in synchronous batches; the median over the rounds."""
+    throughput_rounds_fps: list[float]
+    throughput_by_batch_fps: dict[str, float]
+    """Of a first short try of each batch size."""
+    throughput_async_fps: float | None
+    """Through OpenVINO's asynchronous queue, or by several requests at once to a server; None for other engines."""
+    throughput_async_rounds_fps: list[float]
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    marked: str | None
+    """What is wrong with the row: an accuracy that is not the original's."""
+    size_bytes: int
+    cold_start_s: float
+    peak_rss_mb: float
+    settings: dict[str, Any]
+    """The engine's settings in force for one image."""
+    operations: list[dict[str, Any]] | None
+    """Of one image, in the order they run: name, type, primitive, shape, latency_us; None for other engines."""

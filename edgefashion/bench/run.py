@@ -11,21 +11,21 @@ import contextlib
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edgefashion.bench.candidates import cappable, contenders, served, with_files
-from edgefashion.bench.report import titles
-from edgefashion.bench.rounds import BenchOptions, Race, Row
-from edgefashion.bundles import bundle
-from edgefashion.data import fashion_mnist
-from edgefashion.errors import BadInputError, EdgeFashionError, need, without_password
+from edgefashion.bench.report import BenchOptions, BenchReport, Row, titles
+from edgefashion.bench.rounds import Race
+from edgefashion.bundles import resolve
+from edgefashion.errors import BadInputError, EdgeFashionError
 from edgefashion.inference import foreign_files
+from edgefashion.inference.classifier import BATCH
 from edgefashion.inference.onnx_litert_engine import Own
-from edgefashion.inference.remote.address import is_url
-from edgefashion.inference.tensorflow_engine import BATCH
-from edgefashion.system import machine
+from edgefashion.system import files, machine
+from edgefashion.system.extras import need
+from edgefashion.system.text import is_url, without_password
 
 __all__ = ["BenchOptions", "BenchReport", "Row", "bench", "plot"]
 
@@ -33,24 +33,8 @@ MARKED_FROM: Final = 0.005
 """Accuracy, 0 to 1, by which a row may differ from the original's unmarked."""
 
 
-@dataclass(frozen=True)
-class BenchReport:
-    """What ``bench --json`` prints."""
-
-    model: str
-    machine: dict[str, Any]
-    settings: dict[str, Any]
-    rows: list[Row]
-    notes: list[str] = field(default_factory=list)
-    command: str = ""
-    """What to run to repeat it."""
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 def bench(
-    model: str | Path = bundle.DEFAULT_MODEL,
+    model: str | Path = resolve.DEFAULT_MODEL,
     *,
     vs: tuple[str, ...] | None = None,
     threads: int | None = None,
@@ -116,16 +100,16 @@ def bench(
 
 
 @contextlib.contextmanager
-def _opened(model: str | Path) -> Iterator[tuple[bundle.Model | None, Own | None, list[str]]]:
+def _opened(model: str | Path) -> Iterator[tuple[resolve.Model | None, Own | None, list[str]]]:
     """What MODEL names, in a form that OpenVINO runs, None for a served one; the file it was made from elsewhere; what
     to say of that."""
     if is_url(model):
         yield None, None, []
         return
-    found = bundle.resolve(model)
+    found = resolve.resolve(model)
     if found.kind in foreign_files.KINDS:
         with foreign_files.temporary_ir(found.path) as (ir, theirs):
-            yield bundle.resolve(ir), theirs.own, [theirs.in_short()]
+            yield resolve.resolve(ir), theirs.own, [theirs.in_short()]
     else:
         yield found, foreign_files.original(found.bundle) if found.bundle and found.kind == "bundle" else None, []
 
@@ -139,7 +123,7 @@ def _command(model: str | Path, options: BenchOptions, **given: tuple[str, ...] 
     return shlex.join(words)
 
 
-def marked(rows: list[Row], found: bundle.Model, own: str | None = None) -> list[Row]:
+def marked(rows: list[Row], found: resolve.Model, own: str | None = None) -> list[Row]:
     """The rows, those marked whose accuracy is not the original's: that of engine ``own``, or TensorFlow's."""
     originals = (own,) if own else ("tensorflow", "keras")
     measured = next((row.accuracy for row in rows if row.engine in originals), None)
@@ -179,5 +163,5 @@ def plot(report: BenchReport, path: Path) -> None:
         axes.margins(x=0.18)
     latency.set_xscale("log")
     latency.set_xlim(min(p50) / 2, max(p50) * 4)
-    with fashion_mnist.written_aside(path) as aside:
+    with files.written_aside(path) as aside:
         figure.savefig(aside, dpi=110)

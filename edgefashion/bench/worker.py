@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgefashion.inference.openvino_engine import Classifier, Runner
+    from edgefashion.inference.classifier import Classifier, Runner
 
 _WARM_UP_CALLS = 20
 _THROUGHPUT_IMAGES = 2048
@@ -61,7 +61,8 @@ class _Worker:
         """What the times are taken with: pictures of the size that the network works on."""
 
     def _load(self, purpose: str) -> Classifier:
-        from edgefashion.inference.openvino_engine import ENGINES, Classifier, load
+        from edgefashion.inference.classifier import ENGINES, Classifier
+        from edgefashion.inference.load import load
 
         spec = self._spec
         if spec["engine"] == "remote":
@@ -83,7 +84,7 @@ class _Worker:
         """Load the test images and warm both paths up; tell the batch sizes to try."""
         from edgefashion.data import fashion_mnist
         from edgefashion.inference import preprocess
-        from edgefashion.inference.tensorflow_engine import BATCH
+        from edgefashion.inference.classifier import BATCH
 
         self._images, self._labels = fashion_mnist.load("test")
         self._timed = self._images[:_THROUGHPUT_IMAGES]
@@ -171,8 +172,8 @@ def _in_its_runtime(spec: dict[str, Any]) -> Runner:
     """A peer with the files made for it, or a file from elsewhere in the runtime it was made for."""
     path, batches = Path(spec["model"]), tuple(spec["batches"])
     if spec["own"]:
+        from edgefashion.inference.classifier import BATCH
         from edgefashion.inference.onnx_litert_engine import OwnRuntime
-        from edgefashion.inference.tensorflow_engine import BATCH
 
         most = max(BATCH, *batches)
         return OwnRuntime(path, **spec["own"], threads=spec["threads"], most=most)

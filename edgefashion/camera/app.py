@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgefashion.camera import loop
-from edgefashion.camera.events.sink import open_sink
+from edgefashion.camera.events.open import open_sink
 from edgefashion.camera.networks import Lineup
 from edgefashion.camera.outputs.reopening import KeptOpen
 from edgefashion.camera.service import watchdog
 from edgefashion.camera.sources.source import Source, open_source
-from edgefashion.errors import without_password
+from edgefashion.system.text import without_password
 
 if TYPE_CHECKING:
     from edgefashion.camera.moment import Output

@@ -24,10 +24,10 @@ from edgefashion.camera.outputs.reopening import KeptOpen, close_quietly
 from edgefashion.camera.service import watchdog
 from edgefashion.camera.sources.source import Frame, Source
 from edgefashion.camera.sources.stuck_pictures import PictureWatch
+from edgefashion.camera.stability import Said, Smoother, Steady
 from edgefashion.camera.status_events import Telling
 from edgefashion.errors import EdgeFashionError
 from edgefashion.inference import preprocess
-from edgefashion.inference.decision import Said, Smoother, Steady
 from edgefashion.inference.predict import Prediction, predict
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgefashion.camera.networks import Lineup
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
 
 READ_TIMEOUT_S: Final = 0.1
 """How long the loop waits for a frame before it looks at its stop signal and its outputs again."""
@@ -228,7 +228,10 @@ class _Loop:
             if classifier is not self._asked:  # what another network said of the frames before is no help
                 self._smoother.reset()
                 self._asked = classifier
-            return predict(classifier, frame.image, within=guide, smoother=self._smoother)
+            seen = predict(classifier, frame.image, within=guide, smooth=self._smoother)
+            if seen.garment is None:
+                self._smoother.reset()
+            return seen
 
         try:
             seen = self._lineup.ask(look)

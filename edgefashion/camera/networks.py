@@ -10,14 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, resolve
 from edgefashion.camera.server_fallback import Served
-from edgefashion.errors import EdgeFashionError, without_password
+from edgefashion.errors import EdgeFashionError
 from edgefashion.inference.remote import address
 from edgefashion.inference.remote.threads import leave_thread
+from edgefashion.system import text
+from edgefashion.system.text import without_password
 
 if TYPE_CHECKING:
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
 
 LOOK_S: Final = 2.0
 """How often the files of the network in use are looked at."""
@@ -51,18 +53,18 @@ class Lineup:
         fallback: str | None = None,
     ) -> None:
         """Load the ``first`` to be used of ``names``; the others when they are asked for. Raises as
-        :func:`edgefashion.inference.openvino_engine.load` does for that one, and for a name that is no model.
+        :func:`edgefashion.inference.load.load` does for that one, and for a name that is no model.
 
         ``fallback``: what answers while the server of a URL is away; see :func:`edgefashion.camera.server_fallback.local_name`."""
-        from edgefashion.inference import openvino_engine
+        from edgefashion.inference.load import load as load_model
 
-        self._load, self._fallback = load or openvino_engine.load, fallback
+        self._load, self._fallback = load or load_model, fallback
         self.names = tuple(names)
         for name in self.names:
-            if address.is_url(name):
+            if text.is_url(name):
                 address.parse(name)
             else:
-                bundle.resolve(name)
+                resolve.resolve(name)
         self._used = self._open(self.names[first])
         self._place = first
         self._stamp = stamp(self._source)
@@ -89,7 +91,7 @@ class Lineup:
         return self._used.ask(do) if isinstance(self._used, Served) else do(self._used)
 
     def _open(self, name: str, precision: str | None = None) -> Classifier | Served:
-        if not address.is_url(name):
+        if not text.is_url(name):
             return self._load(name, precision=precision) if precision else self._load(name)
         return Served(name, self._fallback, self._load)
 
@@ -107,11 +109,11 @@ class Lineup:
     def toggle_precision(self) -> str:
         """Begin to change between FP32 and INT8; returns what to tell."""
         name = self.names[self._place]
-        if address.is_url(name):
+        if text.is_url(name):
             return "The server of this network chooses its precision"
         wanted = AB_PRECISIONS[self.classifier.precision != "int8"]
         try:
-            found = bundle.resolve(name)
+            found = resolve.resolve(name)
         except EdgeFashionError as error:  # its folder is away for the moment
             return str(error)
         has = found.bundle.has if found.kind == "bundle" and found.bundle else lambda _: False

@@ -13,16 +13,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from edgefashion.bundles import bundle
-from edgefashion.errors import BadInputError, EdgeFashionError, MissingError, without_password
-from edgefashion.inference import openvino_engine
-from edgefashion.inference.remote.address import is_url, parse
+from edgefashion.bundles import resolve
+from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
+from edgefashion.inference.load import load as load_model
+from edgefashion.inference.remote.address import parse
 from edgefashion.inference.remote.client import Limits
 from edgefashion.inference.remote.errors import RefusedError, ServerError
 from edgefashion.inference.remote.threads import leave_thread
+from edgefashion.system.text import is_url, without_password
 
 if TYPE_CHECKING:
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
 
 CONNECT_S: Final = 0.3
 ANSWER_S: Final = 0.4
@@ -49,7 +50,7 @@ def local_name(url: str, wanted: str | None) -> str | None:
     if wanted:
         return None if wanted == NONE else wanted
     name = parse(url).model
-    return name if "/" not in name and bundle.is_model(name) else bundle.PHOTO_MODEL
+    return name if "/" not in name and resolve.is_model(name) else resolve.PHOTO_MODEL
 
 
 class Served:
@@ -58,7 +59,7 @@ class Served:
     :meth:`ask` and :meth:`poll` are for one thread, the loop's.
     """
 
-    def __init__(self, url: str, fallback: str | None, load: Callable[..., Classifier] = openvino_engine.load) -> None:
+    def __init__(self, url: str, fallback: str | None, load: Callable[..., Classifier] = load_model) -> None:
         """Load the local network, then ask the server. A server that is away is no error where there is a local
         network; one that refuses, or that serves no such model, is: as :func:`edgefashion.inference.remote.engine.load` raises."""
         self.name = parse(url).model

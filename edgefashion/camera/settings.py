@@ -6,8 +6,9 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
-from edgefashion.bundles.bundle import PHOTO_MODEL
-from edgefashion.errors import BadInputError, without_password
+from edgefashion.bundles.resolve import PHOTO_MODEL
+from edgefashion.errors import BadInputError
+from edgefashion.system.text import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgefashion.camera import settings
-from edgefashion.errors import BadInputError, without_password
+from edgefashion.errors import BadInputError
+from edgefashion.system.text import without_password
 
 _TOML: Final = "Texts stand in quotes, true and false are lower case, a \\ is doubled"
 _LARGEST_BYTES: Final = 1_000_000

@@ -15,22 +15,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from edgefashion.bench.page.rows import size
-from edgefashion.bundles.bundle import DEFAULT_MODEL, PHOTO_MODEL
+from edgefashion.bundles.resolve import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.cli.camera import camera
 from edgefashion.cli.export import export_app
 from edgefashion.cli.serve import serve
 from edgefashion.cli.service import service_app
 from edgefashion.cli.tag import tag
-from edgefashion.errors import BadInputError, EdgeFashionError, without_password
-from edgefashion.inference.remote.address import is_url
+from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.system.text import is_url, size, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.progress import Progress
 
-    from edgefashion.bench.run import BenchReport
+    from edgefashion.bench.report import BenchReport
     from edgefashion.training.finetune import Scores
 
 EXIT_BUG: Final = 70
@@ -135,11 +134,12 @@ def data_show(
     Example: edgefashion data show --out sheet.png
     """
     from edgefashion.data import fashion_mnist
+    from edgefashion.data.images import write_png
     from edgefashion.labels import LABELS
 
     _check_png(out)
     images, labels = fashion_mnist.load("train")
-    fashion_mnist.write_png(out, fashion_mnist.contact_sheet(images, labels, LABELS))
+    write_png(out, fashion_mnist.contact_sheet(images, labels, LABELS))
     print(out)
 
 
@@ -185,12 +185,12 @@ def zoo() -> None:
 
     Example: edgefashion zoo
     """
-    from edgefashion.bundles import bundle
+    from edgefashion.bundles.resolve import known
     from edgefashion.training.zoo import ZOO, measured
 
     recorded = measured()
     bundles: dict[str, list[str]] = {}
-    for made in bundle.known():
+    for made in known():
         accuracy = f"{made.info['metrics']['original']['test_accuracy']:.2%}"
         bundles.setdefault(str(made.info.get("architecture")), []).append(f"{made.name} {accuracy}")
     table = _table("name", "what it is", "source", ">parameters", ">MACs", ">reported", ">measured", "bundles here")
@@ -255,7 +255,7 @@ def train(
 
     Example: edgefashion train cnn-242k --epochs 10 --out models/mine
     """
-    from edgefashion.bundles import bundle
+    from edgefashion.bundles import draft
     from edgefashion.training.train import train as run
 
     target = out or Path("models") / arch
@@ -319,7 +319,7 @@ def train(
                 on_prepare=prepare,
             )
         except (KeyboardInterrupt, _Terminated):
-            if any(bundle.checkpoints_dir(target).glob("epoch-*")):
+            if any(draft.checkpoints_dir(target).glob("epoch-*")):
                 bar.console.print(
                     f"stopped; go on with: edgefashion train {arch} --out {target} --resume",
                     highlight=False,
@@ -404,7 +404,8 @@ def _pairs(given: list[str]) -> dict[str, str]:
 
 def _finetune(folders: list[Path], target: Path, start: str, given: dict[str, Any]) -> None:
     """Train the photo network, with progress and the report of what it changed."""
-    from edgefashion.training.finetune import FinetuneOptions, finetune
+    from edgefashion.training.finetune import finetune
+    from edgefashion.training.options import FinetuneOptions
 
     with _progress() as bar:
         task = bar.add_task("reading photos and finding the garments in them", total=None)
@@ -480,14 +481,14 @@ def convert(
 
     Example: edgefashion convert models/mine --int8
     """
-    from edgefashion.bundles.bundle import resolve
+    from edgefashion.bundles.resolve import resolve
     from edgefashion.conversion.calibration_sets import check_calibration
     from edgefashion.conversion.convert import convert as run
-    from edgefashion.conversion.convert import convert_ensemble
     from edgefashion.conversion.embed import embed as embed_preprocessing
     from edgefashion.conversion.embed import frame_size
+    from edgefashion.conversion.ensemble import convert_ensemble
     from edgefashion.conversion.quantize import QuantizeOptions, quantize
-    from edgefashion.errors import need
+    from edgefashion.system.extras import need
 
     wanted = QuantizeOptions(max_drop, calibration)
     frame_wh = None if embed is None else frame_size(embed)
@@ -573,9 +574,9 @@ def evaluate(
 
     Example: edgefashion evaluate --photos photos/ --plot worst.png
     """
-    from edgefashion.evaluation import fashion
+    from edgefashion.evaluation import fashion, plots
     from edgefashion.inference.ensemble import averaged
-    from edgefashion.inference.openvino_engine import load
+    from edgefashion.inference.load import load
 
     if photos and part != "test":
         raise BadInputError("--on is for Fashion-MNIST; --photos measures on the photos of its folders")
@@ -587,13 +588,13 @@ def evaluate(
         _evaluate_photos(models[0] if models else PHOTO_MODEL, precision, photos, plot, as_json)
         return
     if plot:
-        from edgefashion.errors import need
+        from edgefashion.system.extras import need
 
         need("matplotlib", "to draw the heat map")
         _check_png(plot)
     result = fashion.evaluate(averaged([load(model, precision=precision) for model in models or [DEFAULT_MODEL]]), part)
     if plot:
-        fashion.plot_confusion(result, plot)
+        plots.plot_confusion(result, plot)
     if as_json:
         print(json.dumps(result.as_json()))
         return
@@ -616,21 +617,22 @@ def evaluate(
 
 
 def _evaluate_photos(model: str, precision: str | None, folders: list[Path], plot: Path | None, as_json: bool) -> None:
-    from edgefashion.data import fashion_mnist
-    from edgefashion.evaluation import fashion
-    from edgefashion.inference.openvino_engine import load
+    from edgefashion.data.images import write_png
+    from edgefashion.evaluation import plots
+    from edgefashion.evaluation.photos import evaluate_photos
+    from edgefashion.inference.load import load
 
     if plot:
         _check_png(plot)
     with _progress() as bar:
         task = bar.add_task("looking at photos", total=None)
-        result = fashion.evaluate_photos(
+        result = evaluate_photos(
             load(model, precision=precision),
             *folders,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if plot:
-        fashion_mnist.write_png(plot, fashion.worst_photos(result))
+        write_png(plot, plots.worst_photos(result))
     facts = result.as_json()
     if as_json:
         print(json.dumps(facts))
@@ -712,7 +714,7 @@ def bench(
 
     # All that can be refused is, before minutes of measuring.
     if chart:
-        from edgefashion.errors import need
+        from edgefashion.system.extras import need
 
         need("matplotlib", "to draw the chart")
         _check_png(chart)
@@ -821,7 +823,7 @@ def predict(
 
     Example: edgefashion predict shirt.jpg photos/
     """
-    from edgefashion.inference.openvino_engine import load
+    from edgefashion.inference.load import load
     from edgefashion.inference.predict import predict_files
 
     model, paths = _model_and_paths(arguments)
@@ -844,10 +846,10 @@ def predict(
             sure = "" if seen.answer.accepted else "not sure, perhaps "
             print(f"{path}: {sure}{first}" + (f"  ({', '.join(rest)})" if rest else ""))
         if explain and not isinstance(seen, BadInputError):
-            from edgefashion.data import fashion_mnist
+            from edgefashion.data.images import read_image, write_png
             from edgefashion.inference.explain import draw
 
-            fashion_mnist.write_png(explain, draw(fashion_mnist.read_image(path), seen))
+            write_png(explain, draw(read_image(path), seen))
             print(explain, file=sys.stderr if as_json else sys.stdout)
     if failed:
         raise typer.Exit(2)
@@ -855,10 +857,10 @@ def predict(
 
 def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
     """Split MODEL from PATH...: of several arguments the first is the model if it names one."""
-    from edgefashion.bundles import bundle
+    from edgefashion.bundles.resolve import is_model
 
     first, rest = arguments[0], arguments[1:]
-    if rest and bundle.is_model(first):
+    if rest and is_model(first):
         return first, [Path(p) for p in rest]
     if is_url(first):
         raise BadInputError(f"{without_password(first)} is a model. Give pictures after it")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgefashion.bundles.bundle import PHOTO_MODEL
+from edgefashion.bundles.resolve import PHOTO_MODEL
 
 if TYPE_CHECKING:
-    from edgefashion.serving.serve import Addresses
+    from edgefashion.serving.options import Addresses
 
 PRECISION_HELP = "fp32, fp16, bf16 or int8. Default: the best the bundle has."
 
@@ -43,7 +43,7 @@ def serve(
 
     Example: edgefashion serve kiosk edge
     """
-    from edgefashion.serving.serve import ServeOptions
+    from edgefashion.serving.options import ServeOptions
     from edgefashion.serving.serve import serve as run
 
     if not _is_loopback(host):

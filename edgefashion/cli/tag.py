@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgefashion.bundles.bundle import PHOTO_MODEL
-from edgefashion.errors import BadInputError, EdgeFashionError, without_password
-from edgefashion.inference.remote.address import is_url
+from edgefashion.bundles.resolve import PHOTO_MODEL
+from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.system.text import is_url, without_password
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -59,7 +59,7 @@ def tag(
         raise BadInputError("--ray-address is for --engine ray. Add it, or leave the address out")
     if engine == "ray" and is_url(model):
         raise BadInputError(f"{without_password(model)}: --engine ray runs the model itself. Name one of this machine")
-    from edgefashion.inference.openvino_engine import load
+    from edgefashion.inference.load import load
     from edgefashion.tagging import run
     from edgefashion.tagging.review import check_page, write_review
 

@@ -14,7 +14,8 @@ from edgefashion.conversion import accuracy_control
 from edgefashion.data import fashion_mnist
 from edgefashion.data import photo_folders as photos
 from edgefashion.errors import BadInputError
-from edgefashion.inference import decision, openvino_engine, preprocess
+from edgefashion.inference import decision, preprocess
+from edgefashion.inference.classifier import Classifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class Material:
     """What a network is calibrated and gated on."""
 
     calibrate: Sequence[NDArray[np.uint8]]
-    gate: Callable[[openvino_engine.Classifier], float]
+    gate: Callable[[Classifier], float]
     """A classifier's accuracy on what calibration has not seen."""
     gate_images: int
     held_out: bool
@@ -84,7 +85,7 @@ def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) ->
         raise BadInputError(f"too few readable photos in {', '.join(map(str, folders))}. {' '.join(skipped[:1])}")
     views = np.stack([view for _, view in gate])
 
-    def right_of_photos(classifier: openvino_engine.Classifier) -> float:
+    def right_of_photos(classifier: Classifier) -> float:
         answers = decision.best(classifier(views), classifier.labels)
         return float(np.mean([a in photos.members(p.label) for a, (p, _) in zip(answers, gate, strict=True)]))
 

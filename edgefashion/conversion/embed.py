@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, draft
 from edgefashion.conversion.graph import fixed_size
 from edgefashion.data import drawn, fashion_mnist
 from edgefashion.errors import BadInputError, GateError
-from edgefashion.inference import openvino_engine, preprocess
+from edgefashion.inference import load, openvino_engine, preprocess
+from edgefashion.inference.classifier import Classifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,8 +99,8 @@ def embed(
     frame_size("{}x{}".format(*size_wh))
     part = precision or ("int8" if made.has("int8") else "fp32")
     source = made.verified(part)
-    classifier = openvino_engine.load(source, precision=part)
-    with bundle.draft(made.path, made) as making:
+    classifier = load.load(source, precision=part)
+    with draft.draft(made.path, made) as making:
         import openvino as ov
 
         network = openvino_engine.read_ir(source)
@@ -147,20 +148,20 @@ class FrameReader:
         return np.array(self._request.get_output_tensor(self._answer).data[0])
 
 
-def in_python(classifier: openvino_engine.Classifier, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+def in_python(classifier: Classifier, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What an embedded IR has to answer: the probabilities (classes,) for a BGR uint8 (h, w, 3) frame,
     preprocessed here."""
     pixels = preprocess.view(frame) if classifier.takes_photos else preprocess.whole(frame)
     return np.asarray(classifier(pixels)[0])
 
 
-def drawn_frame(classifier: openvino_engine.Classifier, image: Any, rng: Any, size_wh: tuple[int, int]) -> Any:
+def drawn_frame(classifier: Classifier, image: Any, rng: Any, size_wh: tuple[int, int]) -> Any:
     """A frame such as the classifier's kind of network is for, of a Fashion-MNIST image."""
     return (drawn.photo_of if classifier.takes_photos else drawn.shot_of)(image, rng, size_wh)
 
 
 def _compare(
-    classifier: openvino_engine.Classifier,
+    classifier: Classifier,
     embedded: FrameReader,
     size_wh: tuple[int, int],
     frames: int,
@@ -199,4 +200,4 @@ def _describe(ir: Any, size_wh: tuple[int, int], steps: tuple[str, ...]) -> None
     pixels = f"uint8 BGR 0 to 255, NHWC, one whole frame (1, {height}, {width}, 3); preprocessed inside the graph"
     frame = {"width": width, "height": height, "colour": "BGR"}
     for key, fact in (("pixels", pixels), (openvino_engine.FRAME, frame), ("embedded", steps)):
-        ir.set_rt_info(json.dumps(fact), [openvino_engine.RT_INFO, key])
+        ir.set_rt_info(json.dumps(fact), [bundle.RT_INFO, key])

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, card, draft
 from edgefashion.bundles.guard import check
-from edgefashion.conversion import accuracy_control, calibration_sets
+from edgefashion.conversion import accuracy_control, calibration_sets, ensemble
 from edgefashion.conversion.accuracy_control import Plain
 from edgefashion.data import fashion_mnist
-from edgefashion.errors import BadInputError, GateError, installed, need
+from edgefashion.errors import BadInputError, GateError
 from edgefashion.evaluation import agreement
-from edgefashion.inference import ensemble, openvino_engine
+from edgefashion.inference import classifier, load, openvino_engine
+from edgefashion.system.extras import installed, need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +94,7 @@ def quantize(
     """
     need("nncf", "to quantize to INT8")
     fp32 = made.verified("fp32")
-    before = openvino_engine.load(fp32, precision="fp32")
+    before = load.load(fp32, precision="fp32")
     if before.takes_photos:
         of = calibration_sets.of_photos(made, options.calibration, photo_folders)
     else:
@@ -111,14 +112,14 @@ def quantize(
     else:
         ir = plain.ir
     test_images, test_labels = fashion_mnist.load("test")
-    with bundle.draft(made.path, made) as making:
+    with draft.draft(made.path, made) as making:
         import openvino as ov
 
         making.drop_embedded()
         path = making.part("int8")
         ov.save_model(ir, path, compress_to_fp16=False)
         check.vouch(path)
-        after = openvino_engine.load(path, precision="int8")
+        after = load.load(path, precision="int8")
         with _timed(seconds, "gate"):
             accuracy_after = of.gate(after) if control else accuracy_plain
         fp32_answers, int8_answers = before(test_images), after(test_images)
@@ -150,7 +151,7 @@ def quantize(
         else:
             making.drop("int8")
             making.info["metrics"].pop("int8", None)
-        bundle.write_card(making)
+        card.write_card(making)
     if not passed:
         assert control is not None  # plain quantization would have passed
         raise GateError(
@@ -168,7 +169,7 @@ def _original(
     """The original's answers and who gave them; the FP32 IR's, which are gated as equal, where TensorFlow is
     missing, or no original, or it would take minutes."""
     if installed("tensorflow") and made.has("saved_model") and made.info["input_shape"][-1] == 1:
-        return openvino_engine.load(made.path, engine="tensorflow")(images), "TensorFlow"
+        return load.load(made.path, engine="tensorflow")(images), "TensorFlow"
     return fp32, "the FP32 IR"
 
 
@@ -215,7 +216,7 @@ def _quantize(fp32: Path, images: Sequence[NDArray[np.uint8]], *, photo: bool) -
         # None of the three is best for every network: each has cost one of them a point where another costs
         # nothing. The calibration images tell which, and leave the gate's images to the gate.
         calibration = np.stack(images)
-        expected = openvino_engine.load(fp32, precision="fp32")(calibration)
+        expected = load.load(fp32, precision="fp32")(calibration)
         off = {name: float(np.abs(_answers(q, calibration) - expected).mean()) for name, q in tried.items()}
         best = min(off, key=lambda name: off[name])
         return Plain(tried[best], model, dataset, tried_settings[best], best, as_input)
@@ -225,7 +226,7 @@ def _answers(quantized: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return _loaded(quantized)(images)
 
 
-def _loaded(quantized: Any) -> openvino_engine.Classifier:
+def _loaded(quantized: Any) -> classifier.Classifier:
     """The quantized network as it will be called."""
     import openvino as ov
 
@@ -233,7 +234,7 @@ def _loaded(quantized: Any) -> openvino_engine.Classifier:
         path = Path(folder) / "int8.xml"
         ov.save_model(quantized, path, compress_to_fp16=False)
         check.vouch(path)
-        return openvino_engine.load(path, precision="int8")
+        return load.load(path, precision="int8")
 
 
 @contextlib.contextmanager

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.training import photo_augment
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -28,7 +26,7 @@ def photo_of(image: NDArray[np.uint8], rng: np.random.Generator, size_wh: tuple[
     width, height = size_wh
     side = round(min(size_wh) * GARMENT_SHARE)
     left, top = (width - side) // 2, (height - side) // 2
-    floor = cv2.resize(photo_augment.wall(rng), size_wh, interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    floor = cv2.resize(wall(rng), size_wh, interpolation=cv2.INTER_CUBIC).astype(np.float32)
     shape = cv2.resize(image[..., 0], (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)[..., None] / 255
     cloth = rng.integers(0, 256, 3) * (0.5 + shape / 2)
     part = floor[top : top + side, left : left + side]
@@ -54,3 +52,27 @@ def shot_of(image: NDArray[np.uint8], rng: np.random.Generator, size_wh: tuple[i
     part += ((255.0 if dark else 0.0) - part) * np.clip(grown, 0, 1)
     noise = rng.normal(0, SENSOR_NOISE, (height, width, 1))
     return np.clip(np.rint(frame + noise), 0, 255).astype(np.uint8)
+
+
+STORED_PX: Final = 224
+"""Photos are kept at this edge for training: room to rotate, shift and zoom without loss."""
+
+
+def wall(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A drawn wall, BGR (224, 224, 3): one colour, light from a side, stains, grain, joints or boards."""
+    import cv2
+
+    edge = STORED_PX
+    slope = np.broadcast_to(np.linspace(0, 1, edge)[:, None], (edge, edge))
+    slope = slope if rng.random() < 0.5 else slope.T
+    x = rng.integers(20, 250, 3) + slope[..., None] * rng.integers(-40, 40, 3)
+    stains = cv2.resize(rng.normal(0, 1, (6, 6)), (edge, edge), interpolation=cv2.INTER_CUBIC)
+    grain = cv2.GaussianBlur(rng.normal(0, 1, (edge, edge)), (0, 0), rng.uniform(0.5, 3))
+    x = x + stains[..., None] * rng.uniform(0, 15) + grain[..., None] * rng.uniform(0, 12)
+    kind = rng.integers(4)
+    if kind == 0:
+        x[:: rng.integers(20, 80)] *= 0.7
+        x[:, :: rng.integers(20, 80)] *= 0.75
+    elif kind == 1:
+        x[:, :: rng.integers(12, 60)] *= 0.8
+    return np.asarray(np.clip(x, 0, 255), np.uint8)

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefashion.data import fashion_mnist
+from edgefashion.data import images
+from edgefashion.data.images import perceptual_hash
 from edgefashion.errors import BadInputError
 from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN
 
@@ -91,9 +92,7 @@ def scan(*folders: Path) -> PhotoSet:
         kinds = _kinds(folder)
         for below in sorted(p for p in folder.iterdir() if p.is_dir()):
             label = _label_of(below.name)
-            found = sorted(
-                p for p in below.rglob("*") if p.suffix.lower() in fashion_mnist.IMAGE_SUFFIXES and p.is_file()
-            )
+            found = sorted(p for p in below.rglob("*") if p.suffix.lower() in images.IMAGE_SUFFIXES and p.is_file())
             if label is None:
                 if found:
                     skipped.append(f"{below}: no label is named so{_near(below.name)}; {len(found):,} files left out")
@@ -150,7 +149,7 @@ def read(photos: Sequence[Photo], skipped: list[str]) -> Iterator[tuple[Photo, N
     ``skipped`` with its reason and left out."""
     for photo in photos:
         try:
-            picture = fashion_mnist.read_image(photo.path)
+            picture = images.read_image(photo.path)
         except BadInputError as error:
             skipped.append(str(error))
         else:
@@ -223,17 +222,6 @@ def check(*folders: Path) -> Check:
         skipped=tuple(skipped),
         duplicates=tuple((kept[a], kept[b]) for a, b in same_pairs(np.array(hashes, np.uint64))),
     )
-
-
-def perceptual_hash(picture: NDArray[np.uint8]) -> int:
-    """64 bits that survive resizing and compression (pHash: the signs of the 8x8 lowest
-    frequencies of the 32x32 grey picture against their median)."""
-    import cv2
-
-    grey = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
-    low = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
-    bits = np.packbits(low > np.median(low[1:]))
-    return int.from_bytes(bits.tobytes(), "big")
 
 
 def same_pairs(hashes: NDArray[np.uint64]) -> list[tuple[int, int]]:

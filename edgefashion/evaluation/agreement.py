@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import comb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgefashion.evaluation.metrics import mcnemar
 from edgefashion.inference import decision
 from edgefashion.labels import LABELS
 
@@ -76,15 +76,3 @@ def compare(
         only_converted_right=gained,
         p_value=mcnemar(lost, gained),
     )
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value of McNemar's test (1947) for two classifiers on the same images.
-
-    Of the images that only one of them names right, each is as likely the first's as the second's if the two
-    are equally good: ``only_first`` is then binomial with probability 1/2, and p is twice its smaller tail.
-    """
-    n = only_first + only_second
-    tail = sum(comb(n, k) for k in range(min(only_first, only_second) + 1))
-    p: float = 2 * tail / 2**n  # whole numbers divide without overflow, however large
-    return min(1.0, p)

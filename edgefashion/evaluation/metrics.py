@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import math
+from math import comb
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,20 +32,40 @@ def expected_calibration_error(probabilities: NDArray[np.float32], labels: NDArr
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def fit_temperature(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The temperature by which to divide the logits for the least negative log-likelihood of ``labels``.
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The exact two-sided p-value of McNemar's test (1947) for two classifiers on the same images.
 
-    Temperature scaling (Guo et al., 2017), by golden-section search over its logarithm from 0.1 to 10.
+    Of the images that only one of them names right, each is as likely the first's as the second's if the two
+    are equally good: ``only_first`` is then binomial with probability 1/2, and p is twice its smaller tail.
     """
-    logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
+    n = only_first + only_second
+    tail = sum(comb(n, k) for k in range(min(only_first, only_second) + 1))
+    p: float = 2 * tail / 2**n  # whole numbers divide without overflow, however large
+    return min(1.0, p)
 
-    def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        scaled -= scaled.max(1, keepdims=True)
-        return float(np.mean(np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(labels)), labels]))
 
-    low, high, ratio = np.log(0.1), np.log(10.0), (np.sqrt(5) - 1) / 2
-    while high - low > 1e-4:
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    return float(np.exp((low + high) / 2))
+_Z95 = 1.959964  # the normal distribution's 97.5 % point
+
+
+def auroc(high: list[float], low: list[float]) -> float | None:
+    """Area under the ROC curve: the probability that one of ``high`` exceeds one of ``low``, ties
+    half (Mann and Whitney, 1947). None where either is empty."""
+    if not high or not low:
+        return None
+    ordered = np.sort(low)
+    below = np.searchsorted(ordered, high, "left") + np.searchsorted(ordered, high, "right")
+    return float(below.sum() / 2 / (len(high) * len(low)))
+
+
+def confusion_matrix(truth: NDArray[np.int64], answers: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Counts, (classes, classes): row the true class, column the answer."""
+    return np.bincount(truth * classes + answers, minlength=classes**2).reshape(classes, classes)
+
+
+def wilson95(right: int, n: int) -> tuple[float, float]:
+    """Wilson's score interval (1927) for ``right`` of ``n``, which unlike the normal
+    approximation stays inside 0 to 1 and holds for accuracies near 1."""
+    share, z2 = right / n, _Z95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return max(0.0, centre - half), min(1.0, centre + half)  # the ends are reached, but for rounding

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgefashion.errors import BadInputError
-from edgefashion.inference.openvino_engine import Classifier
+from edgefashion.inference.classifier import Classifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-MEAN = "mean_of_members"
-"""What the names of a merged IR's averaging operations start with: 8 bits are too few for them."""
 
 
 class _Average:
@@ -73,35 +69,3 @@ def check_alike(
             f"{name} takes images of {tuple(shape)} and {other} of {tuple(other_shape)}: they cannot be averaged. "
             "Give networks of the same input"
         )
-
-
-def merge(irs: Sequence[Any]) -> Any:
-    """One IR that takes an image once, asks every member, and answers their mean probabilities.
-
-    ``irs``: OpenVINO models of one input and one output each, of equal shapes but for a flat input, which
-    is reshaped. Returns an :class:`openvino.Model` with the input ``images``.
-    """
-    import openvino as ov
-    from openvino import opset13 as ops
-
-    first = irs[0].input(0)
-    images = ops.parameter(first.partial_shape, first.element_type, name="images")
-    images.output(0).set_names({"images"})
-    answers = []
-    for ir in irs:
-        member = ir.clone()
-        entrance = member.input(0)
-        given = images.output(0)
-        if entrance.element_type != first.element_type:
-            given = ops.convert(given, entrance.element_type).output(0)
-        if entrance.partial_shape != first.partial_shape:
-            given = ops.reshape(given, np.array(entrance.shape, np.int64), special_zero=False).output(0)
-        for reader in list(entrance.get_target_inputs()):
-            reader.replace_source_output(given)
-        answers.append(member.output(0).get_node().input_value(0))
-    total = answers[0]
-    for number, answer in enumerate(answers[1:]):
-        total = ops.add(total, answer, name=f"{MEAN}/add_{number}").output(0)
-    mean = ops.multiply(total, np.float32(1 / len(answers)), name=f"{MEAN}/mean")
-    mean.output(0).set_names({"probabilities"})
-    return ov.Model([ops.result(mean)], [images], "ensemble")

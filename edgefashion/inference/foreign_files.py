@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, resolve
 from edgefashion.bundles.guard import check
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError
-from edgefashion.inference import onnx_litert_engine, tensorflow_engine
+from edgefashion.inference import classifier, onnx_litert_engine, tensorflow_engine
 from edgefashion.inference.onnx_litert_engine import SCALES, Quantized
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KINDS: Final = bundle.FOREIGN
+KINDS: Final = resolve.FOREIGN
 
 _MEASURED: Final = 1000
 """Training images that tell how a float input is scaled."""
@@ -162,7 +162,7 @@ def _converted(path: Path, named: Path) -> Any:
             f"{named} takes {image}, not 28x28 grey images. Only Fashion-MNIST networks can be converted"
         )
     try:
-        for batch in (tensorflow_engine.BATCH, 1):  # both ways it will be called
+        for batch in (classifier.BATCH, 1):  # both ways it will be called
             ir.reshape([batch, *(d.get_length() for d in sizes)])
     except RuntimeError as error:
         raise BadInputError(f"{named} is fixed to batches of {image[0]}. Export it with a dynamic batch") from error

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.errors import BadInputError, need
+from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess, tensorflow_engine
-from edgefashion.inference.tensorflow_engine import BATCH
+from edgefashion.inference.classifier import BATCH
 from edgefashion.system import machine
+from edgefashion.system.extras import need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,281 +9,21 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle
-from edgefashion.errors import BadInputError, MissingError, without_password
-from edgefashion.inference import preprocess, tensorflow_engine
-from edgefashion.inference.remote import address
-from edgefashion.inference.tensorflow_engine import BATCH, image_shape
-from edgefashion.labels import LABELS
+from edgefashion.bundles.bundle import RT_INFO
+from edgefashion.errors import BadInputError, MissingError
+from edgefashion.inference.classifier import BATCH, Done, Failed, image_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ENGINES: Final = ("openvino", "tensorflow", "keras", "keras-predict")
-PRECISIONS: Final = ("fp32", "fp16", "bf16", "int8")
-PIXELS: Final = "uint8 intensity 0 to 255, NHWC, garment bright on a background of 0; scaled inside the graph"
-"""The pixel contract of a Fashion-MNIST network, in one sentence."""
-
-PHOTO_PIXELS: Final = "uint8 RGB 0 to 255, NHWC, the photo as it is resized to the input; scaled inside the graph"
-"""The pixel contract of a photo network. Fashion-MNIST's images it gets negated and enlarged."""
-
-RT_INFO: Final = "edgefashion"
-"""The section of an IR's rt_info that holds our own facts, as JSON."""
 
 FRAME: Final = "frame"
 """The key there of an IR that takes whole camera frames (``convert --embed``): its size and colour order."""
-
-
-Done = Callable[["NDArray[np.float32]", "NDArray[np.float32] | None"], None]
-"""Takes probabilities (n, classes) and a photo network's masks (n, h/8, w/8)."""
-
-Failed = Callable[[BaseException], None]
-"""Takes what went wrong in a thread that nobody waits for."""
-
-
-class Runner(Protocol):
-    """One engine with one network loaded. Batches arrive as uint8 (n, height, width, channels)."""
-
-    input_shape: tuple[int, ...]
-    settings: dict[str, Any]
-
-    @property
-    def runtime_precision(self) -> str: ...
-
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
-
-
-@runtime_checkable
-class MaskRunner(Runner, Protocol):
-    """A Runner that tells of a photo where the garment is, too."""
-
-    def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Probabilities (n, classes) and masks (n, rows, columns)."""
-        ...
-
-
-@runtime_checkable
-class StartRunner(Runner, Protocol):
-    """A Runner that may answer batches in threads of its own."""
-
-    def starts(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> bool:
-        """Begin a batch; False, and nothing done, where there is no queue to begin it in."""
-        ...
-
-    def wait(self) -> None:
-        """Wait for every batch begun. Raises what inferring one raised."""
-        ...
-
-
-@dataclass(frozen=True)
-class Classifier:
-    """A loaded network. Call it with images; read from it what is running.
-
-    Make one with :func:`load`.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    engine: str
-    precision: str
-    """What was asked for: fp32, fp16, bf16 or int8."""
-    accept_threshold: float
-    """Confidence from which an answer counts (0.0 where the model brings none)."""
-    source: Path | None
-    """What it was read from; None for a model that another machine serves."""
-    run: Runner = field(repr=False)
-
-    @property
-    def takes_photos(self) -> bool:
-        """True for a photo network: RGB pictures as they are, not garments cut out in grey."""
-        return self.run.input_shape[-1] == 3
-
-    @property
-    def runtime_precision(self) -> str:
-        """What the convolutions and dense layers really run in, as the runtime reports it."""
-        return self.run.runtime_precision
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The runtime settings in force (threads, streams, hints)."""
-        return self.run.settings
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """(height, width, channels) of one image."""
-        return self.run.input_shape
-
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Classify uint8 images, (n, h, w, c), (n, h, w) or one (h, w): probabilities (n, classes).
-
-        Pixels are intensities 0 to 255, the garment bright on 0; a photo network's are RGB, and it
-        takes Fashion-MNIST's (n, 28, 28, 1) too. Raises :class:`BadInputError` for another dtype
-        or shape.
-        """
-        if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-            got = getattr(images, "dtype", type(images).__name__)
-            raise BadInputError(f"images must be a uint8 array of intensities 0 to 255, not {got}. Do not scale them")
-        return self.run(self._as_batch(images))
-
-    def look(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A photo network's whole answer for one uint8 (h, w, 3): probabilities (classes,) and
-        the mask (h/8, w/8), the probability that a cell shows the garment.
-
-        Raises :class:`BadInputError` for a network that has no mask.
-        """
-        probabilities, masks = self._looked(self._as_batch(image))
-        return probabilities[0], masks[0]
-
-    def start(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> None:
-        """Hand over uint8 images (n, h, w, c), 64 at most, and go on; ``done`` is called with their answers.
-
-        Of a network loaded for throughput it is called from another thread, and this only waits while all streams
-        are at work; what ``done`` raises there is given to ``failed``, and a mask is None where the network has none.
-        Of another it is called before this returns, which raises what it raises. Raises :class:`BadInputError` for
-        more images, and for a photo network without a mask that is not loaded for throughput.
-        """
-        images = self._as_batch(images)
-        if len(images) > BATCH:
-            raise BadInputError(f"{len(images)} images are more than a batch. Start {BATCH} at a time")
-        if isinstance(self.run, StartRunner) and self.run.starts(images, done, failed):
-            return
-        if not self.takes_photos:
-            done(self.run(images), None)
-            return
-        done(*self._looked(images))
-
-    def _looked(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if not isinstance(self.run, MaskRunner) or not self.takes_photos:
-            raise BadInputError(f"{self.name} run by {self.engine} gives no mask. Use a photo network's IR")
-        return self.run.look(images)
-
-    def wait(self) -> None:
-        """Wait until everything started is done. Raises what inferring it raised."""
-        if isinstance(self.run, StartRunner):
-            self.run.wait()
-
-    def _as_batch(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        shape = self.run.input_shape
-        if images.shape[1:] == shape:
-            return images
-        if self.takes_photos:
-            if images.shape == shape:
-                return images[None]
-            fashion = (preprocess.SIDE_PX, preprocess.SIDE_PX)
-            if images.shape[1:] in (fashion, (*fashion, 1)) or images.shape == (*fashion, 1):
-                return preprocess.as_photos(images.reshape(-1, *fashion, 1))
-        grey = shape[:-1] if shape[-1] == 1 else None
-        if images.shape in (shape, grey) or images.shape[1:] == grey:
-            return images.reshape(-1, *shape)
-        wanted = ", ".join(str(n) for n in shape)
-        raise BadInputError(f"images must have shape (n, {wanted}), not {images.shape}")
-
-
-def load(
-    model: str | Path = bundle.DEFAULT_MODEL,
-    *,
-    engine: str | None = None,
-    precision: str | None = None,
-    purpose: str = "latency",
-    threads: int | None = None,
-) -> Classifier:
-    """Load MODEL (a bundle's name, a path to a bundle, SavedModel, .keras or IR, or the URL of a served one,
-    which comes with its own engine and precision).
-
-    ``engine``: by default OpenVINO where there is an IR, else what the file is for; an ``.onnx`` or
-    ``.tflite`` file is converted in memory.
-    ``precision``: by default the best IR the bundle has, INT8 before FP32; ``"bf16"`` runs the
-    FP32 IR in BF16. ``purpose``: ``"latency"`` answers one image soonest, ``"throughput"`` most
-    images a second; the classifier's ``settings`` say what was picked for it. ``threads``: 0 means all
-    cores, None one for a single image and all for a batch.
-    An IR that did not ship with the package is tried in a child first, once a machine: see
-    :mod:`edgefashion.bundles.guard.check`. Raises :class:`BadInputError` for a model that cannot be used,
-    :class:`MissingError` for an engine or precision this machine lacks.
-    """
-    if address.is_url(model):
-        from edgefashion.inference.remote import engine as remote  # here: the other engines' start must not pay for it
-
-        if engine or precision or threads is not None:
-            raise BadInputError(
-                f"{without_password(str(model))}: its server chooses engine, precision and threads. Leave them out"
-            )
-        return remote.load(str(model), purpose=purpose)
-    found = bundle.resolve(model)
-    engine = engine or {"saved_model": "tensorflow", "keras": "keras"}.get(found.kind, "openvino")
-    if engine not in ENGINES:
-        raise BadInputError(f"no engine named {engine!r}. Known: {', '.join(ENGINES)}")
-    if precision is not None and precision not in PRECISIONS:
-        raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(PRECISIONS)}")
-    if engine == "openvino" and found.kind in bundle.FOREIGN:
-        from edgefashion.inference import foreign_files  # here, for the same reason as the guard below
-
-        precision = precision or "fp32"
-        if precision not in ("fp32", "bf16"):
-            raise BadInputError(f"{found.path} has no {precision}. Run: edgefashion convert {found.path} --int8")
-        with foreign_files.temporary_ir(found.path) as (path, _):
-            run: Runner = _OpenVino(path, precision, purpose, threads)
-        path = found.path
-    elif engine == "openvino":
-        path, precision = _ir(found, precision)
-        if not bundle.is_shipped(path):
-            from edgefashion.bundles.guard import check  # here: the shipped bundles' start must not pay for it
-
-            check.check(path)
-        run = _OpenVino(path, precision, purpose, threads)
-    else:
-        if precision not in (None, "fp32"):
-            raise BadInputError(f"{engine} runs the original in fp32, not {precision}. Leave --precision out")
-        precision = "fp32"
-        path = _original(found, engine)
-        runners: dict[str, Callable[[Path], Runner]] = {
-            "tensorflow": tensorflow_engine.SavedModel,
-            "keras": tensorflow_engine.KerasCall,
-            "keras-predict": tensorflow_engine.KerasPredict,
-        }
-        run = runners[engine](path)
-    facts = found.bundle
-    labels = facts.labels if facts else getattr(run, "labels", None) or LABELS
-    if isinstance(run, _OpenVino) and run.classes != len(labels):
-        raise BadInputError(f"{path} tells {run.classes} classes apart, not {len(labels)}. Convert its model again")
-    return Classifier(
-        name=found.name,
-        labels=tuple(labels),
-        engine=engine,
-        precision=precision,
-        accept_threshold=facts.accept_threshold if facts else getattr(run, "accept_threshold", 0.0),
-        source=path,
-        run=run,
-    )
-
-
-def _ir(found: bundle.Model, precision: str | None) -> tuple[Path, str]:
-    """The IR to read and the precision to run it in."""
-    part = "fp32" if precision == "bf16" else precision
-    if found.kind == "bundle":
-        assert found.bundle is not None
-        if part is None:
-            part = next((p for p in bundle.IR_PRECISIONS if found.bundle.has(p)), "fp32")
-        return found.bundle.verified(part), precision or part
-    if found.kind == "ir":
-        stem = found.path.stem
-        return found.path, precision or (stem if stem in PRECISIONS else "fp32")
-    raise BadInputError(f"{found.path} is not an IR. Run: edgefashion convert {found.path}")
-
-
-def _original(found: bundle.Model, engine: str) -> Path:
-    part = "saved_model" if engine == "tensorflow" else "keras"
-    if found.kind == "bundle":
-        assert found.bundle is not None
-        return found.bundle.verified(part)
-    if found.kind == part:
-        return found.path
-    raise BadInputError(f"{found.path} cannot be run by {engine}. Give a bundle or a {part.replace('_', ' ')}")
 
 
 # --- OpenVINO --------------------------------------------------------------------------------
@@ -308,7 +48,7 @@ def cpu_has_bf16() -> bool:
     return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-class _OpenVino:
+class OpenVinoRunner:
     """An IR, compiled for one image at once and, when a batch first comes, for 64."""
 
     def __init__(self, path: Path, precision: str, purpose: str, threads: int | None) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgefashion.data import fashion_mnist
+from edgefashion.data import images
 from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
-from edgefashion.inference.decision import Answer, Smoother, decide, shows_none
+from edgefashion.inference.decision import Answer, decide, shows_none
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
+
+Smooth = Callable[["NDArray[np.uint8]", "NDArray[np.float32]"], "NDArray[np.float32]"]
 
 
 @dataclass(frozen=True)
@@ -59,21 +61,20 @@ def predict(
     picture: NDArray[np.uint8],
     *,
     within: preprocess.Box | None = None,
-    smoother: Smoother | None = None,
+    smooth: Smooth | None = None,
     top: int = 3,
 ) -> Prediction:
     """Name the garment in a BGR uint8 (h, w, 3) picture, or in its box ``within``.
 
-    ``smoother`` carries what earlier frames of the same garment said.
+    ``smooth`` takes what was looked at, BGR uint8 (h, w, 3), and its probabilities (classes,), and gives the
+    probabilities to decide on: a camera's weigh in what earlier frames of the same garment said.
     """
     seen = see(classifier, picture, within)
     if seen is None:
-        if smoother:
-            smoother.reset()
         return Prediction(None, None)
     found, probabilities = seen
-    if smoother:
-        probabilities = smoother(preprocess.part(picture, within), probabilities)
+    if smooth:
+        probabilities = smooth(preprocess.part(picture, within), probabilities)
     return Prediction(answer_of(probabilities, classifier.labels, classifier.accept_threshold, top), found)
 
 
@@ -92,9 +93,9 @@ def predict_files(
     An unreadable file yields its error in place of a prediction. Raises :class:`BadInputError`
     before the first result for a path that does not exist or a folder without images.
     """
-    for path in [file for given in paths for file in fashion_mnist.image_paths(given)]:
+    for path in [file for given in paths for file in images.image_paths(given)]:
         try:
-            picture = fashion_mnist.read_image(path)
+            picture = images.read_image(path)
         except BadInputError as error:
             yield path, error
         else:

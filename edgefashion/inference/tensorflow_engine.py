@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import sys
 import zipfile
@@ -17,14 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.errors import BadInputError, need
-from edgefashion.inference.preprocess import PHOTO_PX
+from edgefashion.errors import BadInputError
+from edgefashion.inference.classifier import BATCH, image_shape
+from edgefashion.system.extras import need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-BATCH: Final = 64
-"""Images a call from which a batched path pays, and what larger batches are cut into."""
 
 
 HALF: Final = frozenset({"mixed_bfloat16", "mixed_float16", "bfloat16", "float16"})
@@ -177,17 +174,6 @@ def _in_float32(config: Any, found: list[str]) -> Any:
         found.append(config[named])
         config = {**config, named: "float32"}
     return {key: _in_float32(value, found) for key, value in config.items()}
-
-
-def image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """(height, width, channels) of a network that may take (28, 28) or a flat 784 instead."""
-    if len(shape) == 3:
-        # A fully convolutional network has no size of its own; photos come in one.
-        return shape if None not in shape else (PHOTO_PX, PHOTO_PX, shape[-1])
-    side = math.isqrt(math.prod(shape))
-    if side * side != math.prod(shape):
-        raise BadInputError(f"a network that takes {shape} does not take square grey images")
-    return (side, side, 1)
 
 
 def tensorflow(purpose: str) -> Any:

@@ -14,15 +14,15 @@ from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import to_http_parameters
 
 from edgefashion import __version__
-from edgefashion.bundles import bundle
 from edgefashion.inference import preprocess
 from edgefashion.inference.predict import answer_of, see
 from edgefashion.serving import request_input
+from edgefashion.system import files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
     from edgefashion.serving.admission import Gate
 
 Tensors = dict[str, "NDArray[Any]"]
@@ -44,7 +44,7 @@ class Garments(Model):  # type: ignore[misc]
         """``first`` is the event loop's own classifier; ``load`` gives one for each thread."""
         super().__init__(first.name)
         self.first = first
-        self._sha256 = bundle.files_sha256(first.source) if first.source else ""
+        self._sha256 = files.files_sha256(first.source) if first.source else ""
         self.gate = gate
         self.most_images = most_images
         self.most_pixels = most_pixels

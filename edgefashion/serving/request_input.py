@@ -13,7 +13,7 @@ import numpy as np
 from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import InferInput, deserialize_bytes_tensor
 
-from edgefashion.data import fashion_mnist
+from edgefashion.data import images
 from edgefashion.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -94,14 +94,14 @@ def encoded_of(given: InferInput, most: int) -> list[bytes]:
 
 
 def decoded(encoded: bytes, number: int, most_pixels: int) -> NDArray[np.uint8]:
-    """One picture as BGR uint8 (h, w, 3), as :func:`edgefashion.data.fashion_mnist.read_image` reads a file of these bytes."""
+    """One picture as BGR uint8 (h, w, 3), as :func:`edgefashion.data.images.read_image` reads a file of these bytes."""
     name = f"{PICTURES}[{number}]"
     # Each scan passes over all pixels, and nothing ends the decoder once it has begun.
     # A scan's data never hold its mark.
     if encoded.startswith(_JPEG) and encoded.count(_SCAN) > MOST_SCANS:
         raise InvalidInput(f"{name} is a JPEG of more than {MOST_SCANS} scans. Save it anew")
     try:
-        return fashion_mnist.decode_image(io.BytesIO(encoded), name, most_pixels=most_pixels).image
+        return images.decode_image(io.BytesIO(encoded), name, most_pixels=most_pixels).image
     except BadInputError as error:
         raise InvalidInput(str(error)) from error
 

@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 import functools
-import json
 import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
-from edgefashion.bundles import bundle
-from edgefashion.errors import BadInputError, need
-from edgefashion.inference.openvino_engine import Classifier, load
+from edgefashion.bundles import resolve
+from edgefashion.errors import BadInputError
+from edgefashion.inference.classifier import Classifier
+from edgefashion.inference.load import load
+from edgefashion.serving.options import Addresses, ServeOptions
 from edgefashion.serving.signals import Ending
+from edgefashion.system.extras import need
 
 BACKLOG: Final = 2048
 """Connections that wait to be accepted."""
-
-
-@dataclass(frozen=True)
-class ServeOptions:
-    """How to serve."""
-
-    host: str = "127.0.0.1"
-    http_port: int = 8080
-    """0: any that is free."""
-    grpc_port: int = 8081
-    precision: str | None = None
-    workers: int = 0
-    """Requests computed at once; 0: one a core."""
-    queue: int = 256
-    """Requests that may wait beside them."""
-    timeout_s: float = 10.0
-    """For a request to be sent, and again for it to wait and be computed."""
-    drain_timeout_s: float = 10.0
-    max_request_mb: float = 32.0
-    max_images: int = 256
-    """In one request."""
-    max_megapixels: float = 64.0
-    """Of one encoded picture."""
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where the server is to be found."""
-
-    http: str
-    grpc: str
-    models: dict[str, str]
-    """Each model's name and its URL over HTTP."""
-
-    def as_json(self) -> str:
-        """The line scripts wait for."""
-        return json.dumps({"ready": True, "http": self.http, "grpc": self.grpc, "models": self.models})
 
 
 def serve(
@@ -75,7 +39,7 @@ def serve(
     ):
         # gRPC binds for itself, and late: what stands in its way is told before the models are waited for.
         bound(options.host, options.grpc_port, "--grpc-port").close()
-        names = [bundle.resolve(model).name for model in models]
+        names = [resolve.resolve(model).name for model in models]
         if len(set(names)) < len(names):
             raise BadInputError(f"two models are named alike: {', '.join(names)}. Name each once, or serve them apart")
         # Beside each other: importing KServe takes longer than anything else here.

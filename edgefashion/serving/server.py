@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from edgefashion.serving.serve import Addresses, ServeOptions
+from edgefashion.serving.options import Addresses, ServeOptions
 from edgefashion.system import machine
 from edgefashion.system.complaints import complain
 
 if TYPE_CHECKING:
     import socket
 
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
     from edgefashion.serving.signals import Ending
 
 # Silent: every error is told to who caused it, and ours are one line each.
@@ -39,10 +39,7 @@ from edgefashion.serving.admission import Gate  # noqa: E402
 from edgefashion.serving.grpc_server import Grpc  # noqa: E402
 from edgefashion.serving.metrics import Metrics  # noqa: E402
 from edgefashion.serving.model import Garments  # noqa: E402
-from edgefashion.serving.protocol import (
-    Plane,
-    Repository,
-)
+from edgefashion.serving.protocol import Plane, Repository
 from edgefashion.serving.rest import Http  # noqa: E402
 
 _TICK_S: Final = 0.02

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
-from edgefashion.errors import BadInputError, need
+from edgefashion.errors import BadInputError
+from edgefashion.system.extras import need
 from edgefashion.tagging import parquet
 from edgefashion.tagging.parquet import NoTableError
 from edgefashion.tagging.row import Row

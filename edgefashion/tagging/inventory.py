@@ -14,9 +14,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
-from edgefashion.data.fashion_mnist import IMAGE_SUFFIXES
-from edgefashion.errors import BadInputError, MissingError, need, without_password
-from edgefashion.inference.remote.address import is_url
+from edgefashion.data.images import IMAGE_SUFFIXES
+from edgefashion.errors import BadInputError, MissingError
+from edgefashion.system.extras import need
+from edgefashion.system.text import is_url, without_password
 
 SORTED_AT_ONCE: Final = 10_000
 """So many entries of a folder are put in order at a time; a larger one comes in several sorted stretches."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from edgefashion.errors import BadInputError
 from edgefashion.system import file_lock
+from edgefashion.system.files import sync_folder
 from edgefashion.tagging.formats import NO_ROW, from_json, reason_of, to_json
 from edgefashion.tagging.row import Row
 
@@ -176,17 +177,6 @@ def other(path: Path, there: Any, now: Mapping[str, str], what_to_do: str) -> Ba
     names = sorted(name for name in {*there, *now} if there.get(name) != now.get(name))
     said = ", ".join(f"{name} {str(there.get(name))[:16]}, now {str(now.get(name))[:16]}" for name in names)
     return BadInputError(f"{path} holds rows made with something else ({said}). {what_to_do}")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder as lasting as the files; elsewhere than on POSIX systems a folder cannot be synced."""
-    if os.name == "posix":
-        with suppress(OSError):
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
 
 
 def _line(fields: dict[str, Any]) -> bytes:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from edgefashion.data import fashion_mnist
-from edgefashion.data.photo_folders import perceptual_hash
+from edgefashion.data import images
+from edgefashion.data.images import perceptual_hash
 from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
 from edgefashion.inference.decision import decide_all, shows_none
@@ -56,7 +56,7 @@ def prepare(file: BinaryIO, name: str, photos: bool) -> Prepared:
     """Read a picture and make a network's input of it, a photo network's or a Fashion-MNIST one's.
 
     Reading is timed by the clock, decoding and finding (the network's input and the perceptual hash) by what
-    the processor spends. Raises :class:`BadInputError` for what :func:`edgefashion.data.fashion_mnist.decode_image` refuses.
+    the processor spends. Raises :class:`BadInputError` for what :func:`edgefashion.data.images.decode_image` refuses.
     """
     began_s = time.perf_counter()
     raw = file.read(MAX_BYTES + 1)
@@ -64,7 +64,7 @@ def prepare(file: BinaryIO, name: str, photos: bool) -> Prepared:
     if len(raw) > MAX_BYTES:
         raise BadInputError(f"{name} is larger than {MAX_BYTES >> 20} MB. Make it smaller")
     spent_s = time.thread_time()
-    picture = fashion_mnist.decode_image(io.BytesIO(raw), name, LEAST_PX[photos])
+    picture = images.decode_image(io.BytesIO(raw), name, LEAST_PX[photos])
     decoded_s = time.thread_time()
     image, width, height = picture.image, picture.width, picture.height
     pixels: NDArray[np.uint8] | None

@@ -21,8 +21,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from edgefashion.errors import MissingError, without_password
+from edgefashion.errors import MissingError
 from edgefashion.system.processes import child_environment
+from edgefashion.system.text import without_password
 from edgefashion.tagging import inventory
 from edgefashion.tagging.picture import Prepared
 from edgefashion.tagging.pool_worker import why_not

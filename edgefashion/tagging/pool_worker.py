@@ -86,7 +86,8 @@ def prepared_of(path: str, raw: str | None, photos: bool) -> Prepared:
 
 def why_not(path: str, error: Exception) -> str:
     """What the error row of a picture says; of what a file system says not more than a line."""
-    from edgefashion.errors import EdgeFashionError, without_password
+    from edgefashion.errors import EdgeFashionError
+    from edgefashion.system.text import without_password
 
     if isinstance(error, EdgeFashionError):
         return without_password(str(error))

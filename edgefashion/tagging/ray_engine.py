@@ -24,8 +24,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from edgefashion.bundles import bundle
-from edgefashion.errors import BadInputError, MissingError, need
+from edgefashion.errors import BadInputError, MissingError
+from edgefashion.system.extras import need
+from edgefashion.system.files import sha256
 from edgefashion.system.processes import child_environment
 from edgefashion.tagging import inventory
 from edgefashion.tagging.formats import from_json
@@ -34,7 +35,7 @@ from edgefashion.tagging.run import Count, Summary, TagOptions, made_with
 from edgefashion.tagging.table import Ledger
 
 if TYPE_CHECKING:
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
 
 CONNECT_LIMIT_S: Final = 30.0
 """For a cluster to take us in. Ray itself would try for minutes."""
@@ -133,7 +134,7 @@ def _job(classifier: Classifier, address: str | None, workers: int | None) -> di
     if classifier.engine != "openvino" or not files:
         raise BadInputError(f"{classifier.name} cannot be sent to a cluster. Give a bundle with an IR, or an IR")
     return {
-        "files": {str(path.absolute()): bundle.sha256(path) for path in files},
+        "files": {str(path.absolute()): sha256(path) for path in files},
         "labels": classifier.labels,
         "threshold": classifier.accept_threshold,
         "precision": classifier.precision,

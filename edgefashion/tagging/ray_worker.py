@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
-from edgefashion.inference.tensorflow_engine import BATCH
+from edgefashion.inference.classifier import BATCH
 from edgefashion.tagging.formats import reason_of, to_json
 from edgefashion.tagging.pool import Pool
 from edgefashion.tagging.run import Events, Run
@@ -83,7 +83,7 @@ class Tagger:
 
         import edgefashion
         from edgefashion.bundles.guard import check
-        from edgefashion.inference import openvino_engine
+        from edgefashion.inference import load
 
         if edgefashion.__version__ != job.version:
             raise RuntimeError(
@@ -97,7 +97,7 @@ class Tagger:
                     raise RuntimeError(f"{path.name} came to a node altered. Run the same command again")
                 path.write_bytes(content)
             check.vouch(paths[0])  # by its hash it is the file that was tried where the command runs
-            loaded = openvino_engine.load(paths[0], precision=job.precision, purpose="throughput", threads=1)
+            loaded = load.load(paths[0], precision=job.precision, purpose="throughput", threads=1)
         # What an IR by itself does not say.
         self._classifier = replace(loaded, labels=job.labels, accept_threshold=job.threshold)
         with suppress(OSError):  # then the pictures are told to be missing

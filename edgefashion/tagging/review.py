@@ -18,9 +18,10 @@ from typing import Final
 
 import numpy as np
 
-from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.data import photo_folders
 from edgefashion.errors import BadInputError
 from edgefashion.labels import NO_GARMENT, UNKNOWN
+from edgefashion.system import files
 from edgefashion.tagging.formats import read_rows, reason_of
 from edgefashion.tagging.review_cards import Card, as_html, card_html, link, percent, thumb_of
 from edgefashion.tagging.row import Row
@@ -101,7 +102,7 @@ def write_review(rows_file: Path, page: Path, *, per_label: int = PER_LABEL) -> 
     sections = _sections(read_rows(rows_file), per_label)
     try:
         with (
-            fashion_mnist.written_aside(page) as aside,
+            files.written_aside(page) as aside,
             aside.open("w", encoding="utf-8") as file,
             _threads() as threads,
         ):

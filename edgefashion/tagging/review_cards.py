@@ -8,9 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from edgefashion.data import fashion_mnist
-from edgefashion.errors import without_password
-from edgefashion.inference.remote.address import is_url
+from edgefashion.data import images
+from edgefashion.system.text import is_url, without_password
 from edgefashion.tagging.formats import as_text
 from edgefashion.tagging.inventory import open_picture
 from edgefashion.tagging.row import Row
@@ -41,7 +40,7 @@ def thumb_of(path: str) -> Thumb | None:
 
     try:
         with open_picture(path) as file:
-            picture = fashion_mnist.decode_image(file, path, THUMB_PX).image
+            picture = images.decode_image(file, path, THUMB_PX).image
     except Exception:  # whatever a file system raises: it is one picture less
         return None
     shrink = min(1.0, THUMB_PX / max(picture.shape[:2]))

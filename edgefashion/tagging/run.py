@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from edgefashion.bundles import bundle
 from edgefashion.errors import MissingError
-from edgefashion.inference.tensorflow_engine import BATCH
+from edgefashion.inference.classifier import BATCH
+from edgefashion.system import files
 from edgefashion.tagging import inventory, picture
 from edgefashion.tagging.picture import Prepared
 from edgefashion.tagging.pool import CHUNK, Looked, Pool
@@ -29,7 +29,7 @@ from edgefashion.tagging.table import Ledger
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgefashion.inference.openvino_engine import Classifier, Done
+    from edgefashion.inference.classifier import Classifier, Done
 
 Progress = Callable[[int, int | None, float], None]
 """Called with the pictures that have their row, how many there are (None while they are counted), and the
@@ -99,7 +99,7 @@ def made_with(classifier: Classifier) -> dict[str, str]:
 
     source, settings = classifier.source, classifier.settings
     # Served elsewhere, what its server says of it.
-    network = bundle.files_sha256(source) if source else settings["sha256"] or settings["server"]
+    network = files.files_sha256(source) if source else settings["sha256"] or settings["server"]
     known = json.dumps([network, classifier.labels, classifier.accept_threshold])
     return {
         "model": classifier.name,

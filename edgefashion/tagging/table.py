@@ -27,9 +27,10 @@ from typing import Any, Final, Self
 import numpy as np
 
 from edgefashion.errors import BadInputError
+from edgefashion.system.files import sync_folder
 from edgefashion.tagging import formats, inventory
 from edgefashion.tagging.formats import read_rows, reason_of
-from edgefashion.tagging.journal import Journal, other, sync_folder
+from edgefashion.tagging.journal import Journal, other
 from edgefashion.tagging.row import Row
 
 __all__ = ["Ledger", "Paths", "read_rows"]

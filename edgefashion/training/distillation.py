@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle
-from edgefashion.data import fashion_mnist
-from edgefashion.errors import BadInputError, without_password
-from edgefashion.inference import openvino_engine
-from edgefashion.inference.remote import address
+from edgefashion.bundles import resolve
+from edgefashion.errors import BadInputError
+from edgefashion.inference import classifier, load
 from edgefashion.labels import LABELS
+from edgefashion.system import files, text
+from edgefashion.system.text import without_password
 from edgefashion.training.fashion_augment import DRAWN
 from edgefashion.training.zoo import ZOO
 
@@ -61,20 +61,20 @@ def answers(
     asked = hashlib.sha256(view(images, augment, views - 1).tobytes())
     for teacher in teachers:
         assert teacher.source is not None
-        asked.update(bundle.files_sha256(teacher.source).encode())
-    return fashion_mnist.kept(_cache_dir() / f"{asked.hexdigest()[:16]}.npy", ask)
+        asked.update(files.files_sha256(teacher.source).encode())
+    return files.cached_array(_cache_dir() / f"{asked.hexdigest()[:16]}.npy", ask)
 
 
-def _teacher(name: str) -> openvino_engine.Classifier:
+def _teacher(name: str) -> classifier.Classifier:
     """A trained model to learn from, named or by its path."""
-    if not bundle.is_model(name) and name in {taught for arch in ZOO.values() for taught in arch.recipe.teacher}:
+    if not resolve.is_model(name) and name in {taught for arch in ZOO.values() for taught in arch.recipe.teacher}:
         raise BadInputError(
             f"there is no {name} to learn from: it comes with edgefashion's repository, in models/, not with its "
             "package. Give another --teacher, or learn from the labels alone: --teacher none"
         )
-    if address.is_url(name):
+    if text.is_url(name):
         raise BadInputError(f"{without_password(name)} cannot teach: it may change. Give a model of this machine")
-    found = openvino_engine.load(name, purpose="throughput")
+    found = load.load(name, purpose="throughput")
     if found.takes_photos or len(found.labels) != len(LABELS):
         raise BadInputError(f"{found.name} is no teacher: it answers {len(found.labels)} labels, not the ten garments")
     return found

@@ -9,24 +9,28 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle
-from edgefashion.conversion.convert import reference_images
+from edgefashion.bundles import bundle, card, draft, resolve
 from edgefashion.data import fashion_mnist, photo_folders
-from edgefashion.errors import BadInputError, need
+from edgefashion.errors import BadInputError
+from edgefashion.evaluation import reference
+from edgefashion.evaluation.reference import reference_images
 from edgefashion.inference import decision, preprocess
-from edgefashion.inference.openvino_engine import PHOTO_PIXELS
+from edgefashion.inference.classifier import PHOTO_PIXELS
 from edgefashion.inference.tensorflow_engine import export_saved_model, load_keras, tensorflow
-from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, groups
-from edgefashion.training import photo_augment, zoo
+from edgefashion.labels import PHOTO_LABELS
+from edgefashion.system.extras import need
+from edgefashion.training import zoo
+from edgefashion.training.history import draw_curves, write_history
+from edgefashion.training.options import FinetuneOptions
+from edgefashion.training.photo_batches import GROUPS, Batch, TrainingPhotos, photo_batches
 from edgefashion.training.run import StepProgress
-from edgefashion.training.train import EpochProgress, draw_curves, training_versions, write_history
+from edgefashion.training.train import EpochProgress, training_versions
 from edgefashion.training.zoo import efficientnet_lite0
 
 if TYPE_CHECKING:
@@ -41,51 +45,10 @@ MASK_WEIGHT: Final = 0.3
 FASHION_WEIGHT: Final = 0.5
 FASHION_VALIDATION: Final = 2000
 
-NONE_SHARE: Final = 1 / 8
-"""Share of a batch that shows no garment."""
 
-SMOOTHING: Final = 0.1
 EMA: Final = 0.99
 
 KIND_WEIGHT: Final = 0.5
-
-_PRIORS: Final = {"Bag": 0.2, NO_GARMENT: 0.5}
-"""Smoothing's share of labels that photos seldom show; 1 for the others."""
-
-_GROUPS: Final = groups(PHOTO_LABELS)
-
-Batch = tuple["NDArray[Any]", ...]
-
-
-@dataclass(frozen=True)
-class FinetuneOptions:
-    """Everything that decides how a run goes."""
-
-    epochs: int = 12
-    batch_size: int = 32
-    validation_split: float = 0.2
-    seed: int = 0
-    learning_rate: float = 4e-4
-    """The backbone's; the heads learn ``HEAD_RATE`` times as fast."""
-    fashion_images: int = 48
-    """Fashion-MNIST images a step; they are small and cost a third of a step."""
-
-    def __post_init__(self) -> None:
-        for rule, ok in (
-            ("--epochs must be at least 1", self.epochs >= 1),
-            ("--batch-size must be at least 8", self.batch_size >= 8),
-            ("--validation-split must be above 0 and up to 0.5", 0 < self.validation_split <= 0.5),
-            ("--learning-rate must be above 0", self.learning_rate > 0),
-            ("the Fashion-MNIST images a step must be at least 1", self.fashion_images >= 1),
-            ("--seed must be from 0 to 4294967295", 0 <= self.seed < 2**32),
-        ):
-            if not ok:
-                raise BadInputError(rule)
-
-    @property
-    def garments(self) -> int:
-        """Photos of a batch that show a garment."""
-        return self.batch_size - max(1, round(self.batch_size * NONE_SHARE))
 
 
 @dataclass(frozen=True)
@@ -117,7 +80,7 @@ def finetune(
     out: Path,
     options: FinetuneOptions = FinetuneOptions(),
     *,
-    start: str = bundle.PHOTO_MODEL,
+    start: str = resolve.PHOTO_MODEL,
     on_step: StepProgress | None = None,
     on_epoch: EpochProgress | None = None,
 ) -> Finetuning:
@@ -129,7 +92,7 @@ def finetune(
     """
     need("tensorflow", "to train")
     need("matplotlib", "to draw the training curves")
-    bundle.check_target(out)
+    draft.check_target(out)
     found = photo_folders.scan(*folders)
     _check(found)
     fit_at, held_at = photo_folders.split(found.photos, options.validation_split, options.seed)
@@ -169,7 +132,7 @@ def finetune(
 
 def photo_network(start: str) -> keras.Model:
     """A photo network's bundle as the plain Keras model to go on from."""
-    found = bundle.resolve(start)
+    found = resolve.resolve(start)
     if found.bundle is None or found.bundle.info.get("architecture") != ARCH:
         raise BadInputError(f"{start} is no bundle of the photo network {ARCH}. Start from one, or from {IMAGENET}")
     return load_keras(found.bundle.verified("keras"))
@@ -206,8 +169,8 @@ def train(
         efficientnet_lite0.load_imagenet(model)
     else:
         efficientnet_lite0.unfold(start, model)
-    material = _Material(chosen, skipped)
-    history = _fit(model, options, material, _batches(material, fashion, options), on_step, on_epoch)
+    material = TrainingPhotos(chosen, skipped)
+    history = _fit(model, options, material, photo_batches(material, fashion, options), on_step, on_epoch)
     plain = zoo.kiosk()
     efficientnet_lite0.fold(model, plain)
     return Trained(plain, history, len(material.photos))
@@ -222,110 +185,6 @@ def _check(found: photo_folders.PhotoSet) -> None:
         )
 
 
-class _Material:
-    """The training photos in memory: pictures, masks, and pieces of background."""
-
-    def __init__(self, chosen: Sequence[photo_folders.Photo], skipped: list[str]) -> None:
-        import cv2
-
-        rng = np.random.default_rng(0)
-        self.photos: list[photo_folders.Photo] = []
-        self.empty: list[NDArray[np.uint8]] = []
-        stored, small = [], []
-        for photo, picture in photo_folders.read(chosen, skipped):
-            size = (photo_augment.STORED_PX, photo_augment.STORED_PX)
-            squared = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-            if photo.label == NO_GARMENT:
-                self.empty.append(squared)
-                continue
-            self.photos.append(photo)
-            stored.append(squared)
-            shrink = min(1.0, 400 / max(picture.shape[:2]))
-            small.append(cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA))
-        if not stored:
-            raise BadInputError("no training photo could be read")
-        with ThreadPoolExecutor() as pool:
-            masks = list(pool.map(photo_augment.garment_mask, small))
-        self.pictures, self.masks = np.stack(stored), np.stack(masks)
-        self.background = [
-            piece
-            for photo, mask in zip(stored, masks, strict=True)
-            for piece in photo_augment.backgrounds(photo, mask, rng)
-        ]
-        labels, senders = Counter(p.label for p in self.photos), Counter(p.sender for p in self.photos)
-        # Rare labels oftener, prolific senders seldomer, both by less than would make them equal.
-        weight = np.array([labels[p.label] ** -0.5 * senders[p.sender] ** -0.3 for p in self.photos])
-        self.weight = weight / weight.sum()
-        self.kinds = sorted({p.kind for p in self.photos if p.kind})
-
-    def none(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A picture (160, 160, 3) without a garment."""
-        drawn = rng.random()
-        if drawn < 0.2:
-            return photo_augment.spoiled(self.pictures[rng.integers(len(self.pictures))], rng)
-        if drawn < 0.3 or not (self.background or self.empty):
-            picture = photo_augment.wall(rng)
-        else:
-            of = self.empty if self.empty and (drawn < 0.7 or not self.background) else self.background
-            picture = of[rng.integers(len(of))]
-        return photo_augment.augment(picture, None, rng)[0]
-
-
-def _batches(
-    of: _Material, fashion: tuple[NDArray[np.uint8], NDArray[np.int64]], options: FinetuneOptions
-) -> Iterator[Batch]:
-    """Batches without end, the next made while one is used: pictures, targets over
-    groups, masks, kinds (-1 where none is told), Fashion-MNIST's images, their labels."""
-    import cv2
-
-    images, labels = fashion
-    fashion_at, _ = fashion_mnist.split(labels, fashion_mnist.VALIDATION_SPLIT, 0)
-    rng = np.random.default_rng((options.seed, 1))
-    names = list(_GROUPS)
-    prior = np.array([_PRIORS.get(name, 1.0) for name in names], np.float32)
-    target_of = [_target(photo.label) for photo in of.photos]
-    kind_of = [of.kinds.index(photo.kind) if photo.kind else -1 for photo in of.photos]
-
-    def make() -> Batch:
-        chosen = rng.choice(len(of.photos), options.garments, p=of.weight)
-        pictures = np.empty((options.batch_size, preprocess.PHOTO_PX, preprocess.PHOTO_PX, 3), np.uint8)
-        cells = preprocess.PHOTO_PX // photo_augment.MASK_STRIDE
-        masks = np.zeros((options.batch_size, cells, cells, 1), np.float32)
-        targets = np.zeros((options.batch_size, len(names)), np.float32)
-        kinds = np.full(options.batch_size, -1)
-        for place, at in enumerate(chosen):
-            pictures[place], masks[place, ..., 0] = photo_augment.augment(of.pictures[at], of.masks[at], rng)
-            targets[place, target_of[at]] = 1
-            kinds[place] = kind_of[at]
-        for place in range(options.garments, options.batch_size):
-            pictures[place] = of.none(rng)
-            targets[place, names.index(NO_GARMENT)] = 1
-        targets = (1 - SMOOTHING) * targets + SMOOTHING * prior / prior.sum()
-        some = rng.choice(fashion_at, options.fashion_images)
-        small = np.empty((options.fashion_images, preprocess.FASHION_PX, preprocess.FASHION_PX), np.uint8)
-        for place, at in enumerate(some):
-            whole = round(preprocess.FASHION_PX / preprocess.FASHION_SHARE)
-            grown = cv2.resize(255 - images[at], (whole, whole), interpolation=cv2.INTER_CUBIC)
-            y, x = rng.integers(0, whole - preprocess.FASHION_PX + 1, 2)
-            part = grown[y : y + preprocess.FASHION_PX, x : x + preprocess.FASHION_PX]
-            small[place] = part[:, ::-1] if rng.random() < 0.5 else part
-        return pictures[..., ::-1], targets, masks, kinds, np.repeat(small[..., None], 3, 3), labels[some]
-
-    with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(make)
-        while True:
-            ready = coming.result()
-            coming = ahead.submit(make)
-            yield ready
-
-
-def _target(label: str) -> int:
-    """The group a folder's label is taught as. A shoe named more exactly is taught as footwear:
-    Fashion-MNIST tells the members apart."""
-    right = set(photo_folders.members(label))
-    return next(i for i, at in enumerate(_GROUPS.values()) if right <= set(at))
-
-
 def _kinds_head(model: keras.Model, count: int) -> Any:
     """Logits over the photos' finer kinds, from the features that name the garment."""
     from keras import layers
@@ -336,7 +195,7 @@ def _kinds_head(model: keras.Model, count: int) -> Any:
 def _fit(
     model: keras.Model,
     options: FinetuneOptions,
-    material: _Material,
+    material: TrainingPhotos,
     batches: Iterator[Batch],
     on_step: StepProgress | None,
     on_epoch: EpochProgress | None,
@@ -368,8 +227,8 @@ def _fit(
         optimizer(options.learning_rate, 0.02, backbone),
         optimizer(HEAD_RATE * options.learning_rate, 0.01, head),
     )
-    membership = np.zeros((len(PHOTO_LABELS), len(_GROUPS)), np.float32)
-    for group, at in enumerate(_GROUPS.values()):
+    membership = np.zeros((len(PHOTO_LABELS), len(GROUPS)), np.float32)
+    for group, at in enumerate(GROUPS.values()):
         membership[list(at), group] = 1
 
     @tf.function  # type: ignore[untyped-decorator]
@@ -422,7 +281,7 @@ def probabilities(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.f
 
 def _scores(held: list[photo_folders.Photo], model: keras.Model, answered: NDArray[np.float32]) -> Scores:
     """The figures of the network that ``answered`` the photos ``held`` so: float32 (photos, 12)."""
-    from edgefashion.evaluation.fashion import PhotoEvaluation, seen_as
+    from edgefashion.evaluation.photos import PhotoEvaluation, seen_as
 
     seen = tuple(seen_as(photo, p, PHOTO_LABELS) for photo, p in zip(held, answered, strict=True))
     measured = PhotoEvaluation(ARCH, "fp32", "held-out senders", 0.0, seen, ())
@@ -456,11 +315,11 @@ def write_bundle(
     test_images, test_labels = fashion_mnist.load("test")
     test = decision.likeliest(probabilities(model, preprocess.as_photos(test_images)))
     arch = zoo.architecture(ARCH)
-    with bundle.draft(out) as making:
+    with draft.draft(out) as making:
         model.save(making.part("keras"))
         export_saved_model(model, making.part("saved_model"))
         compared = reference_images(test_images, photo=True)
-        fashion_mnist.save_reference(making.part("reference"), probabilities(model, compared))
+        reference.save_reference(making.part("reference"), probabilities(model, compared))
         write_history(making.part("history"), trained.history)
         draw_curves(making.part("curves"), trained.history, f"{ARCH} on photos and Fashion-MNIST")
         wall_time_s = round(sum(row["seconds"] for row in trained.history), 1)
@@ -481,5 +340,5 @@ def write_bundle(
             seed=options.seed,
             validation_split=fashion_mnist.VALIDATION_SPLIT,
         )
-        bundle.write_card(making)
+        card.write_card(making)
     return bundle.open_bundle(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from edgefashion.bundles.bundle import PHOTO_MODEL
+from edgefashion.bundles.resolve import PHOTO_MODEL
 from edgefashion.errors import BadInputError
 from edgefashion.training.fashion_augment import AUGMENTATIONS, DRAWN, LAYERS
 from edgefashion.training.zoo import Architecture, Recipe, architecture
@@ -98,3 +98,38 @@ def options_for(arch: str, **given: Any) -> TrainOptions:
 def without_none(given: dict[str, Any]) -> dict[str, Any]:
     """``given`` less what was not given."""
     return {k: v for k, v in given.items() if v is not None}
+
+
+NONE_SHARE: Final = 1 / 8
+"""Share of a batch that shows no garment."""
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """Everything that decides how a run goes."""
+
+    epochs: int = 12
+    batch_size: int = 32
+    validation_split: float = 0.2
+    seed: int = 0
+    learning_rate: float = 4e-4
+    """The backbone's; the heads learn ``HEAD_RATE`` times as fast."""
+    fashion_images: int = 48
+    """Fashion-MNIST images a step; they are small and cost a third of a step."""
+
+    def __post_init__(self) -> None:
+        for rule, ok in (
+            ("--epochs must be at least 1", self.epochs >= 1),
+            ("--batch-size must be at least 8", self.batch_size >= 8),
+            ("--validation-split must be above 0 and up to 0.5", 0 < self.validation_split <= 0.5),
+            ("--learning-rate must be above 0", self.learning_rate > 0),
+            ("the Fashion-MNIST images a step must be at least 1", self.fashion_images >= 1),
+            ("--seed must be from 0 to 4294967295", 0 <= self.seed < 2**32),
+        ):
+            if not ok:
+                raise BadInputError(rule)
+
+    @property
+    def garments(self) -> int:
+        """Photos of a batch that show a garment."""
+        return self.batch_size - max(1, round(self.batch_size * NONE_SHARE))

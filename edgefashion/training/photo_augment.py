@@ -15,8 +15,6 @@ from edgefashion.inference.preprocess import PHOTO_PX
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STORED_PX: Final = 224
-"""Photos are kept at this edge for training: room to rotate, shift and zoom without loss."""
 
 MASK_STRIDE: Final = 8
 """Pixels of the network's input that one cell of its mask stands for."""
@@ -151,23 +149,3 @@ def spoiled(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
         x = cv2.blur(x, (across, across)) if rng.random() < 0.5 else cv2.blur(cv2.blur(x, (2 * across, 5)), (31, 31))
     x = np.clip(x + rng.normal(0, rng.uniform(0.1, 6), x.shape), 0, 255).astype(np.uint8)
     return np.asarray(cv2.resize(x, (PHOTO_PX, PHOTO_PX), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def wall(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A drawn wall, BGR (224, 224, 3): one colour, light from a side, stains, grain, joints or boards."""
-    import cv2
-
-    edge = STORED_PX
-    slope = np.broadcast_to(np.linspace(0, 1, edge)[:, None], (edge, edge))
-    slope = slope if rng.random() < 0.5 else slope.T
-    x = rng.integers(20, 250, 3) + slope[..., None] * rng.integers(-40, 40, 3)
-    stains = cv2.resize(rng.normal(0, 1, (6, 6)), (edge, edge), interpolation=cv2.INTER_CUBIC)
-    grain = cv2.GaussianBlur(rng.normal(0, 1, (edge, edge)), (0, 0), rng.uniform(0.5, 3))
-    x = x + stains[..., None] * rng.uniform(0, 15) + grain[..., None] * rng.uniform(0, 12)
-    kind = rng.integers(4)
-    if kind == 0:
-        x[:: rng.integers(20, 80)] *= 0.7
-        x[:, :: rng.integers(20, 80)] *= 0.75
-    elif kind == 1:
-        x[:, :: rng.integers(12, 60)] *= 0.8
-    return np.asarray(np.clip(x, 0, 255), np.uint8)

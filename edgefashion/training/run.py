@@ -19,7 +19,7 @@ import numpy as np
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference.tensorflow_engine import tensorflow
-from edgefashion.system import machine
+from edgefashion.system import files, machine
 from edgefashion.training import distillation
 from edgefashion.training.fashion_augment import DRAWN, LAYERS, MIXING
 from edgefashion.training.options import OPTIMIZERS, SEED_LIMIT, TrainOptions
@@ -228,7 +228,7 @@ class Run:
     def _once(self, name: str, compute: Callable[[], NDArray[Any]]) -> Any:
         """``compute``'s array, from the cache folder if it is there; without one, kept in memory."""
         if self._cache is not None:
-            return fashion_mnist.kept(self._cache / f"{name}.npy", compute)
+            return files.cached_array(self._cache / f"{name}.npy", compute)
         if name not in self._kept:
             self._kept[name] = compute()
         return self._kept[name]

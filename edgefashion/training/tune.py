@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.data import fashion_mnist
-from edgefashion.errors import BadInputError, MissingError, need
+from edgefashion.errors import BadInputError, MissingError
+from edgefashion.system import files
+from edgefashion.system.extras import need
 from edgefashion.training.options import fashion_architecture, options_for
 from edgefashion.training.zoo import Architecture, architecture
 
@@ -119,7 +121,7 @@ def tune(options: TuneOptions, out: Path, on_trial: TrialProgress | None = None)
                     "the study's storage was lost in mid-search; its finished trials are kept. Mend it and run again"
                 ) from error
         plot = out / "study.png"
-        with fashion_mnist.written_aside(plot) as aside:
+        with files.written_aside(plot) as aside:
             _draw(study, aside, options)
         best = {k: v for k, v in study.best_params.items() if k in options.space}
         trials = study.get_trials(deepcopy=False, states=finished)

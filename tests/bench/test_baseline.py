@@ -20,7 +20,7 @@ import pytest
 
 from edgefashion.bench import baseline
 from edgefashion.bench.report import read
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
 from edgefashion.errors import BadInputError, GateError
 from edgefashion.system import machine
 
@@ -381,7 +381,7 @@ def lone_ir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped INT8 IR by itself: one row, soon measured."""
     folder = tmp_path_factory.mktemp("ir")
     for name in ("int8.xml", "int8.bin"):
-        shutil.copy(bundle.resolve("edge").path / name, folder)
+        shutil.copy(resolve.resolve("edge").path / name, folder)
     return folder / "int8.xml"
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from edgefashion.bench import candidates, rounds
 from edgefashion.bench import run as bench
-from edgefashion.bundles import bundle
+from edgefashion.bench.report import Row
+from edgefashion.bundles import resolve
 from edgefashion.errors import EdgeFashionError
 from edgefashion.inference import openvino_engine
 from edgefashion.system import machine
@@ -72,7 +73,7 @@ def test_rows_have_the_contracts_fields(report: dict[str, Any]) -> None:
 
 def test_accuracy_is_that_of_the_model(report: dict[str, Any]) -> None:
     """Each row's accuracy is the bundle's own for that form, measured again."""
-    made = bundle.resolve("edge").bundle
+    made = resolve.resolve("edge").bundle
     assert made is not None
     stated = made.info["metrics"]
     for row in report["rows"]:
@@ -101,9 +102,9 @@ def test_the_peers_have_the_same_weights(report: dict[str, Any]) -> None:
 
 def test_another_accuracy_is_marked(report: dict[str, Any]) -> None:
     """A row more than half a point from the original's accuracy says by how much."""
-    rows = [rounds.Row(**row) for row in report["rows"]]
+    rows = [Row(**row) for row in report["rows"]]
     worse = [replace(row, accuracy=row.accuracy - 0.012 * (row.engine == "litert")) for row in rows]
-    said = [row.marked for row in bench.marked(worse, bundle.resolve("edge")) if row.marked]
+    said = [row.marked for row in bench.marked(worse, resolve.resolve("edge")) if row.marked]
     assert len(said) == 2
     assert all("-1." in words and "points from the original's" in words for words in said)
 
@@ -131,7 +132,7 @@ def test_a_peer_that_fails_loses_its_own_row(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_nothing_left_to_measure_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the only engine asked for fails there is an error, not an empty report."""
-    made = bundle.resolve("edge").bundle
+    made = resolve.resolve("edge").bundle
     assert made is not None
     saved = Path(shutil.copytree(made.verified("saved_model"), tmp_path / "saved_model"))
     monkeypatch.setattr(candidates, "_CONVERSION_LIMIT_S", 0.05)
@@ -221,7 +222,7 @@ def test_table_and_chart(bench_here: Run, tmp_path: Path) -> None:
 def test_one_ir_gives_one_row(run: Run, tmp_path: Path) -> None:
     """A bare IR is measured by itself."""
     for name in ("int8.xml", "int8.bin"):
-        shutil.copy(bundle.resolve("edge").path / name, tmp_path)
+        shutil.copy(resolve.resolve("edge").path / name, tmp_path)
     done = run("bench", "int8.xml", "--threads", "1", "--rounds", "1", "--seconds", "0.02", "--json")
     assert done.returncode == 0, done.stderr
     assert [row["precision"] for row in json.loads(done.stdout)["rows"]] == ["int8"]

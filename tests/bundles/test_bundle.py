@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 
 import edgefashion
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, draft, resolve
+from edgefashion.bundles.card import write_card
 from edgefashion.errors import BadInputError
 from edgefashion.labels import LABELS
+from edgefashion.system import files
 
 FACTS: dict[str, Any] = {
     "name": "mine",
@@ -43,7 +45,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def fill(making: bundle.Draft, content: str = "first") -> None:
+def fill(making: draft.Draft, content: str = "first") -> None:
     making.info.update(FACTS)
     for part in ("fp32", "int8"):
         making.part(part).write_text(f"{content} {part} xml")
@@ -56,7 +58,7 @@ def fill(making: bundle.Draft, content: str = "first") -> None:
 
 
 def make(path: str | Path = "models/mine", content: str = "first") -> bundle.Bundle:
-    with bundle.draft(Path(path)) as making:
+    with draft.draft(Path(path)) as making:
         fill(making, content)
     return bundle.open_bundle(Path(path))
 
@@ -87,7 +89,7 @@ def test_draft_writes_manifest() -> None:
     assert made.info["format"] == bundle.FORMAT
     on_disk = {p.relative_to(made.path).as_posix() for p in made.path.rglob("*") if p.is_file()}
     assert set(made.info["files"]) == on_disk - {bundle.INFO}
-    assert made.info["files"]["fp32.xml"] == bundle.sha256(made.path / "fp32.xml")
+    assert made.info["files"]["fp32.xml"] == files.sha256(made.path / "fp32.xml")
     made.verify_all()
     assert names("models") == {"mine"}
 
@@ -96,7 +98,7 @@ def test_sha256(tmp_path: Path) -> None:
     """The hash is SHA-256 as everyone writes it (FIPS 180-2, appendix B.1)."""
     (tmp_path / "abc").write_text("abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert bundle.sha256(tmp_path / "abc") == expected
+    assert files.sha256(tmp_path / "abc") == expected
 
 
 def test_bundle_facts() -> None:
@@ -124,7 +126,7 @@ def test_draft_that_fails(exception: type[BaseException], existing: bool, work: 
     before = content_of(work)
 
     def fail_halfway() -> None:
-        with bundle.draft(Path("models/mine")) as making:
+        with draft.draft(Path("models/mine")) as making:
             fill(making, "second")
             raise exception
 
@@ -137,7 +139,7 @@ def test_draft_that_fails(exception: type[BaseException], existing: bool, work: 
 def test_draft_replaces() -> None:
     """A new bundle takes an old one's place whole: no file of the old one survives in it."""
     old = make()
-    with bundle.draft(old.path) as making:
+    with draft.draft(old.path) as making:
         making.info.update(FACTS)
         making.part("history").write_text("epoch")
     new = bundle.open_bundle(old.path)
@@ -150,7 +152,7 @@ def test_draft_from_base() -> None:
     """A draft from a base starts with the base's files and facts, which stay untouched in the base itself."""
     base = make()
     before = content_of(base.path)
-    with bundle.draft(Path("models/other"), base) as making:
+    with draft.draft(Path("models/other"), base) as making:
         assert making.info["seed"] == 0
         making.info["name"] = "other"
         making.info["thresholds"]["accept"] = 0.9
@@ -170,7 +172,7 @@ def test_draft_leaves_out_what_base_does_not_list() -> None:
     """A file somebody dropped into the base does not travel on into a new bundle."""
     base = make()
     (base.path / "saved_model/evil.so").write_text("?")
-    with bundle.draft(Path("models/other"), base):
+    with draft.draft(Path("models/other"), base):
         pass
     assert not Path("models/other/saved_model/evil.so").exists()
 
@@ -179,14 +181,14 @@ def test_draft_refuses_altered_base() -> None:
     """A draft from a base that was altered is refused before a byte of it is used."""
     base = make()
     (base.path / "int8.bin").write_text("altered")
-    with pytest.raises(BadInputError, match="was altered"), bundle.draft(Path("models/other"), base):
+    with pytest.raises(BadInputError, match="was altered"), draft.draft(Path("models/other"), base):
         pytest.fail("the block was entered")
     assert names("models") == {"mine"}
 
 
 def test_draft_lists_nested_info() -> None:
     """A file that happens to be called like the manifest, deeper down, is in the manifest like any other."""
-    with bundle.draft(Path("models/mine")) as making:
+    with draft.draft(Path("models/mine")) as making:
         fill(making)
         (making.part("saved_model") / bundle.INFO).write_text("an asset")
     assert bundle.open_bundle(Path("models/mine")).verified("saved_model").is_dir()
@@ -194,7 +196,7 @@ def test_draft_lists_nested_info() -> None:
 
 def test_draft_report() -> None:
     """What each stage reports is kept beside what the others did, and read back verified."""
-    with bundle.draft(Path("models/mine")) as making:
+    with draft.draft(Path("models/mine")) as making:
         fill(making)
         making.add_report("train", {"epochs": 3})
         making.add_report("convert", {"parity": 1e-6})
@@ -208,12 +210,12 @@ def test_draft_report() -> None:
 
 def test_card_agrees_with_facts() -> None:
     """The model card says the facts' own numbers, and says so where the parameters are unknown."""
-    with bundle.draft(Path("models/mine")) as making:
+    with draft.draft(Path("models/mine")) as making:
         fill(making)
-        bundle.write_card(making)
+        write_card(making)
         card = making.part("card").read_text(encoding="utf-8")
         making.info["parameters"] = None
-        bundle.write_card(making)
+        write_card(making)
         unknown = making.part("card").read_text(encoding="utf-8")
     for fact in ("# Model card: mine", "12,345 parameters", "90.00 %", "0.4321", "T-shirt/top, Trouser", "10% of"):
         assert fact in card
@@ -245,7 +247,7 @@ def test_draft_refuses_target(prepare: Callable[[], None], target: str, message:
     """A target that is something else, or that cannot be written, is refused before the block runs, untouched."""
     prepare()
     before = content_of(work)
-    with pytest.raises(BadInputError, match=message), bundle.draft(Path(target)):
+    with pytest.raises(BadInputError, match=message), draft.draft(Path(target)):
         pytest.fail("the block was entered")
     assert content_of(work) == before
 
@@ -263,9 +265,9 @@ def test_draft_takes_empty_folder() -> None:
     "first_use",
     [
         lambda: bundle.open_bundle(Path("models/mine")),
-        lambda: bundle.resolve("mine").bundle,
-        lambda: bundle.resolve("models/mine").bundle,
-        lambda: bundle.resolve(Path("models/mine").absolute()).bundle,
+        lambda: resolve.resolve("mine").bundle,
+        lambda: resolve.resolve("models/mine").bundle,
+        lambda: resolve.resolve(Path("models/mine").absolute()).bundle,
     ],
     ids=["open", "by name", "by path", "by absolute path"],
 )
@@ -286,8 +288,8 @@ def test_crash_after_renames() -> None:
     shutil.copytree(make(content="old").path, "old")
     made = make(content="new")
     Path("old").rename("models/.mine.previous")
-    assert bundle.resolve("mine").path == made.path
-    assert [found.path for found in bundle.known() if found.path.parent == Path("models")] == [made.path]
+    assert resolve.resolve("mine").path == made.path
+    assert [found.path for found in resolve.known() if found.path.parent == Path("models")] == [made.path]
     assert made.verified("keras").read_text() == "new keras"
     make(content="newest")
     assert names("models") == {"mine"}
@@ -307,8 +309,8 @@ def test_killed_while_drafting() -> None:
     assert done.returncode == 9
     assert len(names("models")) == 2
     assert content_of(Path("models/mine")) == before
-    assert [found.path for found in bundle.known() if found.path.parent == Path("models")] == [Path("models/mine")]
-    bundle.resolve("mine")
+    assert [found.path for found in resolve.known() if found.path.parent == Path("models")] == [Path("models/mine")]
+    resolve.resolve("mine")
 
 
 # --- Verified before use ---------------------------------------------------------------------
@@ -403,7 +405,7 @@ def test_manifest_outside_refused(name: str) -> None:
     """A manifest that names a file outside the bundle, in the manner of any system, is refused on all of them."""
     made = make()
     Path("models/outside").write_text("?")
-    change_info(made.path, lambda info: info["files"].update({name: bundle.sha256(Path("models/outside"))}))
+    change_info(made.path, lambda info: info["files"].update({name: files.sha256(Path("models/outside"))}))
     with pytest.raises(BadInputError, match="points outside the bundle"):
         bundle.open_bundle(made.path)
 
@@ -427,7 +429,7 @@ def test_unreadable_info(text: str, message: str) -> None:
     with pytest.raises(BadInputError, match=message) as caught:
         bundle.open_bundle(made.path)
     assert str(made.path / bundle.INFO) in str(caught.value)
-    assert made.path not in [found.path for found in bundle.known()]
+    assert made.path not in [found.path for found in resolve.known()]
 
 
 @pytest.mark.parametrize(
@@ -494,10 +496,10 @@ def shelf() -> None:
 @pytest.mark.usefixtures("shelf")
 def test_resolve(model: str, expected: tuple[str, str, str]) -> None:
     """A bundle's name, or the path of a bundle, SavedModel, .keras or IR, is found for what it is."""
-    found = bundle.resolve(model)
+    found = resolve.resolve(model)
     assert (found.kind, found.path, found.name) == (expected[0], Path(expected[1]), expected[2])
-    assert bundle.is_model(model)
-    assert bundle.resolve(Path(model)) == found
+    assert resolve.is_model(model)
+    assert resolve.resolve(Path(model)) == found
 
 
 @pytest.mark.parametrize(
@@ -525,18 +527,18 @@ def test_resolve(model: str, expected: tuple[str, str, str]) -> None:
 def test_resolve_refuses(model: str, message: str) -> None:
     """Anything else is refused with what it is, or with the names that are known."""
     with pytest.raises(BadInputError, match=message):
-        bundle.resolve(model)
+        resolve.resolve(model)
 
 
 def test_resolve_own_before_shipped() -> None:
     """A name is looked up in ``./models`` before the bundles shipped with the package."""
-    shipped = bundle.resolve(bundle.DEFAULT_MODEL)
-    assert shipped.path.parent == bundle.model_dirs()[-1]
-    assert shipped.name == bundle.DEFAULT_MODEL
-    own = Path("models") / bundle.DEFAULT_MODEL
+    shipped = resolve.resolve(resolve.DEFAULT_MODEL)
+    assert shipped.path.parent == resolve.model_dirs()[-1]
+    assert shipped.name == resolve.DEFAULT_MODEL
+    own = Path("models") / resolve.DEFAULT_MODEL
     make(own)
-    assert bundle.resolve(bundle.DEFAULT_MODEL).path == own
-    known = [found.path for found in bundle.known()]
+    assert resolve.resolve(resolve.DEFAULT_MODEL).path == own
+    known = [found.path for found in resolve.known()]
     assert own in known
     assert shipped.path not in known
 
@@ -553,23 +555,23 @@ def test_resolve_own_before_shipped() -> None:
 def test_part_by_path_is_verified(file: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A part of a bundle given by its own path, also from inside the bundle, is checked like one taken by name."""
     made = make()
-    bundle.resolve(model)
+    resolve.resolve(model)
     _alter(made.path / file)
     with pytest.raises(BadInputError, match="was altered"):
-        bundle.resolve(model)
+        resolve.resolve(model)
     monkeypatch.chdir(made.path)
     with pytest.raises(BadInputError, match="was altered"):
-        bundle.resolve(Path(model).name)
+        resolve.resolve(Path(model).name)
 
 
 def test_saved_model_from_inside_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bundle's SavedModel is its bundle's also to one who stands in its folder and calls it by a dot."""
     made = make()
     monkeypatch.chdir(made.path / "saved_model")
-    assert bundle.resolve(".").kind == "saved_model"
+    assert resolve.resolve(".").kind == "saved_model"
     _alter(Path("saved_model.pb"))
     with pytest.raises(BadInputError, match="was altered"):
-        bundle.resolve(".")
+        resolve.resolve(".")
 
 
 @pytest.mark.parametrize(("name", "message"), [("fp16", "has no fp16"), ("custom", "not in its bundle's manifest")])
@@ -579,17 +581,17 @@ def test_ir_added_to_a_bundle_is_refused(name: str, message: str) -> None:
     for suffix in (".xml", ".bin"):
         (made.path / f"{name}{suffix}").write_text("?")
     with pytest.raises(BadInputError, match=message):
-        bundle.resolve(made.path / f"{name}.xml")
+        resolve.resolve(made.path / f"{name}.xml")
 
 
 def test_ir_in_a_bundle_knows_its_bundle() -> None:
     """An IR in a bundle brings the bundle's labels and threshold along, a loose one has none."""
-    owner = bundle.resolve(make().path / "int8.xml").bundle
+    owner = resolve.resolve(make().path / "int8.xml").bundle
     assert owner is not None
     assert owner.accept_threshold == 0.4321
     for suffix in (".xml", ".bin"):
         Path(f"loose{suffix}").write_text("?")
-    assert bundle.resolve("loose.xml").bundle is None
+    assert resolve.resolve("loose.xml").bundle is None
 
 
 @pytest.mark.parametrize("path", ["photo.jpg", "photos", "missing"])
@@ -597,7 +599,7 @@ def test_is_model_refuses(path: str) -> None:
     """A picture, a folder of pictures and a path that does not exist are no models."""
     Path("photo.jpg").touch()
     Path("photos").mkdir()
-    assert not bundle.is_model(path)
+    assert not resolve.is_model(path)
 
 
 def test_known_leaves_out_broken() -> None:
@@ -605,5 +607,5 @@ def test_known_leaves_out_broken() -> None:
     make("models/good")
     make("models/bad")
     Path("models/bad", bundle.INFO).write_text("{")
-    own = [found.path.name for found in bundle.known() if found.path.parent == Path("models")]
+    own = [found.path.name for found in resolve.known() if found.path.parent == Path("models")]
     assert own == ["good"]

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from helpers import hostile
 
-from edgefashion import demo
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, resolve
 from edgefashion.bundles.guard import check
-from edgefashion.data import fashion_mnist
+from edgefashion.camera import demo_clip
+from edgefashion.data import images
 from edgefashion.errors import BadInputError
-from edgefashion.inference.openvino_engine import load
+from edgefashion.inference.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,7 +185,7 @@ def test_onnx_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_flipped_weights_in_a_bundle(seed: int, tmp_path: Path, no_child: None) -> None:
     """Weights turned over that still make a network are found by the bundle's manifest."""
-    copy = Path(shutil.copytree(bundle.model_dirs()[-1] / bundle.DEFAULT_MODEL, tmp_path / "edge"))
+    copy = Path(shutil.copytree(resolve.model_dirs()[-1] / resolve.DEFAULT_MODEL, tmp_path / "edge"))
     case = next(case for case in CASES if case.name == f".bin flipped, seed {seed}")
     case.make(tmp_path)
     shutil.copyfile(tmp_path / "m.bin", copy / "int8.bin")
@@ -219,7 +219,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> dict
 
     def run(name: str) -> subprocess.CompletedProcess[str]:
         folder = tmp_path_factory.mktemp("command")
-        fashion_mnist.write_png(folder / "a.png", demo.scene_of(test_set[0][0]))
+        images.write_png(folder / "a.png", demo_clip.scene_of(test_set[0][0]))
         next(case for case in CASES if case.name == name).make(folder)
         command = [sys.executable, "-m", "edgefashion", *COMMANDS[name].split()]
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
@@ -313,7 +313,7 @@ def test_the_cache_stays_small(tmp_path: Path, fresh: Path, monkeypatch: pytest.
 
 def test_shipped_bundles_are_not_tried(tmp_path: Path, test_set: Arrays) -> None:
     """A command with a shipped bundle imports nothing of this, wherever it is started."""
-    fashion_mnist.write_png(tmp_path / "a.png", demo.scene_of(test_set[0][0]))
+    images.write_png(tmp_path / "a.png", demo_clip.scene_of(test_set[0][0]))
     code = """
 import sys
 from edgefashion.cli import main as cli
@@ -332,12 +332,12 @@ assert not extra, extra
 
 def test_what_counts_as_shipped(tmp_path: Path) -> None:
     """A bundle counts as shipped by where it really lies: not by its name, nor by a path or link that leads out."""
-    shipped = bundle.model_dirs()[-1] / bundle.DEFAULT_MODEL
-    assert bundle.is_shipped(shipped / "int8.xml")
-    assert not bundle.is_shipped(Path("models") / "nobody" / "int8.xml")
-    copy = Path(shutil.copytree(shipped, tmp_path / "models" / bundle.DEFAULT_MODEL))
-    assert not bundle.is_shipped(copy / "int8.xml")
+    shipped = resolve.model_dirs()[-1] / resolve.DEFAULT_MODEL
+    assert resolve.is_shipped(shipped / "int8.xml")
+    assert not resolve.is_shipped(Path("models") / "nobody" / "int8.xml")
+    copy = Path(shutil.copytree(shipped, tmp_path / "models" / resolve.DEFAULT_MODEL))
+    assert not resolve.is_shipped(copy / "int8.xml")
     out = os.path.relpath(copy, shipped)
-    assert not bundle.is_shipped(shipped / out / "int8.xml")
+    assert not resolve.is_shipped(shipped / out / "int8.xml")
     (tmp_path / "link").symlink_to(shipped)
-    assert bundle.is_shipped(tmp_path / "link" / "int8.xml")
+    assert resolve.is_shipped(tmp_path / "link" / "int8.xml")

@@ -19,7 +19,7 @@ from helpers.events import event, fill, frames, parse, program, settle, small_di
 from edgefashion.camera import moment
 from edgefashion.camera.events import sink as events
 from edgefashion.camera.events.file import SYNC_S, open_file
-from edgefashion.camera.events.sink import open_sink
+from edgefashion.camera.events.open import open_sink
 from edgefashion.errors import BadInputError
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="POSIX systems only")

@@ -36,16 +36,16 @@ from helpers.camera import (
     write_clip,
 )
 
-from edgefashion import demo
-from edgefashion.bundles import bundle
-from edgefashion.camera import loop
+from edgefashion.bundles import resolve
+from edgefashion.camera import demo_clip, loop
 from edgefashion.camera.moment import Event, Moment
 from edgefashion.camera.networks import Lineup
 from edgefashion.camera.outputs.reopening import KeptOpen
 from edgefashion.camera.sources.source import Frame, open_source
 from edgefashion.data import fashion_mnist
+from edgefashion.data.images import read_image, write_png
 from edgefashion.errors import MissingError
-from edgefashion.inference import openvino_engine
+from edgefashion.inference import load
 from edgefashion.inference.predict import Prediction
 from edgefashion.labels import LABELS
 
@@ -62,7 +62,7 @@ SOON = 15
 def clip(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> Path:
     """A 1280x720 video of test images, each in view for 20 frames."""
     path = tmp_path_factory.mktemp("clip") / "garments.mp4"
-    demo.make_clip(path, test_set[0][:GARMENTS], FRAMES_EACH)
+    demo_clip.make_clip(path, test_set[0][:GARMENTS], FRAMES_EACH)
     return path
 
 
@@ -72,13 +72,13 @@ def garments(tmp_path: Path, test_set: Arrays) -> Path:
     folder = tmp_path / "garments"
     folder.mkdir()
     for number in (0, 1, 3, 4):
-        fashion_mnist.write_png(folder / f"{number}.png", demo.scene_of(test_set[0][number]))
+        write_png(folder / f"{number}.png", demo_clip.scene_of(test_set[0][number]))
     (folder / "2.png").write_bytes(b"no picture")
     return folder
 
 
 def _scene(test_set: Arrays, number: int = 0) -> Picture:
-    small = cv2.resize(demo.scene_of(test_set[0][number]), (640, 360), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(demo_clip.scene_of(test_set[0][number]), (640, 360), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
 
 
@@ -231,10 +231,10 @@ def test_recording_of_a_folder(tmp_path: Path, garments: Path) -> None:
 
 def test_privacy(tmp_path: Path, test_set: Arrays) -> None:
     """With --privacy a recording shows the garment and, of what is written beside it, nothing."""
-    scene = demo.scene_of(test_set[0][0])
+    scene = demo_clip.scene_of(test_set[0][0])
     for y in range(60, 700, 60):
         cv2.putText(scene, "A CUSTOMER", (10, y), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 0, 0), 2)
-    fashion_mnist.write_png(tmp_path / "scene.png", scene)
+    write_png(tmp_path / "scene.png", scene)
     sharp = []
     for name, options in (("plain.avi", ()), ("hidden.avi", ("--privacy",))):
         done = run_camera(tmp_path, "--source", "scene.png", "--headless", "--record", name, *options)
@@ -399,7 +399,7 @@ def test_broken_output(tmp_path: Path) -> None:
 
 def test_broken_network(tmp_path: Path) -> None:
     """A network that gives no answer is told of, its frames are passed over, and it is asked again."""
-    classifier = openvino_engine.load("edge")
+    classifier = load.load("edge")
     sound = classifier.run
     asked = 0
 
@@ -477,7 +477,7 @@ def test_keys(tmp_path: Path, garments: Path) -> None:
         if frame.number % 5 == 0:
             screen.pressed = next(presses)
 
-    pictures = [fashion_mnist.read_image(garments / "0.png")] * 100
+    pictures = [read_image(garments / "0.png")] * 100
     shown = write_clip(tmp_path / "boot.avi", pictures, 20)
     loop.run(
         Lineup(["edge", "edge"]),
@@ -590,7 +590,7 @@ def test_pictures_that_are_not_of_now(tmp_path: Path, network_camera: NetworkCam
 def test_model_replaced_while_it_runs(tmp_path: Path, network_camera: NetworkCamera) -> None:
     """A model whose file is spoiled while the camera runs is a fault and nothing else; mended, it is read anew."""
     mine = tmp_path / "mine"
-    shutil.copytree(bundle.resolve("edge").path, mine)
+    shutil.copytree(resolve.resolve("edge").path, mine)
     weights = mine / "int8.bin"
     whole = weights.read_bytes()
     with (

@@ -19,7 +19,8 @@ from helpers.mqtt import PUBCOMP, PUBLISH, PUBREC, PUBREL, Gate, Mosquitto, Subs
 
 from edgefashion.camera.events import mqtt, mqtt_client
 from edgefashion.camera.events import sink as events
-from edgefashion.camera.events.sink import Sink, open_sink
+from edgefashion.camera.events.open import open_sink
+from edgefashion.camera.events.sink import Sink
 from edgefashion.errors import BadInputError, MissingError
 
 pytest.importorskip("paho.mqtt", reason='paho-mqtt is not installed (pip install "edgefashion[mqtt]")')

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.camera import wait_until
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, resolve
 from edgefashion.camera import networks
 from edgefashion.camera.networks import Lineup
 from edgefashion.errors import BadInputError
@@ -40,7 +40,7 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 def mine(tmp_path: Path) -> Path:
     """A copy of the shipped bundle that a test may spoil."""
     copy = tmp_path / "mine"
-    shutil.copytree(bundle.resolve("edge").path, copy)
+    shutil.copytree(resolve.resolve("edge").path, copy)
     return copy
 
 
@@ -92,7 +92,7 @@ def test_precision() -> None:
 
 def test_precision_of_a_single_file() -> None:
     """An IR given by its path has no other precision to change to."""
-    lineup = Lineup([str(bundle.resolve("edge").path / "int8.xml")])
+    lineup = Lineup([str(resolve.resolve("edge").path / "int8.xml")])
     assert "comes without FP32" in lineup.toggle_precision()
     assert lineup.poll(time.monotonic()) == ("", "")
 
@@ -148,5 +148,5 @@ def test_spoiled_bundle(mine: Path, spoil: str) -> None:
     assert note == ""
     assert "int8.bin" in fault
     assert lineup.classifier is before
-    shutil.copy(bundle.resolve("edge").path / "int8.bin", weights)
+    shutil.copy(resolve.resolve("edge").path / "int8.bin", weights)
     assert "was replaced" in _poll(lineup)[0]

@@ -24,7 +24,7 @@ from helpers.camera import (
     write_clip,
 )
 
-from edgefashion import demo
+from edgefashion.camera import demo_clip
 from edgefashion.camera.moment import CONDITIONS, Health, Moment
 from edgefashion.camera.outputs import overlay, text
 from edgefashion.inference import preprocess
@@ -103,7 +103,7 @@ def test_notices_have_room(size_wh: tuple[int, int], condition: str) -> None:
 def test_no_old_answer(condition: str, test_set: Arrays) -> None:
     """Unless frames come, nothing of an answer is to be seen: the picture is the same as if there had been
     none, and dark."""
-    scene = demo.scene_of(test_set[0][0])
+    scene = demo_clip.scene_of(test_set[0][0])
     shown = draw(
         scene, "garment", condition=condition, label="Bag", box=(400, 100, 300, 400), pixels=scene[:28, :28, :1]
     )
@@ -240,7 +240,7 @@ def screen() -> Iterator[str]:
 def clip(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> Path:
     """A 1280x720 video of an ankle boot, longer than any test looks at it."""
     path = tmp_path_factory.mktemp("window") / "boot.avi"
-    return write_clip(path, [demo.scene_of(test_set[0][0])] * 60, fps=1)
+    return write_clip(path, [demo_clip.scene_of(test_set[0][0])] * 60, fps=1)
 
 
 def test_window_shows_the_drawn_frame(tmp_path: Path, screen: str, clip: Path, test_set: Arrays) -> None:
@@ -250,7 +250,7 @@ def test_window_shows_the_drawn_frame(tmp_path: Path, screen: str, clip: Path, t
         running.wait_for("garment")
         wait_until(lambda: count(screenshot(screen), GREEN) > 1000, "the answer on the screen")
         shown = screenshot(screen)[:720, :1280]
-        scene = demo.scene_of(test_set[0][0])
+        scene = demo_clip.scene_of(test_set[0][0])
         seen = preprocess.find(scene, preprocess.guide_box(1280, 720))
         assert seen is not None
         answer = running.events[0]
@@ -287,7 +287,7 @@ def test_close_button_ends_it(tmp_path: Path, screen: str, clip: Path) -> None:
 def test_lost_camera_is_shown(tmp_path: Path, screen: str, test_set: Arrays) -> None:
     """While a network camera is lost the window says so in place of the old answer, q still ends
     it, and an answer comes back with the camera."""
-    scene = cv2.resize(demo.scene_of(test_set[0][0]), (640, 360), interpolation=cv2.INTER_AREA)
+    scene = cv2.resize(demo_clip.scene_of(test_set[0][0]), (640, 360), interpolation=cv2.INTER_AREA)
     with (
         NetworkCamera(lambda _: np.asarray(scene, np.uint8), interval_s=0.05) as network_camera,
         RunningCamera(tmp_path, "--source", network_camera.url, display_name=screen) as running,

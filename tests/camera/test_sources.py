@@ -33,7 +33,7 @@ from helpers.camera import (
 )
 
 from edgefashion.camera.sources.source import Source, open_source
-from edgefashion.data import fashion_mnist
+from edgefashion.data import images
 from edgefashion.errors import BadInputError, MissingError
 
 
@@ -79,7 +79,7 @@ def test_video_gives_every_frame(tmp_path: Path, suffix: str) -> None:
 def test_folder_gives_every_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder gives its pictures sorted; an unreadable one is told of on stderr and passed over."""
     for number in (3, 1, 0):
-        fashion_mnist.write_png(tmp_path / f"{number}.png", numbered(number))
+        images.write_png(tmp_path / f"{number}.png", numbered(number))
     (tmp_path / "2.jpg").write_bytes(b"no picture")
     (tmp_path / "notes.txt").write_text("no picture either, and not meant to be one")
     source = open_source(str(tmp_path))
@@ -95,7 +95,7 @@ def test_folder_gives_every_picture(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_single_picture(tmp_path: Path) -> None:
     """A picture file is a source of one frame."""
-    fashion_mnist.write_png(tmp_path / "shirt.png", numbered(77))
+    images.write_png(tmp_path / "shirt.png", numbered(77))
     source = open_source(str(tmp_path / "shirt.png"))
     assert number_of(read_frame(source).image) == 77
     assert source.read(1) is None
@@ -105,7 +105,7 @@ def test_single_picture(tmp_path: Path) -> None:
 def test_closed_file_gives_nothing(tmp_path: Path) -> None:
     """A closed source has ended, whatever was left in it, and may be closed twice."""
     clip = write_clip(tmp_path / "clip.avi", [numbered(n) for n in range(3)])
-    fashion_mnist.write_png(tmp_path / "picture.png", numbered(0))
+    images.write_png(tmp_path / "picture.png", numbered(0))
     for path in (clip, tmp_path / "picture.png"):
         source = open_source(str(path))
         source.close()

@@ -12,7 +12,7 @@ import pytest
 from edgefashion.bundles import bundle
 from edgefashion.conversion import accuracy_control, calibration_sets
 from edgefashion.data import fashion_mnist
-from edgefashion.inference.openvino_engine import load
+from edgefashion.inference.load import load
 
 if TYPE_CHECKING:
     from helpers.types import Arrays, Run

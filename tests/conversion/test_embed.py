@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgefashion.bundles import bundle
-from edgefashion.conversion import convert
+from edgefashion.bundles import bundle, draft, resolve
+from edgefashion.conversion import convert, output
 from edgefashion.conversion.embed import FrameParity, FrameReader, embed, frame_size, in_python
 from edgefashion.conversion.graph import fixed_size
 from edgefashion.data import drawn
 from edgefashion.errors import BadInputError, GateError
 from edgefashion.inference import preprocess
-from edgefashion.inference.openvino_engine import load, read_ir
+from edgefashion.inference.load import load
+from edgefashion.inference.openvino_engine import read_ir
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ SIZES_WH = [(640, 480), (480, 640), (1280, 720), (28, 28), (56, 56), (101, 333),
 
 
 def _copy(name: str, folder: Path) -> bundle.Bundle:
-    return bundle.open_bundle(Path(shutil.copytree(bundle.resolve(name).path, folder / name)))
+    return bundle.open_bundle(Path(shutil.copytree(resolve.resolve(name).path, folder / name)))
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +198,7 @@ def test_the_precision_can_be_chosen(tmp_path: Path) -> None:
     copy = _copy("edge", tmp_path)
     _, chosen = embed(copy, (64, 64), precision="fp32", frames=5)
     assert chosen.precision == "fp32"
-    with bundle.draft(copy.path, bundle.open_bundle(copy.path)) as making:
+    with draft.draft(copy.path, bundle.open_bundle(copy.path)) as making:
         making.drop("int8")
     _, left = embed(bundle.open_bundle(copy.path), (64, 64), frames=5)
     assert left.precision == "fp32"
@@ -231,7 +232,7 @@ def test_converting_anew_drops_the_embedded_ir(
 ) -> None:
     """An embedded IR and its report do not outlive a conversion: they were made of the IR before."""
     monkeypatch.setattr(convert, "installed", lambda _: False)  # the answers stored at training are quicker
-    monkeypatch.setattr(convert, "_measure", lambda *_: None)
+    monkeypatch.setattr(output, "measure_irs", lambda *_: None)
     copy = Path(shutil.copytree(edge.path, tmp_path / "edge"))
     made = convert.convert(copy).bundle
     assert not made.has("embedded")

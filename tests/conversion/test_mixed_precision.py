@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, draft
 from edgefashion.conversion.convert import convert
 from edgefashion.conversion.quantize import QuantizeOptions, quantize
 from edgefashion.errors import BadInputError
 from edgefashion.inference import tensorflow_engine
-from edgefashion.inference.openvino_engine import load, read_ir
+from edgefashion.inference.load import load
+from edgefashion.inference.openvino_engine import read_ir
 
 if TYPE_CHECKING:
     from helpers.types import Arrays
@@ -73,7 +74,7 @@ def test_its_int8_runs_in_8_bits(made: bundle.Bundle) -> None:
 def test_a_bundle_is_rebuilt_from_its_keras_file(made: bundle.Bundle, mixed: Path, tmp_path: Path) -> None:
     """A bundle whose SavedModel still computes in 16 bits is converted from its .keras file."""
     copy = bundle.open_bundle(Path(shutil.copytree(made.path, tmp_path / "mixed")))
-    with bundle.draft(copy.path, copy) as making:
+    with draft.draft(copy.path, copy) as making:
         making.drop("saved_model")
         tensorflow_engine.export_saved_model(tensorflow_engine.load_keras(mixed), making.part("saved_model"))
     again = convert(copy.path)

@@ -22,16 +22,17 @@ import pytest
 from helpers.events import small_disk
 from helpers.ovms_schema import SCHEMA
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, draft, resolve
 from edgefashion.conversion.graph import any_size, resize_weights
 from edgefashion.conversion.ovms import repository as export_ovms
 from edgefashion.conversion.ovms import served_ir, texts
 from edgefashion.conversion.ovms.repository import export
 from edgefashion.conversion.ovms.served_ir import Reader
-from edgefashion.data import drawn, fashion_mnist
+from edgefashion.data import drawn, images
 from edgefashion.errors import BadInputError, GateError
 from edgefashion.inference import preprocess
-from edgefashion.inference.openvino_engine import Classifier, load
+from edgefashion.inference.classifier import Classifier
+from edgefashion.inference.load import load
 from edgefashion.inference.predict import see
 from edgefashion.labels import LABELS
 
@@ -189,7 +190,7 @@ def test_photos_are_answered_as_predict_does(readers: dict[str, tuple[Reader, Cl
     reader, classifier = readers["kiosk"]
     differences, changed = [], 0
     for path in sorted(photo_folder.rglob("*.jpg"))[::5]:
-        expected, mask = classifier.look(preprocess.view(fashion_mnist.read_image(path)))
+        expected, mask = classifier.look(preprocess.view(images.read_image(path)))
         answer = reader(_as_the_server(path.read_bytes()))
         differences.append(np.abs(answer["probabilities"] - expected).mean())
         changed += answer["probabilities"].argmax() != expected.argmax()
@@ -248,7 +249,7 @@ def test_grey_and_transparent_files_are_taken(
         decoded = _as_the_server(path.read_bytes())
         assert decoded.ndim == 2 if channels is None else decoded.shape[2] == channels
         for reader, classifier in readers.values():
-            seen = see(classifier, fashion_mnist.read_image(path))
+            seen = see(classifier, images.read_image(path))
             assert seen is not None
             assert np.abs(reader(decoded)["probabilities"] - seen[1]).max() < 0.05
 
@@ -529,8 +530,8 @@ def test_bad_input(command: str, says: str, run_here: Run, tmp_path: Path) -> No
     """Bad input gets one clear line and exit code 2, and nothing is written, nor any folder made."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full/x").write_text("mine")
-    bare = Path(shutil.copytree(bundle.resolve("edge").path.resolve(), tmp_path / "bare"))
-    with bundle.draft(bare, bundle.open_bundle(bare)) as making:
+    bare = Path(shutil.copytree(resolve.resolve("edge").path.resolve(), tmp_path / "bare"))
+    with draft.draft(bare, bundle.open_bundle(bare)) as making:
         for part in ("int8", "fp32", "fp16"):
             making.drop(part)
     before = _files(tmp_path)

@@ -15,7 +15,8 @@ from edgefashion.conversion.convert import convert
 from edgefashion.conversion.quantize import Quantization, QuantizeOptions, quantize
 from edgefashion.errors import BadInputError, GateError
 from edgefashion.inference import decision
-from edgefashion.inference.openvino_engine import load, read_ir
+from edgefashion.inference.load import load
+from edgefashion.inference.openvino_engine import read_ir
 from edgefashion.inference.tensorflow_engine import export_saved_model
 
 if TYPE_CHECKING:

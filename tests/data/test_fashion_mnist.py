@@ -21,7 +21,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edgefashion.data import fashion_mnist
+from edgefashion.data.images import decode_image, image_paths, read_image, write_png
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
+from edgefashion.evaluation import reference
 from edgefashion.labels import LABELS
 
 Picture = NDArray[np.uint8]
@@ -240,8 +242,8 @@ def test_calibration_keeps_shares() -> None:
 def test_reference_round_trip(tmp_path: Path) -> None:
     """The stored answers are the first 1,000, to the bit."""
     answers = np.random.default_rng(0).random((1500, 10), np.float32)
-    fashion_mnist.save_reference(tmp_path / "reference.npz", answers)
-    loaded = fashion_mnist.load_reference(tmp_path / "reference.npz")
+    reference.save_reference(tmp_path / "reference.npz", answers)
+    loaded = reference.load_reference(tmp_path / "reference.npz")
     assert loaded.dtype == np.float32
     assert np.array_equal(loaded, answers[:1000])
 
@@ -568,7 +570,7 @@ def test_read_modes(
 ) -> None:
     """A PNG of any mode and depth becomes the same BGR uint8, what is transparent white."""
     depth, *rest = mode
-    image = fashion_mnist.read_image(write(tmp_path, png(np.array([row]), *rest, depth=depth)))
+    image = read_image(write(tmp_path, png(np.array([row]), *rest, depth=depth)))
     assert image.dtype == np.uint8
     assert image.tolist() == [[[v, v, v] if isinstance(v, int) else list(v) for v in expected]]
 
@@ -590,7 +592,7 @@ def test_read_modes(
 )
 def test_read_formats(raw: bytes, expected: Picture, tolerance: int, tmp_path: Path) -> None:
     """BMP, TIFF, WebP and JPEG give the picture that was written."""
-    image = fashion_mnist.read_image(write(tmp_path, raw))
+    image = read_image(write(tmp_path, raw))
     assert image.dtype == np.uint8
     assert image.shape == expected.shape
     assert np.abs(image.astype(int) - expected).max() <= tolerance
@@ -640,7 +642,7 @@ STORED: dict[int, Callable[[Picture], Picture]] = {
 def test_read_upright(make: Callable[[Picture, int], bytes], orientation: int, tmp_path: Path) -> None:
     """Each of EXIF's eight orientations is undone, with transparency or without."""
     stored = np.ascontiguousarray(STORED[orientation](SMOOTH))
-    image = fashion_mnist.read_image(write(tmp_path, make(stored, orientation)))
+    image = read_image(write(tmp_path, make(stored, orientation)))
     assert image.shape == SMOOTH.shape
     assert np.abs(image.astype(int) - SMOOTH).max() <= LOSS
 
@@ -685,7 +687,7 @@ def test_read_refuses(raw: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[s
     user's screen meanwhile."""
     path = write(tmp_path, raw)
     with pytest.raises(BadInputError) as caught:
-        fashion_mnist.read_image(path)
+        read_image(path)
     assert str(path) in str(caught.value)
     assert str(caught.value).endswith("Replace it or leave it out")
     assert capfd.readouterr() == ("", "")
@@ -695,7 +697,7 @@ def test_read_refuses(raw: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[s
 def test_read_refuses_path(name: str, tmp_path: Path) -> None:
     """A path with no file at it is refused by name."""
     with pytest.raises(BadInputError, match="cannot be read") as caught:
-        fashion_mnist.read_image(tmp_path / name)
+        read_image(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
 
 
@@ -747,7 +749,7 @@ def webp_claiming(height: int, width: int, kind: bytes) -> bytes:
 def test_read_refuses_enormous(make: Callable[[], bytes], tmp_path: Path) -> None:
     """A size beyond the limit is refused from the header alone, before any memory is taken for the pixels."""
     with pytest.raises(BadInputError, match="more than 134,217,728 pixels") as caught:
-        fashion_mnist.read_image(write(tmp_path, make()))
+        read_image(write(tmp_path, make()))
     assert str(caught.value).endswith("Make it smaller")
 
 
@@ -762,8 +764,8 @@ def test_image_paths(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
     expected = [tmp_path / name for name in ("a.JPG", "b.png", "sub/c.webp", "sub/d.tiff")]
-    assert fashion_mnist.image_paths(tmp_path) == expected
-    assert fashion_mnist.image_paths(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+    assert image_paths(tmp_path) == expected
+    assert image_paths(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
 
 
 @pytest.mark.parametrize(("name", "message"), [("missing", "does not exist"), ("empty", "holds no image")])
@@ -771,7 +773,7 @@ def test_image_paths_refuses(name: str, message: str, tmp_path: Path) -> None:
     """A path that is not there and a folder without pictures are refused by name."""
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInputError, match=message) as caught:
-        fashion_mnist.image_paths(tmp_path / name)
+        image_paths(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
 
 
@@ -803,14 +805,14 @@ def test_contact_sheet_of_few() -> None:
 def test_write_png(image: Picture, tmp_path: Path) -> None:
     """A picture written is read back to the bit, also from a path with letters outside ASCII."""
     path = tmp_path / "Jäckchen größe 38.png"
-    fashion_mnist.write_png(path, image)
-    assert np.array_equal(fashion_mnist.read_image(path), np.broadcast_to(image.reshape(60, 80, -1), (60, 80, 3)))
+    write_png(path, image)
+    assert np.array_equal(read_image(path), np.broadcast_to(image.reshape(60, 80, -1), (60, 80, 3)))
 
 
 def test_write_png_fails_loudly(tmp_path: Path) -> None:
     """A place that cannot be written raises OSError, where OpenCV's own writer would only return False."""
     with pytest.raises(OSError, match=r"missing"):
-        fashion_mnist.write_png(tmp_path / "missing" / "x.png", NOISE)
+        write_png(tmp_path / "missing" / "x.png", NOISE)
 
 
 @pytest.mark.parametrize("turned", [1, 6])
@@ -824,9 +826,7 @@ def test_decode_smaller(tmp_path: Path, turned: int) -> None:
     exif[0x0112] = turned
     encoded = io.BytesIO()
     Image.fromarray(picture).save(encoded, "JPEG", exif=exif)
-    whole, quarter = (
-        fashion_mnist.decode_image(io.BytesIO(encoded.getvalue()), "it", least_px=least) for least in (161, 160)
-    )
+    whole, quarter = (decode_image(io.BytesIO(encoded.getvalue()), "it", least_px=least) for least in (161, 160))
     size_wh = (1000, 640) if turned == 1 else (640, 1000)
     assert (whole.width, whole.height) == (quarter.width, quarter.height) == size_wh
     assert whole.image.shape == (*size_wh[::-1], 3)
@@ -838,4 +838,4 @@ def test_decode_smaller(tmp_path: Path, turned: int) -> None:
 def test_decode_names_its_stream() -> None:
     """What cannot be decoded is told by the name it was given."""
     with pytest.raises(BadInputError, match="the third picture is no BMP"):
-        fashion_mnist.decode_image(io.BytesIO(b"GIF89a"), "the third picture")
+        decode_image(io.BytesIO(b"GIF89a"), "the third picture")

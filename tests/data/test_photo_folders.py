@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers.types import Run
 
-from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.data import images, photo_folders
 from edgefashion.errors import BadInputError
 from edgefashion.labels import PHOTO_LABELS
 
@@ -144,15 +144,13 @@ def test_unreadable_and_huge_files_are_left_out(tmp_path: Path) -> None:
 
 def test_the_hash_survives_resizing_and_compression(photo_folder: Path) -> None:
     """A picture halved and compressed keeps its hash to 4 bits; different pictures differ by more."""
-    pictures = [fashion_mnist.read_image(p.path) for p in photo_folders.scan(photo_folder).photos[:40]]
-    hashes = [photo_folders.perceptual_hash(picture) for picture in pictures]
+    pictures = [images.read_image(p.path) for p in photo_folders.scan(photo_folder).photos[:40]]
+    hashes = [images.perceptual_hash(picture) for picture in pictures]
     for picture, known in zip(pictures, hashes, strict=True):
         half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         small = cv2.imdecode(cv2.imencode(".jpg", half, [cv2.IMWRITE_JPEG_QUALITY, 85])[1], cv2.IMREAD_COLOR)
         assert small is not None
-        assert (
-            photo_folders.perceptual_hash(np.asarray(small, np.uint8)) ^ known
-        ).bit_count() <= photo_folders.SAME_BITS
+        assert (images.perceptual_hash(np.asarray(small, np.uint8)) ^ known).bit_count() <= photo_folders.SAME_BITS
     assert min((a ^ b).bit_count() for i, a in enumerate(hashes) for b in hashes[:i]) > photo_folders.SAME_BITS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgefashion.evaluation import agreement
+from edgefashion.evaluation import agreement, metrics
 from edgefashion.labels import LABELS
 
 
@@ -14,12 +14,12 @@ def test_p_is_scipys(first: int, second: int) -> None:
     """The p-value is that of scipy's exact two-sided binomial test, small and large counts alike."""
     stats = pytest.importorskip("scipy.stats")
     expected = stats.binomtest(first, first + second).pvalue if first + second else 1.0
-    assert agreement.mcnemar(first, second) == pytest.approx(expected, rel=1e-9)
+    assert metrics.mcnemar(first, second) == pytest.approx(expected, rel=1e-9)
 
 
 def test_p_of_a_published_table() -> None:
     """Two classifiers that differ on 5 and 1 of the images: 2 * (1 + 6) / 64, worked out by hand."""
-    assert agreement.mcnemar(5, 1) == 14 / 64
+    assert metrics.mcnemar(5, 1) == 14 / 64
 
 
 def test_every_figure_of_a_small_table() -> None:

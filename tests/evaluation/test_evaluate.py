@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from edgefashion.data import fashion_mnist
-from edgefashion.evaluation import fashion
-from edgefashion.inference.openvino_engine import load
+from edgefashion.data.images import read_image
+from edgefashion.evaluation import fashion, metrics, photos, plots
+from edgefashion.inference.load import load
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
 
 
 def answers(kind: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -40,7 +41,7 @@ def answers(kind: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def evaluated(truth: NDArray[np.int64], said: NDArray[np.int64]) -> fashion.Evaluation:
-    return fashion.Evaluation("mine", "int8", "made up", LABELS, fashion.confusion_matrix(truth, said, 10), 0.0)
+    return fashion.Evaluation("mine", "int8", "made up", LABELS, metrics.confusion_matrix(truth, said, 10), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -81,14 +82,14 @@ def test_metrics_are_scikit_learns(kind: str) -> None:
 )
 def test_wilson95(right: int, n: int, expected: tuple[float, float]) -> None:
     """Wilson's interval is the published one to its four decimals."""
-    assert fashion.wilson95(right, n) == pytest.approx(expected, abs=5e-5)
+    assert metrics.wilson95(right, n) == pytest.approx(expected, abs=5e-5)
 
 
 @pytest.mark.parametrize("right", ["none", "all"])
 def test_wilson95_stays_a_share(right: str) -> None:
     """With nothing or everything right the interval still lies within 0 and 1, whatever rounding does."""
     for n in range(1, 500):
-        low, high = fashion.wilson95(0 if right == "none" else n, n)
+        low, high = metrics.wilson95(0 if right == "none" else n, n)
         assert 0 <= low < high <= 1
 
 
@@ -162,9 +163,9 @@ def test_auroc_is_scikit_learns(ties: bool) -> None:
     if ties:
         high, low = high.round(), low.round()
     truth = np.r_[np.ones(300), np.zeros(50)]
-    ours = fashion.auroc(list(high), list(low))
+    ours = metrics.auroc(list(high), list(low))
     assert ours == pytest.approx(roc_auc_score(truth, np.r_[high, low]))
-    assert fashion.auroc([], list(low)) is None
+    assert metrics.auroc([], list(low)) is None
 
 
 PHOTO_FIELDS = {"n_known", "accuracy", "per_label", "reject_auroc", "accepted_known", "accepted_unknown"}
@@ -191,7 +192,7 @@ def test_evaluate_photos(run: Run, tmp_path: Path, photo_folder: Path, model: st
 
 def test_photo_figures_follow_from_the_photos(photo_folder: Path) -> None:
     """The summary's shares are those of the photos it lists, counted anew."""
-    result = fashion.evaluate_photos(load("kiosk"), photo_folder)
+    result = photos.evaluate_photos(load("kiosk"), photo_folder)
     right = [s.answer in {"T-shirt": {"T-shirt/top"}, "Footwear": {"Sandal", "Sneaker", "Ankle boot"}}.get(
         s.photo.label, {s.photo.label}) for s in result.known]  # fmt: skip
     assert result.accuracy == np.mean(right)
@@ -207,17 +208,17 @@ def test_the_worst_are_shown(run: Run, tmp_path: Path, photo_folder: Path) -> No
     done = run("evaluate", "edge", "--photos", photo_folder, "--plot", "worst.png")
     assert done.returncode == 0, done.stderr
     assert all(label in done.stdout for label in ("T-shirt", "Footwear", "Unknown", "No garment"))
-    assert fashion_mnist.read_image(tmp_path / "worst.png").shape[1] == 8 * 180
+    assert read_image(tmp_path / "worst.png").shape[1] == 8 * 180
 
 
 @pytest.mark.parametrize("kind", ["mostly right", "a class never shown"])
 def test_plot_confusion(kind: str, tmp_path: Path) -> None:
     """The heat map is a readable PNG with a dark diagonal where the model is right."""
     path = tmp_path / "confusion.png"
-    fashion.plot_confusion(evaluated(*answers(kind)), path)
+    plots.plot_confusion(evaluated(*answers(kind)), path)
     assert path.read_bytes().startswith(b"\x89PNG")
-    image = fashion_mnist.read_image(path)
+    image = read_image(path)
     assert min(image.shape[:2]) > 500
     other = tmp_path / "other.png"
-    fashion.plot_confusion(evaluated(*answers("one answer")), other)
-    assert not np.array_equal(image, fashion_mnist.read_image(other))
+    plots.plot_confusion(evaluated(*answers("one answer")), other)
+    assert not np.array_equal(image, read_image(other))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgefashion.evaluation.metrics import expected_calibration_error, fit_temperature
+from edgefashion.evaluation.metrics import expected_calibration_error
+from edgefashion.training.train import fit_temperature
 
 
 def _drawn(temperature: float, n: int = 20_000) -> tuple[np.ndarray, np.ndarray]:

@@ -23,8 +23,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefashion import demo
-from edgefashion.camera import moment
+from edgefashion.camera import demo_clip, moment
 from edgefashion.camera.outputs.recording import Recorder
 from edgefashion.camera.outputs.window import WINDOW
 from edgefashion.camera.sources.source import Frame, Source
@@ -65,9 +64,9 @@ def number_of(picture: Picture) -> int:
     return sum(int(value > 127) << bit for bit, value in enumerate(fields.reshape(-1)))
 
 
-def blank(size_wh: tuple[int, int] = demo.FRAME_WH) -> Picture:
+def blank(size_wh: tuple[int, int] = demo_clip.FRAME_WH) -> Picture:
     """An empty wall."""
-    return np.full((size_wh[1], size_wh[0], 3), demo.BACKGROUND, np.uint8)
+    return np.full((size_wh[1], size_wh[0], 3), demo_clip.BACKGROUND, np.uint8)
 
 
 def write_clip(path: Path, pictures: Sequence[Picture], fps: float = 10) -> Path:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from edgefashion import demo
+from edgefashion.camera import demo_clip
 from edgefashion.camera.moment import Health, Moment
 from edgefashion.camera.page.page import Page
 from edgefashion.data import fashion_mnist
@@ -31,12 +31,12 @@ REASON = "the stream has stopped answering"
 @functools.cache
 def scene(number: int) -> NDArray[np.uint8]:
     """A camera's frame, 1280x720, of one of the first test images."""
-    return demo.scene_of(fashion_mnist.load("test")[0][number])
+    return demo_clip.scene_of(fashion_mnist.load("test")[0][number])
 
 
 def live(label: str | None = "Pullover", confidence: float | None = 0.974, number: int = 1, **other: Any) -> Moment:
     """A moment in which the garment of a frame was found and answered; without a label, one of an empty wall."""
-    image = scene(number) if label else np.full((720, 1280, 3), demo.BACKGROUND, np.uint8)
+    image = scene(number) if label else np.full((720, 1280, 3), demo_clip.BACKGROUND, np.uint8)
     guide = preprocess.guide_box(1280, 720)
     found = preprocess.find(image, within=guide)
     facts: dict[str, Any] = {

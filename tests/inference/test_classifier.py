@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import edgefashion
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
 from edgefashion.errors import BadInputError, MissingError
-from edgefashion.inference.openvino_engine import cpu_has_bf16, load
+from edgefashion.inference.load import load
+from edgefashion.inference.openvino_engine import cpu_has_bf16
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def test_the_shipped_model_loads_by_default(test_set: Arrays) -> None:
     classifier = edgefashion.load()
     assert (classifier.name, classifier.precision, classifier.labels) == ("edge", "int8", LABELS)
     images, labels = test_set
-    stated = bundle.resolve("edge").bundle
+    stated = resolve.resolve("edge").bundle
     assert stated is not None
     measured = np.mean(classifier(images).argmax(1) == labels)
     # INT8 rounding differs a little between instruction sets.
@@ -36,7 +37,7 @@ def test_the_shipped_model_loads_by_default(test_set: Arrays) -> None:
 def test_every_engine_gives_the_same_probabilities(engine: str, test_set: Arrays) -> None:
     """In FP32 the four engines agree to 1e-4 on the same bytes."""
     images = test_set[0][:200]
-    stored = np.load(bundle.resolve("edge").bundle.verified("reference"))["probabilities"][:200]  # type: ignore[union-attr]
+    stored = np.load(resolve.resolve("edge").bundle.verified("reference"))["probabilities"][:200]  # type: ignore[union-attr]
     answers = load("edge", engine=engine, precision="fp32")(images)
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers, stored, atol=1e-4)
@@ -118,7 +119,7 @@ def test_an_altered_network_is_never_parsed(tmp_path: Path) -> None:
     """A flipped byte in an IR's weights is noticed before OpenVINO reads the file."""
     import shutil
 
-    copy = Path(shutil.copytree(bundle.resolve("edge").path, tmp_path / "edge"))
+    copy = Path(shutil.copytree(resolve.resolve("edge").path, tmp_path / "edge"))
     weights = copy / "int8.bin"
     raw = bytearray(weights.read_bytes())
     raw[1000] ^= 1
@@ -131,10 +132,10 @@ def test_an_altered_network_is_never_parsed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [["predict", "picture.png"], ["evaluate"], ["doctor"], ["zoo"]])
 def test_kiosk_commands_never_import_tensorflow(command: list[str], tmp_path: Path, test_set: Arrays) -> None:
     """Where TensorFlow is installed the kiosk's commands still do without it."""
-    from edgefashion import demo
-    from edgefashion.data import fashion_mnist
+    from edgefashion.camera import demo_clip
+    from edgefashion.data.images import write_png
 
-    fashion_mnist.write_png(tmp_path / "picture.png", demo.scene_of(test_set[0][0]))
+    write_png(tmp_path / "picture.png", demo_clip.scene_of(test_set[0][0]))
     code = f"""
 import sys
 from edgefashion.cli import main as cli

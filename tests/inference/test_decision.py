@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgefashion.inference.decision import (
-    SCENE_CHANGE,
-    SMOOTHING,
-    Answer,
-    Said,
-    Smoother,
-    Steady,
-    accept_threshold,
-    decide,
-)
+from edgefashion.camera.stability import SCENE_CHANGE, SMOOTHING, Said, Smoother, Steady
+from edgefashion.inference.decision import Answer, accept_threshold, decide
 from edgefashion.labels import LABELS
 
 ABC = ("a", "b", "c")

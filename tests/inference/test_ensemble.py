@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from edgefashion.bundles import bundle
-from edgefashion.conversion.convert import convert, convert_ensemble
+from edgefashion.conversion.convert import convert
+from edgefashion.conversion.ensemble import convert_ensemble
 from edgefashion.conversion.quantize import QuantizeOptions, quantize
 from edgefashion.errors import BadInputError
 from edgefashion.inference.ensemble import averaged
-from edgefashion.inference.openvino_engine import load, read_ir
+from edgefashion.inference.load import load
+from edgefashion.inference.openvino_engine import read_ir
 from edgefashion.training.train import train
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgefashion import errors
 from edgefashion.bench import candidates, run
 from edgefashion.bench.peers import Peer
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
 from edgefashion.conversion.convert import convert
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.evaluation.fashion import evaluate
 from edgefashion.inference import foreign_files, onnx_litert_engine
-from edgefashion.inference.openvino_engine import load
+from edgefashion.inference.load import load
+from edgefashion.system import extras
 
 SHORT = run.BenchOptions(rounds=1, seconds=0.02, min_calls=2, batches=(64,), cold_starts=0)
 
@@ -274,14 +274,14 @@ def test_other_networks_are_refused(tmp_path: Path, train_set: Arrays) -> None:
 def test_a_given_scale_is_taken(files: dict[str, Any], tmp_path: Path) -> None:
     """--scale decides, measured or not."""
     assert foreign_files.read(files["floats.onnx"], "0-255").scale == "0-255"
-    assert bundle.resolve(files["floats.onnx"]).kind == "onnx"
+    assert resolve.resolve(files["floats.onnx"]).kind == "onnx"
 
 
 def test_without_its_runtime_the_gate_says_what_to_install(
     files: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without ONNX Runtime nothing is converted, and the one line names the extra that brings it."""
-    monkeypatch.setattr(errors, "installed", lambda module: module != "onnxruntime")
+    monkeypatch.setattr(extras, "installed", lambda module: module != "onnxruntime")
     with pytest.raises(MissingError, match=r'ONNX Runtime is needed .* pip install "edgefashion\[bench\]"'):
         convert(files["bytes.onnx"], tmp_path / "made")
     assert not (tmp_path / "made").exists()

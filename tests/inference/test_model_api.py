@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
 from edgefashion.inference import preprocess
-from edgefashion.inference.openvino_engine import load, read_ir
+from edgefashion.inference.load import load
+from edgefashion.inference.openvino_engine import read_ir
 
 if TYPE_CHECKING:
     from helpers.types import Arrays
@@ -27,7 +28,7 @@ def _names(ir: Path, images: Any) -> list[str]:
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 def test_the_shipped_network_gives_the_same_labels(precision: str, test_set: Arrays) -> None:
     """Model API loads edge's IR and names 100 test images as our classifier does."""
-    shipped = bundle.resolve("edge").bundle
+    shipped = resolve.resolve("edge").bundle
     assert shipped is not None
     images = test_set[0][:IMAGES]
     ours = load("edge", precision=precision)
@@ -40,7 +41,7 @@ def test_the_photo_network_without_its_mask(tmp_path: Path, test_set: Arrays) ->
     for pictures as OpenCV reads them."""
     import openvino as ov
 
-    shipped = bundle.resolve("kiosk").bundle
+    shipped = resolve.resolve("kiosk").bundle
     assert shipped is not None
     ir = read_ir(shipped.verified("int8"))
     ir.remove_result(ir.output("mask").node)

@@ -11,15 +11,15 @@ import pytest
 from helpers.types import Run
 from numpy.typing import NDArray
 
-from edgefashion.data import fashion_mnist
+from edgefashion.camera.stability import Smoother
+from edgefashion.data.images import read_image, write_png
 from edgefashion.errors import BadInputError
-from edgefashion.inference.decision import Smoother
-from edgefashion.inference.openvino_engine import load
+from edgefashion.inference.load import load
 from edgefashion.inference.predict import Prediction, predict, predict_files
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
 
 Picture = NDArray[np.uint8]
 
@@ -97,18 +97,19 @@ def test_predict_within() -> None:
 
 
 def test_predict_smooths_and_forgets() -> None:
-    """Frames of one garment share an answer, which an empty frame in between wipes out."""
+    """Frames of one garment share an answer, until what they share is forgotten."""
     smoother = Smoother(weight=0.5)
     sure, unsure = as_classifier(ByShape(1.0)), as_classifier(ByShape(0.0))
 
     def confidence_in_bag(model: Classifier, picture: Picture) -> float:
-        answer = predict(model, picture, smoother=smoother, top=10).answer
+        answer = predict(model, picture, smooth=smoother, top=10).answer
         assert answer is not None
         return dict(answer.top)["Bag"]
 
     assert confidence_in_bag(sure, BAG) == 1
     assert confidence_in_bag(unsure, BAG) == 0.5
-    assert predict(sure, BLANK, smoother=smoother).answer is None
+    assert predict(sure, BLANK, smooth=smoother).answer is None
+    smoother.reset()
     assert confidence_in_bag(unsure, BAG) == 0
 
 
@@ -155,10 +156,10 @@ def photos(tmp_path: Path) -> Path:
     """A folder of pictures, one of them cut off, one no picture at all, one blank."""
     folder = tmp_path / "photos"
     (folder / "more").mkdir(parents=True)
-    fashion_mnist.write_png(folder / "a.png", BAG)
-    fashion_mnist.write_png(folder / "b.png", TROUSER)
-    fashion_mnist.write_png(folder / "d.png", BLANK)
-    fashion_mnist.write_png(folder / "more/e.png", TROUSER)
+    write_png(folder / "a.png", BAG)
+    write_png(folder / "b.png", TROUSER)
+    write_png(folder / "d.png", BLANK)
+    write_png(folder / "more/e.png", TROUSER)
     (folder / "b.png").replace(folder / "f.png")
     (folder / "b.png").write_bytes((folder / "a.png").read_bytes()[:-50])
     (folder / "c.jpg").write_text("no picture")
@@ -238,7 +239,7 @@ def test_a_photo_is_named_and_boxed(kiosk: Classifier, photo_folder: Path) -> No
     """Of drawn photos of trousers most are named, and the box holds what was drawn, not the floor around."""
     named, overlaps = [], []
     for path in sorted((photo_folder / "Trouser").iterdir()):
-        seen = predict(kiosk, fashion_mnist.read_image(path))
+        seen = predict(kiosk, read_image(path))
         if seen.answer is None or seen.garment is None:
             continue
         named.append(seen.answer.label == "Trouser")
@@ -253,7 +254,7 @@ def test_a_photo_is_named_and_boxed(kiosk: Classifier, photo_folder: Path) -> No
 
 def test_within_limits_what_the_network_sees(kiosk: Classifier, photo_folder: Path) -> None:
     """A photo in the guide box of a frame is answered as the photo alone, its box moved along."""
-    photo = fashion_mnist.read_image(next((photo_folder / "Dress").iterdir()))[:300]
+    photo = read_image(next((photo_folder / "Dress").iterdir()))[:300]
     frame = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
     frame[100:400, 500:800] = photo
     alone, inside = predict(kiosk, photo), predict(kiosk, frame, within=(500, 100, 300, 300))
@@ -271,7 +272,7 @@ def test_explain(run: Run, tmp_path: Path, photo_folder: Path) -> None:
     for model in ("kiosk", "edge"):
         done = run("predict", model, photo, "--explain", f"{model}.png")
         assert done.returncode == 0, done.stderr
-        widths.append(fashion_mnist.read_image(tmp_path / f"{model}.png").shape[1])
+        widths.append(read_image(tmp_path / f"{model}.png").shape[1])
     assert widths[0] > widths[1] > 800  # the photo network has a mask to show
     refused = run("predict", photo_folder / "Coat", "--explain", "x.png")
     assert refused.returncode == 2

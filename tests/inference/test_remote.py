@@ -20,21 +20,20 @@ import numpy as np
 import pytest
 from helpers.camera import NetworkCamera, wait_until
 
-from edgefashion import demo, errors
 from edgefashion.bench import run
-from edgefashion.bundles import bundle
-from edgefashion.camera import loop, server_fallback
+from edgefashion.camera import demo_clip, loop, server_fallback
 from edgefashion.camera.moment import Event, Moment
 from edgefashion.camera.networks import Lineup
 from edgefashion.camera.outputs.reopening import KeptOpen
 from edgefashion.camera.server_fallback import Served
 from edgefashion.camera.sources.source import open_source
-from edgefashion.data import fashion_mnist
+from edgefashion.data.images import write_png
 from edgefashion.errors import BadInputError, MissingError
-from edgefashion.inference import openvino_engine
+from edgefashion.inference import load
 from edgefashion.inference.remote import address, engine
 from edgefashion.inference.remote.client import Client, Limits
 from edgefashion.inference.remote.errors import RefusedError, ServerError
+from edgefashion.system import extras, files
 from edgefashion.training import distillation
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def test_address(url: str, server: str, model: str, shown: str | None) -> None:
 def test_no_address(url: str) -> None:
     """A URL with no model, no server, no port or one that cannot be is refused in one line, its password kept."""
     with pytest.raises(BadInputError) as refused:
-        openvino_engine.load(url)
+        load.load(url)
     assert "\n" not in str(refused.value)
     assert "secret" not in str(refused.value)
 
@@ -151,12 +150,12 @@ def test_same_answers(server: Server, protocol: str, test_set: Arrays) -> None:
     """A served network tells the same facts, probabilities and masks as one here, in batches and from threads."""
     images = test_set[0][:300]
     for name in ("edge", "kiosk"):
-        there, here = openvino_engine.load(server.url(protocol, name)), openvino_engine.load(name)
+        there, here = load.load(server.url(protocol, name)), load.load(name)
         for fact in ("name", "labels", "accept_threshold", "precision", "input_shape", "takes_photos"):
             assert getattr(there, fact) == getattr(here, fact)
         assert (there.engine, there.source) == ("remote", None)
         assert here.source is not None
-        assert there.settings["sha256"] == bundle.files_sha256(here.source)
+        assert there.settings["sha256"] == files.files_sha256(here.source)
         assert np.array_equal(there(images[:70]), here(images[:70]))
     photos = np.random.default_rng(0).integers(0, 256, (18, 160, 160, 3)).astype(np.uint8)
     for got, expected in zip(there.look(photos[0]), here.look(photos[0]), strict=True):
@@ -177,7 +176,7 @@ def test_same_answers(server: Server, protocol: str, test_set: Arrays) -> None:
 
 def test_nothing_is_patched(server: Server) -> None:
     """Asking a server leaves the standard library's sockets, threads and sleep as they are."""
-    openvino_engine.load(server.url("http", "edge"))
+    load.load(server.url("http", "edge"))
     from gevent import monkey
 
     assert not any(monkey.is_module_patched(name) for name in ("socket", "threading", "time", "select", "ssl"))
@@ -186,7 +185,7 @@ def test_nothing_is_patched(server: Server) -> None:
 def test_commands(server: Server, run_here: Run, tmp_path: Path, test_set: Arrays) -> None:
     """What evaluate and predict print of a served model is what they print of the same one here."""
     picture = tmp_path / "boot.png"
-    fashion_mnist.write_png(picture, demo.scene_of(test_set[0][0]))
+    write_png(picture, demo_clip.scene_of(test_set[0][0]))
     for protocol in PROTOCOLS:
         there = run_here("predict", server.url(protocol, "kiosk"), picture, "--json")
         assert there.returncode == 0, there.stderr
@@ -311,7 +310,7 @@ def test_strangers(status: int, body: bytes, error: type[Exception], words: str)
         answering(lambda *_: (status, "application/json", body)) as port,
         pytest.raises(error) as told,
     ):
-        openvino_engine.load(f"http://127.0.0.1:{port}/v2/models/edge")
+        load.load(f"http://127.0.0.1:{port}/v2/models/edge")
     assert words in str(told.value)
     assert "\n" not in str(told.value)
 
@@ -366,7 +365,7 @@ def test_wrong_tensors(wrong: dict[str, np.ndarray[Any, Any]]) -> None:
     """Tensors of another shape or type in mid-run are a server's failure, after which a camera goes on by itself."""
     pretending = Pretending((160, 160, 3))
     with answering(pretending) as port:
-        there = openvino_engine.load(f"http://127.0.0.1:{port}/v2/models/m")
+        there = load.load(f"http://127.0.0.1:{port}/v2/models/m")
         pretending.tensors = {**pretending.tensors, "mask": np.zeros((1, 20, 20), np.float32)}
         assert there.look(np.zeros((160, 160, 3), np.uint8))[1].shape == (20, 20)
         pretending.tensors |= wrong
@@ -378,7 +377,7 @@ def test_a_model_that_left_is_not_looked_for() -> None:
     """In mid-run a server that knows the model no more is asked once: a frame that waits is answered by another."""
     pretending = Pretending((28, 28, 1))
     with answering(pretending) as port:
-        there = openvino_engine.load(f"http://127.0.0.1:{port}/v2/models/m")
+        there = load.load(f"http://127.0.0.1:{port}/v2/models/m")
         pretending.status, before = 404, len(pretending.asked)
         with pytest.raises(RefusedError, match="has no model 'm'"):
             there(np.zeros((1, 28, 28, 1), np.uint8))
@@ -389,7 +388,7 @@ def test_the_server_bounds_a_request() -> None:
     """No request has more images than the server says it takes, also where that changes in mid-run."""
     pretending = Pretending((28, 28, 1), max_images=3)
     with answering(pretending) as port:
-        there = openvino_engine.load(f"http://127.0.0.1:{port}/v2/models/m")
+        there = load.load(f"http://127.0.0.1:{port}/v2/models/m")
         images, before = np.zeros((5, 28, 28, 1), np.uint8), len(pretending.asked)
         assert there(images).shape == (5, 2)
         pretending.facts["max_images"] = 9
@@ -470,9 +469,9 @@ def test_silence_has_an_end(protocol: str) -> None:
 
 def test_without_tritonclient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without tritonclient a URL names the extra that brings it."""
-    monkeypatch.setattr(errors, "installed", lambda _: False)
+    monkeypatch.setattr(extras, "installed", lambda _: False)
     with pytest.raises(MissingError, match=r"edgefashion\[remote\]"):
-        openvino_engine.load("http://shop:1/v2/models/edge")
+        load.load("http://shop:1/v2/models/edge")
 
 
 # --- The camera ------------------------------------------------------------------------------
@@ -526,7 +525,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def stream(test_set: Arrays) -> Iterator[str]:
-    scene = np.ascontiguousarray(demo.scene_of(test_set[0][0])[::2, ::2])
+    scene = np.ascontiguousarray(demo_clip.scene_of(test_set[0][0])[::2, ::2])
     noise = np.random.default_rng(0).integers(0, 3, (5, *scene.shape)).astype(np.uint8)
     with NetworkCamera(lambda number: scene - noise[number % 5], interval_s=0.1) as running:
         yield running.url
@@ -571,7 +570,7 @@ def test_keys(server: Server) -> None:
 def test_precision_and_then_a_lost_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """A served network that takes the place of one whose precisions are being compared ends the comparison, and its
     server may go away then as at any time."""
-    here = openvino_engine.load("edge")
+    here = load.load("edge")
     monkeypatch.setattr(engine, "load", lambda *_, **__: here)
     lineup = Lineup(["edge", "http://shop:1/v2/models/edge"], fallback="none")
     lineup.toggle_precision()
@@ -597,7 +596,7 @@ def test_precision_and_then_a_lost_server(monkeypatch: pytest.MonkeyPatch) -> No
 def test_flapping(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is well when it is looked for and fails every frame is asked ever more seldom."""
     monkeypatch.setattr(server_fallback, "PROBE_S", 0.01)
-    here = openvino_engine.load("edge")
+    here = load.load("edge")
 
     class Failing:
         input_shape, settings, runtime_precision = here.input_shape, here.settings, here.runtime_precision
@@ -638,7 +637,7 @@ def test_no_fallback(stream: str, server: Server) -> None:
 def test_goes_on_without_its_server(server: Server, stream: str) -> None:
     """Cameras whose server is stopped or killed go on with their local network, say so, and return to the server,
     also where it serves another version by then, which whoever began with the first one is told."""
-    began = openvino_engine.load(server.url("http", "edge"))
+    began = load.load(server.url("http", "edge"))
     cameras = [Watched(server.url(protocol, "edge"), stream) for protocol in PROTOCOLS]
     for watched in cameras:
         watched.wait_for("edge", 0)
@@ -662,4 +661,4 @@ def test_goes_on_without_its_server(server: Server, stream: str) -> None:
         assert well == again == "server: works again"
     with pytest.raises(engine.ChangedError, match="another model than when this began"):
         began(np.zeros((1, 28, 28, 1), np.uint8))
-    assert openvino_engine.load(server.url("http", "edge")).precision == "fp16"
+    assert load.load(server.url("http", "edge")).precision == "fp16"

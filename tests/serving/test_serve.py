@@ -34,10 +34,12 @@ from PIL import Image
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from edgefashion import demo, load
+from edgefashion import load
+from edgefashion.camera import demo_clip
 from edgefashion.data import fashion_mnist
+from edgefashion.data.images import decode_image
 from edgefashion.errors import BadInputError
-from edgefashion.inference.openvino_engine import Classifier
+from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.predict import predict
 from edgefashion.serving.admission import MOST_VALUES, Gate, RefusedError, most_calls
 from edgefashion.serving.serve import bound
@@ -113,13 +115,13 @@ def classifiers() -> dict[str, Classifier]:
 
 @pytest.fixture(scope="module")
 def scene() -> NDArray[np.uint8]:
-    return demo.scene_of(fashion_mnist.load("test")[0][1])
+    return demo_clip.scene_of(fashion_mnist.load("test")[0][1])
 
 
 @pytest.fixture(scope="module")
 def pictures(scene: NDArray[np.uint8]) -> list[bytes]:
     """A JPEG of a scene, and a PNG of an empty wall."""
-    wall = np.full((200, 300, 3), demo.BACKGROUND, np.uint8)
+    wall = np.full((200, 300, 3), demo_clip.BACKGROUND, np.uint8)
     return [cv2.imencode(".jpg", scene)[1].tobytes(), cv2.imencode(".png", wall)[1].tobytes()]
 
 
@@ -225,7 +227,7 @@ def test_pictures_as_predict(
     """Encoded pictures are answered as ``predict`` answers the files."""
     answer = infer(server.client(protocol), model, np.array(pictures, object), "pictures")
     for number, encoded in enumerate(pictures):
-        seen = predict(classifiers[model], fashion_mnist.decode_image(io.BytesIO(encoded), "it").image).as_json("it")
+        seen = predict(classifiers[model], decode_image(io.BytesIO(encoded), "it").image).as_json("it")
         assert answer.as_numpy("label")[number].decode() == (seen["label"] or "")
         assert answer.as_numpy("confidence")[number] == np.float32(seen["confidence"])
         assert answer.as_numpy("accepted")[number] == seen["accepted"]
@@ -444,7 +446,7 @@ def test_jpeg_without_end(server: Server, protocol: str) -> None:
     Image.new("L", (640, 480)).save(made, "JPEG", progressive=True)
     first, mark, last = made.getvalue().removesuffix(b"\xff\xd9").rpartition(b"\xff\xda")
     jpeg = first + 101 * (mark + last) + b"\xff\xd9"
-    assert fashion_mnist.decode_image(io.BytesIO(jpeg), "it").width == 640
+    assert decode_image(io.BytesIO(jpeg), "it").width == 640
     with pytest.raises(InferenceServerException, match="more than 100 scans"):
         infer(server.client(protocol), "kiosk", np.array([jpeg], object), "pictures")
 
@@ -454,9 +456,9 @@ def test_pixels_at_most(tmp_path: Path) -> None:
     for suffix in ("png", "jpg", "tiff", "webp", "bmp"):
         path = tmp_path / f"it.{suffix}"
         Image.new("RGB", (40, 30)).save(path)
-        assert fashion_mnist.decode_image(path, "it", most_pixels=1200).width == 40
+        assert decode_image(path, "it", most_pixels=1200).width == 40
         with pytest.raises(BadInputError, match="it has more than 1,199 pixels, 40 x 30"):
-            fashion_mnist.decode_image(path, "it", most_pixels=1199)
+            decode_image(path, "it", most_pixels=1199)
 
 
 def test_clients_that_leave(server: Server) -> None:

@@ -20,10 +20,11 @@ import psutil
 import pytest
 from helpers.types import Arrays
 
-from edgefashion import demo
-from edgefashion.bundles.bundle import PHOTO_MODEL
+from edgefashion.bundles.resolve import PHOTO_MODEL
+from edgefashion.camera import demo_clip
 from edgefashion.errors import BadInputError, MissingError
-from edgefashion.inference import openvino_engine
+from edgefashion.inference import load
+from edgefashion.inference.classifier import Classifier
 from edgefashion.system.processes import child_environment
 from edgefashion.tagging import ray_engine
 from edgefashion.tagging.ray_worker import LEAST
@@ -36,8 +37,8 @@ LIMIT_S = 120.0
 
 
 @pytest.fixture(scope="module")
-def classifier() -> openvino_engine.Classifier:
-    return openvino_engine.load(PHOTO_MODEL, purpose="throughput")
+def classifier() -> Classifier:
+    return load.load(PHOTO_MODEL, purpose="throughput")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> list
     folder = tmp_path_factory.mktemp("pictures")
     paths = [folder / f"{number:03}.jpg" for number in range(12 * LEAST)]
     for path, image in zip(paths, test_set[0], strict=False):
-        cv2.imwrite(str(path), cv2.resize(demo.scene_of(image), (320, 240)))
+        cv2.imwrite(str(path), cv2.resize(demo_clip.scene_of(image), (320, 240)))
     paths[5].write_bytes(b"no picture")
     paths[100].write_bytes(paths[6].read_bytes()[:500])
     return list(map(str, paths))
@@ -146,7 +147,7 @@ def test_keeper(tmp_path: Path) -> None:
         assert process.wait(LIMIT_S) == 7
 
 
-def test_unreachable(classifier: openvino_engine.Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable(classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster that is not there, or is something else, is one line within a bounded time, and nothing is written."""
     out = tmp_path / "tags.jsonl"
     picture = tmp_path / "a.png"
@@ -165,7 +166,7 @@ def test_unreachable(classifier: openvino_engine.Classifier, tmp_path: Path, mon
 
 
 def test_other_version(
-    classifier: openvino_engine.Classifier,
+    classifier: Classifier,
     cluster: Cluster,
     pictures: list[str],
     tmp_path: Path,
@@ -177,9 +178,7 @@ def test_other_version(
         ray_engine.tag_on_ray(classifier, pictures[1:4], tmp_path / "tags.jsonl", address=cluster.address)
 
 
-def test_node_killed(
-    classifier: openvino_engine.Classifier, cluster: Cluster, pictures: list[str], tmp_path: Path
-) -> None:
+def test_node_killed(classifier: Classifier, cluster: Cluster, pictures: list[str], tmp_path: Path) -> None:
     """With a node killed in the middle of the job the table is complete, each picture in it once, and all the same
     as one machine's, unreadable pictures too."""
     out, alone = tmp_path / "tags.jsonl", tmp_path / "alone.jsonl"
@@ -200,7 +199,7 @@ def test_node_killed(
     assert (summary.pictures, summary.errors) == (len(pictures), 2)
 
 
-def test_killed(classifier: openvino_engine.Classifier, pictures: list[str], tmp_path: Path) -> None:
+def test_killed(classifier: Classifier, pictures: list[str], tmp_path: Path) -> None:
     """Killed in the middle, the command leaves nothing of the Ray it started, and goes on where it stopped."""
     out, waiting = tmp_path / "tags.jsonl", tmp_path / "pipe.jpg"
     os.mkfifo(waiting)  # a picture that never comes: the command is at work for as long as the test likes

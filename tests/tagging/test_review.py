@@ -14,7 +14,7 @@ import pytest
 from helpers.browser import CONTRAST, Browser, chromium
 from helpers.events import fill, small_disk
 
-from edgefashion.data import fashion_mnist
+from edgefashion.data import images
 from edgefashion.errors import BadInputError
 from edgefashion.tagging.review import check_page, write_review
 from edgefashion.tagging.row import Row
@@ -82,7 +82,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows: list[Row] = []
     for n in range(12):
         picture = folder / f"picture {n:02} with a long name that nobody will ever read to its end.png"
-        fashion_mnist.write_png(picture, rng.integers(0, 255, (80, 100, 3), np.uint8))
+        images.write_png(picture, rng.integers(0, 255, (80, 100, 3), np.uint8))
         label, accepted = ("Coat", "Dress", "T-shirt/top")[n % 3], n < 8
         rows.append(
             row(str(picture), label, 0.95 - n / 20, accepted=accepted, phash=f"{BASE ^ 0b11111 << (5 * n):016x}")
@@ -98,7 +98,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Row(str(folder / "empty room.png"), width=5, height=5, phash="f" * 16),
         Row("javascript:alert(1)", error=HOSTILE),
     ]
-    fashion_mnist.write_png(folder / "empty room.png", np.zeros((400, 3, 3), np.uint8))
+    images.write_png(folder / "empty room.png", np.zeros((400, 3, 3), np.uint8))
     write_review(table(folder, rows), folder / "review.html")
     return folder
 
@@ -192,7 +192,7 @@ def test_pictures_are_small_and_upright(shop: Path) -> None:
 def test_fsspec(tmp_path: Path) -> None:
     """Pictures are read from wherever fsspec reads them."""
     fsspec = pytest.importorskip("fsspec")
-    fashion_mnist.write_png(tmp_path / "a.png", np.zeros((50, 60, 3), np.uint8))
+    images.write_png(tmp_path / "a.png", np.zeros((50, 60, 3), np.uint8))
     with fsspec.open("memory://review/a.png", "wb") as file:
         file.write((tmp_path / "a.png").read_bytes())
     write_review(table(tmp_path, [row("memory://review/a.png", "Coat", 0.5)]), tmp_path / "r.html")

@@ -24,7 +24,7 @@ from PIL import Image
 from edgefashion import load
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference import preprocess
-from edgefashion.inference.openvino_engine import Classifier
+from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.predict import predict_files
 from edgefashion.inference.remote.errors import ServerError
 from edgefashion.tagging import inventory as tag_walk

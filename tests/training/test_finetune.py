@@ -14,11 +14,13 @@ from helpers.types import Run
 
 from edgefashion.bundles import bundle
 from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.data.images import read_image
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, preprocess
-from edgefashion.inference.openvino_engine import load
+from edgefashion.inference.load import load
 from edgefashion.labels import PHOTO_LABELS
 from edgefashion.training import finetune, photo_augment
+from edgefashion.training.options import FinetuneOptions
 
 pytestmark = pytest.mark.long
 
@@ -42,7 +44,7 @@ def few_fashion_images() -> Iterator[None]:
 def tuned(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path) -> finetune.Finetuning:
     """The shipped network after four epochs on photos it has never seen the like of."""
     out = tmp_path_factory.mktemp("tuned") / "shop"
-    options = finetune.FinetuneOptions(epochs=4, validation_split=0.25, fashion_images=8)
+    options = FinetuneOptions(epochs=4, validation_split=0.25, fashion_images=8)
     return finetune.finetune([photo_folder], out, options)
 
 
@@ -56,7 +58,7 @@ def test_the_report_is_of_senders_not_trained_on(tuned: finetune.Finetuning, pho
     found = photo_folders.scan(photo_folder).photos
     _, held = photo_folders.split(found, 0.25, 0)
     known = [found[i] for i in held if found[i].label not in ("Unknown", "No garment")]
-    views = np.stack([preprocess.view(fashion_mnist.read_image(p.path)) for p in known])
+    views = np.stack([preprocess.view(read_image(p.path)) for p in known])
     answers = decision.best(load(tuned.bundle.path, engine="tensorflow")(views), PHOTO_LABELS)
     right = [int(a) in photo_folders.members(p.label) for a, p in zip(answers, known, strict=True)]
     assert np.mean(right) == pytest.approx(tuned.after.accuracy)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, draft, resolve
 from edgefashion.errors import BadInputError
-from edgefashion.inference.openvino_engine import load
+from edgefashion.inference.load import load
 from edgefashion.training.options import OPTIMIZERS, TrainOptions, options_for
 from edgefashion.training.run import Run as TrainingRun
 from edgefashion.training.train import train
@@ -103,7 +103,7 @@ def test_killed_run_resumes_to_where_an_unbroken_one_ends(tmp_path: Path, run_he
     out = tmp_path / "broken"
     command = [sys.executable, "-m", "edgefashion", "train", "cnn-242k", *arguments, "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    checkpoints = bundle.checkpoints_dir(out)
+    checkpoints = draft.checkpoints_dir(out)
     deadline = time.monotonic() + 240
     while not list(checkpoints.glob("epoch-0001")):
         assert process.poll() is None, "it ended before it could be killed"
@@ -142,7 +142,7 @@ def test_what_is_decayed_survives_a_resume(tmp_path: Path) -> None:
 def test_settings_that_make_no_network_are_refused(tmp_path: Path, run_here: Run) -> None:
     """A setting of the right type and an impossible value gets one line, and an interrupted training's
     checkpoints stay."""
-    kept = bundle.checkpoints_dir(tmp_path / "models" / "cnn-413k") / "epoch-0001"
+    kept = draft.checkpoints_dir(tmp_path / "models" / "cnn-413k") / "epoch-0001"
     kept.mkdir(parents=True)
     for setting in ("activation=nothing", "pool_size=40", "dropout=2"):
         refused = run_here("train", "cnn-413k", "--set", setting)
@@ -159,7 +159,7 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
         train("cnn-242k", out=out, resume=True, epochs=2, batch_size=64, limit=300)
     with pytest.raises(BadInputError, match=r"arch cnn-242k \(now cnn-590k\)"):
         train("cnn-590k", out=out, resume=True)
-    assert list(bundle.checkpoints_dir(out).glob("epoch-0001"))
+    assert list(draft.checkpoints_dir(out).glob("epoch-0001"))
 
 
 def test_resume_without_a_run_says_so(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_augmentation_and_settings_are_trained_with(tmp_path: Path) -> None:
 def test_a_teacher_must_be_there_and_fit(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its teacher, or with one of other labels, edge says in one line what to do."""
     with monkeypatch.context() as patch:
-        patch.setattr(bundle, "is_model", lambda _: False)  # a checkout may hold any of the zoo's
+        patch.setattr(resolve, "is_model", lambda _: False)  # a checkout may hold any of the zoo's
         with pytest.raises(BadInputError, match=r"no edge-teachers to learn from: .* or learn from the labels alone"):
             TrainingRun(options_for("edge", limit=100))
     other = run_here("train", "edge", "--epochs", "1", "--limit", "100", "--teacher", "kiosk")
@@ -338,7 +338,7 @@ def test_the_temperature_is_in_the_network(tmp_path: Path) -> None:
     facts = made.report()["train"]
     assert facts["temperature"] != 1.0
     import edgefashion.data.fashion_mnist as data
-    from edgefashion.evaluation.metrics import fit_temperature
+    from edgefashion.training.train import fit_temperature
 
     images, labels = data.load("train")
     _, held_out = data.split(labels, made.info["validation_split"], made.info["split_seed"])

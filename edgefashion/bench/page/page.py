@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from edgefashion.bench.page.charts import time_us
 from edgefashion.bench.page.figures import accuracy, latency, throughput
-from edgefashion.bench.page.rows import PageRow, page_rows, share, size, times
+from edgefashion.bench.page.rows import PageRow, page_rows, share, times
 from edgefashion.bench.page.tables import by_batch, operations, table
 from edgefashion.bench.report import Report, check, threads
-from edgefashion.data import fashion_mnist
+from edgefashion.system import files
+from edgefashion.system.text import size
 
 ORIGINALS: Final = ("keras-predict", "keras", "tensorflow")
 """The engines that run the network as it was trained: what the others are compared with."""
@@ -22,7 +23,7 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 def write(report: Report, path: Path) -> None:
     """Write :func:`page` to ``path``, aside first."""
     text = page(report)
-    with fashion_mnist.written_aside(path) as aside:
+    with files.written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
 
 

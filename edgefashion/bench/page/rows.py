@@ -55,13 +55,6 @@ def share(value: float) -> str:
     return f"{value:.2%}".replace("%", " %")
 
 
-def size(size_bytes: int) -> str:
-    """Bytes as kB or MB; a served model's, which are not known, as a dash."""
-    if not size_bytes:
-        return "-"
-    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.0f} kB"
-
-
 def times(ratio: float) -> str:
     """How many times: 1.53, 5.6, 18."""
     return f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"

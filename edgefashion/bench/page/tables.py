@@ -6,7 +6,8 @@ from html import escape
 from typing import Any, Final
 
 from edgefashion.bench.page.charts import Axis, bar, figures, time_us
-from edgefashion.bench.page.rows import PageRow, by_latency, share, size
+from edgefashion.bench.page.rows import PageRow, by_latency, share
+from edgefashion.system.text import size
 
 OPERATIONS_SHOWN: Final = 20
 PROFILES_OPEN: Final = 4

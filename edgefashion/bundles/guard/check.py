@@ -23,9 +23,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from edgefashion.bundles import bundle
 from edgefashion.bundles.guard import ir_xml
 from edgefashion.errors import BadInputError, MissingError
+from edgefashion.system import files
 
 FORMATS: Final = (".xml", ".onnx", ".tflite")
 MAX_TEXT_BYTES: Final = 32 * 2**20
@@ -191,7 +191,7 @@ def _verdict(path: Path) -> str:
     """The name under which a file that passed is remembered."""
     known = hashlib.sha256(f"{_RULES} {version('openvino')} {path.suffix}".encode())
     for file in _files(path):
-        known.update(bundle.sha256(file).encode())
+        known.update(files.sha256(file).encode())
     return known.hexdigest()
 
 

@@ -143,7 +143,7 @@ def _check_layers(model: Any) -> None:
 
 def _check_facts(model: Any) -> None:
     """Labels and threshold, where the file brings them, are such."""
-    from edgefashion.inference.openvino_engine import RT_INFO
+    from edgefashion.bundles.bundle import RT_INFO
 
     facts = {
         key: json.loads(model.get_rt_info([RT_INFO, key]).astype(str))

@@ -19,8 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from edgefashion.camera.events.sink import CAPACITY, Sink, Stream, Writer, reason_of
+from edgefashion.camera.events.sink import CAPACITY, Sink, Stream, Writer
 from edgefashion.errors import BadInputError
+from edgefashion.system.text import reason_of
 
 MAX_BYTES: Final = 10_000_000
 """A file is rotated before it grows beyond this."""

@@ -24,9 +24,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera.events.mqtt_client import Broker, make_client, parse, properties
-from edgefashion.camera.events.sink import CAPACITY, CLOSE_S, Sink, line, reason_of, told, waits
+from edgefashion.camera.events.sink import CAPACITY, CLOSE_S, Sink, line, told, waits
 from edgefashion.camera.moment import now
-from edgefashion.errors import BadInputError, EdgeFashionError, MissingError, need
+from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
+from edgefashion.system.extras import need
+from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,13 +6,11 @@ a reader that has stopped reading never holds up the loop. What cannot be writte
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
 import random
 import select
-import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -21,7 +19,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera.moment import Event
-from edgefashion.errors import BadInputError
+from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,26 +39,6 @@ STUCK_S: Final = 5.0
 
 _TICK_S: Final = 0.2
 _BATCH: Final = 100
-
-
-def open_sink(spec: str, *, wait: bool = False, capacity: int = CAPACITY) -> Sink:
-    """Open ``-`` (stdout), a file's path, or ``mqtt://[user:password@]host[:port]/topic`` (``mqtts://`` with TLS).
-
-    Raises :class:`BadInputError` where nothing can ever be written to ``spec``, and :class:`MissingError` where the
-    broker is not there, unless ``wait`` says that it will be.
-    """
-    if spec == "-":
-        return Stream(_stdout(), "stdout", capacity)
-    if spec.lower().startswith(("mqtt://", "mqtts://")):
-        from edgefashion.camera.events import mqtt
-
-        return mqtt.open_broker(spec, wait=wait, capacity=capacity)
-    if "://" in spec or spec.lower().startswith(("mqtt:", "mqtts:")):
-        # Not repeated: it may carry a password.
-        raise BadInputError("--events is no file and no broker. Give -, a file or mqtt://host/topic")
-    from edgefashion.camera.events import file
-
-    return file.open_file(spec, capacity)
 
 
 def line(event: Event) -> str:
@@ -264,18 +242,3 @@ class Stream(Writer):
 def told(event: Event) -> bool:
     """Whether ``event`` was told, and is no word of our own."""
     return not isinstance(event, _Dropped)
-
-
-def reason_of(error: BaseException) -> str:
-    """An error in a few words."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
-
-
-def _stdout() -> int:
-    try:
-        sys.stdout.flush()
-        return sys.stdout.fileno()
-    except (AttributeError, ValueError, io.UnsupportedOperation) as error:  # None under pythonw, for one
-        raise BadInputError("--events - has no stdout to write to. Give a file") from error

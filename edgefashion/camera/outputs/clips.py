@@ -141,14 +141,14 @@ def snapshot(moment: Moment, folder: Path) -> Path:
     Raises :class:`BadInputError` before the first frame or without the folder, :class:`OSError` if it cannot be
     written.
     """
-    from edgefashion.data import fashion_mnist
+    from edgefashion.data import images
 
     if moment.image is None:
         raise BadInputError("There is no picture yet. Take the snapshot once the camera shows one")
     if not folder.is_dir():
         raise BadInputError(f"{folder}, where snapshots are kept, is no folder. Create it, or name another one")
     path = next_free(folder / f"edgefashion-{_stamp()}.png")
-    fashion_mnist.write_png(path, moment.drawn())
+    images.write_png(path, moment.drawn())
     return path
 
 

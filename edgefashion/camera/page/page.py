@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from edgefashion.camera.page.address import check_token, listen, parse
 from edgefashion.camera.page.board import Board
-from edgefashion.errors import MissingError, need
+from edgefashion.errors import MissingError
+from edgefashion.system.extras import need
 
 if TYPE_CHECKING:
     from edgefashion.camera.moment import Moment

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgefashion.camera.moment import Health, Moment
-    from edgefashion.inference.openvino_engine import Classifier
+    from edgefashion.inference.classifier import Classifier
 
 _STATUS_S: Final = 10.0
 """How often ``systemctl status`` gets new figures; a change of condition is told at once."""

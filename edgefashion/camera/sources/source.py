@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edgefashion.camera.sources.capture import DEVICES, Capture, Frame
-from edgefashion.data import fashion_mnist
-from edgefashion.errors import BadInputError, MissingError, without_password
+from edgefashion.data import images
+from edgefashion.errors import BadInputError, MissingError
+from edgefashion.system.text import without_password
 
 __all__ = ["PICTURE_FPS", "Frame", "Source", "open_source"]
 
@@ -73,8 +74,8 @@ def open_source(
         raise BadInputError(
             f"{spec or 'the empty name'} does not exist. Give a camera number, a video, a folder of images or a URL"
         )
-    if path.is_dir() or path.suffix.lower() in fashion_mnist.IMAGE_SUFFIXES:
-        return _Pictures(fashion_mnist.image_paths(path))
+    if path.is_dir() or path.suffix.lower() in images.IMAGE_SUFFIXES:
+        return _Pictures(images.image_paths(path))
     return _opened(Capture(str(path), live=False, called=str(path)), str(path), stop)
 
 
@@ -109,7 +110,7 @@ class _Pictures:
             return None
         for number, path in self._paths:
             try:
-                image = fashion_mnist.read_image(path)
+                image = images.read_image(path)
             except BadInputError as error:
                 print(f"edgefashion: {error}", file=sys.stderr)
             else:

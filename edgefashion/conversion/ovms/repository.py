@@ -26,11 +26,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
 from edgefashion.conversion.ovms.served_ir import Served, write_ir
 from edgefashion.conversion.ovms.standing import CONFIG, FORMAT, MARK, Standing, standing
 from edgefashion.conversion.ovms.texts import inference_services, model_config, readme
 from edgefashion.errors import BadInputError
+from edgefashion.system.files import sha256, sync
 
 STALE_S: Final = 3600
 """Age from which a folder in which an export worked is nobody's any more; one takes seconds."""
@@ -71,7 +72,7 @@ def export(
     room is written before anything that a server sees.
     """
     before = standing(folder)
-    _check_names([bundle.resolve(model).name for model in models])  # before any folder is made
+    _check_names([resolve.resolve(model).name for model in models])  # before any folder is made
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _aside(folder) as work:
@@ -85,7 +86,7 @@ def export(
             texts, _ = _texts(folder, served, before, storage)
             for name, text in texts.items():
                 _write(made / name, text)
-            bundle.sync(made)
+            sync(made)
             if folder.exists():
                 folder.rmdir()  # an empty one: not every system renames over it
             made.replace(folder)
@@ -137,7 +138,7 @@ def _add(served: Sequence[Served], work: Path, folder: Path, before: Standing, s
         _write(work / name, text)
     made = [work / f"model-{number}" for number in range(len(served))]
     for number, each in enumerate(served):
-        bundle.sync(made[number])
+        sync(made[number])
         if not (folder / each.name).exists():
             first = work / f"first-{number}" / "1"
             first.parent.mkdir()
@@ -197,7 +198,7 @@ def _texts(
         "README.md": readme(tuple(models.values()), newest, folder),
         "inferenceservice.yaml": inference_services(tuple(models.values()), storage),
     }
-    found = {name: bundle.sha256(folder / name) for name in texts if (folder / name).exists()}
+    found = {name: sha256(folder / name) for name in texts if (folder / name).exists()}
     kept = tuple(name for name, digest in found.items() if digest not in before.files.get(name, ()))
     # What is there and what will be: killed between the two, the file is still known for ours.
     files = {

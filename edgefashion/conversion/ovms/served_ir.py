@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, resolve
 from edgefashion.conversion.graph import any_size
 from edgefashion.errors import BadInputError, GateError
-from edgefashion.inference import openvino_engine, preprocess
+from edgefashion.inference import load, openvino_engine, preprocess
+from edgefashion.inference.classifier import Classifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,8 +58,8 @@ def write_ir(model: str | Path, precision: str | None, path: Path) -> Served:
 
     if precision == "bf16":
         raise BadInputError("--precision bf16 cannot be served: the preprocessing needs FP32. Take int8, fp32 or fp16")
-    bundle.resolve(model)
-    classifier = openvino_engine.load(model, precision=precision)
+    resolve.resolve(model)
+    classifier = load.load(model, precision=precision)
     assert classifier.source is not None  # resolve() has refused what another machine serves
     network = openvino_engine.read_ir(classifier.source)
     shape = tuple(network.input(0).shape)
@@ -111,7 +112,7 @@ class Reader:
         return {port.any_name: np.array(values[0]) for port, values in answer.items()}
 
 
-def _describe(ir: Any, classifier: openvino_engine.Classifier) -> None:
+def _describe(ir: Any, classifier: Classifier) -> None:
     """Say in the IR's rt_info what it takes now, as Intel's Model API and OVMS's metadata read it, and exactly."""
     told = ir.get_rt_info(["model_info"]).value if ir.has_rt_info(["model_info"]) else {}
     kept = {key: fact for key, fact in told.items() if key not in ("orig_width", "orig_height")}  # of any size now
@@ -128,10 +129,10 @@ def _describe(ir: Any, classifier: openvino_engine.Classifier) -> None:
         "compile": PLUGIN_CONFIG,
     }
     for key, fact in facts.items():
-        ir.set_rt_info(json.dumps(fact), [openvino_engine.RT_INFO, key])
+        ir.set_rt_info(json.dumps(fact), [bundle.RT_INFO, key])
 
 
-def _gate(classifier: openvino_engine.Classifier, reader: Reader) -> float:
+def _gate(classifier: Classifier, reader: Reader) -> float:
     from edgefashion.inference.predict import see
 
     differences = []

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from edgefashion.errors import BadInputError, without_password
+from edgefashion.errors import BadInputError
+from edgefashion.system.text import without_password
 
 SCHEMES: Final = ("http", "https", "grpc")
 FORMS: Final = "http://HOST:PORT/v2/models/NAME or grpc://HOST:PORT/NAME"
@@ -19,11 +19,6 @@ FORMS: Final = "http://HOST:PORT/v2/models/NAME or grpc://HOST:PORT/NAME"
 
 _HTTP_PATH: Final = re.compile(r"(?P<base>(?:/[^/]+)*?)/v2/models/(?P<model>[^/]+)/?")
 _GRPC_PATH: Final = re.compile(r"(?P<base>)(?:/v2/models)?/(?P<model>[^/]+)/?")
-
-
-def is_url(model: str | Path) -> bool:
-    """True if a MODEL or a picture's path is written as a URL, be it a usable one or not."""
-    return isinstance(model, str) and "://" in model
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.errors import BadInputError, need
-from edgefashion.inference.openvino_engine import Classifier
+from edgefashion.errors import BadInputError
+from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.remote.address import Address, parse
 from edgefashion.inference.remote.client import Answered, Client, Limits
 from edgefashion.inference.remote.errors import RefusedError, ServerError
 from edgefashion.inference.remote.threads import Askers
+from edgefashion.system.extras import need
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.errors import BadInputError, need
+from edgefashion.errors import BadInputError
+from edgefashion.system.extras import need
 
 if TYPE_CHECKING:
     import keras

@@ -1,0 +1,105 @@
+"""A bundle being made: written aside, then put in its place in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgefashion.bundles.bundle import FORMAT, INFO, PARTS, Bundle
+from edgefashion.bundles.swap import swap
+from edgefashion.errors import BadInputError
+from edgefashion.system.files import sha256, sync
+
+
+@dataclass
+class Draft:
+    """A bundle being made: fill ``path`` with files and ``info`` with facts."""
+
+    path: Path
+    info: dict[str, Any]
+
+    def part(self, name: str) -> Path:
+        """Where ``name`` (``"fp32"``, ``"history"``, ...) is to be written."""
+        return self.path / PARTS[name][0]
+
+    def drop(self, part: str) -> None:
+        """Remove ``part``, if it is there."""
+        for name in PARTS[part]:
+            target = self.path / name
+            if target.is_dir():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+
+    def drop_embedded(self) -> None:
+        """Remove the IR with embedded preprocessing and what was measured of it: the IR it was made of has
+        changed."""
+        self.drop("embedded")
+        path = self.part("report")
+        report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if report.pop("embed", None):
+            path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+    def add_report(self, stage: str, facts: Mapping[str, Any]) -> None:
+        """Put ``facts`` under ``stage`` in the bundle's report."""
+        path = self.part("report")
+        report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        report[stage] = dict(facts)
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def check_target(target: Path) -> None:
+    """Raise :class:`BadInputError` if ``target`` is something a bundle must not replace."""
+    if target.name in {"", ".."}:
+        raise BadInputError(f"{target} cannot be replaced from inside. Change to the folder above and give its name")
+    try:
+        if target.exists() and not (target / INFO).is_file() and (target.is_file() or any(target.iterdir())):
+            raise BadInputError(f"{target} exists and is no bundle. Choose another --out")
+    except OSError as error:
+        raise BadInputError(f"{target} cannot be written: {error.strerror}. Choose another --out") from error
+
+
+@contextlib.contextmanager
+def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
+    """Make the bundle ``target``, starting from a verified copy of ``base`` if given.
+
+    On leaving the block the manifest is written and the folder takes its place; if the block
+    raises, nothing of it remains and an older bundle at ``target`` is untouched. Raises
+    :class:`BadInputError` if ``target`` cannot be written or is a folder of something else.
+    """
+    check_target(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
+    except OSError as error:
+        raise BadInputError(f"{target} cannot be written: {error.strerror}. Choose another --out") from error
+    try:
+        work.chmod(0o755)  # mkdtemp's 0700 is for secrets
+        info: dict[str, Any] = {}
+        if base is not None:
+            base.verify_all()
+            for name in base.info["files"]:
+                copy = work / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(base.path / name, copy)
+            info = json.loads(json.dumps(dict(base.info)))
+        making = Draft(work, info)
+        yield making
+        files = sorted(p.relative_to(work).as_posix() for p in work.rglob("*") if p.is_file() and p != work / INFO)
+        info = {"format": FORMAT, **making.info, "files": {f: sha256(work / f) for f in files}}
+        (work / INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        sync(work)
+        swap(work, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def checkpoints_dir(target: Path) -> Path:
+    """Where a training run that will become ``target`` keeps its checkpoints."""
+    return target.with_name(f".{target.name}.training")

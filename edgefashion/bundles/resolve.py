@@ -1,0 +1,144 @@
+"""MODEL on a command line: a bundle's name, a path, or neither."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgefashion.bundles.bundle import INFO, PARTS, Bundle, open_bundle
+from edgefashion.bundles.swap import restore_interrupted
+from edgefashion.errors import BadInputError
+from edgefashion.system import text
+from edgefashion.system.text import without_password
+
+FOREIGN: Final = ("onnx", "tflite")
+"""Kinds of model files that are made elsewhere."""
+
+DEFAULT_MODEL: Final = "edge"
+
+PHOTO_MODEL: Final = "kiosk"
+"""The shipped model for real pictures: ``camera``, ``predict`` and ``evaluate --photos``."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a MODEL argument turned out to be: ``kind`` is bundle, saved_model, keras, onnx, tflite or ir."""
+
+    kind: str
+    path: Path
+    bundle: Bundle | None = None
+
+    @property
+    def name(self) -> str:
+        if self.bundle is not None:
+            return self.bundle.name
+        # `models/mine/saved_model` is called "mine": the last folder's name says nothing.
+        generic = self.path.stem in {"saved_model", "model"}
+        return self.path.absolute().parent.name if generic else self.path.stem
+
+
+def model_dirs() -> list[Path]:
+    """Where a bundle's name is looked up: ``./models``, then the ones shipped with the package."""
+    package = Path(__file__).parents[1]
+    shipped = package / "models"
+    if not shipped.is_dir() and (package.parent / "pyproject.toml").is_file():
+        shipped = package.parent / "models"  # an editable install: the checkout's own folder
+    return [Path("models"), shipped]
+
+
+def is_shipped(path: Path) -> bool:
+    """True if ``path``, links followed, lies in a bundle that came with the package itself."""
+    real = path.resolve()
+    return any((model_dirs()[-1] / name).resolve() in real.parents for name in (DEFAULT_MODEL, PHOTO_MODEL))
+
+
+def resolve(model: str | Path) -> Model:
+    """Find what MODEL names: a bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite
+    or .xml.
+
+    A part of a bundle given by its own path is verified against that bundle's manifest. Raises
+    :class:`BadInputError` for anything else, naming what is known.
+    """
+    if text.is_url(model):
+        raise BadInputError(
+            f"{without_password(str(model))} is served elsewhere: it can be asked, not read. "
+            "Give a model of this machine"
+        )
+    try:
+        return _resolve(Path(model))
+    except OSError as error:
+        raise BadInputError(f"{model} cannot be read: {error.strerror}. Check the path and its permissions") from error
+
+
+def _resolve(path: Path) -> Model:
+    if len(path.parts) == 1:
+        for folder in model_dirs():
+            restore_interrupted(folder / path, INFO)
+            if (folder / path / INFO).is_file():
+                return Model("bundle", folder / path, open_bundle(folder / path))
+    restore_interrupted(path, INFO)
+    if path.is_dir():
+        if (path / INFO).is_file():
+            return Model("bundle", path, open_bundle(path))
+        if (path / "saved_model.pb").is_file():
+            return Model("saved_model", path, _verified_owner(path))
+        raise BadInputError(f"{path} is neither a bundle ({INFO}) nor a SavedModel (saved_model.pb). Give one of them")
+    if path.suffix in {".h5", ".hdf5"}:
+        raise BadInputError(
+            f"{path}: .h5 files can run code when loaded and are refused. Save it as .keras or SavedModel"
+        )
+    if path.suffix in {".keras", ".xml", ".onnx", ".tflite"}:
+        if not path.is_file():
+            raise BadInputError(f"{path} does not exist. Check the path")
+        return _file(path)
+    if path.exists():
+        raise BadInputError(
+            f"{path} is no model. Give a bundle, a SavedModel folder, a .keras, .onnx or .tflite file or an IR .xml"
+        )
+    names = ", ".join(b.path.name for b in known()) or "none"
+    raise BadInputError(f"no model {str(path)!r}: not a path, and no bundle of that name. Known bundles: {names}")
+
+
+def is_model(model: str | Path) -> bool:
+    """True if :func:`resolve` would take ``model`` for a model, or it is a URL; nothing is read or verified."""
+    if text.is_url(model):
+        return True
+    path = Path(model)
+    by_name = len(path.parts) == 1 and any((folder / path / INFO).is_file() for folder in model_dirs())
+    on_disk = path.is_dir() and any((path / name).is_file() for name in (INFO, "saved_model.pb"))
+    return by_name or on_disk or path.suffix in {".keras", ".xml", ".onnx", ".tflite", ".h5", ".hdf5"}
+
+
+def known() -> list[Bundle]:
+    """Every bundle in ``./models`` and those shipped; an unreadable one is left out."""
+    found: dict[str, Bundle] = {}
+    # Folder by folder, as resolve() looks: of two bundles of one name the first found counts.
+    for info in (info for folder in model_dirs() for info in sorted(folder.glob(f"[!.]*/{INFO}"))):
+        with contextlib.suppress(BadInputError):
+            found.setdefault(info.parent.name, open_bundle(info.parent))
+    return list(found.values())
+
+
+def _file(path: Path) -> Model:
+    owner = _verified_owner(path)
+    if path.suffix != ".xml":
+        return Model(path.suffix[1:], path, owner)
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise BadInputError(f"{weights} is missing: an IR is an .xml and a .bin of the same name. Convert it again")
+    return Model("ir", path, owner)
+
+
+def _verified_owner(path: Path) -> Bundle | None:
+    """The bundle ``path`` lies in, if any, once ``path`` is checked against its manifest."""
+    path = path.absolute()  # "." has neither a name nor a parent
+    if not (path.parent / INFO).is_file():
+        return None
+    owner = open_bundle(path.parent)
+    part = next((part for part, names in PARTS.items() if names[0] == path.name), None)
+    if part is None:
+        raise BadInputError(f"{path} is not in its bundle's manifest. Move it out of the bundle to use it as it is")
+    owner.verified(part)
+    return owner

@@ -1,0 +1,146 @@
+"""Several networks as one IR that averages their probabilities."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgefashion.bundles import bundle, draft, resolve
+from edgefashion.bundles.guard import check
+from edgefashion.conversion.ir import image_side, to_ir
+from edgefashion.conversion.originals import expected_answers, foreign_file, saved_model_of
+from edgefashion.conversion.output import Conversion, write_gated
+from edgefashion.data import fashion_mnist
+from edgefashion.errors import BadInputError
+from edgefashion.evaluation.reference import reference_images, save_reference
+from edgefashion.inference import decision, load
+from edgefashion.inference.classifier import PIXELS
+from edgefashion.inference.ensemble import check_alike
+from edgefashion.labels import LABELS
+
+
+def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
+    """Convert several Fashion-MNIST networks to one IR that averages their probabilities.
+
+    Gated like :func:`convert`, against the mean of the originals' answers. The bundle holds the IRs alone:
+    its members' bundles keep the originals. Raises what :func:`convert` raises, and
+    :class:`BadInputError` for members that do not go together.
+    """
+    members = [resolve.resolve(model) for model in models]
+    for found in members:
+        if found.kind == "ir":
+            raise BadInputError(f"{found.path} is an IR already. Give the bundle it belongs to")
+        if foreign_file(found):
+            raise BadInputError(f"{found.path} has no SavedModel: only networks of Keras are averaged in one IR")
+    draft.check_target(out)
+    if out.exists() and not (resolve.is_model(out) and bundle.open_bundle(out).info.get("members")):
+        raise BadInputError(f"{out} is there already and is no ensemble. Name another with --out")
+    images = reference_images(fashion_mnist.load("test")[0], photo=False)
+    irs, answers, references = [], [], []
+    with contextlib.ExitStack() as stack:
+        for found in members:
+            saved_model = stack.enter_context(saved_model_of(found))
+            ir = to_ir(saved_model, found.path)
+            labels = found.bundle.labels if found.bundle else LABELS
+            # Ten labels and 28x28 are all that is converted besides photo networks.
+            check_alike(
+                "an ensemble",
+                LABELS,
+                (fashion_mnist.SIDE_PX, fashion_mnist.SIDE_PX),
+                found.name,
+                labels,
+                image_side(ir),
+            )
+            expected, reference = expected_answers(found, saved_model, images)
+            irs.append(ir)
+            answers.append(expected)
+            references.append(reference)
+        merged = merge(irs)
+
+        def facts(making: draft.Draft) -> dict[str, Any]:
+            return _ensemble_facts(members, out, merged, making)
+
+        mean = np.asarray(np.stack(answers).mean(0), np.float32)
+        return write_gated(merged, out, None, facts, images, mean, ", ".join(dict.fromkeys(references)))
+
+
+def _ensemble_facts(members: Sequence[resolve.Model], out: Path, merged: Any, making: draft.Draft) -> dict[str, Any]:
+    """A bundle's facts for several networks in one, measured with the merged IR itself: there is no
+    other original."""
+    import openvino as ov
+
+    path = making.part("fp32")
+    ov.save_model(merged, path, compress_to_fp16=False)
+    check.vouch(path)
+    classifier = load.load(path, precision="fp32", purpose="throughput")
+    train_images, train_labels = fashion_mnist.load("train")
+    facts = [found.bundle.info if found.bundle else {} for found in members]
+    splits = {(info.get("validation_split"), info.get("split_seed", info.get("seed"))) for info in facts}
+    # What one member held out another may have learned: only a split common to all is validation.
+    split, split_seed = splits.pop() if len(splits) == 1 else (None, None)
+    split_seed = fashion_mnist.SPLIT_SEED if split_seed is None else split_seed
+    _, held_out = fashion_mnist.split(train_labels, split or fashion_mnist.VALIDATION_SPLIT, split_seed)
+    test_images, test_labels = fashion_mnist.load("test")
+    test = classifier(test_images)
+    save_reference(making.part("reference"), test)
+    sizes = [info.get("parameters") for info in facts]
+    return {
+        "name": out.name,
+        "architecture": "ensemble",
+        "members": [found.name for found in members],
+        "source": "the mean of " + ", ".join(found.name for found in members),
+        "parameters": None if None in sizes else sum(sizes),
+        "labels": list(LABELS),
+        "input_shape": list(classifier.input_shape),
+        "pixels": PIXELS,
+        "thresholds": {
+            "accept": decision.accept_threshold(classifier(train_images[held_out])),
+            "chosen_on": "validation images" if split else "training images",
+        },
+        "metrics": {"original": {"test_accuracy": float(np.mean(test.argmax(1) == test_labels))}},
+        "versions": {},
+        "data_sha256": dict(fashion_mnist.SHA256),
+        "seed": None,
+        "split_seed": split_seed,
+        "validation_split": split,
+    }
+
+
+MEAN = "mean_of_members"
+"""What the names of a merged IR's averaging operations start with: 8 bits are too few for them."""
+
+
+def merge(irs: Sequence[Any]) -> Any:
+    """One IR that takes an image once, asks every member, and answers their mean probabilities.
+
+    ``irs``: OpenVINO models of one input and one output each, of equal shapes but for a flat input, which
+    is reshaped. Returns an :class:`openvino.Model` with the input ``images``.
+    """
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    first = irs[0].input(0)
+    images = ops.parameter(first.partial_shape, first.element_type, name="images")
+    images.output(0).set_names({"images"})
+    answers = []
+    for ir in irs:
+        member = ir.clone()
+        entrance = member.input(0)
+        given = images.output(0)
+        if entrance.element_type != first.element_type:
+            given = ops.convert(given, entrance.element_type).output(0)
+        if entrance.partial_shape != first.partial_shape:
+            given = ops.reshape(given, np.array(entrance.shape, np.int64), special_zero=False).output(0)
+        for reader in list(entrance.get_target_inputs()):
+            reader.replace_source_output(given)
+        answers.append(member.output(0).get_node().input_value(0))
+    total = answers[0]
+    for number, answer in enumerate(answers[1:]):
+        total = ops.add(total, answer, name=f"{MEAN}/add_{number}").output(0)
+    mean = ops.multiply(total, np.float32(1 / len(answers)), name=f"{MEAN}/mean")
+    mean.output(0).set_names({"probabilities"})
+    return ov.Model([ops.result(mean)], [images], "ensemble")

@@ -1,0 +1,117 @@
+"""A SavedModel as OpenVINO's intermediate representation, checked, and its facts in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgefashion.bundles import bundle
+from edgefashion.data import fashion_mnist
+from edgefashion.errors import BadInputError
+from edgefashion.inference import classifier, preprocess
+from edgefashion.labels import LABELS
+
+
+def to_ir(saved_model: Path, named: Path) -> Any:
+    """A SavedModel as an ``openvino.Model`` of static batch 1.
+
+    Raises :class:`BadInputError`, calling it ``named``, for what is neither a Fashion-MNIST network nor a photo
+    network of ours, or cannot be converted.
+    """
+    import openvino as ov
+
+    try:
+        ir = ov.convert_model(saved_model)
+    except Exception as error:  # the frontends raise bare Exceptions of many kinds
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise BadInputError(
+            f"{named} cannot be converted ({reason}). Export the network as a SavedModel again"
+        ) from error
+    refuse_half(ir, named)
+    if takes_photos(ir):
+        if len(ir.inputs) != 1 or [port.any_name for port in ir.outputs] != ["mask", "probabilities"]:
+            raise BadInputError(f"{named} takes colour pictures, but is not one of our photo networks. Use `kiosk`")
+        ir.reshape([1, preprocess.PHOTO_PX, preprocess.PHOTO_PX, 3])
+        return ir
+    if len(ir.inputs) != 1 or len(ir.outputs) != 1:
+        raise BadInputError(
+            f"{named} has {len(ir.inputs)} inputs and {len(ir.outputs)} outputs; one of each is expected"
+        )
+    image, answer = ir.input(0).get_partial_shape(), ir.output(0).get_partial_shape()
+    if image.rank.is_dynamic or any(d.is_dynamic for d in list(image)[1:]):
+        raise BadInputError(f"{named} takes {image}: its image size is not fixed. Export it with a fixed one")
+    if int(np.prod([d.get_length() for d in list(image)[1:]])) != fashion_mnist.SIDE_PX**2:
+        raise BadInputError(
+            f"{named} takes {image}, not 28x28 grey images. Only Fashion-MNIST networks can be converted"
+        )
+    if (
+        answer.rank.is_dynamic
+        or answer.rank.get_length() != 2
+        or answer[1].is_dynamic
+        or answer[1].get_length() != len(LABELS)
+    ):
+        raise BadInputError(f"{named} answers {answer}, not one probability for each of the {len(LABELS)} garments")
+    # Static: the fast way to call it, and INT8 with a dynamic dimension has crashed on AMX.
+    ir.reshape([1, *(d.get_length() for d in list(image)[1:])])
+    return ir
+
+
+def refuse_half(ir: Any, named: Path) -> None:
+    """Raise :class:`BadInputError` for a network that computes in 16 bits.
+
+    Not converted as it is: the gate would compare 16 bits' rounding with itself, and INT8 would not pay.
+    """
+    if half := sorted({_element(op) for op in ir.get_ops() if op.get_type_name() != "Constant"} & {"bf16", "f16"}):
+        raise BadInputError(
+            f"{named} computes in {half[0]}, as training in mixed precision leaves it: its INT8 would be slower than "
+            "FP32. Give its .keras file, which is rebuilt in float32, or export it from a float32 network"
+        )
+
+
+def _element(op: Any) -> str:
+    """The element type of what an operation gives, like ``f32``; empty where it gives nothing."""
+    return str(op.get_output_element_type(0).get_type_name()) if op.get_output_size() else ""
+
+
+def takes_photos(ir: Any) -> bool:
+    """True for a network that takes colour pictures of any size and has a mask to answer with."""
+    image = ir.input(0).get_partial_shape()
+    return (
+        len(ir.outputs) == 2
+        and not image.rank.is_dynamic
+        and image.rank.get_length() == 4
+        and not image[3].is_dynamic
+        and image[3].get_length() == 3
+    )
+
+
+def describe(ir: Any, info: dict[str, Any]) -> None:
+    """Write what a user of the bare IR must know into its rt_info, twice: as Intel's Model API
+    reads it (``model_info``), and exactly (``edgefashion``: labels with their spaces)."""
+    photo = takes_photos(ir)
+    model_info = {
+        "model_type": "Classification",
+        "labels": " ".join(label.replace(" ", "_") for label in info["labels"]),
+        "resize_type": "standard" if photo else "fit_to_window_letterbox",
+        "pad_value": "0",
+        "mean_values": "0",
+        "scale_values": "1",  # the 1/255 is inside the graph
+        "reverse_input_channels": str(photo),  # Model API reads pictures as BGR; the network takes RGB
+        "output_raw_scores": "False",
+    }
+    if not photo:
+        # Model API prepares colour pictures alone: a grey one of the network's size is passed on as it is.
+        side = image_side(ir)
+        model_info |= {"embedded_processing": "True", "orig_height": str(side[0]), "orig_width": str(side[1])}
+    for key, value in model_info.items():
+        ir.set_rt_info(value, ["model_info", key])
+    for key in ("name", "labels", "pixels", "thresholds"):
+        ir.set_rt_info(json.dumps(info[key]), [bundle.RT_INFO, key])
+
+
+def image_side(ir: Any) -> tuple[int, ...]:
+    """(height, width) of a converted network's image, a flat one's worked out."""
+    return classifier.image_shape(tuple(ir.input(0).shape)[1:])[:2]

@@ -1,0 +1,187 @@
+"""A loaded network, whatever runs it: uint8 images in, probabilities out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+
+import numpy as np
+
+from edgefashion.errors import BadInputError
+from edgefashion.inference import preprocess
+from edgefashion.inference.preprocess import PHOTO_PX
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+BATCH: Final = 64
+"""Images a call from which a batched path pays, and what larger batches are cut into."""
+
+ENGINES: Final = ("openvino", "tensorflow", "keras", "keras-predict")
+
+PRECISIONS: Final = ("fp32", "fp16", "bf16", "int8")
+
+PIXELS: Final = "uint8 intensity 0 to 255, NHWC, garment bright on a background of 0; scaled inside the graph"
+"""The pixel contract of a Fashion-MNIST network, in one sentence."""
+
+PHOTO_PIXELS: Final = "uint8 RGB 0 to 255, NHWC, the photo as it is resized to the input; scaled inside the graph"
+"""The pixel contract of a photo network. Fashion-MNIST's images it gets negated and enlarged."""
+
+Done = Callable[["NDArray[np.float32]", "NDArray[np.float32] | None"], None]
+"""Takes probabilities (n, classes) and a photo network's masks (n, h/8, w/8)."""
+
+Failed = Callable[[BaseException], None]
+"""Takes what went wrong in a thread that nobody waits for."""
+
+
+class Runner(Protocol):
+    """One engine with one network loaded. Batches arrive as uint8 (n, height, width, channels)."""
+
+    input_shape: tuple[int, ...]
+    settings: dict[str, Any]
+
+    @property
+    def runtime_precision(self) -> str: ...
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+
+@runtime_checkable
+class MaskRunner(Runner, Protocol):
+    """A Runner that tells of a photo where the garment is, too."""
+
+    def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities (n, classes) and masks (n, rows, columns)."""
+        ...
+
+
+@runtime_checkable
+class StartRunner(Runner, Protocol):
+    """A Runner that may answer batches in threads of its own."""
+
+    def starts(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> bool:
+        """Begin a batch; False, and nothing done, where there is no queue to begin it in."""
+        ...
+
+    def wait(self) -> None:
+        """Wait for every batch begun. Raises what inferring one raised."""
+        ...
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A loaded network. Call it with images; read from it what is running.
+
+    Make one with :func:`load`.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    engine: str
+    precision: str
+    """What was asked for: fp32, fp16, bf16 or int8."""
+    accept_threshold: float
+    """Confidence from which an answer counts (0.0 where the model brings none)."""
+    source: Path | None
+    """What it was read from; None for a model that another machine serves."""
+    run: Runner = field(repr=False)
+
+    @property
+    def takes_photos(self) -> bool:
+        """True for a photo network: RGB pictures as they are, not garments cut out in grey."""
+        return self.run.input_shape[-1] == 3
+
+    @property
+    def runtime_precision(self) -> str:
+        """What the convolutions and dense layers really run in, as the runtime reports it."""
+        return self.run.runtime_precision
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The runtime settings in force (threads, streams, hints)."""
+        return self.run.settings
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of one image."""
+        return self.run.input_shape
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Classify uint8 images, (n, h, w, c), (n, h, w) or one (h, w): probabilities (n, classes).
+
+        Pixels are intensities 0 to 255, the garment bright on 0; a photo network's are RGB, and it
+        takes Fashion-MNIST's (n, 28, 28, 1) too. Raises :class:`BadInputError` for another dtype
+        or shape.
+        """
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+            got = getattr(images, "dtype", type(images).__name__)
+            raise BadInputError(f"images must be a uint8 array of intensities 0 to 255, not {got}. Do not scale them")
+        return self.run(self._as_batch(images))
+
+    def look(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """A photo network's whole answer for one uint8 (h, w, 3): probabilities (classes,) and
+        the mask (h/8, w/8), the probability that a cell shows the garment.
+
+        Raises :class:`BadInputError` for a network that has no mask.
+        """
+        probabilities, masks = self._looked(self._as_batch(image))
+        return probabilities[0], masks[0]
+
+    def start(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> None:
+        """Hand over uint8 images (n, h, w, c), 64 at most, and go on; ``done`` is called with their answers.
+
+        Of a network loaded for throughput it is called from another thread, and this only waits while all streams
+        are at work; what ``done`` raises there is given to ``failed``, and a mask is None where the network has none.
+        Of another it is called before this returns, which raises what it raises. Raises :class:`BadInputError` for
+        more images, and for a photo network without a mask that is not loaded for throughput.
+        """
+        images = self._as_batch(images)
+        if len(images) > BATCH:
+            raise BadInputError(f"{len(images)} images are more than a batch. Start {BATCH} at a time")
+        if isinstance(self.run, StartRunner) and self.run.starts(images, done, failed):
+            return
+        if not self.takes_photos:
+            done(self.run(images), None)
+            return
+        done(*self._looked(images))
+
+    def _looked(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if not isinstance(self.run, MaskRunner) or not self.takes_photos:
+            raise BadInputError(f"{self.name} run by {self.engine} gives no mask. Use a photo network's IR")
+        return self.run.look(images)
+
+    def wait(self) -> None:
+        """Wait until everything started is done. Raises what inferring it raised."""
+        if isinstance(self.run, StartRunner):
+            self.run.wait()
+
+    def _as_batch(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        shape = self.run.input_shape
+        if images.shape[1:] == shape:
+            return images
+        if self.takes_photos:
+            if images.shape == shape:
+                return images[None]
+            fashion = (preprocess.SIDE_PX, preprocess.SIDE_PX)
+            if images.shape[1:] in (fashion, (*fashion, 1)) or images.shape == (*fashion, 1):
+                return preprocess.as_photos(images.reshape(-1, *fashion, 1))
+        grey = shape[:-1] if shape[-1] == 1 else None
+        if images.shape in (shape, grey) or images.shape[1:] == grey:
+            return images.reshape(-1, *shape)
+        wanted = ", ".join(str(n) for n in shape)
+        raise BadInputError(f"images must have shape (n, {wanted}), not {images.shape}")
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(height, width, channels) of a network that may take (28, 28) or a flat 784 instead."""
+    if len(shape) == 3:
+        # A fully convolutional network has no size of its own; photos come in one.
+        return shape if None not in shape else (PHOTO_PX, PHOTO_PX, shape[-1])
+    side = math.isqrt(math.prod(shape))
+    if side * side != math.prod(shape):
+        raise BadInputError(f"a network that takes {shape} does not take square grey images")
+    return (side, side, 1)

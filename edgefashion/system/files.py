@@ -1,0 +1,78 @@
+"""Files written whole, flushed to the disk, and known by their hashes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def sync(folder: Path) -> None:
+    """Flush a folder's files to the disk, so that the rename never outruns the bytes."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_sha256(source: Path) -> str:
+    """SHA-256, in hex, of all the files that a network is read from: an IR's two, one file, or all of a folder."""
+    if source.is_dir():
+        files = {file.relative_to(source).as_posix(): file for file in sorted(source.rglob("*")) if file.is_file()}
+    else:
+        together = [source, source.with_suffix(".bin")] if source.suffix == ".xml" else [source]
+        files = {file.suffix: file for file in together if file.is_file()}
+    known = hashlib.sha256()
+    for name, file in files.items():
+        known.update(f"{sha256(file)} {name}\n".encode("utf-8", "surrogateescape"))
+    return known.hexdigest()
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A temporary path of the same suffix, renamed to ``path`` once the block is left well."""
+    # Of a name of its own: two processes may write the same file.
+    aside = path.with_name(f".{path.stem}.new-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+
+
+def cached_array(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """The array of the .npy file ``path``, memory-mapped; computed and written there first if need be."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(path) as aside:
+            np.save(aside, compute())
+    array: NDArray[Any] = np.load(path, mmap_mode="r")
+    return array
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder as lasting as the files; elsewhere than on POSIX systems a folder cannot be synced."""
+    if os.name == "posix":
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
