@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["LABELS", "Classifier", "EdgeFashionError", "__version__", "load"]
 
 _HOMES = {
-    "Classifier": "edgefashion.inference.openvino_engine",
-    "load": "edgefashion.inference.openvino_engine",
+    "Classifier": "edgefashion.inference.classifier",
+    "load": "edgefashion.inference.load",
     "EdgeFashionError": "edgefashion.errors",
     "LABELS": "edgefashion.labels",
 }

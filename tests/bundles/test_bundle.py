@@ -299,8 +299,8 @@ def test_killed_while_drafting() -> None:
     """A process killed in the middle of a draft leaves the old bundle as it was, and its leavings are no bundle."""
     before = content_of(make().path)
     killed = (
-        "import os; from pathlib import Path; from edgefashion.bundles import bundle\n"
-        "with bundle.draft(Path('models/mine')) as making:\n"
+        "import os; from pathlib import Path; from edgefashion.bundles import draft\n"
+        "with draft.draft(Path('models/mine')) as making:\n"
         "    making.part('fp32').write_text('half')\n"
         "    os._exit(9)\n"
     )

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import typer
 
-from edgefashion import demo
-from edgefashion.bundles import bundle
+from edgefashion.bundles import resolve
+from edgefashion.camera import demo_clip
 from edgefashion.cli import main
-from edgefashion.data import fashion_mnist
+from edgefashion.data.images import read_image, write_png
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ ROOT = Path(__file__).parents[2]
 
 def _broken_bundle(change: Callable[[Path], object]) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
-        copy = Path(shutil.copytree(bundle.resolve("edge").path, folder / "broken"))
+        copy = Path(shutil.copytree(resolve.resolve("edge").path, folder / "broken"))
         change(copy)
 
     return make
 
 
 def _truncated(folder: Path) -> None:
-    fashion_mnist.write_png(folder / "whole.png", np.full((50, 50, 3), 200, np.uint8))
+    write_png(folder / "whole.png", np.full((50, 50, 3), 200, np.uint8))
     (folder / "cut.png").write_bytes((folder / "whole.png").read_bytes()[:60])
 
 
@@ -180,10 +180,10 @@ def test_predict_names_garments(run: Run, tmp_path: Path, test_set: Arrays) -> N
     """Predict names a folder of catalogue pictures, a JSON object each with the contract's fields."""
     images, labels = test_set
     for i in range(20):
-        fashion_mnist.write_png(tmp_path / "shots" / f"{i:02}.png", demo.scene_of(images[i])) if i else (
+        write_png(tmp_path / "shots" / f"{i:02}.png", demo_clip.scene_of(images[i])) if i else (
             tmp_path / "shots"
         ).mkdir()
-    fashion_mnist.write_png(tmp_path / "shots" / "00.png", demo.scene_of(images[0]))
+    write_png(tmp_path / "shots" / "00.png", demo_clip.scene_of(images[0]))
     done = run("predict", "edge", "shots", "--json")
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
@@ -195,9 +195,9 @@ def test_predict_names_garments(run: Run, tmp_path: Path, test_set: Arrays) -> N
 
 def test_predict_goes_on_after_a_bad_file(run: Run, tmp_path: Path, test_set: Arrays) -> None:
     """One unreadable picture is told of, the others are answered, and the exit code says so."""
-    fashion_mnist.write_png(tmp_path / "a.png", demo.scene_of(test_set[0][0]))
+    write_png(tmp_path / "a.png", demo_clip.scene_of(test_set[0][0]))
     (tmp_path / "b.png").write_bytes(b"\x89PNG not really")
-    fashion_mnist.write_png(tmp_path / "c.png", np.full((300, 300, 3), 230, np.uint8))
+    write_png(tmp_path / "c.png", np.full((300, 300, 3), 230, np.uint8))
     done = run("predict", "edge", ".")
     assert done.returncode == 2
     assert "b.png is no BMP" in done.stderr
@@ -207,8 +207,8 @@ def test_predict_goes_on_after_a_bad_file(run: Run, tmp_path: Path, test_set: Ar
 
 def test_predict_takes_a_model_first(run: Run, tmp_path: Path, test_set: Arrays) -> None:
     """MODEL may stand before the pictures."""
-    fashion_mnist.write_png(tmp_path / "a.png", demo.scene_of(test_set[0][0]))
-    done = run("predict", bundle.resolve("edge").path.resolve() / "fp32.xml", "a.png", "--top", "1")
+    write_png(tmp_path / "a.png", demo_clip.scene_of(test_set[0][0]))
+    done = run("predict", resolve.resolve("edge").path.resolve() / "fp32.xml", "a.png", "--top", "1")
     assert done.stdout.startswith("a.png: Ankle boot")
 
 
@@ -222,14 +222,14 @@ def test_evaluate_json(run: Run, tmp_path: Path) -> None:
     assert result["n"] == 10_000
     assert sum(map(sum, result["confusion"])) == 10_000
     assert result["accuracy"] > 0.92
-    assert fashion_mnist.read_image(tmp_path / "heat.png").shape[0] > 500
+    assert read_image(tmp_path / "heat.png").shape[0] > 500
 
 
 def test_data_show(run: Run, tmp_path: Path) -> None:
     """Data show writes a contact sheet with ten rows that are not empty."""
     done = run("data", "show", "--out", "sheet.png")
     assert done.stdout.strip() == "sheet.png"
-    sheet = fashion_mnist.read_image(tmp_path / "sheet.png")
+    sheet = read_image(tmp_path / "sheet.png")
     assert all(part.std() > 20 for part in np.array_split(sheet, 10))
 
 

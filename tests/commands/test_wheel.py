@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgefashion import demo
-from edgefashion.bundles import bundle
-from edgefashion.data import fashion_mnist
+from edgefashion.bundles import bundle, draft, resolve
+from edgefashion.camera import demo_clip
+from edgefashion.data import images
+from edgefashion.evaluation import reference
 
 if TYPE_CHECKING:
     from helpers.types import Arrays
@@ -81,12 +82,12 @@ def test_the_wheel_carries_the_shipped_bundles(kiosk: Kiosk) -> None:
 
 def test_kiosk_predicts_evaluates_and_watches(kiosk: Kiosk, tmp_path: Path, test_set: Arrays) -> None:
     """predict, evaluate and camera work without TensorFlow."""
-    fashion_mnist.write_png(tmp_path / "boot.png", demo.scene_of(test_set[0][0]))
+    images.write_png(tmp_path / "boot.png", demo_clip.scene_of(test_set[0][0]))
     assert "Ankle boot" in kiosk("predict", "edge", "boot.png").stdout
     assert json.loads(kiosk("evaluate", "--json").stdout)["accuracy"] > 0.92
     photo = kiosk("predict", "boot.png", "--json", "--explain", "why.png")
     assert set(json.loads(photo.stdout)) == {"source", "label", "confidence", "top", "accepted", "box"}
-    demo.make_clip(tmp_path / "clip.mp4", test_set[0][:5])
+    demo_clip.make_clip(tmp_path / "clip.mp4", test_set[0][:5])
     watched = kiosk("camera", "edge", "--source", "clip.mp4", "--headless")
     assert watched.returncode == 0, watched.stderr
     assert [json.loads(line)["state"] for line in watched.stdout.splitlines()][-1] == "ended"
@@ -117,11 +118,11 @@ def test_kiosk_converts_against_the_stored_answers(kiosk: Kiosk, tmp_path: Path)
 
 def test_the_stored_answers_can_fail_the_gate(kiosk: Kiosk, tmp_path: Path) -> None:
     """If the stored answers are another network's, the gate exits 1 and writes no bundle."""
-    source = bundle.resolve("edge").bundle
+    source = resolve.resolve("edge").bundle
     assert source is not None
-    with bundle.draft(tmp_path / "other", source) as making:
-        stored = fashion_mnist.load_reference(making.part("reference"))
-        fashion_mnist.save_reference(making.part("reference"), np.roll(stored, 1, axis=0))
+    with draft.draft(tmp_path / "other", source) as making:
+        stored = reference.load_reference(making.part("reference"))
+        reference.save_reference(making.part("reference"), np.roll(stored, 1, axis=0))
     done = kiosk("convert", "./other", "--out", "made")
     assert done.returncode == 1
     assert "parity gate failed" in done.stderr
@@ -143,7 +144,7 @@ def test_the_stored_answers_can_fail_the_gate(kiosk: Kiosk, tmp_path: Path) -> N
 def test_a_missing_extra_is_named(command: str, line: str, kiosk: Kiosk, tmp_path: Path) -> None:
     """What needs an extra exits 3 in one line that ends with the exact install line, and writes
     nothing."""
-    shipped: Any = bundle.resolve("edge").bundle
+    shipped: Any = resolve.resolve("edge").bundle
     shutil.copytree(shipped.verified("saved_model"), tmp_path / "saved_model")
     shutil.copy(shipped.verified("keras"), tmp_path)
     before = sorted(tmp_path.iterdir())
