@@ -20,7 +20,7 @@ from edgefashion.bundles import card, draft
 from edgefashion.conversion import convert, quantize
 from edgefashion.data import photo_folders
 from edgefashion.inference.tensorflow_engine import load_keras
-from edgefashion.training import finetune
+from edgefashion.training import finetune, photo_bundle, photo_fit
 from edgefashion.training.options import FinetuneOptions
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def main() -> None:
     if not kept.exists():
         start = mean(given.start) if given.start else None
         skipped: list[str] = []
-        trained = finetune.train(found, options, skipped, start=start, on_epoch=lambda row: print(row, flush=True))
+        trained = photo_fit.train(found, options, skipped, start=start, on_epoch=lambda row: print(row, flush=True))
         print(*skipped, sep="\n")
         rows.write_text(json.dumps(trained.history))
         trained.model.save(kept)
-    trained = finetune.Trained(mean([str(kept), *given.mean]), json.loads(rows.read_text()), len(found))
+    trained = photo_fit.Trained(mean([str(kept), *given.mean]), json.loads(rows.read_text()), len(found))
 
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))["kiosk"]
-    finetune.write_bundle(
+    photo_bundle.write_bundle(
         given.out,
         trained,
         options,

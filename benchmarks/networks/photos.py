@@ -154,14 +154,14 @@ def linear_probe(found: list[photo_folders.Photo], fold: Any) -> dict[str, Any]:
 def folds(folder: Path, numbers: list[int], options: dict[str, int], leave: str | None) -> None:
     """Train on the photos of four folds, answer those of the fifth; each fold's answers are kept, and
     summed up once all are there. ``leave``: a kind that is not trained on either, and answered too."""
-    from edgefashion.training import finetune
+    from edgefashion.training import photo_bundle, photo_fit
     from edgefashion.training.options import FinetuneOptions
 
     found = list(photo_folders.scan(folder).photos)
     fold = folds_of(found)
     for number in numbers:
         away = (fold == number) | np.array([leave is not None and p.kind == leave for p in found])
-        trained = finetune.train(
+        trained = photo_fit.train(
             [p for p, out in zip(found, away, strict=True) if not out],
             FinetuneOptions(**options),
             [],
@@ -169,7 +169,7 @@ def folds(folder: Path, numbers: list[int], options: dict[str, int], leave: str 
         )
         at = np.flatnonzero(away)
         views = np.stack([preprocess.view(images.read_image(found[i].path)) for i in at])
-        answers = finetune.probabilities(trained.model, views)
+        answers = photo_bundle.probabilities(trained.model, views)
         ANSWERS.mkdir(parents=True, exist_ok=True)
         trained.model.save(ANSWERS / f"fold{number}.keras")
         np.savez_compressed(ANSWERS / f"fold{number}.npz", at=at, answers=answers, leave=leave or "")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.data import fashion_mnist
-from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference.tensorflow_engine import tensorflow
 from edgefashion.system import files, machine
 from edgefashion.training import distillation
+from edgefashion.training.backbone import head_of, layers_after, load_backbone
 from edgefashion.training.fashion_augment import DRAWN, LAYERS, MIXING
 from edgefashion.training.options import OPTIMIZERS, SEED_LIMIT, TrainOptions
 from edgefashion.training.zoo import CLASSES, INPUT_SHAPE, architecture
@@ -114,7 +113,7 @@ class Run:
         and no optimizer."""
         if self._transfer is not None:
             network: Any = self._transfer
-            _head(network, self._arch.backbone).set_weights(self.model.get_weights())
+            head_of(network, self._arch.backbone).set_weights(self.model.get_weights())
             return network
         network = self._arch.network(self.options.settings)
         trained = self.model.layers[-1] if self.options.augment in LAYERS else self.model
@@ -127,7 +126,7 @@ class Run:
         import keras
 
         if self._transfer is not None:
-            return _head(self._transfer, self._arch.backbone)
+            return head_of(self._transfer, self._arch.backbone)
         with _policy(self.options.precision):
             network = self._arch.network(self.options.settings)
         if self.options.augment not in LAYERS:
@@ -213,7 +212,7 @@ class Run:
         def compute() -> NDArray[np.float16]:
             network: Any = self._transfer
             # Not the backbone's own output: that one belongs to the graph inside it.
-            backbone = keras.Model(network.input, _after(network, self._arch.backbone)[0].input)
+            backbone = keras.Model(network.input, layers_after(network, self._arch.backbone)[0].input)
             variants = keras.Sequential([*_as_floats(), *added])
             _reseed(variants, self.options.seed, view)
             parts = []
@@ -234,55 +233,11 @@ class Run:
         return self._kept[name]
 
 
-def load_backbone(backbone: keras.Model, weights: str) -> None:
-    """Load ``imagenet`` (Keras downloads them) or a weights file into a backbone and freeze it.
-
-    Raises :class:`MissingError` if the download fails, :class:`BadInputError` for a file of another network.
-    """
-    from keras import applications
-
-    if weights == "imagenet":
-        try:
-            given = applications.ResNet50(include_top=False, weights="imagenet", input_shape=(32, 32, 3), pooling="avg")
-        except Exception as error:  # urllib's and Keras's own, bare Exceptions among them
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise MissingError(
-                f"Keras could not download ResNet50's ImageNet weights ({reason}). Give a file of them with "
-                "--weights FILE, or train without: --weights none"
-            ) from error
-        backbone.set_weights(given.get_weights())
-    else:
-        path = Path(weights)
-        if not path.is_file():
-            raise BadInputError(f"--weights {weights}: there is no such file. Give imagenet, none or a .weights.h5")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # Keras only warns of layers that a file leaves untrained
-                backbone.load_weights(path)
-        except Exception as error:  # h5py's and Keras's, of many kinds
-            raise BadInputError(f"{weights} holds no weights of {backbone.name}'s layers. Give another file") from error
-    backbone.trainable = False
-
-
 def _as_floats() -> list[Any]:
     """The entrance of a network whose augmentation layers come before its own."""
     from keras import layers
 
     return [layers.Input(INPUT_SHAPE, dtype="uint8"), layers.Rescaling(1.0)]
-
-
-def _head(network: Any, backbone: str | None) -> keras.Model:
-    """The layers after the backbone, as a network of their own that shares their weights."""
-    import keras
-
-    after = _after(network, backbone)
-    return keras.Sequential([keras.layers.Input(after[0].input.shape[1:]), *after])
-
-
-def _after(network: Any, backbone: str | None) -> list[Any]:
-    """The layers after the backbone."""
-    names = [layer.name for layer in network.layers]
-    return list(network.layers[names.index(backbone) + 1 :])
 
 
 @contextlib.contextmanager

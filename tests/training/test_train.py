@@ -320,7 +320,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     """--weights that are no file, or another network's, are refused in one line."""
     import keras
 
-    from edgefashion.training.run import load_backbone
+    from edgefashion.training.backbone import load_backbone
     from edgefashion.training.zoo import ZOO
 
     backbone = ZOO["resnet50"].build().get_layer("resnet50")
@@ -338,7 +338,7 @@ def test_the_temperature_is_in_the_network(tmp_path: Path) -> None:
     facts = made.report()["train"]
     assert facts["temperature"] != 1.0
     import edgefashion.data.fashion_mnist as data
-    from edgefashion.training.train import fit_temperature
+    from edgefashion.training.temperature import fit_temperature
 
     images, labels = data.load("train")
     _, held_out = data.split(labels, made.info["validation_split"], made.info["split_seed"])
