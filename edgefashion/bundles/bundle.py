@@ -14,6 +14,8 @@ from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
 from typing import Any, Final
 
+from edgefashion.bundles.facts import Facts
+from edgefashion.bundles.places import as_argument
 from edgefashion.bundles.swap import restore_interrupted
 from edgefashion.errors import BadInputError
 from edgefashion.system.files import sha256
@@ -40,6 +42,12 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
+RT_INFO: Final = "edgefashion"
+"""The section of an IR's rt_info that holds our own facts, as JSON."""
+
+PRECISIONS: Final = ("fp32", "fp16", "bf16", "int8")
+"""What a network may be asked to compute in. BF16 has no IR of its own: it is a way to run the FP32 one."""
+
 IR_PRECISIONS: Final = ("int8", "fp32", "fp16")
 """The IRs a bundle may hold, the preferred one first."""
 
@@ -49,24 +57,36 @@ class Bundle:
     """A bundle on disk, its facts read and its format checked."""
 
     path: Path
-    info: Mapping[str, Any]
+    facts: Facts
+    files: Mapping[str, str]
+    """The manifest: every other file of the bundle, as a path with ``/``, and its SHA-256 in hex."""
 
     @property
     def name(self) -> str:
-        return str(self.info["name"])
+        return self.facts.name
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(self.info["labels"])
+        return self.facts.labels
+
+    @property
+    def takes_photos(self) -> bool:
+        """True for a photo network: RGB pictures as they are, not garments cut out in grey."""
+        return self.facts.takes_photos
 
     @property
     def accept_threshold(self) -> float:
         """The confidence from which an answer counts; chosen on validation images."""
-        return float(self.info["thresholds"]["accept"])
+        return float(self.facts.thresholds.accept)
+
+    def test_accuracy(self, form: str) -> float | None:
+        """Share of the 10,000 test images that ``form`` (``original``, ``fp32``, ``int8``, ...) names right, 0 to 1;
+        None where it was not measured."""
+        return self.facts.test_accuracy(form)
 
     def has(self, part: str) -> bool:
         """True if the manifest lists ``part`` (``"fp32"``, ``"saved_model"``, ...)."""
-        return any(f == name or f.startswith(f"{name}/") for name in PARTS[part] for f in self.info["files"])
+        return any(f == name or f.startswith(f"{name}/") for name in PARTS[part] for f in self.files)
 
     def verified(self, part: str) -> Path:
         """The path of ``part``, every byte of it checked against the manifest.
@@ -75,33 +95,44 @@ class Bundle:
         missing, altered, or not in the manifest at all.
         """
         if not self.has(part):
-            raise BadInputError(f"{self.path} has no {part}. {_HOW_TO_MAKE.get(part, 'Train it again')}")
+            raise BadInputError(f"{self.path} has no {part}. {self.how_to_make(part)}")
         for name in PARTS[part]:
             self._check(name)
         return self.path / PARTS[part][0]
 
     def verify_all(self) -> None:
         """Check every file of the manifest; raises :class:`BadInputError` at the first bad one."""
-        for name in self.info["files"]:
+        for name in self.files:
             self._check(name)
 
     def _check(self, name: str) -> None:
-        listed = {f: h for f, h in self.info["files"].items() if f == name or f.startswith(f"{name}/")}
+        listed = {f: h for f, h in self.files.items() if f == name or f.startswith(f"{name}/")}
         target = self.path / name
         if target.is_dir():
             # A link to a folder counts as a file: what lies behind it is in no manifest.
             found = (p for p in target.rglob("*") if p.is_symlink() or not p.is_dir())
             extra = {p.relative_to(self.path).as_posix() for p in found} - set(listed)
             if extra:
-                raise BadInputError(f"{self.path / min(extra)} is not in {INFO}'s manifest. Remove it, or {_RESTORE}")
+                raise BadInputError(
+                    f"{self.path / min(extra)} is not in {INFO}'s manifest. Remove it, or {_restore(self.path)}"
+                )
         if not listed:
-            raise BadInputError(f"{target} is not in {INFO}'s manifest. Not loaded; {_RESTORE}")
+            raise BadInputError(f"{target} is not in {INFO}'s manifest. Not loaded; {_restore(self.path)}")
         for file, digest in listed.items():
             path = self.path / file
             if not path.is_file():
-                raise BadInputError(f"{path} is missing. Its bundle lists it: {_RESTORE}")
+                raise BadInputError(f"{path} is missing. Its bundle lists it: {_restore(self.path)}")
             if sha256(path) != digest:
-                raise BadInputError(f"{path} was altered: its SHA-256 is not the bundle's. Not loaded; {_RESTORE}")
+                raise BadInputError(
+                    f"{path} was altered: its SHA-256 is not the bundle's. Not loaded; {_restore(self.path)}"
+                )
+
+    def how_to_make(self, part: str) -> str:
+        """The hint of an error: what to do where this bundle has no ``part``."""
+        if part not in _MADE_BY:
+            return "Train it again"
+        photos = " --photos DIR" if part == "int8" and self.takes_photos else ""
+        return f"Run: edgefashion convert {as_argument(self.path)}{_MADE_BY[part]}{photos}"
 
     def size_bytes(self, part: str) -> int:
         """Bytes on disk of ``part``."""
@@ -114,13 +145,17 @@ class Bundle:
         return loaded
 
 
-_RESTORE: Final = "restore the bundle from its source, or run `edgefashion convert` or `train` again"
-_HOW_TO_MAKE: Final = {
-    "fp32": "Run: edgefashion convert",
-    "fp16": "Run: edgefashion convert",
-    "int8": "Run: edgefashion convert --int8",
-    "embedded": "Run: edgefashion convert --embed 640x480",
+_MADE_BY: Final = {
+    "fp32": "",
+    "fp16": "",
+    "int8": " --int8",
+    "embedded": " --embed 640x480",
 }
+"""Part of a bundle -> what makes it: the flags of ``edgefashion convert``."""
+
+
+def _restore(path: Path) -> str:
+    return f"restore the bundle from its source, or run `edgefashion convert {as_argument(path)}` or `train` again"
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -128,28 +163,21 @@ def open_bundle(path: Path) -> Bundle:
     restore_interrupted(path, INFO)
     try:
         info = json.loads((path / INFO).read_text(encoding="utf-8"))
-        missing = {"format", "name", "labels", "input_shape", "thresholds", "files"} - set(info)
-        if missing:
+        if missing := {"format", "files"} - set(info):
             raise ValueError(f"no {', '.join(sorted(missing))}")
         if info["format"] > FORMAT:
             raise BadInputError(
                 f"{path} was made by a newer edgefashion (format {info['format']}). Upgrade edgefashion"
             )
-        _check_facts(info)
+        return Bundle(path, Facts.from_json(info), _manifest(info["files"]))
     except FileNotFoundError as error:
         raise BadInputError(f"{path} is no bundle: it has no {INFO}. Name a bundle, or train one") from error
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise BadInputError(f"{path / INFO} cannot be read ({error}); {_RESTORE}") from error
-    return Bundle(path, MappingProxyType(info))
+        raise BadInputError(f"{path / INFO} cannot be read ({error}); {_restore(path)}") from error
 
 
-def _check_facts(info: Mapping[str, Any]) -> None:
-    """Raise ValueError unless what :class:`Bundle` relies on is there and of the right kind."""
-    labels, files, thresholds = info["labels"], info["files"], info["thresholds"]
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise ValueError("labels is no list of names")
-    if not isinstance(thresholds, dict) or not isinstance(thresholds.get("accept"), int | float):
-        raise ValueError("thresholds has no number for accept")
+def _manifest(files: Any) -> Mapping[str, str]:
+    """``files`` of bundle.json. Raises ValueError unless it is a table of paths inside the bundle."""
     if not isinstance(files, dict):
         raise ValueError("files is no table of names and hashes")
     for name in files:
@@ -157,16 +185,4 @@ def _check_facts(info: Mapping[str, Any]) -> None:
         path = PureWindowsPath(name)
         if path.anchor or ".." in path.parts:
             raise ValueError(f"{name} points outside the bundle")
-
-
-# --- MODEL on a command line -----------------------------------------------------------------
-
-
-# --- Writing ---------------------------------------------------------------------------------
-
-
-# --- The model card --------------------------------------------------------------------------
-
-
-RT_INFO: Final = "edgefashion"
-"""The section of an IR's rt_info that holds our own facts, as JSON."""
+    return MappingProxyType(files)

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from edgefashion.bundles.draft import Draft
+from edgefashion.bundles.facts import Facts, PhotoFigures
 
 
 def write_card(making: Draft) -> None:
     """Write the draft's model card from its facts, so that the two never disagree."""
-    info = making.info
-    rows = [f"| {form} | {100 * m['test_accuracy']:.2f} % |" for form, m in info["metrics"].items()]
-    count = "unknown" if info["parameters"] is None else f"{info['parameters']:,}"
-    share, seed = info["validation_split"], info["seed"]
-    if share is None:
-        trained_on = "not known: it came here trained"
-    else:
-        trained_on = f"Fashion-MNIST (Zalando, MIT), {share:.0%} of its training images held out"
-        trained_on += "" if seed is None else f", seed {seed}"
-    photos = info.get("photos")
+    facts = making.facts
+    rows = [
+        f"| {form} | {'-' if of.test_accuracy is None else f'{100 * of.test_accuracy:.2f} %'} |"
+        for form, of in facts.metrics.items()
+    ]
+    int8 = facts.metrics.get("int8")
     text = _CARD.format(
-        **info,
-        count=count,
-        origin="our own" if info["source"] == "ours" else f"after {info['source']}",
-        trained_on=trained_on + (_PHOTO_DATA if photos else ""),
+        name=facts.name,
+        architecture=facts.architecture,
+        count="unknown" if facts.parameters is None else f"{facts.parameters:,}",
+        origin="our own" if facts.source == "ours" else f"after {facts.source}",
+        joined_labels=", ".join(facts.labels),
+        pixels=facts.pixels,
+        shape=", ".join(str(edge) for edge in facts.input_shape),
+        trained_on=_trained_on(facts) + (_PHOTO_DATA if facts.photos else ""),
+        threshold=facts.thresholds.accept,
+        chosen_on=facts.thresholds.chosen_on,
         accuracy="\n".join(rows),
-        agreement=_agreement(info["metrics"].get("int8", {}).get("agreement")),
-        joined_labels=", ".join(info["labels"]),
-        photo_figures=_photo_figures(photos) if photos else "",
-        use=_PHOTO_USE if photos else _USE,
+        agreement=_agreement(int8.agreement if int8 else None),
+        photo_figures=_photo_figures(facts.photos) if facts.photos else "",
+        use=_PHOTO_USE if facts.photos else _USE,
     )
     making.part("card").write_text(text, encoding="utf-8")
 
 
-def _agreement(measured: dict[str, Any] | None) -> str:
+def _trained_on(facts: Facts) -> str:
+    """What is known of the network's training, as a phrase."""
+    if facts.validation_split is None:
+        return "not known: it came here trained"
+    seed = "" if facts.seed is None else f", seed {facts.seed}"
+    return f"Fashion-MNIST (Zalando, MIT), {facts.validation_split:.0%} of its training images held out{seed}"
+
+
+def _agreement(measured: Mapping[str, Any] | None) -> str:
     """INT8 beside the original, in a paragraph; empty where it was not measured."""
     if measured is None:
         return ""
@@ -42,19 +53,19 @@ def _agreement(measured: dict[str, Any] | None) -> str:
     return _AGREEMENT.format(**measured, worst=worst, worst_drop=100 * drops[worst])
 
 
-def _photo_figures(photos: dict[str, Any]) -> str:
+def _photo_figures(photos: Mapping[str, PhotoFigures]) -> str:
     """What was measured on photos, as tables: a row a set of photos, a row a label, a row a kind."""
     lines = ["", "## On photos of senders it was not trained on", ""]
     lines += ["| photos | right | AUROC, known against Unknown |", "|---|---|---|"]
-    for name, measured in photos.items():
-        if "accuracy" in measured:
-            auroc = measured.get("reject_auroc")
-            shown = "-" if auroc is None else f"{auroc:.4f}"
-            lines.append(f"| {name.replace('_', ' ')} | {measured['accuracy']:.2%} | {shown} |")
-    for name, measured in photos.items():
-        for what in ("per_label", "by_colour", "by_background"):
-            if table := measured.get(what):
-                lines += ["", f"| {name.replace('_', ' ')}, {what.replace('_', ' ')} | right |", "|---|---|"]
+    for name, of in photos.items():
+        if of.accuracy is not None:
+            auroc = "-" if of.reject_auroc is None else f"{of.reject_auroc:.4f}"
+            lines.append(f"| {name.replace('_', ' ')} | {of.accuracy:.2%} | {auroc} |")
+    for name, of in photos.items():
+        tables = {"per label": of.per_label, "by colour": of.by_colour, "by background": of.by_background}
+        for what, table in tables.items():
+            if table:
+                lines += ["", f"| {name.replace('_', ' ')}, {what} | right |", "|---|---|"]
                 lines += [f"| {key} | {share:.1%} |" for key, share in table.items()]
     return "\n".join([*lines, ""])
 
@@ -64,9 +75,9 @@ _CARD: Final = """\
 
 - **Network**: {architecture}, {count} parameters, {origin}.
 - **Answers**: {joined_labels}.
-- **Input**: {pixels}. Shape (n, {input_shape[0]}, {input_shape[1]}, {input_shape[2]}).
+- **Input**: {pixels}. Shape (n, {shape}).
 - **Trained on**: {trained_on}.
-- **Accept threshold**: {thresholds[accept]} (chosen on {thresholds[chosen_on]}).
+- **Accept threshold**: {threshold} (chosen on {chosen_on}).
 
 | form | accuracy, 10,000 test images |
 |---|---|

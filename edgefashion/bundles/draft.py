@@ -7,22 +7,32 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgefashion.bundles.bundle import FORMAT, INFO, PARTS, Bundle
+from edgefashion.bundles.facts import Facts
 from edgefashion.bundles.swap import swap
 from edgefashion.errors import BadInputError
 from edgefashion.system.files import sha256, sync
 
 
-@dataclass
 class Draft:
-    """A bundle being made: fill ``path`` with files and ``info`` with facts."""
+    """A bundle being made: fill ``path`` with files, and set ``facts``."""
 
-    path: Path
-    info: dict[str, Any]
+    def __init__(self, path: Path, facts: Facts | None) -> None:
+        self.path = path
+        self._facts = facts
+
+    @property
+    def facts(self) -> Facts:
+        """What the bundle will state of its network: the base's facts until others are set."""
+        assert self._facts is not None, "a draft without a base has no facts until they are set"
+        return self._facts
+
+    @facts.setter
+    def facts(self, facts: Facts) -> None:
+        self._facts = facts
 
     def part(self, name: str) -> Path:
         """Where ``name`` (``"fp32"``, ``"history"``, ...) is to be written."""
@@ -69,7 +79,7 @@ def check_target(target: Path) -> None:
 def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
     """Make the bundle ``target``, starting from a verified copy of ``base`` if given.
 
-    On leaving the block the manifest is written and the folder takes its place; if the block
+    On leaving the block the facts and the manifest are written and the folder takes its place; if the block
     raises, nothing of it remains and an older bundle at ``target`` is untouched. Raises
     :class:`BadInputError` if ``target`` cannot be written or is a folder of something else.
     """
@@ -81,18 +91,16 @@ def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
         raise BadInputError(f"{target} cannot be written: {error.strerror}. Choose another --out") from error
     try:
         work.chmod(0o755)  # mkdtemp's 0700 is for secrets
-        info: dict[str, Any] = {}
         if base is not None:
             base.verify_all()
-            for name in base.info["files"]:
+            for name in base.files:
                 copy = work / name
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(base.path / name, copy)
-            info = json.loads(json.dumps(dict(base.info)))
-        making = Draft(work, info)
+        making = Draft(work, None if base is None else base.facts)
         yield making
         files = sorted(p.relative_to(work).as_posix() for p in work.rglob("*") if p.is_file() and p != work / INFO)
-        info = {"format": FORMAT, **making.info, "files": {f: sha256(work / f) for f in files}}
+        info = {"format": FORMAT, **making.facts.as_json(), "files": {f: sha256(work / f) for f in files}}
         (work / INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         sync(work)
         swap(work, target)

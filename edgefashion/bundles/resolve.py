@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edgefashion.bundles.bundle import INFO, PARTS, Bundle, open_bundle
+from edgefashion.bundles import model_files
+from edgefashion.bundles.bundle import INFO, IR_PRECISIONS, PARTS, PRECISIONS, Bundle, open_bundle
+from edgefashion.bundles.places import model_dirs as model_dirs
 from edgefashion.bundles.swap import restore_interrupted
 from edgefashion.errors import BadInputError
 from edgefashion.system import text
@@ -29,6 +31,9 @@ class Model:
     kind: str
     path: Path
     bundle: Bundle | None = None
+    precision: str | None = None
+    """What an IR given by its own path is to be run in, fp32, fp16, bf16 or int8; None for the other kinds. A bundle
+    says it; of an IR from elsewhere the file's name may, and FP32 is assumed where it does not."""
 
     @property
     def name(self) -> str:
@@ -37,15 +42,6 @@ class Model:
         # `models/mine/saved_model` is called "mine": the last folder's name says nothing.
         generic = self.path.stem in {"saved_model", "model"}
         return self.path.absolute().parent.name if generic else self.path.stem
-
-
-def model_dirs() -> list[Path]:
-    """Where a bundle's name is looked up: ``./models``, then the ones shipped with the package."""
-    package = Path(__file__).parents[1]
-    shipped = package / "models"
-    if not shipped.is_dir() and (package.parent / "pyproject.toml").is_file():
-        shipped = package.parent / "models"  # an editable install: the checkout's own folder
-    return [Path("models"), shipped]
 
 
 def is_shipped(path: Path) -> bool:
@@ -83,7 +79,7 @@ def _resolve(path: Path) -> Model:
         if (path / INFO).is_file():
             return Model("bundle", path, open_bundle(path))
         if (path / "saved_model.pb").is_file():
-            return Model("saved_model", path, _verified_owner(path))
+            return Model("saved_model", path, _owner(path)[0])
         raise BadInputError(f"{path} is neither a bundle ({INFO}) nor a SavedModel (saved_model.pb). Give one of them")
     if path.suffix in {".h5", ".hdf5"}:
         raise BadInputError(
@@ -122,23 +118,28 @@ def known() -> list[Bundle]:
 
 
 def _file(path: Path) -> Model:
-    owner = _verified_owner(path)
+    owner, part = _owner(path)
     if path.suffix != ".xml":
         return Model(path.suffix[1:], path, owner)
-    weights = path.with_suffix(".bin")
+    weights = model_files.weights_of(path)
     if not weights.is_file():
         raise BadInputError(f"{weights} is missing: an IR is an .xml and a .bin of the same name. Convert it again")
-    return Model("ir", path, owner)
+    if owner is not None:
+        precision = part if part in IR_PRECISIONS else "fp32"
+    else:
+        precision = path.stem if path.stem in PRECISIONS else "fp32"
+    return Model("ir", path, owner, precision)
 
 
-def _verified_owner(path: Path) -> Bundle | None:
-    """The bundle ``path`` lies in, if any, once ``path`` is checked against its manifest."""
+def _owner(path: Path) -> tuple[Bundle | None, str | None]:
+    """The bundle ``path`` lies in and the part of it that it is, once it is checked against the manifest; None and None
+    where it lies in no bundle."""
     path = path.absolute()  # "." has neither a name nor a parent
     if not (path.parent / INFO).is_file():
-        return None
+        return None, None
     owner = open_bundle(path.parent)
     part = next((part for part, names in PARTS.items() if names[0] == path.name), None)
     if part is None:
         raise BadInputError(f"{path} is not in its bundle's manifest. Move it out of the bundle to use it as it is")
     owner.verified(part)
-    return owner
+    return owner, part

@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGES: Final = 5000
-"""Training images that choose the operations of a Fashion-MNIST network: 25 of them are half a point."""
+"""Training images on which the operations of a Fashion-MNIST network are chosen. 25 of them are half a point."""
 PHOTOS: Final = 300
-"""And of a photo network, each of which is a hundred times the work."""
+"""Photos on which those of a photo network are chosen. Each is a hundred times the work."""
 
 AIM: Final = 0.5
-"""Share of the allowed drop that is aimed at. The images that choose were learned, which hides part of what
-unseen ones lose, and the choice is the best for them: the gate's images will lose more."""
+"""Share of the allowed drop that is aimed at. The network was trained on the images that choose, and the choice is the
+best for them. Unseen images, such as the gate's, lose more."""
 
-# They pass on what they are given: 8 bits before them say nothing of where the arithmetic is done.
+# These pass on what they are given, and compute nothing. 8 bits before them do not mean that they work in 8 bits.
 _PASSING: Final = {"Concat", "FakeQuantize", "MaxPool", "Reshape", "Result", "Squeeze", "Transpose", "Unsqueeze"}
 _OF_WEIGHTS: Final = {"Convert", "Multiply", "Reshape", "Subtract", "Transpose"}
 
 
 @dataclass(frozen=True)
-class Chooser:
-    """The labelled images that choose which operations go back: none of the gate's, and where there are enough
-    none that calibrates."""
+class SelectionSet:
+    """The labelled images on which the operations that go back are chosen. None of them is the gate's, and none
+    calibrates where there are enough."""
 
     images: Sequence[NDArray[np.uint8]]
     right: Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.bool_]]
@@ -36,15 +36,15 @@ class Chooser:
 
 
 @dataclass(frozen=True)
-class Plain:
-    """What plain quantization made, and of what: enough to do it again with control."""
+class PlainQuantization:
+    """What plain quantization made, and what from: enough to quantize again with accuracy control."""
 
     ir: Any
     model: Any
-    """What was quantized: the FP32 network, a photo network's with its picture's size left open."""
+    """What was quantized: the FP32 network. A photo network's picture has an open size here."""
     calibration: Any
     settings: dict[str, Any]
-    """Of ``nncf.quantize``."""
+    """The arguments given to ``nncf.quantize``."""
     bias_correction: str
     as_input: Callable[[NDArray[np.uint8]], NDArray[Any]]
     """An image as the network takes it, a batch of one."""
@@ -55,12 +55,12 @@ class Control:
     """What accuracy control did."""
 
     images: int
-    """Those that chose, from the side of the training images that calibration is drawn from."""
+    """Number of the images it was done on. They are training images, as the calibration images are."""
     aim: float
     """The drop on them that was aimed at, 0 to 1."""
     accuracy_fp32: float
     accuracy_plain: float
-    """Of plain quantization, on the same images."""
+    """Accuracy of plain quantization on the same images."""
     accuracy_int8: float
     reverted: tuple[tuple[str, str], ...]
     """Name and type of each operation that went back to floating point."""
@@ -82,11 +82,11 @@ class Control:
         return {**asdict(self), "reverted": [{"name": name, "type": kind} for name, kind in self.reverted]}
 
 
-def control(plain: Plain, chooser: Chooser, max_drop: float) -> tuple[Any, Control]:
+def control(plain: PlainQuantization, selection: SelectionSet, max_drop: float) -> tuple[Any, Control]:
     """Quantize again with NNCF's accuracy control: what hurts most goes back to floating point until
-    ``chooser``'s images lose no more than :data:`AIM` of ``max_drop`` (accuracy, 0 to 1).
+    ``selection``'s images lose no more than :data:`AIM` of ``max_drop`` (accuracy, 0 to 1).
 
-    Neither the gate's images nor the test set are seen: the gate still judges what it had no part in.
+    It sees neither the gate's images nor the test set.
     """
     import nncf
 
@@ -100,15 +100,16 @@ def control(plain: Plain, chooser: Chooser, max_drop: float) -> tuple[Any, Contr
             request.infer([image], share_inputs=True)
             answers.append(request.get_output_tensor(at).data[0].copy())
             numbers.append(number)
-        share = float(chooser.right(np.stack(answers), np.array(numbers)).mean())
-        if len(numbers) == len(chooser.images):  # NNCF tries the function on one image first
+        share = float(selection.right(np.stack(answers), np.array(numbers)).mean())
+        if len(numbers) == len(selection.images):  # NNCF tries the function on one image first
             measured.append(share)
-        # No value for each image: NNCF then ranks by how far the outputs move, finer than right or wrong.
+        # None instead of a value for each image: NNCF then ranks the operations by how far the outputs move, which
+        # tells more than right or wrong.
         return share, None
 
     settings = dict(plain.settings)
-    settings["advanced_quantization_parameters"] = settings.pop("advanced_parameters", None)  # of another name here
-    numbered = [(plain.as_input(image), number) for number, image in enumerate(chooser.images)]
+    settings["advanced_quantization_parameters"] = settings.pop("advanced_parameters", None)  # its name here
+    numbered = [(plain.as_input(image), number) for number, image in enumerate(selection.images)]
     controlled = nncf.quantize_with_accuracy_control(
         plain.model,
         plain.calibration,
@@ -130,7 +131,7 @@ def control(plain: Plain, chooser: Chooser, max_drop: float) -> tuple[Any, Contr
 
 
 def reverted(plain: Any, controlled: Any) -> tuple[tuple[str, str], ...]:
-    """Name and type of each operation that takes 8 bits in ``plain`` and none in ``controlled``, in their order.
+    """Name and type of each operation that works in 8 bits in ``plain`` and not in ``controlled``, in their order.
 
     Both are OpenVINO models quantized from one IR, whose operations keep their names.
     """
@@ -156,7 +157,7 @@ def _in_8_bits(model: Any) -> list[Any]:
 
 
 def _stored_in_8_bits(node: Any) -> bool:
-    """True for weights, which NNCF leaves as an 8-bit constant and what makes floats of it."""
+    """True for weights. NNCF stores them as an 8-bit constant, followed by operations that make floats of it."""
     while node.get_type_name() in _OF_WEIGHTS:
         node = node.input_value(0).get_node()
     return node.get_type_name() == "Constant" and node.get_element_type().get_type_name() in ("i8", "u8")

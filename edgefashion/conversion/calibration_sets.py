@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgefashion.bundles import bundle
 from edgefashion.conversion import accuracy_control
-from edgefashion.data import fashion_mnist
-from edgefashion.data import photo_folders as photos
+from edgefashion.data import fashion_mnist, photo_folders
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, preprocess
 from edgefashion.inference.classifier import Classifier
@@ -20,95 +19,89 @@ from edgefashion.inference.classifier import Classifier
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-GATE_SHARE: Final = 0.5
-"""Share of the photos, by sender, that gate a photo network and calibrate nothing."""
-
 
 @dataclass(frozen=True)
-class Material:
-    """What a network is calibrated and gated on."""
+class CalibrationSets:
+    """The images that a network is calibrated on, and those that gate it."""
 
     calibrate: Sequence[NDArray[np.uint8]]
     gate: Callable[[Classifier], float]
     """A classifier's accuracy on what calibration has not seen."""
     gate_images: int
+    """Number of the images behind ``gate``."""
     held_out: bool
     """True if the network had not seen the gate's images in training either."""
-    chooser: Callable[[], accuracy_control.Chooser]
-    """What accuracy control chooses on, read when first asked for; from the side that calibration is drawn from."""
+    selection: Callable[[], accuracy_control.SelectionSet]
+    """Reads the images on which accuracy control chooses operations. None of them is the gate's."""
 
 
-def fashion(made: bundle.Bundle, calibration: int) -> Material:
-    """For a Fashion-MNIST network, which is calibrated on so many training images."""
+def of_fashion_mnist(made: bundle.Bundle, calibration: int) -> CalibrationSets:
+    """For a Fashion-MNIST network, which is calibrated on ``calibration`` training images."""
     images, labels = fashion_mnist.load("train")
-    # A network trained on everything, or elsewhere, has no held-out part; the default split stands in.
-    share = made.info["validation_split"] or fashion_mnist.VALIDATION_SPLIT
-    fit_at, gate_at = fashion_mnist.split(labels, share, made.info.get("split_seed", made.info["seed"] or 0))
-    calibrate_at = fit_at[fashion_mnist.calibration_indices(labels[fit_at], calibration, made.info["seed"] or 0)]
+    # A network trained on everything, or elsewhere, has no held-out part. The default split stands in.
+    share, seed = made.facts.validation_split or fashion_mnist.VALIDATION_SPLIT, made.facts.seed or 0
+    fit_at, gate_at = fashion_mnist.split(labels, share, made.facts.validation_seed)
+    calibrate_at = fit_at[fashion_mnist.calibration_indices(labels[fit_at], calibration, seed)]
 
-    def chooser() -> accuracy_control.Chooser:
+    def selection() -> accuracy_control.SelectionSet:
         rest = np.setdiff1d(fit_at, calibrate_at)
-        at = rest[fashion_mnist.calibration_indices(labels[rest], accuracy_control.IMAGES, made.info["seed"] or 0)]
-        return accuracy_control.Chooser(
+        at = rest[fashion_mnist.calibration_indices(labels[rest], accuracy_control.IMAGES, seed)]
+        return accuracy_control.SelectionSet(
             list(images[at]), lambda answers, numbers: decision.likeliest(answers) == labels[at[numbers]]
         )
 
-    return Material(
+    return CalibrationSets(
         calibrate=list(images[calibrate_at]),
         gate=lambda classifier: share_right(classifier(images[gate_at]), labels[gate_at]),
         gate_images=len(gate_at),
-        held_out=bool(made.info["validation_split"]),
-        chooser=chooser,
+        held_out=bool(made.facts.validation_split),
+        selection=selection,
     )
 
 
-def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) -> Material:
-    """For a photo network, which is calibrated on so many photos of ``folders``, and on Fashion-MNIST too.
+def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) -> CalibrationSets:
+    """For a photo network, which is calibrated on ``calibration`` photos of ``folders``, and on Fashion-MNIST's images.
 
     Raises :class:`BadInputError` where too few photos can be read.
     """
     check_calibration(made, folders)
     skipped: list[str] = []
-    found = photos.scan(*folders)
-    known = [p for p in found.photos if p.known]
-    fit_at, gate_at = photos.split(known, GATE_SHARE, seed=0)
-    labels = np.unique([known[i].label for i in fit_at], return_inverse=True)[1]
-    chosen = [known[fit_at[i]] for i in fashion_mnist.calibration_indices(labels, calibration, seed=0)]
-    calibrate = [preprocess.view(picture) for _, picture in photos.read(chosen, skipped)]
-    # And the other kind of picture it takes, at its own size, or Fashion-MNIST would fall outside the ranges.
+    found = photo_folders.scan(*folders)
+    fit, held_out = photo_folders.for_calibration(found.photos)
+    chosen = photo_folders.evenly(fit, calibration)
+    calibrate = [preprocess.view(picture) for _, picture in photo_folders.read(chosen, skipped)]
+    # Fashion-MNIST's images too, at their own size: photos alone would give ranges in which these do not fit.
     images, classes = fashion_mnist.load("train")
     fashion_at, _ = fashion_mnist.split(classes, fashion_mnist.VALIDATION_SPLIT, 0)
     some = fashion_at[fashion_mnist.calibration_indices(classes[fashion_at], max(1, calibration // 3), seed=0)]
     calibrate += list(preprocess.as_photos(images[some]))
-    gate = [(photo, preprocess.view(picture)) for photo, picture in photos.read([known[i] for i in gate_at], skipped)]
+    gate = [(photo, preprocess.view(picture)) for photo, picture in photo_folders.read(held_out, skipped)]
     if not gate:
         raise BadInputError(f"too few readable photos in {', '.join(map(str, folders))}. {' '.join(skipped[:1])}")
     views = np.stack([view for _, view in gate])
 
     def right_of_photos(classifier: Classifier) -> float:
         answers = decision.best(classifier(views), classifier.labels)
-        return float(np.mean([a in photos.members(p.label) for a, (p, _) in zip(answers, gate, strict=True)]))
+        return float(np.mean(photo_folders.right(answers, [photo.label for photo, _ in gate])))
 
-    def chooser() -> accuracy_control.Chooser:
+    def selection() -> accuracy_control.SelectionSet:
         calibrates = {photo.path for photo in chosen}
-        rest = [known[i] for i in fit_at if known[i].path not in calibrates]
-        rest += chosen[: max(0, accuracy_control.PHOTOS - len(rest))]  # a shop's few photos have to do both
-        kinds = np.unique([photo.label for photo in rest], return_inverse=True)[1]
-        some = [rest[i] for i in fashion_mnist.calibration_indices(kinds, accuracy_control.PHOTOS, seed=0)]
-        read = list(photos.read(some, skipped))
+        rest = [photo for photo in fit if photo.path not in calibrates]
+        rest += chosen[: max(0, accuracy_control.PHOTOS - len(rest))]  # few photos have to do both
+        read = list(photo_folders.read(photo_folders.evenly(rest, accuracy_control.PHOTOS), skipped))
 
         def right(answers: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-            named = decision.best(answers, made.labels)
-            return np.array([a in photos.members(read[n][0].label) for a, n in zip(named, numbers, strict=True)])
+            labels = [read[number][0].label for number in numbers]
+            return photo_folders.right(decision.best(answers, made.labels), labels)
 
-        return accuracy_control.Chooser([preprocess.view(picture) for _, picture in read], right)
+        return accuracy_control.SelectionSet([preprocess.view(picture) for _, picture in read], right)
 
-    return Material(calibrate, right_of_photos, len(gate), held_out=False, chooser=chooser)
+    return CalibrationSets(calibrate, right_of_photos, len(gate), held_out=False, selection=selection)
 
 
-def check_calibration(made: bundle.Bundle, photo_folders: Sequence[Path]) -> None:
+def check_calibration(made: bundle.Bundle, folders: Sequence[Path]) -> None:
     """Raise :class:`BadInputError` for a photo network without photos to calibrate it on."""
-    if made.info["input_shape"][-1] == 3 and not photo_folders:
+    if made.takes_photos and not folders:
         raise BadInputError(
             f"{made.name} is a photo network: INT8 has to be calibrated on photos. Give a folder with --photos"
         )

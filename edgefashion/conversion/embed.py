@@ -1,8 +1,8 @@
-"""Preprocessing into the IR: a camera's BGR frame in, probabilities out, and the gate that proves it.
+"""An IR with the preprocessing inside: a camera's BGR frame in, probabilities out. Its parity gate.
 
-For programs that run OpenVINO without edgefashion, in C++ or GStreamer. The whole frame is what the network
-sees: a photo network's is resized (:func:`garment.view`), a Fashion-MNIST network's made grey, 28x28 and
-bright on 0 (:func:`garment.whole`). Finding the garment in the frame stays outside.
+For programs that run OpenVINO without edgefashion, in C++ or GStreamer. The network sees the whole frame: for a photo
+network it is resized (:func:`edgefashion.inference.preprocess.view`), for a Fashion-MNIST network it becomes grey,
+28x28 and bright on 0 (:func:`edgefashion.inference.preprocess.whole`). No garment is looked for in the frame.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle, draft
+from edgefashion.bundles import bundle, draft, model_files
 from edgefashion.conversion.graph import fixed_size
 from edgefashion.data import drawn, fashion_mnist
 from edgefashion.errors import BadInputError, GateError
@@ -30,23 +30,23 @@ FRAMES: Final = 1000
 """Frames the gate compares on, each drawn from a test image."""
 
 MEAN_LIMIT: Final = 0.006
-"""Largest mean absolute difference of a probability. The graph rounds in another order than OpenCV, which
-moves some pixels by a level. The shipped networks answer that with a mean of 0.0006 to 0.003, and with up to 0.2
-in a frame they are unsure of; a frame resized by another rule moves ``edge`` by 0.012."""
+"""Largest mean absolute difference of a probability. The graph rounds in another order than OpenCV, which moves some
+pixels by a level. For the shipped networks that makes a mean of 0.0006 to 0.003, and up to 0.2 in a frame they are
+unsure of. A frame resized by another rule moves ``edge`` by 0.012."""
 
 CHANGED_LIMIT: Final = 0.05
-"""Largest share of frames whose likeliest label changes. The drawn frames are hard on purpose: 0.1 to 2.5 % of
-them change, where the two likeliest labels were within 0.1 of each other. Swapped colours change a quarter of
-a photo network's, a wrong polarity two thirds of ``edge``'s."""
+"""Largest share of frames whose likeliest label changes. The drawn frames are hard on purpose: 0.1 to 2.5 % of them
+change, those whose two likeliest labels are within 0.1 of each other. Swapped colours change a quarter of a photo
+network's answers, a wrong polarity two thirds of ``edge``'s."""
 
 MIN_EDGE_PX, MAX_EDGE_PX = preprocess.SIDE_PX, 4096
-"""Below, a frame has less than a network takes; above, no camera delivers."""
+"""A smaller frame has fewer pixels than a network takes. No camera delivers a larger one."""
 
 
 @dataclass(frozen=True)
 class FrameParity:
-    """How far an embedded IR's answers are from those of the Python path: the frame preprocessed by
-    ``garment``, and the IR it was made of."""
+    """How far an embedded IR's answers are from those of the Python path: the frame preprocessed in Python, and
+    answered by the IR that the embedded one was made of."""
 
     n: int
     max_abs_difference: float
@@ -116,14 +116,13 @@ def embed(
                 f"{CHANGED_LIMIT:.0%}), and the probabilities differ by {parity.mean_abs_difference:.4f} on average "
                 f"(limit {MEAN_LIMIT:g}). No IR for frames was written; preprocess in your own program instead"
             )
-        size_bytes = sum(p.stat().st_size for p in (path, path.with_suffix(".bin")))
-        done = Embedding(size_wh, part, parity, size_bytes)
+        done = Embedding(size_wh, part, parity, model_files.size_bytes(path))
         making.add_report("embed", asdict(done))
     return bundle.open_bundle(made.path), done
 
 
 class FrameReader:
-    """An embedded IR, run the way a program without edgefashion would: one request, one thread."""
+    """An embedded IR, run as a program without edgefashion would run it: one request, one thread."""
 
     def __init__(self, path: Path) -> None:
         import openvino as ov
@@ -141,7 +140,7 @@ class FrameReader:
         """The probabilities (classes,) for a BGR uint8 (h, w, 3) frame of the declared size."""
         import openvino as ov
 
-        # The frame's own memory, as a camera's would be: nothing is copied. OpenVINO keeps no hold on it, we do.
+        # OpenVINO reads the frame's own memory: nothing is copied. It holds no reference to it, so we do.
         self._frame = np.ascontiguousarray(frame).reshape(self.shape)
         self._request.set_input_tensor(ov.Tensor(self._frame, shared_memory=True))
         self._request.infer(share_outputs=True)
@@ -149,14 +148,14 @@ class FrameReader:
 
 
 def in_python(classifier: Classifier, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What an embedded IR has to answer: the probabilities (classes,) for a BGR uint8 (h, w, 3) frame,
-    preprocessed here."""
+    """What an embedded IR has to answer for a BGR uint8 (h, w, 3) frame: the probabilities (classes,) after
+    preprocessing in Python."""
     pixels = preprocess.view(frame) if classifier.takes_photos else preprocess.whole(frame)
     return np.asarray(classifier(pixels)[0])
 
 
 def drawn_frame(classifier: Classifier, image: Any, rng: Any, size_wh: tuple[int, int]) -> Any:
-    """A frame such as the classifier's kind of network is for, of a Fashion-MNIST image."""
+    """A frame of the kind that the network is made for, drawn from a Fashion-MNIST image."""
     return (drawn.photo_of if classifier.takes_photos else drawn.shot_of)(image, rng, size_wh)
 
 
@@ -186,7 +185,7 @@ def _compare(
 
 
 def _describe(ir: Any, size_wh: tuple[int, int], steps: tuple[str, ...]) -> None:
-    """Say in the IR's rt_info what it takes now; its labels and thresholds stay."""
+    """Write into the IR's rt_info what it takes now. Its labels and thresholds stay."""
     width, height = size_wh
     model_info = {
         "embedded_processing": "True",  # Model API then hands over frames of this size as they are

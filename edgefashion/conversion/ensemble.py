@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from edgefashion.bundles import bundle, draft, resolve
+from edgefashion.bundles.facts import Facts, Measured, Thresholds
 from edgefashion.bundles.guard import check
 from edgefashion.conversion.ir import image_side, to_ir
 from edgefashion.conversion.originals import expected_answers, foreign_file, saved_model_of
@@ -21,6 +22,9 @@ from edgefashion.inference import decision, load
 from edgefashion.inference.classifier import PIXELS
 from edgefashion.inference.ensemble import check_alike
 from edgefashion.labels import LABELS
+
+MEAN: Final = "mean_of_members"
+"""How the names of a merged IR's averaging operations start. They are not quantized: 8 bits are too few for them."""
 
 
 def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
@@ -37,7 +41,7 @@ def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
         if foreign_file(found):
             raise BadInputError(f"{found.path} has no SavedModel: only networks of Keras are averaged in one IR")
     draft.check_target(out)
-    if out.exists() and not (resolve.is_model(out) and bundle.open_bundle(out).info.get("members")):
+    if out.exists() and not (resolve.is_model(out) and bundle.open_bundle(out).facts.members):
         raise BadInputError(f"{out} is there already and is no ensemble. Name another with --out")
     images = reference_images(fashion_mnist.load("test")[0], photo=False)
     irs, answers, references = [], [], []
@@ -46,7 +50,7 @@ def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
             saved_model = stack.enter_context(saved_model_of(found))
             ir = to_ir(saved_model, found.path)
             labels = found.bundle.labels if found.bundle else LABELS
-            # Ten labels and 28x28 are all that is converted besides photo networks.
+            # Besides photo networks only those of ten labels and 28x28 are converted.
             check_alike(
                 "an ensemble",
                 LABELS,
@@ -61,16 +65,16 @@ def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
             references.append(reference)
         merged = merge(irs)
 
-        def facts(making: draft.Draft) -> dict[str, Any]:
+        def facts(making: draft.Draft) -> Facts:
             return _ensemble_facts(members, out, merged, making)
 
         mean = np.asarray(np.stack(answers).mean(0), np.float32)
         return write_gated(merged, out, None, facts, images, mean, ", ".join(dict.fromkeys(references)))
 
 
-def _ensemble_facts(members: Sequence[resolve.Model], out: Path, merged: Any, making: draft.Draft) -> dict[str, Any]:
-    """A bundle's facts for several networks in one, measured with the merged IR itself: there is no
-    other original."""
+def _ensemble_facts(members: Sequence[resolve.Model], out: Path, merged: Any, making: draft.Draft) -> Facts:
+    """A bundle's facts for several networks in one. They are measured with the merged IR: there is no other
+    original."""
     import openvino as ov
 
     path = making.part("fp32")
@@ -78,40 +82,33 @@ def _ensemble_facts(members: Sequence[resolve.Model], out: Path, merged: Any, ma
     check.vouch(path)
     classifier = load.load(path, precision="fp32", purpose="throughput")
     train_images, train_labels = fashion_mnist.load("train")
-    facts = [found.bundle.info if found.bundle else {} for found in members]
-    splits = {(info.get("validation_split"), info.get("split_seed", info.get("seed"))) for info in facts}
-    # What one member held out another may have learned: only a split common to all is validation.
-    split, split_seed = splits.pop() if len(splits) == 1 else (None, None)
-    split_seed = fashion_mnist.SPLIT_SEED if split_seed is None else split_seed
+    known = [found.bundle.facts if found.bundle else None for found in members]
+    splits = {(of.validation_split, of.validation_seed) if of else (None, fashion_mnist.SPLIT_SEED) for of in known}
+    # Images that one member held out another may have been trained on. Only a split common to all is validation.
+    split, split_seed = splits.pop() if len(splits) == 1 else (None, fashion_mnist.SPLIT_SEED)
     _, held_out = fashion_mnist.split(train_labels, split or fashion_mnist.VALIDATION_SPLIT, split_seed)
     test_images, test_labels = fashion_mnist.load("test")
     test = classifier(test_images)
     save_reference(making.part("reference"), test)
-    sizes = [info.get("parameters") for info in facts]
-    return {
-        "name": out.name,
-        "architecture": "ensemble",
-        "members": [found.name for found in members],
-        "source": "the mean of " + ", ".join(found.name for found in members),
-        "parameters": None if None in sizes else sum(sizes),
-        "labels": list(LABELS),
-        "input_shape": list(classifier.input_shape),
-        "pixels": PIXELS,
-        "thresholds": {
-            "accept": decision.accept_threshold(classifier(train_images[held_out])),
-            "chosen_on": "validation images" if split else "training images",
-        },
-        "metrics": {"original": {"test_accuracy": float(np.mean(test.argmax(1) == test_labels))}},
-        "versions": {},
-        "data_sha256": dict(fashion_mnist.SHA256),
-        "seed": None,
-        "split_seed": split_seed,
-        "validation_split": split,
-    }
-
-
-MEAN = "mean_of_members"
-"""What the names of a merged IR's averaging operations start with: 8 bits are too few for them."""
+    sizes = [of.parameters for of in known if of and of.parameters is not None]
+    return Facts(
+        name=out.name,
+        architecture="ensemble",
+        members=tuple(found.name for found in members),
+        source="the mean of " + ", ".join(found.name for found in members),
+        parameters=sum(sizes) if len(sizes) == len(members) else None,
+        labels=LABELS,
+        input_shape=classifier.input_shape,
+        pixels=PIXELS,
+        thresholds=Thresholds(
+            accept=decision.accept_threshold(classifier(train_images[held_out])),
+            chosen_on="validation images" if split else "training images",
+        ),
+        metrics={"original": Measured(float(np.mean(test.argmax(1) == test_labels)))},
+        data_sha256=fashion_mnist.SHA256,
+        split_seed=split_seed,
+        validation_split=split,
+    )
 
 
 def merge(irs: Sequence[Any]) -> Any:

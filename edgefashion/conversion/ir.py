@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgefashion.bundles import bundle
+from edgefashion.bundles.facts import Facts, takes_photos
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError
 from edgefashion.inference import classifier, preprocess
@@ -31,7 +32,7 @@ def to_ir(saved_model: Path, named: Path) -> Any:
             f"{named} cannot be converted ({reason}). Export the network as a SavedModel again"
         ) from error
     refuse_half(ir, named)
-    if takes_photos(ir):
+    if is_photo_network(ir):
         if len(ir.inputs) != 1 or [port.any_name for port in ir.outputs] != ["mask", "probabilities"]:
             raise BadInputError(f"{named} takes colour pictures, but is not one of our photo networks. Use `kiosk`")
         ir.reshape([1, preprocess.PHOTO_PX, preprocess.PHOTO_PX, 3])
@@ -62,7 +63,7 @@ def to_ir(saved_model: Path, named: Path) -> Any:
 def refuse_half(ir: Any, named: Path) -> None:
     """Raise :class:`BadInputError` for a network that computes in 16 bits.
 
-    Not converted as it is: the gate would compare 16 bits' rounding with itself, and INT8 would not pay.
+    Converted as it is, its gate would compare one 16-bit rounding with another, and its INT8 would be no faster.
     """
     if half := sorted({_element(op) for op in ir.get_ops() if op.get_type_name() != "Constant"} & {"bf16", "f16"}):
         raise BadInputError(
@@ -72,29 +73,29 @@ def refuse_half(ir: Any, named: Path) -> None:
 
 
 def _element(op: Any) -> str:
-    """The element type of what an operation gives, like ``f32``; empty where it gives nothing."""
+    """The element type of an operation's output, like ``f32``; empty where it has none."""
     return str(op.get_output_element_type(0).get_type_name()) if op.get_output_size() else ""
 
 
-def takes_photos(ir: Any) -> bool:
-    """True for a network that takes colour pictures of any size and has a mask to answer with."""
+def is_photo_network(ir: Any) -> bool:
+    """True for an IR that takes photos of any size and has a mask to answer with."""
     image = ir.input(0).get_partial_shape()
     return (
         len(ir.outputs) == 2
         and not image.rank.is_dynamic
         and image.rank.get_length() == 4
         and not image[3].is_dynamic
-        and image[3].get_length() == 3
+        and takes_photos([image[3].get_length()])
     )
 
 
-def describe(ir: Any, info: dict[str, Any]) -> None:
-    """Write what a user of the bare IR must know into its rt_info, twice: as Intel's Model API
-    reads it (``model_info``), and exactly (``edgefashion``: labels with their spaces)."""
-    photo = takes_photos(ir)
+def describe(ir: Any, facts: Facts) -> None:
+    """Write what a user of the bare IR must know into its rt_info, twice: as Intel's Model API reads it
+    (``model_info``), and exactly (``edgefashion``, whose labels keep their spaces)."""
+    photo = facts.takes_photos
     model_info = {
         "model_type": "Classification",
-        "labels": " ".join(label.replace(" ", "_") for label in info["labels"]),
+        "labels": " ".join(label.replace(" ", "_") for label in facts.labels),
         "resize_type": "standard" if photo else "fit_to_window_letterbox",
         "pad_value": "0",
         "mean_values": "0",
@@ -103,15 +104,16 @@ def describe(ir: Any, info: dict[str, Any]) -> None:
         "output_raw_scores": "False",
     }
     if not photo:
-        # Model API prepares colour pictures alone: a grey one of the network's size is passed on as it is.
+        # Model API prepares only colour pictures. A grey one of the network's size it then passes on as it is.
         side = image_side(ir)
         model_info |= {"embedded_processing": "True", "orig_height": str(side[0]), "orig_width": str(side[1])}
     for key, value in model_info.items():
         ir.set_rt_info(value, ["model_info", key])
+    told = facts.as_json()
     for key in ("name", "labels", "pixels", "thresholds"):
-        ir.set_rt_info(json.dumps(info[key]), [bundle.RT_INFO, key])
+        ir.set_rt_info(json.dumps(told[key]), [bundle.RT_INFO, key])
 
 
 def image_side(ir: Any) -> tuple[int, ...]:
-    """(height, width) of a converted network's image, a flat one's worked out."""
+    """(height, width) of a converted network's image; for a flat input the square of as many pixels."""
     return classifier.image_shape(tuple(ir.input(0).shape)[1:])[:2]

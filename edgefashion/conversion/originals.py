@@ -39,11 +39,11 @@ def saved_model_of(found: resolve.Model) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "saved_model"
         keras = found.path if found.kind == "keras" else keras_in_half_precision(found)
-        if found.bundle is not None and found.bundle.info.get("members"):
-            members = " ".join(found.bundle.info["members"])
+        if found.bundle is not None and found.bundle.facts.members:
+            members = " ".join(found.bundle.facts.members)
             raise BadInputError(f"{found.path} is an ensemble already. Convert its members anew: {members}")
         if found.bundle is not None and not found.bundle.has("saved_model"):
-            keras = found.bundle.verified("keras")  # all a shipped photo network has room for
+            keras = found.bundle.verified("keras")  # a shipped photo network has this form alone, to save room
         if keras is not None:
             need("tensorflow", "to convert a .keras file (a SavedModel converts without it)")
             model = tensorflow_engine.load_keras(keras)

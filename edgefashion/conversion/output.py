@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgefashion.bundles import bundle, card, draft, resolve
+from edgefashion.bundles.facts import Facts, Measured
 from edgefashion.conversion.ir import describe
 from edgefashion.conversion.parity import Parity, write_and_compare
 from edgefashion.data import fashion_mnist
@@ -28,7 +29,7 @@ class Conversion:
     bundle: bundle.Bundle
     parity: tuple[Parity, ...]
     note: str = ""
-    """What had to be found out about an .onnx or .tflite file."""
+    """What was found out about an .onnx or .tflite file, as a sentence."""
 
 
 def default_out(found: resolve.Model) -> Path:
@@ -50,26 +51,25 @@ def write_gated(
     ir: Any,
     out: Path,
     base: bundle.Bundle | None,
-    facts: Callable[[draft.Draft], dict[str, Any]],
+    facts: Callable[[draft.Draft], Facts],
     images: NDArray[np.uint8],
     expected: NDArray[np.float32],
     reference: str,
     *,
     quantized: bool = False,
 ) -> Conversion:
-    """Write FP32 and FP16 IR into the bundle ``out``, made from ``base`` or with new ``facts``, if both
-    answer ``images`` as ``expected``."""
+    """Write FP32 and FP16 IR into the bundle ``out``, made from ``base`` if given, if both answer ``images`` as
+    ``expected``. ``facts`` gives the bundle's facts, its name left out of account."""
     with draft.draft(out, base) as making:
-        making.info.update(facts(making))
-        making.info["name"] = out.name
+        making.facts = facts(making)._replace(name=out.name)
         making.drop_embedded()
-        describe(ir, making.info)
+        describe(ir, making.facts)
         parity = tuple(
             write_and_compare(ir, precision, making, images, expected, reference, quantized=quantized)
             for precision in ("fp32", "fp16")
         )
         making.add_report("convert", {"parity": [asdict(p) for p in parity]})
-        making.info.setdefault("versions", {})["openvino"] = version("openvino")
+        making.facts = making.facts.with_version("openvino", version("openvino"))
         measure_irs(making, *fashion_mnist.load("test"))
         card.write_card(making)
     return Conversion(bundle.open_bundle(out), parity)
@@ -80,4 +80,4 @@ def measure_irs(making: draft.Draft, images: NDArray[np.uint8], labels: NDArray[
     for precision in ("fp32", "fp16"):
         classifier = load.load(making.part(precision), precision=precision)
         answers = decision.likeliest(classifier(images))
-        making.info["metrics"][precision] = {"test_accuracy": float(np.mean(answers == labels))}
+        making.facts = making.facts.with_measured(precision, Measured(float(np.mean(answers == labels))))

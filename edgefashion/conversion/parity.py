@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 PARITY_LIMIT: Final = {"fp32": 1e-4, "fp16": 3e-2, "quantized": 3e-2}
-"""Largest absolute difference of a probability. FP16 stores each weight to 3 digits, which 60 layers
-make up to 1e-2 of; its limit catches a broken conversion, not rounding, and its changed top-1 answers are
-only reported. The same goes for an original of 8 bits, whose every rounding two runtimes need not share."""
+"""Largest absolute difference of a probability. FP16 stores each weight to 3 digits, and over 60 layers that adds up
+to 1e-2. Its limit finds a broken conversion, not rounding, and its changed top-1 answers are only reported. The same
+holds for an original of 8 bits, which two runtimes may round differently."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Parity:
 
     precision: str
     reference: str
-    """Who gave the original's answers: the original itself, or those stored at training."""
+    """Who gave the original's answers: the name of its runtime, or that they were stored at training."""
     n: int
     max_abs_difference: float
     changed_top1: int
@@ -70,7 +70,7 @@ def write_and_compare(
     ov.save_model(ir, path, compress_to_fp16=precision == "fp16")
     check.vouch(path)
     classifier = load.load(path, precision=precision)
-    # Both ways it will be called: image by image, and in batches.
+    # In both ways it is called: image by image, and in batches.
     one_by_one = np.concatenate([classifier(images[i : i + 1]) for i in range(len(images))])
     answers = np.stack([one_by_one, classifier(images)])
     parity = Parity(

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgefashion.bundles import bundle, card, draft
+from edgefashion.bundles import bundle, card, draft, model_files
+from edgefashion.bundles.facts import Measured
 from edgefashion.bundles.guard import check
-from edgefashion.conversion import accuracy_control, calibration_sets, ensemble
-from edgefashion.conversion.accuracy_control import Plain
+from edgefashion.conversion import accuracy_control, calibration_sets
+from edgefashion.conversion.calibration_sets import CalibrationSets
+from edgefashion.conversion.post_training import loaded, quantize_plain, quietly
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError, GateError
 from edgefashion.evaluation import agreement
-from edgefashion.inference import classifier, load, openvino_engine
+from edgefashion.inference import load
+from edgefashion.inference.classifier import Classifier
 from edgefashion.system.extras import installed, need
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Quantization:
     """NNCF's ``fast`` or ``slow`` one or ``none``, whichever came nearest to FP32 on the calibration images."""
     gate_images: int
     gate_images_held_out: bool
-    """True if the network had not seen them in training either."""
+    """True if the network was not trained on them either."""
     accuracy_before: float
     accuracy_after: float
     test_accuracy_before: float
@@ -62,13 +63,13 @@ class Quantization:
     size_before_bytes: int
     size_after_bytes: int
     accuracy_plain: float
-    """Of plain quantization on the gate's images; ``accuracy_after`` unless accuracy control followed."""
+    """Accuracy of plain quantization on the gate's images. Without accuracy control it is ``accuracy_after``."""
     control: accuracy_control.Control | None
     """None where plain quantization was good enough."""
     agreement: agreement.Agreement
     """INT8's answers to the 10,000 test images beside the original's."""
     seconds: dict[str, float]
-    """Of each stage: plain quantization, accuracy control, gate."""
+    """What each stage took: plain quantization, accuracy control, gate."""
 
     @property
     def drop(self) -> float:
@@ -82,166 +83,138 @@ class Quantization:
 
 
 def quantize(
-    made: bundle.Bundle, options: QuantizeOptions = QuantizeOptions(), photo_folders: Sequence[Path] = ()
+    made: bundle.Bundle,
+    options: QuantizeOptions = QuantizeOptions(),
+    photo_folders: Sequence[str | Path] = (),
+    **given: Any,
 ) -> tuple[bundle.Bundle, Quantization]:
-    """Add an INT8 IR to the bundle, calibrated by NNCF on training images.
+    """Add an INT8 IR to a bundle that has an FP32 IR, calibrated by NNCF.
 
-    Where that costs more than ``options.max_drop``, accuracy control puts back to floating point what hurts.
-    Calibration and gate use disjoint parts of the training set: the part the network was fitted
-    on and the part held out from it, where there is one. A photo network is calibrated on photos
-    of ``photo_folders``, and gated on those of other senders. Raises :class:`GateError` if accuracy
-    still drops by more than ``options.max_drop``; the FP32 IR stays, and no INT8 IR is left.
+    Where that costs more accuracy than is allowed, accuracy control puts back to floating point what hurts. Calibration
+    and gate use disjoint parts of Fashion-MNIST's training images: the part that the network was fitted on and the part
+    held out from it, where there is one. A photo network is calibrated on photos, and gated on those of other senders.
+
+    Args:
+        made: The bundle, as :func:`edgefashion.convert` gives it.
+        options: How to calibrate and what INT8 may cost.
+        photo_folders: For a photo network: photo folders, a sub-folder a label.
+        given: Any field of ``options`` by its name: ``max_drop``, accuracy from 0 to 1, and ``calibration``, images.
+
+    Returns:
+        The bundle with the INT8 IR, and what it costs and brings. Accuracies are shares from 0 to 1.
+
+    Raises:
+        BadInputError: A bundle without an FP32 IR, an option out of range, or a photo network without photos.
+        GateError: Accuracy drops by more than ``max_drop`` all the same. The FP32 IR stays, and no INT8 IR is left.
+        MissingError: NNCF or Fashion-MNIST is not installed.
+
+    Example:
+        >>> from edgefashion import convert, quantize
+        >>> made, cost = quantize(convert("edge", "models/mine").bundle, max_drop=0.01)
+        >>> made.has("int8"), cost.drop <= 0.01
+        (True, True)
     """
+    options = replace(options, **given)
     need("nncf", "to quantize to INT8")
     fp32 = made.verified("fp32")
     before = load.load(fp32, precision="fp32")
     if before.takes_photos:
-        of = calibration_sets.of_photos(made, options.calibration, photo_folders)
+        sets = calibration_sets.of_photos(made, options.calibration, [Path(folder) for folder in photo_folders])
     else:
-        of = calibration_sets.fashion(made, options.calibration)
-    accuracy_before = of.gate(before)
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "plain"):
-        plain = _quantize(fp32, of.calibrate, photo=before.takes_photos)
-    with _timed(seconds, "gate"):
-        accuracy_plain = of.gate(_loaded(plain.ir))
-    control = None
-    if accuracy_before - accuracy_plain > options.max_drop:
-        with _timed(seconds, "accuracy_control"), _quietly():
-            ir, control = accuracy_control.control(plain, of.chooser(), options.max_drop)
-    else:
-        ir = plain.ir
-    test_images, test_labels = fashion_mnist.load("test")
+        sets = calibration_sets.of_fashion_mnist(made, options.calibration)
+    int8 = _quantized(fp32, before, sets, options.max_drop)
     with draft.draft(made.path, made) as making:
-        import openvino as ov
-
-        making.drop_embedded()
-        path = making.part("int8")
-        ov.save_model(ir, path, compress_to_fp16=False)
-        check.vouch(path)
-        after = load.load(path, precision="int8")
-        with _timed(seconds, "gate"):
-            accuracy_after = of.gate(after) if control else accuracy_plain
-        fp32_answers, int8_answers = before(test_images), after(test_images)
-        original, reference = _original(made, test_images, fp32_answers)
-        result = Quantization(
-            calibration_images=len(of.calibrate),
-            bias_correction=plain.bias_correction,
-            gate_images=of.gate_images,
-            gate_images_held_out=of.held_out,
-            accuracy_before=accuracy_before,
-            accuracy_after=accuracy_after,
-            test_accuracy_before=calibration_sets.share_right(fp32_answers, test_labels),
-            test_accuracy_after=calibration_sets.share_right(int8_answers, test_labels),
-            size_before_bytes=made.size_bytes("fp32"),
-            size_after_bytes=sum(p.stat().st_size for p in (path, path.with_suffix(".bin"))),
-            accuracy_plain=accuracy_plain,
-            control=control,
-            agreement=agreement.compare(original, int8_answers, test_labels, reference),
-            seconds={stage: round(taken, 1) for stage, taken in seconds.items()},
-        )
+        result = _write(making, made, before, int8, sets)
         passed = result.drop <= options.max_drop
         making.add_report("int8", {**result.as_json(), "max_drop": options.max_drop, "passed": passed})
         if passed:
-            making.info["metrics"]["int8"] = {
-                "test_accuracy": result.test_accuracy_after,
-                "agreement": result.agreement.as_json(),
-            }
-            making.info["versions"]["nncf"] = version("nncf")
+            measured = Measured(result.test_accuracy_after, result.agreement.as_json())
+            making.facts = making.facts.with_measured("int8", measured).with_version("nncf", version("nncf"))
         else:
             making.drop("int8")
-            making.info["metrics"].pop("int8", None)
+            making.facts = making.facts.without_measured("int8")
         card.write_card(making)
     if not passed:
-        assert control is not None  # plain quantization would have passed
+        assert result.control is not None  # plain quantization would have passed
         raise GateError(
             f"accuracy gate failed: of {result.gate_images:,} images kept from calibration INT8 gets "
             f"{result.accuracy_after:.4f} right, FP32 {result.accuracy_before:.4f}: a drop of {result.drop:.4f}, above "
-            f"--max-drop {options.max_drop:g}, though {control.in_short()}. The FP32 IR is kept in "
+            f"--max-drop {options.max_drop:g}, though {result.control.in_short()}. The FP32 IR is kept in "
             f"{made.path}; try more --calibration images or a larger --max-drop"
         )
     return bundle.open_bundle(made.path), result
 
 
+@dataclass
+class _Int8:
+    """A network quantized, not written yet."""
+
+    ir: Any
+    """An ``openvino.Model``."""
+    bias_correction: str
+    accuracy_before: float
+    accuracy_plain: float
+    control: accuracy_control.Control | None
+    seconds: dict[str, float]
+
+
+def _quantized(fp32: Path, before: Classifier, sets: CalibrationSets, max_drop: float) -> _Int8:
+    """The IR ``fp32`` in INT8, with accuracy control where plain quantization loses more than ``max_drop``."""
+    seconds: dict[str, float] = {}
+    accuracy_before, control = sets.gate(before), None
+    with _timed(seconds, "plain"):
+        plain = quantize_plain(fp32, sets.calibrate, photo=before.takes_photos)
+    with _timed(seconds, "gate"):
+        accuracy_plain = sets.gate(loaded(plain.ir))
+    ir = plain.ir
+    if accuracy_before - accuracy_plain > max_drop:
+        with _timed(seconds, "accuracy_control"), quietly():
+            ir, control = accuracy_control.control(plain, sets.selection(), max_drop)
+    return _Int8(ir, plain.bias_correction, accuracy_before, accuracy_plain, control, seconds)
+
+
+def _write(
+    making: draft.Draft, made: bundle.Bundle, before: Classifier, int8: _Int8, sets: CalibrationSets
+) -> Quantization:
+    """Write the INT8 IR into the draft and measure what was written."""
+    import openvino as ov
+
+    making.drop_embedded()
+    path = making.part("int8")
+    ov.save_model(int8.ir, path, compress_to_fp16=False)
+    check.vouch(path)
+    after = load.load(path, precision="int8")
+    with _timed(int8.seconds, "gate"):
+        accuracy_after = sets.gate(after) if int8.control else int8.accuracy_plain
+    test_images, test_labels = fashion_mnist.load("test")
+    fp32_answers, int8_answers = before(test_images), after(test_images)
+    original, reference = _original(made, test_images, fp32_answers)
+    return Quantization(
+        calibration_images=len(sets.calibrate),
+        bias_correction=int8.bias_correction,
+        gate_images=sets.gate_images,
+        gate_images_held_out=sets.held_out,
+        accuracy_before=int8.accuracy_before,
+        accuracy_after=accuracy_after,
+        test_accuracy_before=calibration_sets.share_right(fp32_answers, test_labels),
+        test_accuracy_after=calibration_sets.share_right(int8_answers, test_labels),
+        size_before_bytes=made.size_bytes("fp32"),
+        size_after_bytes=model_files.size_bytes(path),
+        accuracy_plain=int8.accuracy_plain,
+        control=int8.control,
+        agreement=agreement.compare(original, int8_answers, test_labels, reference),
+        seconds={stage: round(taken, 1) for stage, taken in int8.seconds.items()},
+    )
+
+
 def _original(
     made: bundle.Bundle, images: NDArray[np.uint8], fp32: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], str]:
-    """The original's answers and who gave them; the FP32 IR's, which are gated as equal, where TensorFlow is
-    missing, or no original, or it would take minutes."""
-    if installed("tensorflow") and made.has("saved_model") and made.info["input_shape"][-1] == 1:
+    """The original's answers, and who gave them. The FP32 IR's answers, which the gate has found equal, stand in where
+    TensorFlow is not installed, the bundle holds no SavedModel, or a photo network's original would take minutes."""
+    if installed("tensorflow") and made.has("saved_model") and not made.takes_photos:
         return load.load(made.path, engine="tensorflow")(images), "TensorFlow"
     return fp32, "the FP32 IR"
-
-
-def _quantize(fp32: Path, images: Sequence[NDArray[np.uint8]], *, photo: bool) -> Plain:
-    with _quietly():
-        import logging
-
-        import nncf
-
-        nncf.set_log_level(logging.ERROR)
-        model = openvino_engine.read_ir(fp32)
-        shape, dtype = tuple(model.input(0).shape), model.input(0).element_type.to_dtype()
-        if photo:
-            # Pictures of two sizes calibrate a photo network. The slow bias correction, layer after layer on the
-            # quantized network, costs 0.19 points of Fashion-MNIST's validation images, the fast one 0.34.
-            model.reshape([1, -1, -1, shape[-1]])
-            dataset = nncf.Dataset([image[None] for image in images])
-            settings: dict[str, Any] = {"subset_size": len(images), "fast_bias_correction": False}
-            quantized = nncf.quantize(model, dataset, **settings)
-            quantized.reshape(list(shape))
-            return Plain(quantized, model, dataset, settings, "slow", lambda image: image[None])
-
-        def as_input(image: NDArray[np.uint8]) -> NDArray[Any]:
-            return image.reshape(shape).astype(dtype)
-
-        dataset = nncf.Dataset([as_input(image) for image in images])
-        # An ensemble averages probabilities, mostly near 0: rounded to 8 bits they lose their calibration.
-        averaging = nncf.IgnoredScope(patterns=[f"{ensemble.MEAN}/.*"], validate=False)
-        # NNCF's own ranges end at the mean of the images' extremes and cut off what lies beyond: that alone has cost
-        # a network 0.4 points. The range of least squared error, from a histogram, costs none of them as much.
-        least_error = nncf.quantization.range_estimator.RangeEstimatorParametersSet.HISTOGRAM
-        tried_settings = {
-            name: {
-                "subset_size": len(images),
-                "ignored_scope": averaging,
-                "fast_bias_correction": name == "fast",
-                "advanced_parameters": nncf.AdvancedQuantizationParameters(
-                    disable_bias_correction=name == "none", activations_range_estimator_params=least_error
-                ),
-            }
-            for name in ("fast", "slow", "none")
-        }
-        tried = {name: nncf.quantize(model, dataset, **given) for name, given in tried_settings.items()}
-        # None of the three is best for every network: each has cost one of them a point where another costs
-        # nothing. The calibration images tell which, and leave the gate's images to the gate.
-        calibration = np.stack(images)
-        expected = load.load(fp32, precision="fp32")(calibration)
-        off = {name: float(np.abs(_answers(q, calibration) - expected).mean()) for name, q in tried.items()}
-        best = min(off, key=lambda name: off[name])
-        return Plain(tried[best], model, dataset, tried_settings[best], best, as_input)
-
-
-def _answers(quantized: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return _loaded(quantized)(images)
-
-
-def _loaded(quantized: Any) -> classifier.Classifier:
-    """The quantized network as it will be called."""
-    import openvino as ov
-
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = Path(folder) / "int8.xml"
-        ov.save_model(quantized, path, compress_to_fp16=False)
-        check.vouch(path)
-        return load.load(path, precision="int8")
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """NNCF draws its own progress on stdout, which belongs to the command's result."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
 
 
 @contextlib.contextmanager

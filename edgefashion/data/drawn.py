@@ -1,4 +1,4 @@
-"""Fashion-MNIST's images drawn as a camera's frames: what preprocessing is checked on where no photos are."""
+"""Fashion-MNIST's images drawn as a camera's frames, on which preprocessing is checked without photos."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ GARMENT_SHARE: Final = 0.8
 """Edge of the square a garment is drawn in, as a share of a photo's shorter edge."""
 
 DARK_SHARE: Final = 0.25
-"""How many product shots have a dark background: shops prefer light ones."""
+"""Share of the product shots that have a dark background. Shops prefer light ones."""
 
 SENSOR_NOISE: Final = 2.0
 """Standard deviation of a shot's noise, in grey levels."""
+
+STORED_PX: Final = 224
+"""Edge of the pictures that photos are kept as for training: large enough to rotate, shift and zoom without loss."""
 
 
 def photo_of(image: NDArray[np.uint8], rng: np.random.Generator, size_wh: tuple[int, int] = (300, 400)) -> Any:
@@ -44,7 +47,7 @@ def shot_of(image: NDArray[np.uint8], rng: np.random.Generator, size_wh: tuple[i
     background = rng.uniform(0, 70, 3) if dark else rng.uniform(170, 255, 3)
     side = round(min(size_wh) * rng.uniform(0.85, 1))
     left, top = (int(rng.integers(0, edge - side + 1)) for edge in size_wh)
-    # Over the middle: a wide frame's garment is not pushed to its end.
+    # Half way to the middle, so that a wide frame's garment is not at its very end.
     left, top = (left + (width - side) // 2) // 2, (top + (height - side) // 2) // 2
     grown = cv2.resize(image[..., 0], (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)[..., None] / 255
     frame = np.full((height, width, 3), background, np.float32)
@@ -52,10 +55,6 @@ def shot_of(image: NDArray[np.uint8], rng: np.random.Generator, size_wh: tuple[i
     part += ((255.0 if dark else 0.0) - part) * np.clip(grown, 0, 1)
     noise = rng.normal(0, SENSOR_NOISE, (height, width, 1))
     return np.clip(np.rint(frame + noise), 0, 255).astype(np.uint8)
-
-
-STORED_PX: Final = 224
-"""Photos are kept at this edge for training: room to rotate, shift and zoom without loss."""
 
 
 def wall(rng: np.random.Generator) -> NDArray[np.uint8]:

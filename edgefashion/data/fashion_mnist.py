@@ -1,4 +1,4 @@
-"""Fashion-MNIST and image files: find, fetch, verify, load, split. Raw uint8 out.
+"""Fashion-MNIST: find it, verify it, load it, split it. Raw uint8 out.
 
 Fashion-MNIST: Xiao, Rasul and Vollgraf, 2017 (MIT licence, Zalando). 60,000 training and 10,000
 test images, 28x28 grey, the garment bright on a background of 0.
@@ -6,18 +6,13 @@ test images, 28x28 grey, the garment bright on a background of 0.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
-import http.client
 import os
-import urllib.error
-import urllib.request
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -28,22 +23,9 @@ if TYPE_CHECKING:
 
 SIDE_PX: Final = 28
 VALIDATION_SPLIT: Final = 0.1
-"""Share of the training images held out where a network brings no choice of its own."""
+"""Share of the training images that is held out by default."""
 SPLIT_SEED: Final = 0
-"""Which they are: the same for every training, whatever its own seed."""
-
-
-# Both serve the same bytes; the first is the one keras.datasets uses, the second is upstream's.
-SOURCES: Final = (
-    "https://storage.googleapis.com/tensorflow/tf-keras-datasets",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
-)
-TIMEOUT_S: Final = 20.0
-_CHUNK_BYTES: Final = 1 << 16
-
-
-FetchProgress = Callable[[str, int, int], None]
-"""Called with a file's name, the bytes there so far and the bytes expected (0 when unknown)."""
+"""The seed that chooses the held-out images. It is the same for every training, whatever the training's own seed."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +38,7 @@ class IdxFile:
     shape: tuple[int, ...]
 
 
-_FILES: Final = {
+FILES: Final = {
     ("train", "images"): IdxFile(
         "train-images-idx3-ubyte",
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -82,14 +64,14 @@ _FILES: Final = {
         (10_000,),
     ),
 }
-SHA256: Final = {file.name: file.sha256 for file in _FILES.values()}
+SHA256: Final = {file.name: file.sha256 for file in FILES.values()}
 
 
 # --- Fashion-MNIST on disk -------------------------------------------------------------------
 
 
 def cache_dir() -> Path:
-    """Where ``fetch`` puts the files: ``EDGEFASHION_DATA``, else the user's cache."""
+    """Where :mod:`edgefashion.data.download` puts the files: ``EDGEFASHION_DATA``, else the user's cache."""
     if given := os.environ.get("EDGEFASHION_DATA"):
         return Path(given)
     from platformdirs import user_cache_path
@@ -109,7 +91,8 @@ def candidates() -> list[Path]:
     ]
 
 
-def _on_disk(folder: Path, file: IdxFile) -> Path | None:
+def on_disk(folder: Path, file: IdxFile) -> Path | None:
+    """Where ``file`` lies in ``folder``, packed or not; None where it is missing."""
     for path in (folder / f"{file.name}.gz", folder / file.name):
         if path.is_file():
             return path
@@ -119,7 +102,7 @@ def _on_disk(folder: Path, file: IdxFile) -> Path | None:
 def find() -> Path:
     """The first folder holding all four files; raises :class:`MissingError` if there is none."""
     for folder in candidates():
-        if all(_on_disk(folder, file) for file in _FILES.values()):
+        if all(on_disk(folder, file) for file in FILES.values()):
             return folder
     searched = ", ".join(str(folder) for folder in candidates())
     raise MissingError(
@@ -128,7 +111,8 @@ def find() -> Path:
     )
 
 
-def _read_verified(path: Path, file: IdxFile) -> bytes:
+def read_verified(path: Path, file: IdxFile) -> bytes:
+    """The unpacked bytes of ``file`` at ``path``. Raises :class:`BadInputError` unless they are Fashion-MNIST's."""
     try:
         raw = path.read_bytes()
         if path.suffix == ".gz":
@@ -145,11 +129,11 @@ def _read_verified(path: Path, file: IdxFile) -> bytes:
 def verify(folder: Path | None = None) -> Path:
     """Check the SHA-256 of all four files' decompressed bytes; returns the folder."""
     folder = folder or find()
-    for file in _FILES.values():
-        path = _on_disk(folder, file)
+    for file in FILES.values():
+        path = on_disk(folder, file)
         if path is None:
             raise MissingError(f"{folder} has no {file.name}(.gz). Run: edgefashion data fetch")
-        _read_verified(path, file)
+        read_verified(path, file)
     return folder
 
 
@@ -162,92 +146,12 @@ def load(part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     folder = find()
     arrays = []
     for kind in ("images", "labels"):
-        file = _FILES[part, kind]
-        path = _on_disk(folder, file)
+        file = FILES[part, kind]
+        path = on_disk(folder, file)
         assert path is not None  # find() has just seen it
-        raw = _read_verified(path, file)
+        raw = read_verified(path, file)
         arrays.append(np.frombuffer(raw, np.uint8, offset=file.header_bytes).reshape(file.shape))
     return arrays[0], arrays[1].astype(np.int64)
-
-
-def fetch(
-    folder: Path | None = None,
-    *,
-    sources: tuple[str, ...] = SOURCES,
-    timeout_s: float = TIMEOUT_S,
-    progress: FetchProgress | None = None,
-) -> Path:
-    """Download the four files (30 MB), verified, each written aside and renamed.
-
-    A broken download leaves ``NAME.gz.part``, which the next call resumes. Files already there
-    and right are kept. Raises :class:`MissingError` when no source answers (``timeout_s`` is how
-    long it may be silent) or none serves the right bytes.
-    """
-    folder = folder or cache_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in _FILES.values():
-        present = _on_disk(folder, file)
-        if present is not None:
-            with contextlib.suppress(BadInputError):
-                _read_verified(present, file)
-                continue
-        target = folder / f"{file.name}.gz"
-        _fetch_one(target, file, sources, timeout_s, progress)
-        if present is not None and present != target:
-            present.unlink()  # the wrong, uncompressed twin
-    return folder
-
-
-def _fetch_one(
-    target: Path, file: IdxFile, sources: tuple[str, ...], timeout_s: float, progress: FetchProgress | None
-) -> None:
-    part = target.with_name(target.name + ".part")
-    reasons = []
-    for source in sources:
-        url = f"{source}/{target.name}"
-        # Twice: the first try may resume bytes that turn out wrong; the second starts clean.
-        for _ in range(2):
-            try:
-                _download(url, part, timeout_s, lambda done, total: progress and progress(target.name, done, total))
-            except (OSError, http.client.HTTPException) as error:
-                reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
-                break
-            part_as_gz = part.replace(target.with_name(f".{target.name}.unverified.gz"))
-            try:
-                _read_verified(part_as_gz, file)
-            except BadInputError:
-                part_as_gz.unlink()
-                reasons.append(f"{url}: not the file it should be")
-                continue
-            part_as_gz.replace(target)
-            return
-    raise MissingError(
-        f"{target.name} could not be downloaded ({'; '.join(dict.fromkeys(reasons))}). Check the network and run "
-        "`edgefashion data fetch` again, or on Debian: apt-get install dataset-fashion-mnist"
-    )
-
-
-def _download(url: str, part: Path, timeout_s: float, progress: Callable[[int, int], Any]) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=timeout_s)
-    except urllib.error.HTTPError as error:
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return  # everything was there already; the hash decides
-        raise
-    with response:
-        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
-        have = have if resumed else 0
-        expected = have + int(response.headers.get("Content-Length") or 0)
-        with part.open("ab" if resumed else "wb") as out:
-            # Not read(): it waits for a whole chunk and loses what it has when the source stalls.
-            while chunk := response.read1(_CHUNK_BYTES):
-                out.write(chunk)
-                have += len(chunk)
-                progress(have, expected)
-    if have < expected:
-        raise ConnectionError(f"the connection broke after {have:,} of {expected:,} bytes")
 
 
 # --- Splits ----------------------------------------------------------------------------------
@@ -258,8 +162,8 @@ def split(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Stratified, seeded split of ``labels`` into sorted (training, validation) indices.
 
-    One seed for every training, whatever the run's own: what one network learned from may then be asked of
-    another, and runs compare on the same images.
+    Every training uses the same seed, whatever its own one is. So no network is measured on images that another one,
+    its teacher, was trained on, and runs are compared on the same images.
     ``validation_split`` 0.1 of Fashion-MNIST's 60,000 gives 54,000 and 6,000, 600 a class.
     """
     validation = _stratified(labels, round(len(labels) * validation_split), seed)
@@ -283,10 +187,7 @@ def _stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.
     return np.sort(order[np.argsort(rank[order], kind="stable")][:count])
 
 
-# --- The parity gate's reference ---------------------------------------------------------------
-
-
-# --- Image files -----------------------------------------------------------------------------
+# --- data preview ----------------------------------------------------------------------------
 
 
 def contact_sheet(

@@ -1,4 +1,4 @@
-"""Pictures read and written: any size, mode and depth, turned as their camera says."""
+"""Pictures read and written: of any size, mode and depth, turned upright."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 MAX_PIXELS: Final = 1 << 27
-"""Larger pictures are refused before decoding: phones make 108 million pixels, and a few kilobytes
-can claim a billion, which decoded would fill a small computer's memory."""
+"""Larger pictures are refused before decoding. Phones make 108 million pixels. A file of a few kilobytes can claim a
+billion, which would fill a small computer's memory once decoded."""
 
 
 def image_paths(path: Path) -> list[Path]:
@@ -53,13 +53,27 @@ class Picture:
     height: int
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read a BMP, JPEG, PNG, TIFF or WebP of any mode and depth as BGR uint8 (height, width, 3), upright.
+def read_image(path: str | Path) -> NDArray[np.uint8]:
+    """Read a BMP, JPEG, PNG, TIFF or WebP file of any mode and depth.
 
-    EXIF rotation is applied, 16 bits become 8, transparency is laid over white. Raises
-    :class:`BadInputError` for anything else, a truncated or oversized file included.
+    EXIF rotation is applied, 16 bits become 8, transparency is laid over white.
+
+    Args:
+        path: The file.
+
+    Returns:
+        BGR uint8 (height, width, 3), upright, from 0 to 255.
+
+    Raises:
+        BadInputError: Anything else, a file that is truncated, or a picture that is too large.
+
+    Example:
+        >>> from edgefashion import read_image
+        >>> picture = read_image("shirt.jpg")
+        >>> picture.dtype, picture.ndim
+        (dtype('uint8'), 3)
     """
-    return decode_image(path, str(path)).image
+    return decode_image(Path(path), str(path)).image
 
 
 def decode_image(
@@ -77,7 +91,7 @@ def decode_image(
 
     try:
         with warnings.catch_warnings():
-            # Pillow warns of half-broken metadata and large sizes; the picture is what counts.
+            # Pillow warns of half-broken metadata and large sizes. Only the picture counts here.
             warnings.simplefilter("ignore")
             with Image.open(file, formats=_FORMATS) as opened:
                 width, height = opened.size
@@ -85,12 +99,13 @@ def decode_image(
                 if width * height > most_pixels:
                     size = f"{width} x {height}"
                     raise BadInputError(f"{name} has more than {most_pixels:,} pixels, {size}. Make it smaller")
-                # Smaller ones cost little to decode whole, and then answers are to the digit those of the whole.
+                # Smaller ones cost little to decode whole, which leaves the answers the same to the last digit.
                 if least_px is not None and min(width, height) >= 4 * least_px:
-                    # A no-op but for JPEG. Its scale is the largest of 1, 2, 4 and 8 that leaves both edges as long.
+                    # Does nothing but for JPEG, which is shrunk by the largest of 1, 2, 4 and 8 that leaves both edges
+                    # long enough.
                     factor = least_px / min(width, height)
                     drafted = opened.draft(None, (int(np.ceil(width * factor)), int(np.ceil(height * factor))))
-                    if drafted:  # the last row and column of an odd edge are left out, as in halving
+                    if drafted:  # as in halving, the last row or column of an odd edge is left out
                         whole = (0, 0, max(1, int(drafted[1][2])), max(1, int(drafted[1][3])))
                 opened.load()
                 cut = opened if whole is None or whole[2:] == opened.size else opened.crop(whole)
@@ -108,7 +123,7 @@ def decode_image(
             reason = f"{error.strerror}. Check the path and its permissions"
             raise BadInputError(f"{name} cannot be read: {reason}") from error
         raise BadInputError(f"{name} {_BROKEN}") from error
-    except (ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:  # what its decoders let through
+    except (ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:  # Pillow's decoders raise these too
         raise BadInputError(f"{name} {_BROKEN}") from error
 
 
@@ -133,14 +148,14 @@ def _as_bgr(picture: Image.Image) -> NDArray[np.uint8]:
         rgba = picture.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         picture = Image.alpha_composite(white, rgba)
-    # Not [..., ::-1] and a copy of it: numpy takes as long for that as the decoder for the picture.
+    # Not [..., ::-1] and a copy of it, for which numpy takes as long as the decoder takes for the picture.
     rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
     return np.asarray(cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR), np.uint8)
 
 
 @contextlib.contextmanager
 def quiet_cv2() -> Iterator[None]:
-    """Silence OpenCV's own warnings while it decodes: ours is the one line the user reads."""
+    """Silence OpenCV's own warnings while it decodes: the user reads our one line instead."""
     import cv2
 
     level = cv2.utils.logging.getLogLevel()
@@ -157,7 +172,8 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
 
     _, encoded = cv2.imencode(".png", image)
     with written_aside(path) as aside:
-        aside.write_bytes(encoded.tobytes())  # not imwrite: it fails silently, and on some Windows paths
+        # Not imwrite: it fails without an error, and does so for some Windows paths.
+        aside.write_bytes(encoded.tobytes())
 
 
 def perceptual_hash(picture: NDArray[np.uint8]) -> int:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefashion.data import images
+from edgefashion.data import fashion_mnist, images
 from edgefashion.data.images import perceptual_hash
 from edgefashion.errors import BadInputError
 from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN
@@ -43,11 +43,14 @@ LABELS: Final[tuple[str, ...]] = (
 """The names a sub-folder may have."""
 
 FEW: Final = 20
-"""A label with fewer photos than this teaches and measures little."""
+"""A label with fewer photos than this is trained and measured poorly."""
+
+KEPT_FROM_CALIBRATION: Final = 0.5
+"""Share of the photos, by sender, that INT8 is never calibrated on."""
 
 SAME_BITS: Final = 4
-"""Two photos whose 64-bit perceptual hashes differ in at most so many bits are taken for one. Of the
-5.6 million pairs in a set of 3,353 photos 4 are as close, each two shots by one sender of one label."""
+"""Two photos whose 64-bit perceptual hashes differ in at most so many bits are taken for the same picture. In a set of
+3,353 photos 4 of 5.6 million pairs are as close, each of them two shots of one label by one sender."""
 
 _ALIASES: Final = {"t-shirt/top": "T-shirt", "t-shirt top": "T-shirt", "tshirt": "T-shirt", "none": "No garment"}
 
@@ -60,7 +63,7 @@ class Photo:
     label: str
     sender: str
     kind: str | None = None
-    """What the garment is more exactly (Blazer, Hoodie, ...), where the folder's ``photos.csv`` says."""
+    """A finer name of the garment (Blazer, Hoodie, ...), where the folder's ``photos.csv`` gives one."""
 
     @property
     def known(self) -> bool:
@@ -81,7 +84,7 @@ class PhotoSet:
 def scan(*folders: Path) -> PhotoSet:
     """List the photos of one or more photo folders, sorted; no picture is read yet.
 
-    A sub-folder of another name is skipped and said. Raises :class:`BadInputError` for a folder
+    A sub-folder of another name is left out and listed. Raises :class:`BadInputError` for a folder
     that does not exist or holds no photo under any known name.
     """
     photos: list[Photo] = []
@@ -144,6 +147,11 @@ def members(label: str) -> tuple[int, ...]:
     return tuple(PHOTO_LABELS.index(name) for name in names)
 
 
+def right(answers: NDArray[np.int64], labels: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of a network's ``answers`` (n,), positions in ``PHOTO_LABELS``, are right for folders' ``labels`` (n,)."""
+    return np.array([answer in members(label) for answer, label in zip(answers, labels, strict=True)], np.bool_)
+
+
 def read(photos: Sequence[Photo], skipped: list[str]) -> Iterator[tuple[Photo, NDArray[np.uint8]]]:
     """Each photo with its BGR picture, one at a time; a file that cannot be read is added to
     ``skipped`` with its reason and left out."""
@@ -186,6 +194,25 @@ def split(photos: Sequence[Photo], share: float, seed: int) -> tuple[list[int], 
     return list(np.flatnonzero(~held_out)), list(np.flatnonzero(held_out))
 
 
+def for_calibration(photos: Sequence[Photo]) -> tuple[list[Photo], list[Photo]]:
+    """The photos of known garments, parted by sender: those to calibrate INT8 on, and those to measure it on.
+
+    The same photos are always parted in the same way, so that what calibrated a network measures no other one either.
+    Raises :class:`BadInputError` for a single sender.
+    """
+    known = [photo for photo in photos if photo.known]
+    if not known:
+        raise BadInputError("no photo shows a garment with a name: INT8 cannot be calibrated. Add such photos")
+    calibrates_at, measures_at = split(known, KEPT_FROM_CALIBRATION, seed=0)
+    return [known[at] for at in calibrates_at], [known[at] for at in measures_at]
+
+
+def evenly(photos: Sequence[Photo], count: int) -> list[Photo]:
+    """``count`` of the photos, drawn evenly over the labels; all of them where there are no more."""
+    labels = np.unique([photo.label for photo in photos], return_inverse=True)[1]
+    return [photos[at] for at in fashion_mnist.calibration_indices(labels, count, seed=0)]
+
+
 # --- data check ------------------------------------------------------------------------------
 
 
@@ -225,7 +252,7 @@ def check(*folders: Path) -> Check:
 
 
 def same_pairs(hashes: NDArray[np.uint64]) -> list[tuple[int, int]]:
-    """Positions of the hashes (n,) that are taken for one, pair by pair, the first of each before the second."""
+    """Positions of the hashes (n,) that are taken for the same picture, in pairs, the lower position first."""
     pairs = []
     for a, b in itertools.pairwise([*range(0, len(hashes), 1024), len(hashes)]):
         differing = np.bitwise_count(hashes[a:b, None] ^ hashes[None, :])

@@ -1,23 +1,21 @@
-"""How far a network's confidence is from its accuracy, and the temperature that mends it."""
+"""Statistics of a classifier's answers: calibration error, McNemar's test, ROC area, confusion matrix, intervals."""
 
 from __future__ import annotations
 
 import math
 from math import comb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 BINS: Final = 15
+"""Of :func:`expected_calibration_error`."""
+
+_Z95: Final = 1.959964
+"""The normal distribution's 97.5 % point."""
 
 
 def expected_calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -42,9 +40,6 @@ def mcnemar(only_first: int, only_second: int) -> float:
     tail = sum(comb(n, k) for k in range(min(only_first, only_second) + 1))
     p: float = 2 * tail / 2**n  # whole numbers divide without overflow, however large
     return min(1.0, p)
-
-
-_Z95 = 1.959964  # the normal distribution's 97.5 % point
 
 
 def auroc(high: list[float], low: list[float]) -> float | None:

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+REFERENCE_IMAGES: Final = 1000
+"""The parity gate compares on the first so many test images."""
+
+
 def reference_images(test_images: NDArray[np.uint8], *, photo: bool) -> NDArray[np.uint8]:
     """The images the parity gate compares on: the first 1,000 of the test set, or for a photo
     network, to which each is twenty times the work, the first 200 at its own size."""
     if photo:
         return preprocess.as_photos(test_images[: REFERENCE_IMAGES // 5], preprocess.PHOTO_PX)
     return test_images[:REFERENCE_IMAGES]
-
-
-REFERENCE_IMAGES: Final = 1000
-"""The parity gate compares on the first so many test images."""
 
 
 def save_reference(path: Path, test_probabilities: NDArray[np.float32]) -> None:

@@ -1,4 +1,4 @@
-"""A loaded network, whatever runs it: uint8 images in, probabilities out."""
+"""A loaded network, in whichever engine: uint8 images in, probabilities out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 
+from edgefashion.bundles.facts import takes_photos
 from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
 from edgefashion.inference.preprocess import PHOTO_PX
@@ -19,11 +20,9 @@ if TYPE_CHECKING:
 
 
 BATCH: Final = 64
-"""Images a call from which a batched path pays, and what larger batches are cut into."""
+"""From so many images a call a batched network pays. Larger batches are cut into parts of so many."""
 
 ENGINES: Final = ("openvino", "tensorflow", "keras", "keras-predict")
-
-PRECISIONS: Final = ("fp32", "fp16", "bf16", "int8")
 
 PIXELS: Final = "uint8 intensity 0 to 255, NHWC, garment bright on a background of 0; scaled inside the graph"
 """The pixel contract of a Fashion-MNIST network, in one sentence."""
@@ -35,7 +34,7 @@ Done = Callable[["NDArray[np.float32]", "NDArray[np.float32] | None"], None]
 """Takes probabilities (n, classes) and a photo network's masks (n, h/8, w/8)."""
 
 Failed = Callable[[BaseException], None]
-"""Takes what went wrong in a thread that nobody waits for."""
+"""Takes the error that was raised in another thread."""
 
 
 class Runner(Protocol):
@@ -52,7 +51,7 @@ class Runner(Protocol):
 
 @runtime_checkable
 class MaskRunner(Runner, Protocol):
-    """A Runner that tells of a photo where the garment is, too."""
+    """A Runner that also tells where in a photo the garment is."""
 
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities (n, classes) and masks (n, rows, columns)."""
@@ -74,9 +73,20 @@ class StartRunner(Runner, Protocol):
 
 @dataclass(frozen=True)
 class Classifier:
-    """A loaded network. Call it with images; read from it what is running.
+    """A loaded network. Call it with images; read from it what is running. Make one with :func:`edgefashion.load`.
 
-    Make one with :func:`load`.
+    Raises:
+        BadInputError: When it is called: images of another dtype or shape than its own.
+
+    Example:
+        >>> import numpy as np
+        >>> from edgefashion import load
+        >>> classifier = load("kiosk")
+        >>> classifier.input_shape, len(classifier.labels)
+        ((160, 160, 3), 12)
+        >>> probabilities, mask = classifier.look(np.zeros((160, 160, 3), np.uint8))  # RGB, 0 to 255
+        >>> probabilities.shape, mask.shape
+        ((12,), (20, 20))
     """
 
     name: str
@@ -93,7 +103,7 @@ class Classifier:
     @property
     def takes_photos(self) -> bool:
         """True for a photo network: RGB pictures as they are, not garments cut out in grey."""
-        return self.run.input_shape[-1] == 3
+        return takes_photos(self.run.input_shape)
 
     @property
     def runtime_precision(self) -> str:

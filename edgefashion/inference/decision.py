@@ -1,4 +1,4 @@
-"""Probabilities to an answer: smooth over the frames of one garment, accept or reject, and stand by it."""
+"""Probabilities to an answer: the label, and whether it is accepted."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ACCEPT_QUANTILE: Final = 0.01
-"""The shipped threshold rejects this share of held-out garments, the least certain ones."""
+"""Share of the held-out garments, the least certain ones, that a shipped threshold rejects."""
 
 PHOTO_QUANTILE: Final = 0.03
-"""As ``ACCEPT_QUANTILE`` for a network that knows the reject label: what it gives up in known garments
-keeps unknown ones out."""
+"""The same for a network that knows the reject label. It rejects more known garments, and with them more unknown
+ones."""
 
 NONE_LEVEL: Final = 0.2
-"""Probability of no garment from which that is the answer: the lowest of five tried, for of 2,905 photos of
-garments by senders not trained on none reaches it (``benchmarks/networks/photos.py none``)."""
+"""Probability of "No garment" from which that is the answer. It is the lowest of five that were tried: of 2,905 photos
+of garments, by senders not trained on, none reaches it (``benchmarks/networks/photos.py none``)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def accept_threshold(probabilities: NDArray[np.float32], labels: tuple[str, ...]
 
     Rounded down to four decimals, so that rounding never rejects more.
     """
-    # float: in float32 the multiplication itself may round up.
+    # As a Python float: in float32 the multiplication itself may round up.
     share = PHOTO_QUANTILE if UNKNOWN in labels else ACCEPT_QUANTILE
     return int(float(np.quantile(acceptance(probabilities, labels), share)) * 1e4) / 1e4
 
@@ -49,8 +49,8 @@ def accept_threshold(probabilities: NDArray[np.float32], labels: tuple[str, ...]
 def acceptance(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.float32]:
     """The score (n,) that decides whether an answer counts, of ``probabilities`` (n, classes).
 
-    A network that knows the reject label is asked how sure it is of a garment it knows; another
-    only has its largest probability.
+    For a network that knows the reject label it is the sum of all known garments' probabilities, for another the
+    largest probability.
     """
     if UNKNOWN not in labels:
         return np.asarray(probabilities.max(-1), np.float32)
@@ -64,15 +64,16 @@ def shows_none(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> b
 
 
 def likeliest(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The likeliest of the ten labels for each of ``probabilities`` (n, 10 or more), ungrouped:
-    the answer to a Fashion-MNIST image, whose label names the very kind of shoe."""
+    """The likeliest of the ten labels for each of ``probabilities`` (n, 10 or more): the answer to a Fashion-MNIST
+    image. Labels are not grouped: the image's true label names the kind of shoe."""
     return np.asarray(probabilities[:, : len(LABELS)].argmax(1), np.int64)
 
 
 def best(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.int64]:
     """The answer's position in ``labels`` for each of ``probabilities`` (n, classes), nothing rejected.
 
-    A group is one answer until it has won: three kinds of shoe share what one boot is sure of.
+    A group's labels count together, and the likeliest of them is the answer where the group wins. Alone, each of the
+    three kinds of shoe could lose to a label that is less likely than all three.
     """
     members = [at for name, at in groups(labels).items() if name not in (UNKNOWN, NO_GARMENT)]
     chosen = np.stack([probabilities[:, at].sum(1) for at in members], 1).argmax(1)

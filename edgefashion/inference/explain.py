@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgefashion.system import palette
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -14,17 +16,17 @@ if TYPE_CHECKING:
 PANEL_PX: Final = 420
 _MARGIN: Final = 16
 _TITLE_PX: Final = 34
-_GREEN: Final = (80, 200, 60)
-_ORANGE: Final = (40, 170, 250)
-_GREY: Final = (200, 200, 200)
+_GROUND: Final = (32, 32, 32)
+_INK: Final = palette.bgr(palette.WHITE)
 
 
 def draw(picture: NDArray[np.uint8], seen: Prediction) -> NDArray[np.uint8]:
-    """Draw a BGR (h, w, 3) picture and what was made of it; BGR uint8, some 1,700 by 500."""
+    """Draw a BGR (h, w, 3) picture and its answer: BGR uint8, about 1,700 by 500 pixels."""
     import cv2
 
     found, answer = seen.garment, seen.answer
-    colour = _GREY if answer is None else _GREEN if answer.accepted else _ORANGE
+    shown = palette.GREY if answer is None else palette.GARMENT if answer.accepted else palette.UNSURE
+    colour = palette.bgr(shown)
     boxed, covered = picture.copy(), picture.copy()
     if found is not None and answer is not None:
         x, y, w, h = found.box
@@ -48,17 +50,17 @@ def _panel(title: str, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = PANEL_PX / max(image.shape[:2])
     size_wh = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     sharp = cv2.INTER_NEAREST if scale > 1 else cv2.INTER_AREA
-    panel = np.full((PANEL_PX + _TITLE_PX + _MARGIN, PANEL_PX + _MARGIN, 3), 32, np.uint8)
+    panel = np.full((PANEL_PX + _TITLE_PX + _MARGIN, PANEL_PX + _MARGIN, 3), _GROUND, np.uint8)
     x = _MARGIN + (PANEL_PX - size_wh[0]) // 2
     panel[_TITLE_PX : _TITLE_PX + size_wh[1], x : x + size_wh[0]] = cv2.resize(image, size_wh, interpolation=sharp)
-    cv2.putText(panel, title, (_MARGIN, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(panel, title, (_MARGIN, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.55, _INK, 1, cv2.LINE_AA)
     return panel
 
 
 def _answer(seen: Prediction, colour: tuple[int, int, int]) -> NDArray[np.uint8]:
     import cv2
 
-    panel = np.full((PANEL_PX + _TITLE_PX + _MARGIN, PANEL_PX + _MARGIN, 3), 32, np.uint8)
+    panel = np.full((PANEL_PX + _TITLE_PX + _MARGIN, PANEL_PX + _MARGIN, 3), _GROUND, np.uint8)
 
     def write(text: str, y: int, scale: float, ink: tuple[int, int, int]) -> None:
         cv2.putText(panel, text, (_MARGIN, y), cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 1, cv2.LINE_AA)
@@ -69,6 +71,6 @@ def _answer(seen: Prediction, colour: tuple[int, int, int]) -> NDArray[np.uint8]
     write(seen.answer.label if seen.answer.accepted else "Not sure", 80, 1.1, colour)
     for place, (label, p) in enumerate(seen.answer.top):
         y = 140 + 70 * place
-        write(f"{label}  {p:.1%}", y, 0.65, (255, 255, 255))
+        write(f"{label}  {p:.1%}", y, 0.65, _INK)
         cv2.rectangle(panel, (_MARGIN, y + 10), (_MARGIN + round(p * (PANEL_PX - _MARGIN)), y + 28), colour, -1)
     return panel

@@ -1,7 +1,7 @@
-"""ONNX and .tflite files of Fashion-MNIST classifiers made elsewhere: to OpenVINO, and run as they are.
+"""ONNX and .tflite files of Fashion-MNIST classifiers made elsewhere: converted to OpenVINO, or run as they are.
 
 Such a file may take pixels of 0 to 1, in another shape or type, and answer logits. What is read here takes the
-toolkit's uint8 images and answers probabilities; what was added for that is said, and nothing is guessed silently.
+toolkit's uint8 images and answers probabilities. What was added for that is reported, and so is what was assumed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 KINDS: Final = resolve.FOREIGN
 
 _MEASURED: Final = 1000
-"""Training images that tell how a float input is scaled."""
+"""Number of training images on which the scale of a float input is measured."""
 _CLEARLY: Final = 0.01
 """Accuracy by which one scale has to be better than the other."""
 _TRAINED: Final = 0.3
-"""Accuracy below which neither is what the network was trained with: chance is 0.1."""
+"""Accuracy below which the network was trained with neither scale. Chance is 0.1."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Foreign:
     scale: str
     """A key of :data:`edgefashion.inference.onnx_litert_engine.SCALES`."""
     chosen: str
-    """How the scale came about, as a phrase."""
+    """Where the scale comes from, as a phrase."""
     softmax: bool
     """True if the file answers logits: a softmax was added."""
     precision: str
@@ -80,8 +80,8 @@ def read(path: Path, scale: str | None = None, *, named: Path | None = None) -> 
     """Read an ``.onnx`` or ``.tflite`` file. ``scale`` (``"0-1"`` or ``"0-255"``) says what its float pixels run to;
     ``named`` is what errors call the file, where ``path`` is a copy of it.
 
-    Left out, it is measured: the scale with which clearly more of 1,000 training images are named right. A file that
-    takes whole numbers says it itself. Raises :class:`BadInputError` for what cannot be read, is no Fashion-MNIST
+    Left out, the scale is measured: it is the one with which clearly more of 1,000 training images are named right. A
+    file that takes whole numbers states it. Raises :class:`BadInputError` for what cannot be read, is no Fashion-MNIST
     classifier, or does not tell its scale, :class:`MissingError` without LiteRT for a quantized .tflite.
     """
     if scale is not None and scale not in SCALES:
@@ -96,7 +96,7 @@ def read(path: Path, scale: str | None = None, *, named: Path | None = None) -> 
         stored, answered = opened.taken.quantized, opened.given.quantized
     plain = _Plain(original, stored, answered)
     if whole and scale is None:
-        # Of its real numbers the largest, or bytes as they are.
+        # The real number that the largest byte stands for; 255 where bytes are taken as they are.
         high = np.iinfo(original.input(0).get_element_type().to_dtype()).min + 255
         real = stored[0] * (high - stored[1]) if stored[0] else 255.0
         scale, chosen = ("0-255" if real > 2 else "0-1"), "the file's own"
@@ -116,22 +116,22 @@ def original(made: bundle.Bundle) -> onnx_litert_engine.Own | None:
     kind = next((kind for kind in KINDS if made.has(kind)), None)
     if kind is None:
         return None
-    told = made.info.get("foreign")
-    if not isinstance(told, dict) or told.get("scale") not in SCALES:
+    fed = made.facts.foreign
+    if fed is None or fed.scale is None or fed.scale not in SCALES:
         raise BadInputError(f"{made.path} does not say how its .{kind} file is fed. Convert that file again")
     path = made.verified(kind)
     check.check(path)
-    return onnx_litert_engine.Own(path, str(told.get("precision", "fp32")), told["scale"], bool(told.get("softmax")))
+    return onnx_litert_engine.Own(path, fed.precision, fed.scale, fed.softmax)
 
 
 @contextlib.contextmanager
 def temporary_ir(path: Path) -> Iterator[tuple[Path, Foreign]]:
-    """An FP32 IR of a file from elsewhere for as long as the block lasts, to be measured rather than kept."""
+    """A temporary IR of a file from elsewhere, for as long as the block lasts."""
     import openvino as ov
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         theirs = read(path)
-        ir = Path(folder) / ("int8.xml" if theirs.quantized else "fp32.xml")  # what its row is called by
+        ir = Path(folder) / "network.xml"
         ov.save_model(theirs.ir, ir, compress_to_fp16=False)
         check.vouch(ir)
         yield ir, theirs
@@ -143,7 +143,7 @@ def _converted(path: Path, named: Path) -> Any:
 
     check.check(path)
     try:
-        with tensorflow_engine.no_stderr():  # what is no such file is tried with every frontend, and each complains
+        with tensorflow_engine.no_stderr():  # a file of another kind is tried with every frontend, and each complains
             ir = ov.convert_model(path)
     except Exception as error:  # the frontends raise bare Exceptions of many kinds
         raise BadInputError(f"{named} is not a whole {named.suffix} file OpenVINO can read. Export it again") from error
@@ -162,7 +162,7 @@ def _converted(path: Path, named: Path) -> Any:
             f"{named} takes {image}, not 28x28 grey images. Only Fashion-MNIST networks can be converted"
         )
     try:
-        for batch in (classifier.BATCH, 1):  # both ways it will be called
+        for batch in (classifier.BATCH, 1):  # in both ways it is called
             ir.reshape([batch, *(d.get_length() for d in sizes)])
     except RuntimeError as error:
         raise BadInputError(f"{named} is fixed to batches of {image[0]}. Export it with a dynamic batch") from error
@@ -173,7 +173,7 @@ def _converted(path: Path, named: Path) -> Any:
 
 
 def _precision(ir: Any) -> str:
-    """What the file's own arithmetic is in."""
+    """What the file computes in: fp32, fp16 or int8."""
     if any(op.get_type_name() == "FakeQuantize" for op in ir.get_ops()):
         return "int8"
     heavy = [op for op in ir.get_ops() if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]
@@ -194,7 +194,7 @@ class _Plain:
         entrance = network.input(0)
         images = ops.parameter([1, fashion_mnist.SIDE_PX, fashion_mnist.SIDE_PX, 1], ov.Type.u8, name="images")
         images.output(0).set_names({"images"})
-        # The order of the pixels is the same in every shape with one channel.
+        # With one channel the pixels have the same order in every shape.
         given = ops.reshape(images, np.array([-1, *list(entrance.shape)[1:]], np.int64), special_zero=False)
         if entrance.element_type != ov.Type.u8 or self._stored[0]:
             given = ops.convert(given, ov.Type.f32)
@@ -229,7 +229,7 @@ class _Plain:
 
 
 def _measured_scale(path: Path, plain: _Plain) -> tuple[str, str]:
-    """The scale with which the network is clearly more often right, and the phrase that says so."""
+    """The scale with which the network is right clearly more often, and a phrase with both accuracies."""
     images, labels = fashion_mnist.load("train")
     right = {
         scale: float(np.mean(plain.answers(images[:_MEASURED], scale).argmax(1) == labels[:_MEASURED]))

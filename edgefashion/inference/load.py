@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from edgefashion.bundles import bundle, resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference import tensorflow_engine
-from edgefashion.inference.classifier import ENGINES, PRECISIONS, Classifier, Runner
+from edgefashion.inference.classifier import ENGINES, Classifier, Runner
 from edgefashion.inference.openvino_engine import OpenVinoRunner
 from edgefashion.labels import LABELS
 from edgefashion.system import text
-from edgefashion.system.text import without_password
+from edgefashion.system.text import quoted, without_password
 
 
 def load(
@@ -23,18 +24,34 @@ def load(
     purpose: str = "latency",
     threads: int | None = None,
 ) -> Classifier:
-    """Load MODEL (a bundle's name, a path to a bundle, SavedModel, .keras or IR, or the URL of a served one,
-    which comes with its own engine and precision).
+    """Load a MODEL, ready to answer.
 
-    ``engine``: by default OpenVINO where there is an IR, else what the file is for; an ``.onnx`` or
-    ``.tflite`` file is converted in memory.
-    ``precision``: by default the best IR the bundle has, INT8 before FP32; ``"bf16"`` runs the
-    FP32 IR in BF16. ``purpose``: ``"latency"`` answers one image soonest, ``"throughput"`` most
-    images a second; the classifier's ``settings`` say what was picked for it. ``threads``: 0 means all
-    cores, None one for a single image and all for a batch.
-    An IR that did not ship with the package is tried in a child first, once a machine: see
-    :mod:`edgefashion.bundles.guard.check`. Raises :class:`BadInputError` for a model that cannot be used,
-    :class:`MissingError` for an engine or precision this machine lacks.
+    An IR that did not ship with the package is tried in a process of its own first, once a machine: see
+    :mod:`edgefashion.bundles.guard.check`.
+
+    Args:
+        model: A bundle's name, a path to a bundle, SavedModel, ``.keras``, ``.onnx``, ``.tflite`` or IR ``.xml``, or
+            the URL of a served one, whose server chooses all that follows but ``purpose``.
+        engine: ``"openvino"``, ``"tensorflow"``, ``"keras"`` or ``"keras-predict"``. None: OpenVINO where there is an
+            IR, else what the file is for; an ``.onnx`` or ``.tflite`` file is converted in memory.
+        precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``. None: the best that the bundle has, INT8 before
+            FP32. ``"bf16"`` runs the FP32 IR in BF16.
+        purpose: ``"latency"`` answers one image soonest, ``"throughput"`` most images a second. The classifier's
+            ``settings`` say what was picked for it.
+        threads: 0 means all cores. None: one for a single image and all for a batch.
+
+    Raises:
+        BadInputError: A model or an option that cannot be used.
+        MissingError: An engine or a precision that this machine lacks, or a server that does not answer.
+
+    Example:
+        >>> import numpy as np
+        >>> from edgefashion import load
+        >>> classifier = load("edge")
+        >>> images = np.zeros((5, 28, 28, 1), np.uint8)  # intensities 0 to 255, the garment bright on 0
+        >>> probabilities = classifier(images)
+        >>> probabilities.shape, probabilities.dtype
+        ((5, 10), dtype('float32'))
     """
     if text.is_url(model):
         from edgefashion.inference.remote import engine as remote  # here: the other engines' start must not pay for it
@@ -48,48 +65,60 @@ def load(
     engine = engine or {"saved_model": "tensorflow", "keras": "keras"}.get(found.kind, "openvino")
     if engine not in ENGINES:
         raise BadInputError(f"no engine named {engine!r}. Known: {', '.join(ENGINES)}")
-    if precision is not None and precision not in PRECISIONS:
-        raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(PRECISIONS)}")
-    if engine == "openvino" and found.kind in resolve.FOREIGN:
-        from edgefashion.inference import foreign_files  # here, for the same reason as the guard below
-
-        precision = precision or "fp32"
-        if precision not in ("fp32", "bf16"):
-            raise BadInputError(f"{found.path} has no {precision}. Run: edgefashion convert {found.path} --int8")
-        with foreign_files.temporary_ir(found.path) as (path, _):
-            run: Runner = OpenVinoRunner(path, precision, purpose, threads)
-        path = found.path
-    elif engine == "openvino":
-        path, precision = _ir(found, precision)
-        if not resolve.is_shipped(path):
-            from edgefashion.bundles.guard import check  # here: the shipped bundles' start must not pay for it
-
-            check.check(path)
-        run = OpenVinoRunner(path, precision, purpose, threads)
+    if precision is not None and precision not in bundle.PRECISIONS:
+        raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(bundle.PRECISIONS)}")
+    run: Runner
+    if engine == "openvino":
+        run, path, precision = _in_openvino(found, precision, purpose, threads)
+        labels, threshold = run.labels, run.accept_threshold
     else:
         if precision not in (None, "fp32"):
             raise BadInputError(f"{engine} runs the original in fp32, not {precision}. Leave --precision out")
-        precision = "fp32"
-        path = _original(found, engine)
-        runners: dict[str, Callable[[Path], Runner]] = {
-            "tensorflow": tensorflow_engine.SavedModel,
-            "keras": tensorflow_engine.KerasCall,
-            "keras-predict": tensorflow_engine.KerasPredict,
-        }
-        run = runners[engine](path)
-    facts = found.bundle
-    labels = facts.labels if facts else getattr(run, "labels", None) or LABELS
+        path, precision = _original(found, engine), "fp32"
+        run, labels, threshold = _ORIGINALS[engine](path), (), 0.0
+    if found.bundle is not None:
+        labels, threshold = found.bundle.labels, found.bundle.accept_threshold
+    labels = labels or LABELS
     if isinstance(run, OpenVinoRunner) and run.classes != len(labels):
         raise BadInputError(f"{path} tells {run.classes} classes apart, not {len(labels)}. Convert its model again")
     return Classifier(
         name=found.name,
-        labels=tuple(labels),
+        labels=labels,
         engine=engine,
         precision=precision,
-        accept_threshold=facts.accept_threshold if facts else getattr(run, "accept_threshold", 0.0),
+        accept_threshold=threshold,
         source=path,
         run=run,
     )
+
+
+_ORIGINALS: Final[dict[str, Callable[[Path], Runner]]] = {
+    "tensorflow": tensorflow_engine.SavedModel,
+    "keras": tensorflow_engine.KerasCall,
+    "keras-predict": tensorflow_engine.KerasPredict,
+}
+"""What runs a network as it was trained, by engine."""
+
+
+def _in_openvino(
+    found: resolve.Model, precision: str | None, purpose: str, threads: int | None
+) -> tuple[OpenVinoRunner, Path, str]:
+    """The network in OpenVINO, the file it was read from, and the precision it runs in."""
+    if found.kind in resolve.FOREIGN:
+        from edgefashion.inference import foreign_files  # here, for the same reason as the guard below
+
+        precision = precision or "fp32"
+        if precision not in ("fp32", "bf16"):
+            hint = f"Run: edgefashion convert {quoted(found.path)} --int8"
+            raise BadInputError(f"{found.path} has no {precision}. {hint}")
+        with foreign_files.temporary_ir(found.path) as (ir, _):
+            return OpenVinoRunner(ir, precision, purpose, threads), found.path, precision
+    path, precision = _ir(found, precision)
+    if not resolve.is_shipped(path):
+        from edgefashion.bundles.guard import check  # here: the shipped bundles' start must not pay for it
+
+        check.check(path)
+    return OpenVinoRunner(path, precision, purpose, threads), path, precision
 
 
 def _ir(found: resolve.Model, precision: str | None) -> tuple[Path, str]:
@@ -100,10 +129,9 @@ def _ir(found: resolve.Model, precision: str | None) -> tuple[Path, str]:
         if part is None:
             part = next((p for p in bundle.IR_PRECISIONS if found.bundle.has(p)), "fp32")
         return found.bundle.verified(part), precision or part
-    if found.kind == "ir":
-        stem = found.path.stem
-        return found.path, precision or (stem if stem in PRECISIONS else "fp32")
-    raise BadInputError(f"{found.path} is not an IR. Run: edgefashion convert {found.path}")
+    if found.precision is not None:
+        return found.path, precision or found.precision
+    raise BadInputError(f"{found.path} is not an IR. Run: edgefashion convert {quoted(found.path)}")
 
 
 def _original(found: resolve.Model, engine: str) -> Path:

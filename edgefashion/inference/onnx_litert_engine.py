@@ -1,7 +1,7 @@
-"""ONNX Runtime and LiteRT: a file opened in the runtime it was made for, called the way that costs least.
+"""ONNX Runtime and LiteRT as engines: a file opened in its runtime, and called in the way that costs least.
 
-For the peers of :mod:`edgefashion.bench.run`, whose files are made here, and for files made elsewhere, which are fed
-bytes and answer probabilities by :class:`OwnRuntime`.
+For the peers of ``bench``, whose files edgefashion makes itself, and for files made elsewhere. To the latter
+:class:`OwnRuntime` gives bytes, and makes probabilities of their answers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ONNX_TYPES: Final = {"float": "float32", "double": "float64"}
 
 @dataclass(frozen=True)
 class Port:
-    """What a file takes or gives."""
+    """The input or output of a file."""
 
     shape: tuple[int, ...]
     """Of one image, without the batch; 0 where it is open."""
@@ -59,10 +59,10 @@ class Opened:
     taken: Port
     given: Port
     call: Callable[[NDArray[Any]], NDArray[np.float32]]
-    """Whole batches of its numbers, in any shape or type of theirs, to what it answers, as float32."""
+    """Answers whole batches of its numbers, in the file's own shape and type, as float32."""
     precision: Callable[[], str]
-    """What its convolutions and dense layers run in, as OpenVINO says it: ``f32``, ``i8``, ``f32+u8``. Takes a while
-    and memory: ask when both have been measured."""
+    """What its convolutions and dense layers run in, in OpenVINO's words: ``f32``, ``i8``, ``f32+u8``. Asking takes
+    time and memory, so it is asked after both have been measured."""
 
 
 def open_file(path: Path, threads: int) -> Opened:
@@ -87,22 +87,27 @@ class Own:
     """True if it answers logits."""
 
     @property
+    def ir_precision(self) -> str:
+        """What the IR made of it computes in: int8 where the file does, else fp32."""
+        return "int8" if self.precision == "int8" else "fp32"
+
+    @property
     def engine(self) -> str:
         """The runtime it was made for."""
         return ENGINES[self.path.suffix[1:]]
 
     @property
     def fed(self) -> dict[str, Any]:
-        """What :class:`OwnRuntime` has to be told."""
+        """The further arguments of :class:`OwnRuntime`."""
         return {"scale": self.scale, "softmax": self.softmax}
 
 
 class OwnRuntime:
-    """A file from elsewhere in its runtime, as :func:`edgefashion.inference.foreign_files.read` found that it has to be fed.
+    """A file from elsewhere in its runtime, fed as :func:`edgefashion.inference.foreign_files.read` found it has to be.
 
-    Takes uint8 (n, 28, 28, 1) and answers probabilities (n, 10); what the file itself does not do is done in numpy.
-    ``threads``: 0 means all cores. A file of a fixed batch is given just that many images a call, the last ones
-    filled up; another as many as come, ``most`` at once.
+    Takes uint8 (n, 28, 28, 1) and answers probabilities (n, 10). What the file itself does not do is done in numpy.
+    ``threads``: 0 means all cores. A file of a fixed batch is given exactly so many images a call, and the last batch
+    is filled up. Another file is given up to ``most`` images a call.
     """
 
     def __init__(self, path: Path, scale: str, *, softmax: bool, threads: int = 1, most: int = BATCH) -> None:
@@ -122,11 +127,11 @@ class OwnRuntime:
 
     @property
     def runtime_precision(self) -> str:
-        """What the runtime says that it multiplies in."""
+        """What the runtime says it multiplies in."""
         return self._opened.precision()
 
     def batches(self, tried: Iterable[int]) -> tuple[int, ...]:
-        """Of the batch sizes to be tried those that this file can be called with."""
+        """Those of the batch sizes ``tried`` with which this file can be called."""
         return tuple(tried) if self._opened.taken.batch is None else (self._most,)
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

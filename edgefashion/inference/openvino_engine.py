@@ -1,7 +1,7 @@
-"""``load(model)`` to a callable: uint8 images in, probabilities out, whatever runs underneath.
+"""OpenVINO as an engine: an IR compiled and run, uint8 images in, probabilities out.
 
-OpenVINO is called the way that costs least: static shapes (a dynamic one is slower, and INT8 with
-one has crashed on AMX), one thread for a single image, input and output tensors bound once.
+It is called in the way that costs least: static shapes (a dynamic one is slower, and INT8 with one has crashed on AMX),
+one thread for a single image, input and output tensors bound once.
 """
 
 from __future__ import annotations
@@ -23,20 +23,19 @@ if TYPE_CHECKING:
 
 
 FRAME: Final = "frame"
-"""The key there of an IR that takes whole camera frames (``convert --embed``): its size and colour order."""
-
-
-# --- OpenVINO --------------------------------------------------------------------------------
+"""The key in our section of rt_info by which an IR says that it takes whole camera frames (``convert --embed``). Its
+value has their size and colour order."""
 
 
 def compile_config(precision: str, purpose: str, threads: int, *, one_image: bool = False) -> dict[str, Any]:
-    """What OpenVINO is told when it compiles a network: ``purpose`` is latency or throughput, 0 threads are all."""
+    """The settings with which OpenVINO compiles a network. ``purpose`` is latency or throughput; ``threads`` 0 is all
+    cores."""
     return {
-        # Never the plugin's own default: on a CPU with BF16 it would run FP32 in BF16 unasked.
+        # Always given: by default the plugin runs FP32 in BF16 on a CPU that has it.
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "PERFORMANCE_HINT": purpose.upper(),
         "INFERENCE_NUM_THREADS": threads,
-        # Pinned, a thread is first bound to its core, at every call: 2 us of a small network's 65.
+        # With pinning every call binds the thread to its core: 2 us of a small network's 65.
         **({"ENABLE_CPU_PINNING": False} if one_image else {}),
     }
 
@@ -82,9 +81,9 @@ class OpenVinoRunner:
         self.runtime_precision = _runtime_precision(compiled)
 
     def _for(self, images: int, shape: tuple[int, ...]) -> _Bound | _Queue:
-        """The compiled network for so many images of a shape; compiled when first asked for.
+        """The network compiled for so many images of ``shape``; it is compiled when first asked for.
 
-        A fully convolutional network is asked for two: photos, and Fashion-MNIST's enlarged.
+        A fully convolutional network is used with two shapes: photos, and Fashion-MNIST's images enlarged.
         """
         if images < BATCH and self._purpose == "latency":
             if shape not in self._single:
@@ -92,7 +91,7 @@ class OpenVinoRunner:
                 self._single[shape] = _Bound(self._compile(1, shape, config))
             return self._single[shape]
         if shape not in self._batched:
-            # All cores: a whole batch gains from them what one small image does not.
+            # On all cores: unlike one small image, a whole batch gains from them.
             config = compile_config(self._precision, self._purpose, self._batch_threads)
             compiled = self._compile(BATCH, shape, config)
             self._batched[shape] = _Queue(compiled) if self._purpose == "throughput" else _Bound(compiled)
@@ -108,7 +107,7 @@ class OpenVinoRunner:
             raise BadInputError(f"{self._path} cannot be run on images of {size}. Convert its model again") from error
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        # The network's own shape where an image of its size comes: it may want (28, 28) or a flat 784.
+        # For images of the network's size its own shape, which may be (28, 28) or a flat 784.
         shape = self._shape if images.shape[1:] == self.input_shape else images.shape[1:]
         return self._for(len(images), shape)(images)
 
@@ -169,13 +168,13 @@ class _Bound:
         probabilities = np.empty((len(images), self._output.shape[1]), np.float32)
         for at in range(0, len(images), self._batch):
             part = images[at : at + self._batch]
-            self._input[: len(part)] = part  # what is left over of an earlier batch is not read
+            self._input[: len(part)] = part  # the answers to what an earlier batch left behind are not read
             self._infer()
             probabilities[at : at + len(part)] = self._output[: len(part)]
         return probabilities
 
     def _infer(self) -> None:
-        # Not start_async() and wait(): a small network is done sooner than another thread has woken up for it.
+        # Not start_async() and wait(): a small network is done before another thread has woken up.
         self.request.infer(share_outputs=True)
 
 
@@ -211,7 +210,7 @@ class _Queue:
         """Begin one batch; ``done`` is called from a thread of the queue's, or ``failed`` with what went wrong."""
 
         def take(request: Any) -> None:
-            # Nothing may be raised into OpenVINO: it is told only at the next start, and ends the process at another.
+            # Nothing may be raised into OpenVINO. It would tell of it at the next start only, or end the process.
             try:
                 answers = np.array(request.get_output_tensor(self._answer_at).data[: len(images)])
                 masks = request.get_output_tensor(self._mask_at).data if self._mask_at is not None else None
@@ -240,7 +239,7 @@ def read_ir(path: Path) -> Any:
 
     try:
         core = ov.Core()
-        # Mapped, the weights could not be renamed or replaced on Windows while the model lives.
+        # On Windows a mapped file of weights could not be renamed or replaced while the model lives.
         core.set_property({"ENABLE_MMAP": False})
         model = core.read_model(path)
     except RuntimeError as error:
@@ -272,12 +271,17 @@ def _settings(compiled: Any, purpose: str) -> dict[str, Any]:
 
 def _runtime_precision(compiled: Any) -> str:
     """The precisions of the layers that do the arithmetic, from the executed graph."""
-    seen = {info["runtimePrecision"].astype(str) for info in _arithmetic(compiled)}
-    return "+".join(sorted(seen)) or "none"
+    return "+".join(sorted({_ran_in(info) for info in _arithmetic(compiled)})) or "none"
+
+
+def _ran_in(layer: Any) -> str:
+    precision, kernel = (layer[name].astype(str) for name in ("runtimePrecision", "primitiveType"))
+    # Of an FP16 IR the plugin names the weights' precision, whatever the kernel computes in.
+    return "f32" if precision == "f16" and kernel.endswith("_f32") else precision
 
 
 def _arithmetic(compiled: Any) -> list[Any]:
-    """What the executed graph tells of each layer that does the arithmetic."""
+    """What the executed graph says of each layer that does the arithmetic."""
     heavy = {"Convolution", "FullyConnected", "MatMul", "Deconvolution"}
     every = (op.get_rt_info() for op in compiled.get_runtime_model().get_ops())
     return [info for info in every if "layerType" in info and info["layerType"].astype(str) in heavy]

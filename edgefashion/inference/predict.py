@@ -64,10 +64,28 @@ def predict(
     smooth: Smooth | None = None,
     top: int = 3,
 ) -> Prediction:
-    """Name the garment in a BGR uint8 (h, w, 3) picture, or in its box ``within``.
+    """Name the garment in a picture.
 
-    ``smooth`` takes what was looked at, BGR uint8 (h, w, 3), and its probabilities (classes,), and gives the
-    probabilities to decide on: a camera's weigh in what earlier frames of the same garment said.
+    Args:
+        classifier: What :func:`edgefashion.load` gave.
+        picture: BGR uint8 (height, width, 3), from 0 to 255, of any size.
+        within: The box (x, y, width, height), in pixels, to look at. None: all of the picture.
+        smooth: Takes what was looked at, BGR uint8 (height, width, 3), and its probabilities, float32 (classes,), and
+            gives the probabilities to decide on: a camera's weigh in what earlier frames of the same garment said.
+        top: How many labels the answer names, the likeliest first.
+
+    Returns:
+        ``answer`` has a ``label``, its ``confidence`` from 0 to 1, and whether it is ``accepted``; it is None where no
+        garment is in view. ``garment`` has its ``box`` (x, y, width, height) in pixels.
+
+    Raises:
+        BadInputError: A photo network that is run by an engine that gives no mask.
+
+    Example:
+        >>> from edgefashion import load, predict, read_image
+        >>> seen = predict(load("kiosk"), read_image("shirt.jpg"))
+        >>> seen.answer.label, seen.answer.accepted
+        ('T-shirt/top', True)
     """
     seen = see(classifier, picture, within)
     if seen is None:

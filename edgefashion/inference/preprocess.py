@@ -1,11 +1,11 @@
-"""Photo to model input: find the garment, normalise it the Fashion-MNIST way.
+"""A picture to a network's input: find the garment, and normalise it as Fashion-MNIST's images were made.
 
 Zalando's pipeline for a product shot (Xiao, Rasul and Vollgraf, 2017, section 2): trim to the
 garment (edges within 5 % of the corner colour), longest edge to 28 by subsampling, sharpen
 (Gaussian of radius and sigma 1.0), pad the short edge centred to 28, negate, 8-bit grey.
 
-A photo network needs none of that: it takes the picture as it is, :func:`view`, and says itself
-where in it the garment is, :func:`box_of`.
+A photo network needs none of that. It takes the picture as it is, only resized (:func:`view`), and its mask tells
+where the garment is (:func:`box_of`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ TRIM_TOLERANCE: Final = 0.05 * 255
 
 SHARPEN_SIGMA: Final = 1.0
 SEARCH_PX: Final = 256
-"""The garment's box is searched at this longest edge: noise averages out and time is bounded."""
+"""The garment's box is searched in the picture shrunk to this longest edge: noise averages out, and it takes no longer
+for a large picture."""
 
 MIN_AREA: Final = 0.005
 """Share of the picture a garment covers at least; less is noise or a speck."""
@@ -40,17 +41,17 @@ PHOTO_PX: Final = 160
 """Edge of a photo network's input."""
 
 WHOLE_PX: Final = 2 * SIDE_PX
-"""A picture is halved to this shorter edge at least before it becomes 28: what is left blurs little."""
+"""Before a picture is shrunk to 28 it is halved as long as its shorter edge stays this long. The rest blurs little."""
 
 FASHION_PX: Final = 64
-"""Edge of the pictures a photo network gets of Fashion-MNIST's images: more adds no detail."""
+"""Edge to which Fashion-MNIST's images are enlarged for a photo network. More adds no detail."""
 
 FASHION_SHARE: Final = 64 / 72
 """In training Fashion-MNIST's images are enlarged to 72 and a random 64 of them shown."""
 
 MASK_LEVEL: Final = 0.3
-"""Probability from which a cell of a photo network's mask belongs to the garment: a sleeve that fills a
-third of a cell is in the box."""
+"""Probability from which a cell of a photo network's mask belongs to the garment. A sleeve that fills a third of a cell
+is then inside the box."""
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels of the picture."""
@@ -196,7 +197,8 @@ def _resize(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
 
 
 def _halved(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Exact halving is eight times faster than averaging over 4.05 pixels, and as good."""
+    """The picture halved as often as :func:`halvings` says. Halving is eight times faster than averaging over 4.05
+    pixels, say, and as good."""
     import cv2
 
     for _ in range(halvings(picture.shape[1], picture.shape[0], side)):
@@ -207,7 +209,7 @@ def _halved(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def _background(grey: NDArray[np.uint8]) -> float:
-    """The rim's median: unlike a corner it survives a hand, a shadow or a logo there."""
+    """The rim's median. A hand, a shadow or a logo in a corner does not change it."""
     rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     return float(np.median(rim))
 
@@ -233,12 +235,12 @@ def _normalise(crop: NDArray[np.uint8], background: float) -> NDArray[np.uint8]:
 
     factor = SIDE_PX / max(crop.shape)
     size_wh = max(1, round(crop.shape[1] * factor)), max(1, round(crop.shape[0] * factor))
-    # Zalando subsamples; averaging the pixels in between does the same without aliasing noise.
+    # Zalando picks every n-th pixel. Averaging does the same without the noise of aliasing.
     shrunk = cv2.resize(crop, size_wh, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
     if factor < 1:
-        # Sharpening makes up for the blur of shrinking; what was not shrunk needs none.
+        # Sharpening undoes the blur of shrinking.
         shrunk = cv2.filter2D(shrunk, -1, sharpening_kernel(), borderType=cv2.BORDER_REPLICATE)
-    # Negate: the background to 0, whichever side of grey it is on, and its opposite to 255.
+    # The background, be it light or dark, becomes 0, and its opposite 255.
     level = shrunk.astype(np.float32)
     dark_garment = background >= 128
     intensity = (background - level) / background if dark_garment else (level - background) / (255 - background)

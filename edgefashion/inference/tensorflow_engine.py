@@ -86,14 +86,14 @@ class KerasPredict(_Keras):
 
 
 def answer_of(outputs: Any) -> Any:
-    """The probabilities among a network's outputs; a photo network also gives a mask."""
+    """The probabilities among a network's outputs. A photo network has a mask beside them."""
     if isinstance(outputs, dict):
         return outputs["probabilities"] if "probabilities" in outputs else next(iter(outputs.values()))
     return outputs
 
 
 def _in_batches(run: Callable[[NDArray[np.uint8]], Any], images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Run ``images`` through ``run``, ``BATCH`` at a time: ten thousand at once take a gigabyte."""
+    """Run ``images`` through ``run``, ``BATCH`` at a time. Ten thousand at once would take a gigabyte."""
     if len(images) <= BATCH:
         return np.asarray(run(images), np.float32)
     parts = [np.asarray(run(images[at : at + BATCH]), np.float32) for at in range(0, len(images), BATCH)]
@@ -103,7 +103,7 @@ def _in_batches(run: Callable[[NDArray[np.uint8]], Any], images: NDArray[np.uint
 def export_saved_model(model: Any, path: Path) -> None:
     """Write a Keras model as a SavedModel with a serving signature: images in, probabilities out.
 
-    Not ``model.export``: that stores every weight twice and leaves the input nameless.
+    ``model.export`` would store every weight twice and give the input no name.
     """
     tf = tensorflow("to export a SavedModel")
     images = tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype, name="images")
@@ -152,8 +152,8 @@ def half_precision(path: Path) -> str | None:
 def in_float32(model: Any) -> Any:
     """A Keras model of 16-bit dtype policies rebuilt in float32, its weights copied.
 
-    What mixed precision leaves in the graph are casts around every layer: OpenVINO keeps them, and INT8 between
-    them runs slower than no INT8 at all. The weights of a mixed policy are float32 as it is.
+    Mixed precision leaves casts around every layer in the graph. OpenVINO keeps them, and INT8 between them is slower
+    than FP32. The weights of a mixed policy are float32 already.
     """
     import keras
 
@@ -179,7 +179,7 @@ def _in_float32(config: Any, found: list[str]) -> Any:
 def tensorflow(purpose: str) -> Any:
     """Import TensorFlow, quietly; raises :class:`MissingError` with the install line without it."""
     need("tensorflow", purpose)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on graph versions, in mid-training
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # without it, notes on graph versions in the middle of training
     with no_stderr():
         import tensorflow as tf
 
@@ -189,8 +189,8 @@ def tensorflow(purpose: str) -> Any:
 
 @contextlib.contextmanager
 def no_stderr() -> Iterator[None]:
-    """Silence file descriptor 2: TensorFlow's C++ side greets every start with half a screen about
-    CUDA that no option turns off. Its errors come as exceptions and are not lost."""
+    """Silence file descriptor 2. TensorFlow's C++ side begins with half a screen about CUDA, which no option turns off.
+    Its errors come as exceptions and are not lost."""
     sys.stderr.flush()
     saved = os.dup(2)
     try:

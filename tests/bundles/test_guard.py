@@ -85,7 +85,14 @@ def assert_refused(case: hostile.Case, said: str | None) -> None:
 # --- Hostile files ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", CHEAP, ids=lambda case: case.name)
+def _param(case: hostile.Case) -> object:
+    """The case as a parameter; those of links and pipes can be made on Linux only."""
+    reasons = {"a link": "Windows allows links to administrators only", "a pipe": "named pipes in a folder are POSIX's"}
+    marks = [pytest.mark.linux_only(reason) for name, reason in reasons.items() if case.name.startswith(f"{name} ")]
+    return pytest.param(case, marks=marks)
+
+
+@pytest.mark.parametrize("case", [_param(case) for case in CHEAP], ids=lambda case: case.name)
 def test_refused_without_a_child(case: hostile.Case, no_child: None, tmp_path: Path) -> None:
     """A file whose form or references are wrong is refused in one line before OpenVINO sees it."""
     assert_refused(case, refusal(case.make(tmp_path)))
@@ -133,6 +140,7 @@ def test_what_passed_answers(tmp_path: Path, answers: dict[str, str | None], tes
         assert np.isfinite(probabilities).all(), case.name
 
 
+@pytest.mark.linux_only("the deadly child is a shell script, ended by a signal")
 def test_a_child_that_dies(tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash in the child is a refusal here, and not remembered as anything else."""
     deadly = tmp_path / "python"
@@ -280,6 +288,7 @@ def test_unwritable_cache(
     check.check(path)
 
 
+@pytest.mark.linux_only("files have no owner's number on Windows")
 @pytest.mark.skipif(os.name == "nt", reason="files have no owner's number there")
 def test_verdicts_of_others(tmp_path: Path, fresh: Path, no_child: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A verdict that another user put into the cache, or that is no file, does not count."""
@@ -330,6 +339,7 @@ assert not extra, extra
     assert json.loads(done.stdout)["label"] == "Ankle boot"
 
 
+@pytest.mark.linux_only("Windows allows links to administrators only")
 def test_what_counts_as_shipped(tmp_path: Path) -> None:
     """A bundle counts as shipped by where it really lies: not by its name, nor by a path or link that leads out."""
     shipped = resolve.model_dirs()[-1] / resolve.DEFAULT_MODEL

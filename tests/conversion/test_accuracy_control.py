@@ -47,11 +47,12 @@ def test_what_hurts_goes_back_to_floating_point(
 
 def test_its_images_are_neither_calibrations_nor_the_gates(trained: bundle.Bundle, test_set: Arrays) -> None:
     """The images that choose come from the training part; none calibrates, none is the gate's or the test set's."""
-    of = calibration_sets.fashion(trained, calibration=300)
-    choosing = {image.tobytes() for image in of.chooser().images}
-    assert len(of.chooser().images) == accuracy_control.IMAGES
+    of = calibration_sets.of_fashion_mnist(trained, calibration=300)
+    choosing = {image.tobytes() for image in of.selection().images}
+    assert len(of.selection().images) == accuracy_control.IMAGES
     images, labels = fashion_mnist.load("train")
-    fit_at, gate_at = fashion_mnist.split(labels, trained.info["validation_split"], trained.info["split_seed"])
+    assert trained.facts.validation_split
+    fit_at, gate_at = fashion_mnist.split(labels, trained.facts.validation_split, trained.facts.validation_seed)
     seen: list[Any] = []
     of.gate(lambda given: seen.append(given) or np.zeros((len(given), 10), np.float32))  # type: ignore[arg-type,func-returns-value]
     assert np.array_equal(seen[0], images[gate_at])

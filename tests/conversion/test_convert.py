@@ -100,10 +100,10 @@ def test_bare_ir_knows_its_labels(converted: bundle.Bundle, tmp_path: Path) -> N
 
 def test_converting_in_place_keeps_the_original(converted: bundle.Bundle) -> None:
     """Converting a bundle in place keeps its original byte for byte."""
-    before = {f: h for f, h in converted.info["files"].items() if f.startswith(("saved_model", "model.keras"))}
+    before = {f: h for f, h in converted.files.items() if f.startswith(("saved_model", "model.keras"))}
     done = convert(converted.path)
     assert done.bundle.path == converted.path
-    assert {f: h for f, h in done.bundle.info["files"].items() if f in before} == before
+    assert {f: h for f, h in done.bundle.files.items() if f in before} == before
 
 
 def test_part_of_a_bundle_by_its_path_keeps_the_bundle(trained: bundle.Bundle, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_part_of_a_bundle_by_its_path_keeps_the_bundle(trained: bundle.Bundle, t
         made = convert(copy / part).bundle
         assert made.path == copy
         assert made.has("history")
-        assert made.info["architecture"] == "cnn-242k"
+        assert made.facts.architecture == "cnn-242k"
 
 
 def test_another_networks_bundle_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

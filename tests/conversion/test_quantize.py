@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgefashion.bundles import bundle
-from edgefashion.conversion import accuracy_control
+from edgefashion.conversion import accuracy_control, post_training
 from edgefashion.conversion.convert import convert
 from edgefashion.conversion.quantize import Quantization, QuantizeOptions, quantize
 from edgefashion.errors import BadInputError, GateError
@@ -84,10 +84,8 @@ def test_the_bias_correction_nearest_to_fp32_is_kept(
 ) -> None:
     """Of the three bias corrections the one is kept, and named in the report, whose answers to the calibration
     images differ least from FP32's."""
-    import edgefashion.conversion.quantize as room
-
     seen = []
-    answers = room._answers
+    answers = post_training._answers
 
     def spoilt(quantized: Any, images: Any) -> Any:
         # All but the second answer another garment's probabilities.
@@ -95,7 +93,7 @@ def test_the_bias_correction_nearest_to_fp32_is_kept(
         given = answers(quantized, images)
         return given if len(seen) == 2 else np.roll(given, 1, axis=1)
 
-    monkeypatch.setattr(room, "_answers", spoilt)
+    monkeypatch.setattr(post_training, "_answers", spoilt)
     made, result = quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.5, calibration=50))
     assert len(seen) == 3
     assert result.bias_correction == "slow"
@@ -139,7 +137,8 @@ def test_calibration_never_sees_the_gates_images(converted: bundle.Bundle, tmp_p
     monkeypatch.setattr(nncf, "Dataset", spy)
     quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.1, calibration=50))
     images, labels = fashion_mnist.load("train")
-    fit_at, gate_at = fashion_mnist.split(labels, converted.info["validation_split"], converted.info["split_seed"])
+    assert converted.facts.validation_split
+    fit_at, gate_at = fashion_mnist.split(labels, converted.facts.validation_split, converted.facts.validation_seed)
     fit, gate = ({images[i].tobytes() for i in at} for at in (fit_at, gate_at))
     seen = {item.tobytes() for item in given}
     assert len(given) == 50

@@ -1,12 +1,14 @@
-"""Confidence is measured against accuracy, and mended."""
+"""Statistics of answers agree with their sources: calibration error, intervals, ROC area."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
+from edgefashion.evaluation import metrics
 from edgefashion.evaluation.metrics import expected_calibration_error
-from edgefashion.training.train import fit_temperature
+from edgefashion.training.temperature import fit_temperature
 
 
 def _drawn(temperature: float, n: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -42,3 +44,41 @@ def test_calibration_error_by_hand() -> None:
     """Two answers, 0.9 sure and right and 0.7 sure and wrong, are 0.1 and 0.7 off: 0.4 on average."""
     probabilities = np.array([[0.9, 0.1], [0.7, 0.3]], np.float32)
     assert expected_calibration_error(probabilities, np.array([0, 1])) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "expected"),
+    [
+        # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+        (81, 263, (0.2553, 0.3662)),
+        (15, 148, (0.0624, 0.1605)),
+        (0, 20, (0.0000, 0.1611)),
+        (1, 29, (0.0061, 0.1718)),
+        # The mirror image of 0 of 20.
+        (20, 20, (0.8389, 1.0000)),
+    ],
+)
+def test_wilson95(right: int, n: int, expected: tuple[float, float]) -> None:
+    """Wilson's interval is the published one to its four decimals."""
+    assert metrics.wilson95(right, n) == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize("right", ["none", "all"])
+def test_wilson95_stays_a_share(right: str) -> None:
+    """With nothing or everything right the interval still lies within 0 and 1, whatever rounding does."""
+    for n in range(1, 500):
+        low, high = metrics.wilson95(0 if right == "none" else n, n)
+        assert 0 <= low < high <= 1
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_auroc_is_scikit_learns(ties: bool) -> None:
+    """The area under the ROC curve is scikit-learn's, with ties and without."""
+    rng = np.random.default_rng(0)
+    high, low = rng.normal(1, 1, 300), rng.normal(0, 1, 50)
+    if ties:
+        high, low = high.round(), low.round()
+    truth = np.r_[np.ones(300), np.zeros(50)]
+    ours = metrics.auroc(list(high), list(low))
+    assert ours == pytest.approx(roc_auc_score(truth, np.r_[high, low]))
+    assert metrics.auroc([], list(low)) is None

@@ -27,6 +27,26 @@ def event(number: int, label: str = "Coat") -> moment.Event:
     return moment.Event(moment.now(), number, "garment", label, 0.9, 2.5)
 
 
+class Heard:
+    """An event sink that keeps what it is told."""
+
+    lost = 0
+
+    def __init__(self, *, gone: bool = False, failing: str | None = None) -> None:
+        self.gone = gone
+        self.failing = failing
+        self.events: list[moment.Event] = []
+
+    def tell(self, event: moment.Event) -> None:
+        self.events.append(event)
+
+    def fault(self) -> str | None:
+        return self.failing
+
+    def close(self) -> None:
+        pass
+
+
 def tell(sink: Sink, numbers: range) -> None:
     """Tell ``sink`` an event for each of ``numbers``."""
     for number in numbers:
@@ -56,7 +76,7 @@ def frames(path: Path, kept: int = 0) -> list[int]:
 _PROGRAM = """
 import time
 from edgefashion.camera import moment
-from edgefashion.camera.events.sink import open_sink
+from edgefashion.camera.events.open import open_sink
 
 def event(number):
     return moment.Event(moment.now(), number, "garment", "Coat", 0.9, 2.5)

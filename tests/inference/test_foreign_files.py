@@ -116,10 +116,12 @@ def test_a_file_from_elsewhere_becomes_a_bundle(
     expected = _expected(files[name.split(".")[0]], images)
     np.testing.assert_allclose(load(done.bundle.path, precision="fp32")(images), expected, atol=1e-4)
     assert done.parity[0].reference == runtime
-    assert (done.bundle.info["foreign"]["scale"], done.bundle.info["foreign"]["softmax"]) == (scale, logits)
+    fed = done.bundle.facts.foreign
+    assert fed is not None
+    assert (fed.scale, fed.softmax) == (scale, logits)
     assert f"takes pixels of {scale}" in done.note
     assert ("a softmax is added" in done.note) == logits
-    assert done.bundle.info["metrics"]["fp32"]["test_accuracy"] > 0.7
+    assert (done.bundle.test_accuracy("fp32") or 0) > 0.7
 
 
 def test_its_bundle_converts_again(files: dict[str, Any], tmp_path: Path, test_set: Arrays) -> None:
@@ -233,7 +235,7 @@ def test_without_its_runtime_openvinos_row_is_left(files: dict[str, Any], monkey
     """Without ONNX Runtime the file's own row is a note with the line that brings it, and OpenVINO's stays."""
     monkeypatch.setattr(candidates, "installed", lambda module: module != "onnxruntime")
     with foreign_files.temporary_ir(files["floats.onnx"]) as (ir, theirs):
-        rows, notes = candidates.contenders(ir, threads=1, own=theirs.own)
+        rows, notes = candidates.of_model(ir, threads=1, own=theirs.own)
     assert [row.name for row in rows] == ["OpenVINO FP32"]
     assert notes == ['No ONNX Runtime row: onnxruntime is not installed. Run: pip install "edgefashion[bench]"']
 

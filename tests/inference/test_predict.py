@@ -1,4 +1,4 @@
-"""A picture to an answer, for one picture and for many files of which some cannot be read."""
+"""A picture is found, named and accepted or not, from a file or an array."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
-from helpers.types import Run
 from numpy.typing import NDArray
 
 from edgefashion.camera.stability import Smoother
@@ -20,6 +19,7 @@ from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
     from edgefashion.inference.classifier import Classifier
+
 
 Picture = NDArray[np.uint8]
 
@@ -113,8 +113,6 @@ def test_predict_smooths_and_forgets() -> None:
     assert confidence_in_bag(unsure, BAG) == 0
 
 
-# --- JSON ------------------------------------------------------------------------------------
-
 FIELDS = ["source", "label", "confidence", "top", "accepted", "box"]
 
 
@@ -146,9 +144,6 @@ def test_json_without_a_garment() -> None:
         "accepted": False,
         "box": None,
     }
-
-
-# --- Files -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -210,9 +205,6 @@ def test_predict_files_refuses_first(wrong: str, photos: Path, tmp_path: Path) -
     assert model.shown == []
 
 
-# --- The photo network -----------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def kiosk() -> Classifier:
     return load("kiosk")
@@ -263,17 +255,3 @@ def test_within_limits_what_the_network_sees(kiosk: Classifier, photo_folder: Pa
     assert inside.garment is not None
     x, y, w, h = alone.garment.box
     assert inside.garment.box == (x + 500, y + 100, w, h)
-
-
-def test_explain(run: Run, tmp_path: Path, photo_folder: Path) -> None:
-    """``--explain`` writes one readable picture for one photo, by either kind of model, and refuses many."""
-    photo = next((photo_folder / "Coat").iterdir())
-    widths = []
-    for model in ("kiosk", "edge"):
-        done = run("predict", model, photo, "--explain", f"{model}.png")
-        assert done.returncode == 0, done.stderr
-        widths.append(read_image(tmp_path / f"{model}.png").shape[1])
-    assert widths[0] > widths[1] > 800  # the photo network has a mask to show
-    refused = run("predict", photo_folder / "Coat", "--explain", "x.png")
-    assert refused.returncode == 2
-    assert "draws one picture" in refused.stderr

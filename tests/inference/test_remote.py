@@ -21,10 +21,11 @@ import pytest
 from helpers.camera import NetworkCamera, wait_until
 
 from edgefashion.bench import run
+from edgefashion.bundles import model_files
 from edgefashion.camera import demo_clip, loop, server_fallback
 from edgefashion.camera.moment import Event, Moment
-from edgefashion.camera.networks import Lineup
-from edgefashion.camera.outputs.reopening import KeptOpen
+from edgefashion.camera.networks import Networks
+from edgefashion.camera.outputs.reopening import ReopeningOutput
 from edgefashion.camera.server_fallback import Served
 from edgefashion.camera.sources.source import open_source
 from edgefashion.data.images import write_png
@@ -33,7 +34,7 @@ from edgefashion.inference import load
 from edgefashion.inference.remote import address, engine
 from edgefashion.inference.remote.client import Client, Limits
 from edgefashion.inference.remote.errors import RefusedError, ServerError
-from edgefashion.system import extras, files
+from edgefashion.system import extras
 from edgefashion.training import distillation
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def test_same_answers(server: Server, protocol: str, test_set: Arrays) -> None:
             assert getattr(there, fact) == getattr(here, fact)
         assert (there.engine, there.source) == ("remote", None)
         assert here.source is not None
-        assert there.settings["sha256"] == files.files_sha256(here.source)
+        assert there.settings["sha256"] == model_files.sha256_of(here.source)
         assert np.array_equal(there(images[:70]), here(images[:70]))
     photos = np.random.default_rng(0).integers(0, 256, (18, 160, 160, 3)).astype(np.uint8)
     for got, expected in zip(there.look(photos[0]), here.look(photos[0]), strict=True):
@@ -481,6 +482,10 @@ class Watched:
     """The camera's real loop in a thread: what it tells, and which network answers."""
 
     name = "page"
+    shows = True
+    keeping = None
+    gone = False
+    lost = 0
 
     def __init__(self, url: str, source: str, **more: Any) -> None:
         self.models: list[str] = []
@@ -491,8 +496,8 @@ class Watched:
         self._thread.start()
 
     def _run(self, url: str, source: str, more: dict[str, Any]) -> None:
-        lineup = Lineup([url], **more)
-        loop.run(lineup, open_source(source), stop=self._stop, outputs=[KeptOpen(self, None)], events=[self])
+        networks = Networks([url], **more)
+        loop.run(networks, open_source(source), stop=self._stop, outputs=[ReopeningOutput(self, None)], events=[self])
 
     def take(self, moment: Moment) -> None:
         self.frames = moment.health.frames
@@ -549,22 +554,22 @@ def test_which_fallback() -> None:
     assert server_fallback.local_name("http://shop:1/v2/models/edge", "kiosk") == "kiosk"
     assert server_fallback.local_name("http://shop:1/v2/models/edge", "none") is None
     with pytest.raises(MissingError, match="cannot be reached"):
-        Lineup([f"grpc://127.0.0.1:{free_port()}/edge"], fallback="none")
+        Networks([f"grpc://127.0.0.1:{free_port()}/edge"], fallback="none")
     with pytest.raises(BadInputError, match="no model 'nosuch'"):
-        Lineup([f"grpc://127.0.0.1:{free_port()}/edge"], fallback="nosuch")
+        Networks([f"grpc://127.0.0.1:{free_port()}/edge"], fallback="nosuch")
 
 
 def test_keys(server: Server) -> None:
     """The keys change between a served network and one of this machine; its precision is its server's affair."""
-    lineup = Lineup(["edge", server.url("grpc", "kiosk")])
-    assert "Loading grpc://" in lineup.choose(1)
-    wait_until(lambda: any(lineup.poll(0.0)), "the served network")
-    assert (lineup.classifier.name, lineup.classifier.engine) == ("kiosk", "remote")
-    assert "server" in lineup.toggle_precision()
-    lineup.choose(0)
-    wait_until(lambda: any(lineup.poll(0.0)), "the local network")
-    assert lineup.classifier.engine == "openvino"
-    lineup.close()
+    networks = Networks(["edge", server.url("grpc", "kiosk")])
+    assert "Loading grpc://" in networks.choose(1)
+    wait_until(lambda: any(networks.poll(0.0)), "the served network")
+    assert (networks.classifier.name, networks.classifier.engine) == ("kiosk", "remote")
+    assert "server" in networks.toggle_precision()
+    networks.choose(0)
+    wait_until(lambda: any(networks.poll(0.0)), "the local network")
+    assert networks.classifier.engine == "openvino"
+    networks.close()
 
 
 def test_precision_and_then_a_lost_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -572,25 +577,25 @@ def test_precision_and_then_a_lost_server(monkeypatch: pytest.MonkeyPatch) -> No
     server may go away then as at any time."""
     here = load.load("edge")
     monkeypatch.setattr(engine, "load", lambda *_, **__: here)
-    lineup = Lineup(["edge", "http://shop:1/v2/models/edge"], fallback="none")
-    lineup.toggle_precision()
-    wait_until(lambda: any(lineup.poll(0.0)), "the other precision")
-    lineup.choose(1)
-    wait_until(lambda: any(lineup.poll(0.0)), "the served network")
+    networks = Networks(["edge", "http://shop:1/v2/models/edge"], fallback="none")
+    networks.toggle_precision()
+    wait_until(lambda: any(networks.poll(0.0)), "the other precision")
+    networks.choose(1)
+    wait_until(lambda: any(networks.poll(0.0)), "the served network")
     monkeypatch.setattr(engine, "load", lambda *_, **__: away(None))
 
     def away(_: object) -> Any:
         raise ServerError("the server is away")
 
     with pytest.raises(MissingError, match="is away"):
-        lineup.ask(away)
-    assert lineup.compared() == ""
-    lineup.choose(0)
-    wait_until(lambda: any(lineup.poll(0.0)), "the local network")
+        networks.ask(away)
+    assert networks.compared() == ""
+    networks.choose(0)
+    wait_until(lambda: any(networks.poll(0.0)), "the local network")
     for _ in range(30):
-        lineup.took(1.0)
-    assert lineup.compared() == ""
-    lineup.close()
+        networks.took(1.0)
+    assert networks.compared() == ""
+    networks.close()
 
 
 def test_flapping(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -618,19 +623,19 @@ def test_flapping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_fallback(stream: str, server: Server) -> None:
     """Without a local network a lost server is a network that gives no answer, and no frame waits for it."""
-    lineup = Lineup([server.url("grpc", "edge")], fallback="none")
+    networks = Networks([server.url("grpc", "edge")], fallback="none")
 
     def fail(_: object) -> None:
-        raise ServerError("the server is away. Look at it")
+        raise ServerError("the server is away", "Look at it")
 
     for _ in range(2):
         with pytest.raises(MissingError, match=r"^the server is away$"):
-            lineup.ask(fail)
-    assert (lineup.away, lineup.compared()) == ("the server is away", "")
-    assert "server" in lineup.toggle_precision()
-    wait_until(lambda: lineup.poll(0.0)[0] == "edge is served again", "the server's return")
-    assert lineup.classifier.engine == "remote"
-    lineup.close()
+            networks.ask(fail)
+    assert (networks.away, networks.compared()) == ("the server is away", "")
+    assert "server" in networks.toggle_precision()
+    wait_until(lambda: networks.poll(0.0)[0] == "edge is served again", "the server's return")
+    assert networks.classifier.engine == "remote"
+    networks.close()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP")

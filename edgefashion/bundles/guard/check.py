@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,9 +20,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from edgefashion.bundles import model_files
 from edgefashion.bundles.guard import ir_xml
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.system import files
+from edgefashion.system.processes import Child, Message
 
 FORMATS: Final = (".xml", ".onnx", ".tflite")
 MAX_TEXT_BYTES: Final = 32 * 2**20
@@ -37,10 +36,8 @@ _RULES: Final = 1
 """Raise it with every stricter rule: verdicts by older rules count no more."""
 _KEPT: Final = 256
 """Verdicts kept, the newest."""
-_START: Final = (
-    "import sys; home = sys.argv.pop(1); home in sys.path or sys.path.insert(0, home); "
-    "from edgefashion.bundles.guard.worker import main; main()"
-)
+_LOOK_S: Final = 0.02
+"""How often the memory of the child is looked at."""
 _RESTORE: Final = "Convert the model again, or get it anew from where it came"
 
 
@@ -91,14 +88,10 @@ def vouch(path: Path) -> None:
 # --- What can be seen without OpenVINO -------------------------------------------------------
 
 
-def _files(path: Path) -> list[Path]:
-    return [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
-
-
 def _sizes(path: Path) -> list[int]:
     """Bytes of each of the model's files, none of them empty, huge or something other than a file."""
     sizes = []
-    for file in _files(path):
+    for file in model_files.files_of(path):
         if not file.exists() and not file.is_symlink():
             raise ir_xml.RefusedError(f"{file.name} is missing")
         found = file.stat()
@@ -136,42 +129,35 @@ def _alone(path: Path) -> Iterator[Path]:
 
 def _tried(path: Path, limits: Limits) -> str | None:
     """What a child that reads, compiles and runs ``path`` says against it; its death says so too."""
+    child = Child("edgefashion.bundles.guard.worker", environment={"PYTHONDONTWRITEBYTECODE": "1"})
+    try:
+        child.send({"path": str(path), **vars(limits)})
+        answer = _answer(child, limits)
+    except EOFError:
+        code = child.exit_code or 0
+        how = f"signal {-code}" if code < 0 else f"code {code}"
+        return f"it ended the process that tried it ({how})"
+    finally:
+        child.close(0)
+    if "missing" in answer:
+        raise MissingError(f"openvino cannot be imported ({answer['missing']}). Run: pip install openvino")
+    reason: str | None = answer["reason"]
+    return reason
+
+
+def _answer(child: Child, limits: Limits) -> Message:
+    """The child's answer, or the limit that it has passed as one. Raises :class:`EOFError` if it ends without any."""
     import psutil
 
-    home = str(Path(__file__).parents[3])
-    limited = (str(limits.memory_bytes), str(limits.seconds))
-    child = subprocess.Popen(
-        # -P: not the current folder, which may be the very one a stranger's files were unpacked in.
-        [sys.executable, "-P", "-B", "-c", _START, home, str(path), *limited],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # OpenVINO's own words; the reason comes on stdout
-    )
-    assert child.stdout is not None
-    end = time.monotonic() + limits.seconds
-    try:
-        while child.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(0.02)
-            if time.monotonic() > end:
-                return f"trying it took more than {limits.seconds} s"
-            with contextlib.suppress(psutil.Error):  # it has just ended
-                if psutil.Process(child.pid).memory_info().rss > limits.memory_bytes:
-                    return f"trying it took more than {limits.memory_bytes / 2**20:,.0f} MB of memory"
-        answer = child.stdout.read(2**16)
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
-    try:
-        verdict = json.loads(answer)
-    except ValueError:
-        how = f"signal {-child.returncode}" if child.returncode < 0 else f"code {child.returncode}"
-        return f"it ended the process that tried it ({how})"
-    if "missing" in verdict:
-        raise MissingError(f"openvino cannot be imported ({verdict['missing']}). Run: pip install openvino")
-    reason: str | None = verdict["reason"]
-    return reason
+    until_s = time.monotonic() + limits.seconds
+    while True:
+        with contextlib.suppress(TimeoutError):
+            return child.receive(_LOOK_S)
+        if time.monotonic() > until_s:
+            return {"reason": f"trying it took more than {limits.seconds} s"}
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if psutil.Process(child.pid).memory_info().rss > limits.memory_bytes:
+                return {"reason": f"trying it took more than {limits.memory_bytes / 2**20:,.0f} MB of memory"}
 
 
 # --- What has passed before ------------------------------------------------------------------
@@ -190,7 +176,7 @@ _kept_here: set[str] = set()
 def _verdict(path: Path) -> str:
     """The name under which a file that passed is remembered."""
     known = hashlib.sha256(f"{_RULES} {version('openvino')} {path.suffix}".encode())
-    for file in _files(path):
+    for file in model_files.files_of(path):
         known.update(files.sha256(file).encode())
     return known.hexdigest()
 

@@ -1,7 +1,7 @@
 """A model file tried in a process that may die of it: the other end of :mod:`edgefashion.bundles.guard.check`.
 
-Started with the arguments PATH MEMORY_BYTES SECONDS. Prints one JSON line:
-``{"reason": null}`` for a network that can be used, else what is wrong with it.
+The message has the ``path`` and the limits, ``memory_bytes`` and ``seconds``. The answer is ``{"reason": null}`` for a
+network that can be used, else what is wrong with it, or ``{"missing": ...}`` where OpenVINO cannot be imported.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
+import re
 from pathlib import Path
 from typing import Any, Final
+
+from edgefashion.system.processes import Parent
+from edgefashion.system.text import last_line
 
 _BATCH: Final = 64
 _INPUTS: Final = frozenset({"u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f16", "bf16", "f32", "f64"})
@@ -20,17 +23,17 @@ _REASON_CHARS: Final = 160
 
 def main() -> None:
     """Try one file and say what came of it."""
-    path, memory_bytes, seconds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    _limit(memory_bytes, seconds)
+    parent = Parent()
+    given = parent.receive()
+    _limit(given["memory_bytes"], given["seconds"])
     try:
         import numpy  # noqa: F401
         import openvino  # noqa: F401
     except ImportError as error:
-        answer: dict[str, str | None] = {"missing": _line(error)}
+        parent.send({"missing": _said(error)})
     else:
-        answer = {"reason": _reason(path)}
-    print(json.dumps(answer), flush=True)
-    os._exit(0)  # said is said: no waiting for what OpenVINO's threads still do
+        parent.send({"reason": _reason(Path(given["path"]))})
+    os._exit(0)  # without waiting for what OpenVINO's threads still do
 
 
 def _limit(memory_bytes: int, seconds: int) -> None:
@@ -57,15 +60,14 @@ def _reason(path: Path) -> str | None:
     except MemoryError:
         return "it takes too much memory"
     except Exception as error:  # OpenVINO's are RuntimeErrors, its bindings' of every kind
-        return f"OpenVINO cannot run it ({_line(error).replace(str(path), path.name)})"
+        return f"OpenVINO cannot run it ({_said(error).replace(str(path), path.name)})"
     return None
 
 
-def _line(error: BaseException) -> str:
-    """What an exception of many lines says, in one: the last, which is the one about the model."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    line = "".join(c if c.isprintable() else " " for c in lines[-1]).split(" Please check that ")[0]
-    return line if len(line) <= _REASON_CHARS else f"{line[:_REASON_CHARS]}..."
+def _said(error: BaseException) -> str:
+    """The last line of what an error says, which is the one about the model."""
+    text = re.sub(" Please check that .*", "", str(error))  # OpenVINO's advice, to those who write programs
+    return last_line(text, _REASON_CHARS) or type(error).__name__
 
 
 def _try(path: Path) -> None:
@@ -162,3 +164,7 @@ def _refuse(reason: str) -> None:
     from edgefashion.bundles.guard.ir_xml import RefusedError
 
     raise RefusedError(reason)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
-"""A picture of any size to an answer, inside the IR: what ``predict`` does to a picture, as OpenVINO operations.
+"""The preprocessing of a picture of any size, as OpenVINO operations: what ``predict`` does to a picture.
 
-For servers that decode a JPEG and hand its pixels over. :mod:`edgefashion.conversion.graph.fixed_size` does the like for frames of
-one size; here the graph reads the size from its input. What depends on it are the weights of rows and columns
-alone: what they make has one size, so the network behind them stays static.
+For servers that decode a JPEG and hand its pixels over. :mod:`edgefashion.conversion.graph.fixed_size` does the same
+for frames of one size; here the graph reads the size from its input. Only the weights of rows and columns depend on
+the size. The resized picture always has the same size, so the network behind it stays static.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from edgefashion.bundles.facts import takes_photos
 from edgefashion.conversion.graph.resize_weights import (
     Halved,
     area,
@@ -33,14 +34,14 @@ INPUT: Final = "pictures"
 BOX: Final = "box"
 
 MIN_EDGE_PX, MAX_EDGE_PX = preprocess.SIDE_PX, 4096
-"""A server that knows the range resizes what lies outside. Inside, pictures come as they are."""
+"""A server that knows the range resizes pictures outside it, and hands over those inside it as they are."""
 
 MAX_CHANNELS: Final = 4
 """Grey (1), BGR (3), and BGR with transparency (4): what OpenCV makes of files, unchanged."""
 
 WINDOW_PX: Final = 11
-"""A pixel that is no background counts where as many as are no speck lie in a window of this edge around it.
-``garment`` weighs connected patches, which a graph cannot tell apart."""
+"""A pixel that is no background counts as garment if enough of them lie in a window of this edge around it: as many
+as are no speck. Python weighs connected patches instead, which a graph cannot tell apart."""
 
 GREY_OF_BGR: Final = (0.114, 0.587, 0.299)
 
@@ -56,7 +57,7 @@ STEPS: Final = {
         "pad the short edge with 0",
     ),
 }
-"""What is put into the graph, in order, as rt_info states it."""
+"""The steps in the graph, in their order, as rt_info states them."""
 
 
 def with_pictures(network: Any) -> Any:
@@ -79,7 +80,7 @@ def with_pictures(network: Any) -> Any:
     pictures.output(0).get_tensor().set_names({INPUT})
     theirs = network.input(0).get_node()
     shape = tuple(theirs.shape)
-    if shape[1:] == (preprocess.PHOTO_PX, preprocess.PHOTO_PX, 3):
+    if takes_photos(shape):
         pixels = _view(pictures)
     else:
         pixels, box = _found(pictures)
@@ -95,7 +96,7 @@ def with_pictures(network: Any) -> Any:
 
 
 def _view(pictures: Any) -> Any:
-    """:func:`garment.view` of a picture: float32 (160, 160, 3), RGB."""
+    """:func:`edgefashion.inference.preprocess.view` of a picture: float32 (160, 160, 3), RGB."""
     ops, side = operations(), preprocess.PHOTO_PX
     picture = Halved(pictures, side, MAX_EDGE_PX)
     shrinks = ops.greater_equal(ops.minimum(*picture.lengths), floats(side))
@@ -121,7 +122,8 @@ def _grey(picture: Halved) -> Any:
 
 
 def _found(pictures: Any) -> tuple[Any, Any]:
-    """:func:`garment.find` of a picture: float32 (28, 28) and the garment's box, int32 (1, 4)."""
+    """:func:`edgefashion.inference.preprocess.find` of a picture: float32 (28, 28) and the garment's box, int32
+    (1, 4)."""
     ops, search = operations(), preprocess.SEARCH_PX
     picture = Halved(pictures, search, MAX_EDGE_PX)
     grey = _grey(picture)
@@ -164,7 +166,7 @@ def _normalised(picture: Halved, grey: Any, background: Any, starts: list[Any], 
     ops, side = operations(), preprocess.SIDE_PX
     factor = ops.divide(floats(side), ops.maximum(*spans))
     shrinks = ops.less(factor, floats(1))
-    # One row and column more on every side: past the garment's end they repeat its last one, as sharpening wants.
+    # One row and column more on every side, for the sharpening: they repeat the garment's last ones.
     place = floats(np.arange(-1, side + 1))
     weights, lines = [], []
     for start, span, length in zip(starts, spans, picture.lengths, strict=True):
@@ -206,7 +208,7 @@ def _rim_median(small: Any, lines: Any, filled: Any) -> Any:
             counts.append(ops.reshape(lines[1 - axis], column, False))
     reached = ops.convert(ops.less_equal(ops.concat(pixels, 0), floats(np.arange(256)[None])), np.float32)
     below = ops.reduce_sum(ops.multiply(reached, ops.concat(counts, 0)), ints([0]), keep_dims=False)
-    # There are as many pixels twice: the median is the mean of the two in the middle.
+    # Their number is even: the median is the mean of the two in the middle.
     half = ops.add(*filled)
     middle = [
         ops.reduce_sum(ops.convert(ops.less_equal(below, number), np.float32), ints([0]), keep_dims=False)

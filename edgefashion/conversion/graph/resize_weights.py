@@ -1,4 +1,4 @@
-"""Resizing pictures whose size only the running graph knows: the weights of rows and columns, computed in it.
+"""Resizing pictures whose size is known only when the graph runs: it computes the weights of rows and columns itself.
 
 Scalars and vectors here are outputs of OpenVINO operations, float32 unless said otherwise.
 """
@@ -11,8 +11,8 @@ import numpy as np
 
 
 class Halved:
-    """A uint8 (1, h, w, channels) picture, halved as often as ``garment`` halves it down to ``side``: its rows at
-    once, its columns in :meth:`columns`, when there is less of it."""
+    """A uint8 (1, h, w, channels) picture, halved as often as :mod:`edgefashion.inference.preprocess` halves it down to
+    ``side``. Its rows are halved at once, its columns in :meth:`columns`: that costs less once there are fewer rows."""
 
     def __init__(self, pictures: Any, side: int, max_edge_px: int) -> None:
         ops = operations()
@@ -30,7 +30,7 @@ class Halved:
         solid = opaque(pictures, self.channels)
         levels = ops.convert(ops.slice(solid, ints([0, 0]), kept, ints([1, 1]), ints([0, 1])), np.float32)
         groups = ops.reshape(levels, ops.concat([self._height, self._square, ints([-1])], 0), False)
-        # OpenCV rounds each halving, a half up: an eighth of a level each time.
+        # OpenCV rounds after each halving, a half up. That adds an eighth of a level each time on average.
         times = ops.convert(ops.reduce_sum(reached, ints([0]), keep_dims=False), np.float32)
         up = ops.minimum(ops.multiply(times, floats(0.12)), floats(0.48))
         self.rows = ops.add(ops.reduce_mean(groups, ints([1]), keep_dims=False), up)
@@ -41,8 +41,8 @@ class Halved:
         """How many of the picture's pixels an edge of one of these is."""
 
     def columns(self, rows: Any) -> Any:
-        """``rows``, made of :attr:`rows`, turned and with their columns halved: (columns, channels, rows). What is
-        averaged lies together in memory so, which is ten times as fast."""
+        """``rows``, made of :attr:`rows`, turned and with their columns halved: (columns, channels, rows). Turned, the
+        pixels that are averaged lie side by side in memory, which is ten times as fast."""
         ops = operations()
         turned = ops.transpose(rows, ints([1, 0]))
         channels = ops.unsqueeze(self.channels, ints([0]))
@@ -63,7 +63,7 @@ def opaque(pictures: Any, channels: Any) -> Any:
     over = ops.add(ops.multiply(minus(levels, 255), opacity), floats(255))
     laid = ov.Model([ops.result(ops.convert(even(over), np.uint8))], [clear])
     same = ov.Model([ops.result(solid)], [solid])
-    # Only where it is needed: it costs more than all the rest of a large picture.
+    # Only where it is needed: on a large picture it costs more than all the rest.
     choice = ops.if_op(ops.equal(channels, ints(4)).output(0))
     choice.set_then_body(laid)
     choice.set_else_body(same)
@@ -91,7 +91,7 @@ def area(ends: tuple[Any, Any], length: Any) -> Any:
     ops = operations()
     pixels = ops.range(floats(0), length, floats(1), "f32")
     first, last = (ops.unsqueeze(ops.minimum(end, length), ints(1)) for end in ends)
-    # A part past the last whole square, of which halving cuts some pixels off, is that square.
+    # Halving cuts off the pixels past the last whole square. A part that lies there is that square.
     first = ops.minimum(first, minus(length, 0.01))
     covered = minus(ops.minimum(ops.add(pixels, floats(1)), last), ops.maximum(pixels, first))
     covered = ops.select(ops.less(covered, floats(1e-3)), floats(0), covered)  # OpenCV's own tolerance

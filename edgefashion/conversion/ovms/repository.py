@@ -21,22 +21,40 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edgefashion.bundles import resolve
 from edgefashion.conversion.ovms.served_ir import Served, write_ir
-from edgefashion.conversion.ovms.standing import CONFIG, FORMAT, MARK, Standing, standing
-from edgefashion.conversion.ovms.texts import inference_services, model_config, readme
+from edgefashion.conversion.ovms.texts import inference_services, model_config, new_config, readme
 from edgefashion.errors import BadInputError
 from edgefashion.system.files import sha256, sync
 
+FORMAT: Final = 1
+MARK: Final = "edgefashion.json"
+CONFIG: Final = "config.json"
+STORAGE: Final = "pvc://models"
+"""Where KServe looks for the models' folders by default: a volume claim of that name."""
+
 STALE_S: Final = 3600
-"""Age from which a folder in which an export worked is nobody's any more; one takes seconds."""
+"""Age from which a working folder was left by an export that was killed. An export takes seconds."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a repository says of itself before an export."""
+
+    config: dict[str, Any]
+    listed: frozenset[str] = frozenset()
+    """The models that are in ``config``."""
+    models: tuple[Served, ...] = ()
+    files: Mapping[str, list[str]] = field(default_factory=dict)
+    """SHA-256 of the files beside the models, as they were written."""
+    storage: str = STORAGE
 
 
 @dataclass(frozen=True)
@@ -60,18 +78,35 @@ class Export:
 
 
 def export(
-    models: Sequence[str | Path], folder: Path, *, precision: str | None = None, storage: str | None = None
+    models: Sequence[str | Path], folder: str | Path, *, precision: str | None = None, storage: str | None = None
 ) -> Export:
-    """Write ``models`` into the repository ``folder``, which may be a new one, an empty one, or one made before.
+    """Write models into a repository that OpenVINO Model Server serves: a JPEG in, an answer out.
 
-    In one made before each model gets a version more, which a running server takes up; the others stay, and so do
-    files that were edited. ``precision`` is int8, fp32 or fp16; without it each model's best. ``storage`` is the URI
-    below which KServe finds the models' folders; without it the one given before, or ``pvc://models``. Raises
-    :class:`BadInputError` for a folder of something else, one that cannot be written, or a model that cannot be
-    served, and then nothing has changed: what takes
-    room is written before anything that a server sees.
+    In a repository made before, each model gets a version more, which a running server takes up; the others stay, and
+    so do files that were edited. What takes room is written before anything that a server sees.
+
+    Args:
+        models: Names of bundles, or paths to bundles or IRs.
+        folder: A new folder, an empty one, or a repository made before.
+        precision: ``"int8"``, ``"fp32"`` or ``"fp16"``. None: each model's best.
+        storage: The URI below which KServe finds the models' folders. None: the one given before, or
+            ``pvc://models``.
+
+    Returns:
+        The versions that were added, with their sizes in bytes, and the names of the files that were left as they are.
+
+    Raises:
+        BadInputError: A folder of something else, one that cannot be written, or a model that cannot be served. Nothing
+            has changed then.
+
+    Example:
+        >>> from edgefashion import export_ovms
+        >>> done = export_ovms(["edge", "kiosk"], "served")
+        >>> [(version.served.name, version.number) for version in done.versions]
+        [('edge', 1), ('kiosk', 1)]
     """
-    before = standing(folder)
+    folder = Path(folder)
+    before = contents_of(folder)
     _check_names([resolve.resolve(model).name for model in models])  # before any folder is made
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -107,12 +142,12 @@ def _check_names(names: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """A folder to work in on the same disk, out of a server's sight, gone afterwards."""
+    """A temporary folder to work in: on the same disk, under a name that a server does not look at."""
     beside = folder if (folder / MARK).is_file() else folder.parent
     prefix = f".{folder.name}.new-"
     for left in beside.glob(f"{glob.escape(prefix)}*"):
         if time.time() - left.stat().st_mtime > STALE_S:
-            shutil.rmtree(left, ignore_errors=True)  # of an export that was killed
+            shutil.rmtree(left, ignore_errors=True)  # left by an export that was killed
     work = Path(tempfile.mkdtemp(prefix=prefix, dir=beside))
     try:
         yield work
@@ -125,14 +160,14 @@ def _write_version(model: str | Path, precision: str | None, to: Path) -> Served
     try:
         served = write_ir(model, precision, to / "model.xml")
     except RuntimeError as error:
-        # What OpenVINO makes of a disk without room.
+        # OpenVINO raises a RuntimeError where the disk is full.
         raise OSError(None, f"OpenVINO could not write the model ({error})") from error
     (to / "labels.txt").write_text("\n".join(served.labels) + "\n", encoding="utf-8")
     return served
 
 
-def _add(served: Sequence[Served], work: Path, folder: Path, before: Standing, storage: str | None) -> Export:
-    """Add the versions in ``work`` to a repository: all that takes room comes before anything a server sees."""
+def _add(served: Sequence[Served], work: Path, folder: Path, before: Contents, storage: str | None) -> Export:
+    """Add the versions in ``work`` to a repository. All that takes room is written before anything a server sees."""
     texts, kept = _texts(folder, served, before, storage)
     for name, text in texts.items():
         _write(work / name, text)
@@ -152,7 +187,7 @@ def _add(served: Sequence[Served], work: Path, folder: Path, before: Standing, s
 
 
 def _publish(made: Path, model: Path) -> Path:
-    """Make ``made`` the newest version below ``model``; as its first one it brings the folder with it."""
+    """Make ``made`` the newest version in the folder ``model``, which the first version creates."""
     if made.name == "1" and not model.exists():
         try:
             made.parent.rename(model)
@@ -160,7 +195,7 @@ def _publish(made: Path, model: Path) -> Path:
         except OSError:
             if not model.exists():
                 raise
-            # Another export was quicker.
+            # Another export has made the folder in the meantime.
     while True:
         target = model / str(_newest(model) + 1)
         try:
@@ -168,7 +203,7 @@ def _publish(made: Path, model: Path) -> Path:
         except OSError:
             if not target.exists():
                 raise
-            continue  # another export was quicker
+            continue  # another export has taken the number
         return target
 
 
@@ -186,10 +221,10 @@ def _newest(model: Path) -> int:
 
 
 def _texts(
-    folder: Path, served: Sequence[Served], before: Standing, storage: str | None
+    folder: Path, served: Sequence[Served], before: Contents, storage: str | None
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """What is to lie beside the models once ``served`` are there, in the order in which it is to appear, and the
-    names of what was edited since, and stays as it is."""
+    """The files beside the models, once ``served`` are there, in the order in which they are to appear; and the names
+    of those that were edited since they were written, and stay as they are."""
     storage = storage or before.storage
     added = {each.name for each in served}
     models = {e.name: e for e in (*before.models, *served) if e.name in added or (folder / e.name).is_dir()}
@@ -200,7 +235,8 @@ def _texts(
     }
     found = {name: sha256(folder / name) for name in texts if (folder / name).exists()}
     kept = tuple(name for name, digest in found.items() if digest not in before.files.get(name, ()))
-    # What is there and what will be: killed between the two, the file is still known for ours.
+    # The hash of the file that is there and of the one that replaces it: an export that is killed between the two
+    # leaves a file that is known as unedited either way.
     files = {
         name: before.files.get(name, [])
         if name in kept
@@ -220,3 +256,47 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+# --- Reading a repository --------------------------------------------------------------------
+
+
+def contents_of(folder: Path) -> Contents:
+    """What the repository ``folder`` says of itself.
+
+    Raises :class:`BadInputError` unless it does not exist, is empty, or is a repository of ours.
+    """
+    if folder.name in {"", ".."}:
+        raise BadInputError(f"{folder} cannot be made from inside. Change to the folder above and give its name")
+    try:
+        if not (folder / MARK).is_file():
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise BadInputError(f"{folder} exists and is no repository of ours (no {MARK} in it). Give another")
+            return Contents(new_config())
+    except OSError as error:
+        raise BadInputError(f"{folder} cannot be read: {error.strerror}. Give another folder") from error
+    mark, config = _read(folder / MARK, "format"), _read(folder / CONFIG, "model_config_list")
+    if mark["format"] != FORMAT:
+        raise BadInputError(f"{folder} was made by a newer edgefashion. Upgrade edgefashion, or give another folder")
+    try:
+        return Contents(
+            config=config,
+            listed=frozenset(entry["config"]["name"] for entry in config["model_config_list"]),
+            models=tuple(Served(**facts) for facts in mark["models"].values()),
+            files={str(name): list(hashes) for name, hashes in mark["files"].items()},
+            storage=str(mark["storage"]),
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BadInputError(
+            f"{folder / MARK} or {CONFIG} is not as it was made. Mend it, or give another folder"
+        ) from error
+
+
+def _read(path: Path, key: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(facts, dict) or key not in facts:
+            raise ValueError(f"no {key}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInputError(f"{path} cannot be read ({error}). Mend it, or give another folder") from error
+    return facts

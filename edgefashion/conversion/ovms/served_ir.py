@@ -1,4 +1,4 @@
-"""The IR a model server serves: a decoded picture of any size in, ``predict``'s answer out, and the gate for it."""
+"""The IR that a model server serves: a decoded picture of any size in, ``predict``'s answer out. Its parity gate."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PLUGIN_CONFIG: Final = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
-"""What a server has to tell OpenVINO. In BF16, the plugin's own choice on CPUs that have it, the graph miscounts
-pixels and answers nonsense."""
+"""The settings a server has to give OpenVINO. In BF16, which the plugin chooses by itself on CPUs that have it, the
+graph miscounts pixels and answers nonsense."""
 
 SIZES_WH: Final = ((28, 28), (90, 61), (320, 240), (300, 417), (1100, 700))
-"""Sizes of the gate's drawn pictures: what is enlarged, shrunk, and halved before, lying and upright."""
+"""Sizes of the gate's drawn pictures: some are enlarged, some shrunk, some halved first; lying and upright."""
 
 LIMIT: Final = 0.005
 """Largest mean absolute difference of a probability on the gate's pictures. The shipped networks answer with less
@@ -34,7 +34,7 @@ than 0.001; swapped colours, a wrong polarity, another way of resizing or BF16 m
 
 @dataclass(frozen=True)
 class Served:
-    """An IR as written: what a client and a server must know of it."""
+    """An IR that was written: what a client and a server must know of it."""
 
     name: str
     precision: str
@@ -44,15 +44,15 @@ class Served:
     outputs: dict[str, list[int]]
     """Each output's shape."""
     mean_abs_difference: float
-    """Of a probability, from the Python path's, on drawn pictures."""
+    """Between its probabilities and those of the Python path, on drawn pictures."""
 
 
 def write_ir(model: str | Path, precision: str | None, path: Path) -> Served:
-    """Write ``path`` (an .xml, its .bin beside it) from a bundle or an IR.
+    """Write the IR ``path`` (an .xml, its .bin beside it) from a bundle or another IR.
 
-    Its input is ``pictures``, uint8 (1, height, width, channels): see :func:`in_graph_any.with_pictures`. Raises
-    :class:`BadInputError` for a model without a usable IR, and :class:`GateError` if what is written answers
-    otherwise than Python does.
+    Its input is ``pictures``, uint8 (1, height, width, channels): see
+    :func:`edgefashion.conversion.graph.any_size.with_pictures`. Raises :class:`BadInputError` for a model without a
+    usable IR, and :class:`GateError` if the written IR does not answer as Python does.
     """
     import openvino as ov
 
@@ -101,7 +101,7 @@ class Reader:
 
     def __call__(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """The outputs by name, each without its batch, for a uint8 (h, w), (h, w, 3) or (h, w, 4) picture, its
-        colours BGR; as a server, it resizes the one that is out of range."""
+        colours BGR. A picture that is out of range is resized, as a server does it."""
         import cv2
 
         low, high = any_size.MIN_EDGE_PX, any_size.MAX_EDGE_PX
@@ -113,7 +113,7 @@ class Reader:
 
 
 def _describe(ir: Any, classifier: Classifier) -> None:
-    """Say in the IR's rt_info what it takes now, as Intel's Model API and OVMS's metadata read it, and exactly."""
+    """Write into the IR's rt_info what it takes, once as Model API and OVMS's metadata read it, and once exactly."""
     told = ir.get_rt_info(["model_info"]).value if ir.has_rt_info(["model_info"]) else {}
     kept = {key: fact for key, fact in told.items() if key not in ("orig_width", "orig_height")}  # of any size now
     now = {"embedded_processing": "True", "reverse_input_channels": "False", "resize_type": "standard"}

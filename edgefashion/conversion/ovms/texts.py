@@ -1,4 +1,4 @@
-"""What lies beside the models in a repository for OpenVINO Model Server: configuration, README, KServe's YAML."""
+"""The files beside the models in a repository for OpenVINO Model Server: configuration, README, KServe's YAML."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""MODEL as a URL: what of it is server, model and account, and what is wrong with it.
+"""MODEL as a URL: taken apart into server, model and account, or refused with what is wrong with it.
 
-Standard library only: whoever takes a path or a URL, :mod:`edgefashion.bundles.bundle` too, may import it at no cost.
+Standard library only, so that importing it costs nothing.
 """
 
 from __future__ import annotations

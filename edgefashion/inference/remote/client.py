@@ -1,7 +1,7 @@
-"""A served model through tritonclient: every request has an end, and every failure is one line.
+"""A served model, asked through tritonclient: every request has a time limit, and every failure is told in one line.
 
-tritonclient's HTTP client is not for sharing among threads, so each thread has one of its own, and with it a connection
-that is kept. Proxies that the environment names are not used: a shop's server is in the shop's own network.
+Threads cannot share tritonclient's HTTP client. Each thread has one of its own, with a connection that is kept open.
+Proxies that the environment names are not used: a shop's server is in the shop's own network.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from edgefashion.errors import EdgeFashionError
 from edgefashion.inference.remote.address import Address
-from edgefashion.inference.remote.errors import ServerError, is_unknown, line, stranger, told, unknown
+from edgefashion.inference.remote.errors import ServerError, is_unknown, short_reason, stranger, told, unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ _CHANNEL: Final = (
     # Its own waits between attempts to connect grow to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # A channel of its own for every client: a shared one would share its backoff too.
+    # A channel of its own for every client: clients that share one share its waits between attempts.
     ("grpc.use_local_subchannel_pool", 1),
 )
 
@@ -40,7 +40,7 @@ class Limits:
     """How long is waited for a server."""
 
     connect_s: float = 5.0
-    """Until it says what the model takes; for the connection alone, of every later request."""
+    """For the first request: until the server says what the model takes. For later ones: until it is connected."""
     answer_s: float = 30.0
     """For a whole request: connecting, sending, answering."""
 
@@ -97,8 +97,8 @@ class Client:
         try:
             tensors = {name: result.as_numpy(name) for name in outputs}
             facts = self._facts(result.get_response())
-        except Exception as error:  # whatever a stranger's answer does to the parser
-            raise ServerError(f"{self.address} answers what is no inference ({line(error)})") from error
+        except Exception as error:  # tritonclient raises of all kinds for an answer that is malformed
+            raise ServerError(f"{self.address} answers what is no inference ({short_reason(error)})") from error
         if missing := [name for name, found in tensors.items() if found is None or found.shape[:1] != (len(images),)]:
             raise ServerError(f"{self.address} answers {len(images)} images without {missing[0]} of each")
         return Answered(tensors, facts)
@@ -109,34 +109,34 @@ class Client:
         return str((response.get("parameters") or {}).get("facts", ""))
 
     def _ask(self, do: Callable[[Any, dict[str, Any]], Any], *, first: bool = False) -> Any:
-        """``do`` with a client and what ends it, in the time there is for it."""
+        """Call ``do`` with a client and the arguments that limit its time, and return its result."""
         limit_s = min(self.limits.connect_s, self.limits.answer_s) if first else self.limits.answer_s
         try:
             return self._over_grpc(do, limit_s) if self._direct else self._over_http(do, limit_s)
         except EdgeFashionError:
             raise
         except Exception as error:
-            # Not in the middle of a run, which has other plans for its time.
+            # Only at the start: in the middle of a run nobody waits for the server's other models.
             if first and not self._direct and is_unknown(error):
                 raise self._who_is_there() from error
             raise told(self.address, error, limit_s) from error
 
     def _who_is_there(self) -> EdgeFashionError:
-        """What to say where a server of HTTP knows nothing of the model: what it has, if it is a server of models."""
+        """The error for an HTTP server that does not know the model, with the models it has if it is a model server."""
         import gevent
         from gevent.ssl import create_default_context
         from geventhttpclient import HTTPClient
 
         limit_s, url = self.limits.connect_s, f"{self.address.scheme}://{self.address.server}/v2/models"
         try:
-            # Not in the protocol, which cannot list models; KServe's servers do so here.
+            # The protocol itself cannot list models. KServe's servers do so at this path.
             lists = HTTPClient.from_url(url, ssl_context_factory=create_default_context, connection_timeout=limit_s)
             with gevent.Timeout(limit_s), contextlib.closing(lists):
                 names = json.loads(lists.get(urlsplit(url).path).read(_LISTED_BYTES))["models"]
             return unknown(self.address, ", ".join(str(name) for name in names) or "none")
         except (Exception, gevent.Timeout):
             try:
-                # Not by _ask(), which would ask for the same again of a server that knows nothing of this either.
+                # Not by _ask(), which would come back here for a server that does not know this path either.
                 self._over_http(lambda client, _: client.get_server_metadata(), limit_s)
             except Exception:
                 return stranger(self.address)
@@ -145,7 +145,7 @@ class Client:
     def _over_grpc(self, do: Callable[[Any, dict[str, Any]], Any], limit_s: float) -> Any:
         with self._lock:
             if self._shared is None:
-                # By its name the wait between attempts, and also how long each attempt to connect may take.
+                # Despite its name it is also the time that each attempt to connect may take.
                 channel = [*_CHANNEL, ("grpc.min_reconnect_backoff_ms", int(1000 * self.limits.connect_s))]
                 self._shared = self._signed(
                     self._transport.InferenceServerClient(self.address.server, channel_args=channel)
@@ -157,7 +157,7 @@ class Client:
         from geventhttpclient.response import HTTPConnectionClosed
 
         try:
-            # One limit for all of it: geventhttpclient's own begin anew with every byte and every address of a host.
+            # One limit for the whole request: geventhttpclient's own start again with every byte and every address.
             with gevent.Timeout(limit_s):
                 used = getattr(self._own, "client", None) is not None
                 try:
@@ -165,14 +165,14 @@ class Client:
                 except (ConnectionError, HTTPConnectionClosed):
                     if not used:
                         raise
-                # The server may have ended an idle connection just now; asking twice changes nothing there.
+                # The server may have closed the idle connection just now. It does no harm to ask twice.
                 self._drop()
                 return do(self._own_client(), {})
         except BaseException as error:
             from tritonclient.utils import InferenceServerException
 
             if not isinstance(error, InferenceServerException):
-                self._drop()  # half an answer may still be on its way in that connection
+                self._drop()  # the rest of an answer may still come on that connection
             if isinstance(error, gevent.Timeout):
                 raise TimeoutError from error
             raise
@@ -210,12 +210,12 @@ class Client:
                 client.close()
 
     def hang_up(self) -> None:
-        """Let go of this thread's own connection."""
+        """Close this thread's own connection."""
         if not self._direct:
             self._drop()
 
     def close(self) -> None:
-        """Let go of the connection that all threads share, or of this thread's own."""
+        """Close the connection that all threads share, or this thread's own."""
         self.hang_up()
         with self._lock:
             client, self._shared = self._shared, None

@@ -1,6 +1,6 @@
-"""A model that another machine serves, behind the same Classifier as one of this machine.
+"""A model that another machine serves, as a Classifier like one of this machine.
 
-What it takes and answers, and its labels, threshold and precision, are the server's to say.
+The server says what the model takes and answers, and its labels, threshold and precision.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ MASK: Final = "mask"
 
 MOST_IMAGES: Final = 256
 MOST_BYTES: Final = 2 << 20
-"""Of one request: below what servers refuse (gRPC's own limit is 4 MB), far above what a request costs."""
+"""Of one request. Servers take more (gRPC's own limit is 4 MB), and the cost of a request itself counts for nothing."""
 
 CELL_PX: Final = 8
 """Side of a mask's cell."""
 
 IN_FLIGHT: Final = 4
-"""Requests at once where throughput is wanted."""
+"""Requests at once for ``purpose`` throughput."""
 
 
 class ChangedError(ServerError):
-    """A server whose model is another than the one that was loaded."""
+    """A server that serves another model than the one that was loaded."""
 
 
 @dataclass(frozen=True)
-class Facts:
+class ServedFacts:
     """What a server says of its model."""
 
     labels: tuple[str, ...]
@@ -53,13 +53,13 @@ class Facts:
     precision: str
     input_shape: tuple[int, ...]
     sha256: str
-    """Of its weights; empty where the server does not say."""
+    """SHA-256 of its files; empty where the server does not say it."""
     max_images: int = field(default=MOST_IMAGES, compare=False)
-    """Of one request; the server's to say, and none of the model's facts."""
+    """Of one request. It is the server's limit: it may change while the model stays the same."""
 
     @classmethod
-    def read(cls, text: str, address: Address) -> Facts:
-        """Take a server's JSON; raises :class:`BadInputError` for what is none or lacks something."""
+    def read(cls, text: str, address: Address) -> ServedFacts:
+        """Read a server's JSON. Raises :class:`BadInputError` if it is none or lacks a field."""
         try:
             told = json.loads(text)
             facts = cls(
@@ -93,7 +93,7 @@ class Remote:
         blank = np.zeros((1, *self.input_shape), np.uint8)
         first = client.infer(blank, [PROBABILITIES], first=True)
         self._told = first.facts
-        self.facts = Facts.read(first.facts, client.address)
+        self.facts = ServedFacts.read(first.facts, client.address)
         if wrong := self._wrong(first, blank):
             raise BadInputError(f"{client.address} answers {wrong}. Serve it anew")
         self.runtime_precision = self.facts.precision
@@ -104,7 +104,7 @@ class Remote:
             "server": str(client.address),
             "sha256": self.facts.sha256,
             "batch": self._most(self.input_shape),
-            "threads": 0,  # the server's own affair
+            "threads": 0,  # not known here
             "in_flight": self._in_flight,
         }
 
@@ -114,16 +114,16 @@ class Remote:
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities (n, classes) and masks (n, rows, columns)."""
         if not self._has_mask:
-            raise RefusedError(f"{self._client.address} gives no mask. Serve a photo network's IR")
+            raise RefusedError(f"{self._client.address} gives no mask", "Serve a photo network's IR")
         probabilities, masks = self._answer(images, [PROBABILITIES, MASK])
         return probabilities, masks.reshape(len(masks), *masks.shape[1:3])
 
     def hang_up(self) -> None:
-        """Let go of this thread's connection: who loads beside the loop asks nothing more."""
+        """Close this thread's connection. For a thread that loads a model and then asks nothing more."""
         self._client.hang_up()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._askers is not None:
             self._askers.close()
         self._client.close()
@@ -136,7 +136,7 @@ class Remote:
     def _answer(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
         most = self._most(images.shape[1:])
         parts = [images[at : at + most] for at in range(0, len(images), most)]
-        if not parts:  # as in this process, and no request
+        if not parts:  # answered here, as by any engine, without a request
             shapes = {PROBABILITIES: (0, len(self.facts.labels)), MASK: (0, *(n // CELL_PX for n in images.shape[1:3]))}
             return [np.empty(shapes[name], np.float32) for name in outputs]
         if len(parts) == 1 or self._in_flight == 1:
@@ -153,21 +153,21 @@ class Remote:
         if answered.facts != self._told:
             self._hear(answered.facts)
         if wrong := self._wrong(answered, part):
-            raise ServerError(f"{self._client.address} answers {wrong}. Is its server well?")
+            raise ServerError(f"{self._client.address} answers {wrong}", "Is its server well?")
         return answered
 
     def _hear(self, told: str) -> None:
-        """Take what the server says of itself by now; raises :class:`ChangedError` if that is of another model."""
+        """Take over what the server now says of its model. Raises :class:`ChangedError` if it is another model."""
         try:
-            facts = Facts.read(told, self._client.address)
+            facts = ServedFacts.read(told, self._client.address)
         except BadInputError:
             facts = None
         if facts != self.facts:
-            raise ChangedError(f"{self._client.address} serves another model than when this began. Start again")
+            raise ChangedError(f"{self._client.address} serves another model than when this began", "Start again")
         self.facts, self._told = facts, told
 
     def _wrong(self, answered: Answered, images: NDArray[np.uint8]) -> str:
-        """What of the tensors is not as it must be; empty where all of it is."""
+        """What is wrong with the tensors, as a phrase; empty if nothing is."""
         rows, columns = (side // CELL_PX for side in images.shape[1:3])
         shapes = {PROBABILITIES: [(len(self.facts.labels),)], MASK: [(rows, columns), (rows, columns, 1)]}
         for name, tensor in answered.tensors.items():
@@ -201,7 +201,7 @@ def load(url: str, *, purpose: str = "latency", limits: Limits | None = None) ->
     """The model at ``url`` as a Classifier; ``purpose`` throughput keeps several requests in flight.
 
     Raises :class:`MissingError` without tritonclient and, as :class:`ServerError`, for a server that is away, silent
-    or failing; :class:`BadInputError` for a URL, server or model that will never do.
+    or failing; :class:`BadInputError` for a URL, server or model that cannot be used.
     """
     address = parse(url)
     for module in ("tritonclient", "grpc" if address.scheme == "grpc" else "geventhttpclient"):

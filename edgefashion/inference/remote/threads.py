@@ -1,4 +1,4 @@
-"""Threads that ask a server. Nothing waits for them: a process that is told to end ends, though the server hangs."""
+"""Threads that ask a server. Nothing waits for them: a process can end while a server does not answer."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ R = TypeVar("R")
 
 
 class Askers:
-    """Some threads that ask side by side.
+    """A pool of threads that ask side by side.
 
-    concurrent.futures has no such pool: it joins its threads when the interpreter ends, each for as long as its
-    request lasts.
+    The pool of concurrent.futures will not do: when the interpreter ends it waits for every thread's request.
     """
 
     def __init__(self, count: int, leave: Callable[[], None]) -> None:
@@ -30,7 +29,8 @@ class Askers:
         self._ended.atexit = False
 
     def map(self, ask: Callable[[P], R], parts: Iterable[P]) -> list[R]:
-        """``ask`` of every part, in order; raises what the first of them raised, and begins no more of them then."""
+        """Call ``ask`` with every part, and return the results in their order. Raises what the first failed one raised,
+        and begins no further ones then."""
         futures: list[Future[R]] = []
         try:
             for part in parts:
@@ -42,7 +42,7 @@ class Askers:
                 future.cancel()
 
     def close(self) -> None:
-        """Have the threads end, each after what it is at."""
+        """Let the threads end, each after its present request."""
         self._ended()
 
 
@@ -60,14 +60,14 @@ def _work(jobs: queue.SimpleQueue[Any], leave: Callable[[], None]) -> None:
                     future.set_result(ask(part))
                 except BaseException as error:
                     future.set_exception(error)
-            del job, future, ask, part  # nothing is kept alive by a thread that waits
+            del job, future, ask, part  # so that a waiting thread keeps nothing alive
     finally:
         leave()
         leave_thread()
 
 
 def leave_thread() -> None:
-    """Let go of what gevent keeps for this thread, which is about to end and may have asked over HTTP."""
+    """Free what gevent keeps for this thread, which is about to end and may have asked over HTTP."""
     if "gevent" in sys.modules:
         import gevent
 

@@ -1,0 +1,312 @@
+"""What a bundle states of its network: the fields of ``bundle.json``, typed.
+
+:meth:`Facts.from_json` checks the kind of every field it reads. Optional fields that an older bundle lacks are None,
+and fields that are not known here are kept as they are, so that a bundle read and written again loses nothing.
+Named tuples, because every start pays for this module: frozen dataclasses take seven times as long to define.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def takes_photos(image_shape: Sequence[int]) -> bool:
+    """True if images of (height, width, channels) are photos: RGB pictures as they are. Fashion-MNIST's have one
+    channel: garments cut out in grey. No other way of asking is used."""
+    return image_shape[-1] == 3
+
+
+class Thresholds(NamedTuple):
+    """From which confidence an answer counts."""
+
+    accept: float
+    """0 to 1."""
+    chosen_on: str | None = None
+    """The images it was chosen on, as a phrase."""
+    others: Mapping[str, Any] = _NONE
+    """Fields not known here."""
+
+    @classmethod
+    def from_json(cls, told: Any) -> Thresholds:
+        """Raises ValueError without a number for ``accept``."""
+        if not isinstance(told, dict) or not _is_number(told.get("accept")):
+            raise ValueError("thresholds has no number for accept")
+        return cls(told["accept"], _text(told, "chosen_on"), _rest(told, "accept", "chosen_on"))
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of ``bundle.json``."""
+        return {**_present(accept=self.accept, chosen_on=self.chosen_on), **self.others}
+
+
+class Measured(NamedTuple):
+    """What was measured of one form of the network (the original, or an IR)."""
+
+    test_accuracy: float | None
+    """Share of Fashion-MNIST's 10,000 test images that it names right, 0 to 1."""
+    agreement: Mapping[str, Any] | None = None
+    """INT8 beside the original, as :meth:`edgefashion.evaluation.agreement.Agreement.as_json` tells it."""
+    others: Mapping[str, Any] = _NONE
+    """Fields not known here."""
+
+    @classmethod
+    def from_json(cls, told: Any) -> Measured:
+        """Raises ValueError for a field of the wrong kind."""
+        told = _table("metrics", told)
+        return cls(
+            _number(told, "test_accuracy"), _mapping(told, "agreement"), _rest(told, "test_accuracy", "agreement")
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of ``bundle.json``."""
+        return {**_present(test_accuracy=self.test_accuracy, agreement=self.agreement), **self.others}
+
+
+class PhotoFigures(NamedTuple):
+    """What was measured of a photo network on one set of photos. Shares are 0 to 1."""
+
+    n: int | None = None
+    """Photos of known garments."""
+    accuracy: float | None = None
+    """Share of them named right, nothing rejected."""
+    reject_auroc: float | None = None
+    """Area under the ROC curve of telling known garments from Unknown; None without photos of Unknown."""
+    per_label: Mapping[str, float] | None = None
+    by_colour: Mapping[str, float] | None = None
+    by_background: Mapping[str, float] | None = None
+    told: Mapping[str, Any] = _NONE
+    """Every field as it was read, in its order; those above may be among them."""
+
+    @classmethod
+    def from_json(cls, told: Any) -> PhotoFigures:
+        """Raises ValueError for a field of the wrong kind."""
+        told = _table("photos", told)
+        return cls(
+            n=_whole(told, "n"),
+            accuracy=_number(told, "accuracy"),
+            reject_auroc=_number(told, "reject_auroc"),
+            per_label=_mapping(told, "per_label"),
+            by_colour=_mapping(told, "by_colour"),
+            by_background=_mapping(told, "by_background"),
+            told=told,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of ``bundle.json``."""
+        known = {name: value for name, value in self._asdict().items() if name != "told"}
+        return {**self.told, **_present(**known)}
+
+
+class MadeElsewhere(NamedTuple):
+    """How the .onnx or .tflite file that a bundle was made from is fed, as its conversion found out."""
+
+    scale: str | None
+    """What its float pixels run to: ``0-1`` or ``0-255``."""
+    chosen: str | None = None
+    """How the scale came about, as a phrase."""
+    softmax: bool = False
+    """True if the file answers logits."""
+    precision: str = "fp32"
+    """What the file computes in: fp32, fp16 or int8."""
+
+    @classmethod
+    def from_json(cls, told: Any) -> MadeElsewhere:
+        """Raises ValueError for a field of the wrong kind."""
+        told = _table("foreign", told)
+        precision = _text(told, "precision") or "fp32"
+        return cls(_text(told, "scale"), _text(told, "chosen"), bool(told.get("softmax")), precision)
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of ``bundle.json``."""
+        return {"scale": self.scale, "chosen": self.chosen, "softmax": self.softmax, "precision": self.precision}
+
+
+class Facts(NamedTuple):
+    """What a bundle states of its network."""
+
+    name: str
+    labels: tuple[str, ...]
+    """One for each probability that the network answers, in their order."""
+    input_shape: tuple[int, ...]
+    """(height, width, channels) of one image."""
+    thresholds: Thresholds
+    architecture: str | None = None
+    """A name of the zoo, ``ensemble``, or ``unknown`` for a network trained elsewhere."""
+    members: tuple[str, ...] | None = None
+    """The networks that an ensemble averages."""
+    source: str | None = None
+    """Where the architecture, or the network, comes from."""
+    parameters: int | None = None
+    """Their number; None where it is not known."""
+    pixels: str | None = None
+    """The pixel contract, in one sentence."""
+    metrics: Mapping[str, Measured] = _NONE
+    """By form: ``original``, ``fp32``, ``fp16``, ``int8``."""
+    photos: Mapping[str, PhotoFigures] | None = None
+    """By set of photos; None for a Fashion-MNIST network."""
+    versions: Mapping[str, str] = _NONE
+    """Of the libraries that made it."""
+    data_sha256: Mapping[str, str] = _NONE
+    """Of Fashion-MNIST's files, unpacked."""
+    seed: int | None = None
+    """Of the training; None for a network trained elsewhere."""
+    split_seed: int | None = None
+    """What parted the training images; None in bundles that were parted by ``seed``."""
+    validation_split: float | None = None
+    """Share of Fashion-MNIST's training images that was held out; None where nobody knows."""
+    foreign: MadeElsewhere | None = None
+    """None for a network that was not converted from an .onnx or .tflite file."""
+    others: Mapping[str, Any] = _NONE
+    """Fields not known here."""
+
+    @property
+    def takes_photos(self) -> bool:
+        """True for a photo network: RGB pictures as they are, not garments cut out in grey."""
+        return takes_photos(self.input_shape)
+
+    @property
+    def validation_seed(self) -> int:
+        """The seed that chose the validation images among the training images."""
+        return (self.seed or 0) if self.split_seed is None else self.split_seed
+
+    def test_accuracy(self, form: str) -> float | None:
+        """Share of the 10,000 test images that ``form`` (``original``, ``fp32``, ``int8``, ...) names right, 0 to 1;
+        None where it was not measured."""
+        return self.metrics[form].test_accuracy if form in self.metrics else None
+
+    def with_measured(self, form: str, measured: Measured) -> Facts:
+        """These facts, with what was measured of ``form``."""
+        return self._replace(metrics={**self.metrics, form: measured})
+
+    def without_measured(self, form: str) -> Facts:
+        """These facts, without what was measured of ``form``, if it was."""
+        return self._replace(metrics={name: measured for name, measured in self.metrics.items() if name != form})
+
+    def with_version(self, library: str, version: str) -> Facts:
+        """These facts, with the version of a library that had a part in the bundle."""
+        return self._replace(versions={**self.versions, library: version})
+
+    @classmethod
+    def from_json(cls, info: Mapping[str, Any]) -> Facts:
+        """The facts of a ``bundle.json`` (its ``format`` and ``files`` left out).
+
+        Raises ValueError, saying which, for a field that is missing or of the wrong kind.
+        """
+        if missing := {"name", "labels", "input_shape", "thresholds"} - set(info):
+            raise ValueError(f"no {', '.join(sorted(missing))}")
+        metrics, photos, foreign = _mapping(info, "metrics"), _mapping(info, "photos"), info.get("foreign")
+        return cls(
+            name=str(info["name"]),
+            labels=_given_list(info, "labels", str, "names"),
+            input_shape=_given_list(info, "input_shape", int, "numbers"),
+            thresholds=Thresholds.from_json(info["thresholds"]),
+            architecture=_text(info, "architecture"),
+            members=_list(info, "members", str, "names"),
+            source=_text(info, "source"),
+            parameters=_whole(info, "parameters"),
+            pixels=_text(info, "pixels"),
+            metrics={form: Measured.from_json(told) for form, told in (metrics or {}).items()},
+            photos=None if photos is None else {name: PhotoFigures.from_json(told) for name, told in photos.items()},
+            versions=_mapping(info, "versions") or {},
+            data_sha256=_mapping(info, "data_sha256") or {},
+            seed=_whole(info, "seed"),
+            split_seed=_whole(info, "split_seed"),
+            validation_split=_number(info, "validation_split"),
+            foreign=None if foreign is None else MadeElsewhere.from_json(foreign),
+            others=_rest(info, *_KNOWN),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of ``bundle.json``, in its order. What is not known is null in ``parameters``, ``seed`` and
+        ``validation_split``; other fields are then left out."""
+        started = _present(
+            name=self.name, architecture=self.architecture, members=_as_list(self.members), source=self.source
+        )
+        described = _present(
+            labels=list(self.labels),
+            input_shape=list(self.input_shape),
+            pixels=self.pixels,
+            thresholds=self.thresholds.as_json(),
+            metrics={form: measured.as_json() for form, measured in self.metrics.items()} or None,
+            photos=None if self.photos is None else {name: of.as_json() for name, of in self.photos.items()},
+            versions=dict(self.versions) or None,
+            data_sha256=dict(self.data_sha256) or None,
+        )
+        return {
+            **started,
+            "parameters": self.parameters,
+            **described,
+            "seed": self.seed,
+            **_present(split_seed=self.split_seed),
+            "validation_split": self.validation_split,
+            **_present(foreign=None if self.foreign is None else self.foreign.as_json()),
+            **self.others,
+        }
+
+
+_KNOWN: Final = (*(name for name in Facts._fields if name != "others"), "format", "files")
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _as_list(of: Sequence[Any] | None) -> list[Any] | None:
+    return None if of is None else list(of)
+
+
+def _rest(told: Mapping[str, Any], *known: str) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name not in known}
+
+
+# --- Reading a field, its kind checked -------------------------------------------------------
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(told: Mapping[str, Any], name: str) -> float | None:
+    value = told.get(name)
+    if value is not None and not _is_number(value):
+        raise ValueError(f"{name} is no number")
+    return value
+
+
+def _whole(told: Mapping[str, Any], name: str) -> int | None:
+    value = _number(told, name)
+    if value is not None and not isinstance(value, int):
+        raise ValueError(f"{name} is no whole number")
+    return value
+
+
+def _text(told: Mapping[str, Any], name: str) -> str | None:
+    value = told.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name} is no text")
+    return value
+
+
+def _table(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is no table")
+    return value
+
+
+def _mapping(told: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    value = told.get(name)
+    return None if value is None else _table(name, value)
+
+
+def _list(told: Mapping[str, Any], name: str, kind: type, of: str) -> tuple[Any, ...] | None:
+    return None if told.get(name) is None else _given_list(told, name, kind, of)
+
+
+def _given_list(told: Mapping[str, Any], name: str, kind: type, of: str) -> tuple[Any, ...]:
+    value = told[name]
+    if not isinstance(value, list) or not value or not all(isinstance(item, kind) for item in value):
+        raise ValueError(f"{name} is no list of {of}")
+    return tuple(value)

@@ -1,0 +1,27 @@
+"""Where bundles are looked up by their names, and how one is named on a command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgefashion.system.text import quoted
+
+
+def model_dirs() -> list[Path]:
+    """Where a bundle's name is looked up: ``./models``, then the ones shipped with the package."""
+    package = Path(__file__).parents[1]
+    shipped = package / "models"
+    if not shipped.is_dir() and (package.parent / "pyproject.toml").is_file():
+        shipped = package.parent / "models"  # an editable install: the checkout's own folder
+    return [Path("models"), shipped]
+
+
+def as_argument(bundle: Path) -> str:
+    """How to name the bundle at ``bundle`` on a command line, so that this one is found and no other of its name.
+
+    Its name where that is enough, else its path; quoted for a shell where it has to be.
+    """
+    named = next((found for folder in model_dirs() if (found := folder / bundle.name).is_dir()), None)
+    if named is not None and named.absolute() == bundle.absolute() and not bundle.name.startswith("-"):
+        return quoted(bundle.name)
+    return quoted(bundle if len(bundle.parts) > 1 else f"./{bundle}")

@@ -1,0 +1,111 @@
+"""``edgefashion convert`` as a function: a model to a bundle with its IRs, INT8 and the IR for frames among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgefashion.bundles import resolve
+from edgefashion.bundles.bundle import Bundle
+from edgefashion.conversion import embed
+from edgefashion.conversion.calibration_sets import check_calibration
+from edgefashion.conversion.convert import convert
+from edgefashion.conversion.embed import Embedding
+from edgefashion.conversion.ensemble import convert_ensemble
+from edgefashion.conversion.output import Conversion
+from edgefashion.conversion.quantize import Quantization, QuantizeOptions, quantize
+from edgefashion.errors import BadInputError
+from edgefashion.system.extras import need
+
+ENSEMBLE: Final = Path("models/ensemble")
+"""Where several models go unless told otherwise."""
+
+CONVERTING: Final = "converting and comparing with the original"
+QUANTIZING: Final = "quantizing to INT8 and comparing accuracy"
+EMBEDDING: Final = "embedding the preprocessing and comparing with Python's"
+
+
+@dataclass(frozen=True)
+class Build:
+    """What :func:`build` made and measured."""
+
+    bundle: Bundle
+    conversion: Conversion
+    quantization: Quantization | None
+    """None where INT8 was not asked for."""
+    embedding: Embedding | None
+    """None where no IR for frames was asked for."""
+
+
+def build(
+    models: str | Path | Sequence[str | Path] = resolve.DEFAULT_MODEL,
+    out: str | Path | None = None,
+    *,
+    scale: str | None = None,
+    int8: bool = False,
+    max_drop: float = QuantizeOptions.max_drop,
+    calibration: int = QuantizeOptions.calibration,
+    photos: Sequence[str | Path] = (),
+    frame_wh: tuple[int, int] | None = None,
+    on_stage: Callable[[str], None] | None = None,
+) -> Build:
+    """Convert a model to OpenVINO IR, quantize it with ``int8``, and write an IR for whole frames with ``frame_wh``.
+
+    All that can be refused is refused before the work, which takes from seconds to many minutes. Every step is gated
+    and written by itself: where the INT8 gate fails, the FP32 and FP16 IRs are there.
+
+    Args:
+        models: A MODEL, or several, which become one IR that averages their probabilities.
+        out: The bundle to write. Default: a bundle of yours in place, else ``models/NAME``; for several models
+            ``models/ensemble``.
+        scale: What an ``.onnx`` or ``.tflite`` file's float pixels run to, ``"0-1"`` or ``"0-255"``. Default: measured.
+        int8: Add an INT8 IR.
+        max_drop: Accuracy that INT8 may lose, 0 to 1 (0.005 is half a point).
+        calibration: Images that INT8 is calibrated on.
+        photos: Photo folders, a sub-folder a label, that INT8 of a photo network is calibrated on and gated with.
+        frame_wh: (width, height) in pixels, each from 28 to 4096, of the BGR frames, uint8 (1, height, width, 3), that
+            one more IR takes.
+        on_stage: Called with what is done next, in words.
+
+    Raises:
+        BadInputError: A model that cannot be converted, an option out of range, an output that cannot be written, or a
+            photo network without ``photos``.
+        GateError: The IRs do not answer like the original, INT8 loses more than ``max_drop``, or the IR for frames
+            does not answer like Python's preprocessing.
+        MissingError: Fashion-MNIST, NNCF, or what has to run the original, is not installed.
+
+    Example:
+        >>> from edgefashion import build
+        >>> made = build("edge", "models/mine", int8=True, frame_wh=(640, 480))
+        >>> [proof.changed_top1 for proof in made.conversion.parity]
+        [0, 0]
+        >>> made.quantization.drop < 0.005
+        True
+        >>> made.embedding.size_wh
+        (640, 480)
+    """
+    several = [models] if isinstance(models, str | Path) else list(models)
+    options, folders = QuantizeOptions(max_drop, calibration), [Path(folder) for folder in photos]
+    if frame_wh is not None:
+        embed.frame_size("{}x{}".format(*frame_wh))
+    if int8:
+        need("nncf", "to quantize to INT8")
+        for model in several:
+            if (found := resolve.resolve(model)).bundle:
+                check_calibration(found.bundle, folders)
+    if scale and len(several) > 1:
+        raise BadInputError("--scale is for one .onnx or .tflite file. Convert them one by one")
+    tell = on_stage or (lambda _: None)
+
+    tell(CONVERTING)
+    done = convert(several[0], out, scale) if len(several) == 1 else convert_ensemble(several, Path(out or ENSEMBLE))
+    made, quantization, embedding = done.bundle, None, None
+    if int8:
+        tell(QUANTIZING)
+        made, quantization = quantize(made, options, folders)
+    if frame_wh is not None:
+        tell(EMBEDDING)
+        made, embedding = embed.embed(made, frame_wh)
+    return Build(made, done, quantization, embedding)

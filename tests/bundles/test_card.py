@@ -1,0 +1,27 @@
+"""The model card says what the facts say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.bundles import fill
+
+from edgefashion.bundles import draft
+from edgefashion.bundles.card import write_card
+
+pytestmark = pytest.mark.usefixtures("work")
+
+
+def test_card_agrees_with_facts() -> None:
+    """The model card says the facts' own numbers, and says so where the parameters are unknown."""
+    with draft.draft(Path("models/mine")) as making:
+        fill(making)
+        write_card(making)
+        card = making.part("card").read_text(encoding="utf-8")
+        making.facts = making.facts._replace(parameters=None)
+        write_card(making)
+        unknown = making.part("card").read_text(encoding="utf-8")
+    for fact in ("# Model card: mine", "12,345 parameters", "90.00 %", "0.4321", "T-shirt/top, Trouser", "10% of"):
+        assert fact in card
+    assert "unknown parameters" in unknown

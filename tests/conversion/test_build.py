@@ -1,0 +1,114 @@
+"""Convert, quantize and embed as one function: checked before the work, told stage by stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgefashion.bundles import bundle, resolve
+from edgefashion.conversion import build as module
+from edgefashion.conversion.build import CONVERTING, EMBEDDING, QUANTIZING, build
+from edgefashion.errors import BadInputError, GateError, MissingError
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def stages() -> list[str]:
+    """What was begun."""
+    return []
+
+
+def test_all_three(tmp_path: Path, stages: list[str], few_test_images: None) -> None:
+    """One call makes the FP32, FP16 and INT8 IR and the one for frames, and gives what each gate measured."""
+    done = build("edge", tmp_path / "made", int8=True, frame_wh=(64, 48), on_stage=stages.append)
+    assert stages == [CONVERTING, QUANTIZING, EMBEDDING]
+    assert [proof.precision for proof in done.conversion.parity] == ["fp32", "fp16"]
+    assert done.quantization is not None
+    assert done.quantization.drop <= 0.005
+    assert done.embedding is not None
+    assert (done.embedding.precision, done.embedding.size_wh) == ("int8", (64, 48))
+    assert done.bundle.path == tmp_path / "made"
+    assert all(bundle.open_bundle(tmp_path / "made").has(part) for part in ("fp32", "fp16", "int8", "embedded"))
+
+
+def test_only_what_is_asked_for(tmp_path: Path, stages: list[str], few_test_images: None) -> None:
+    """Without more the model is converted and nothing else; the IR of frames is then made of the FP32 one."""
+    done = build("edge", tmp_path / "made", on_stage=stages.append)
+    assert stages == [CONVERTING]
+    assert (done.quantization, done.embedding) == (None, None)
+    assert done.bundle.has("fp32")
+
+
+def test_where_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One model goes where `convert` puts it, several go to models/ensemble, unless a folder is named."""
+    gone: list[tuple[Any, ...]] = []
+
+    class Done:
+        bundle = resolve.resolve("edge").bundle
+
+    def into(*arguments: Any) -> type[Done]:
+        gone.append(arguments)
+        return Done
+
+    monkeypatch.setattr(module, "convert", into)
+    monkeypatch.setattr(module, "convert_ensemble", into)
+    build("edge")
+    build(["edge"], tmp_path, scale="0-1")
+    build(["edge", "edge-teachers"])
+    build(["edge", "edge-teachers"], str(tmp_path))
+    assert gone == [
+        ("edge", None, None),
+        ("edge", tmp_path, "0-1"),
+        (["edge", "edge-teachers"], Path("models/ensemble")),
+        (["edge", "edge-teachers"], tmp_path),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("models", "options", "says"),
+    [
+        ("edge", {"int8": True, "max_drop": 7}, "--max-drop must be from 0 to 1"),
+        ("edge", {"int8": True, "calibration": 0}, "--calibration must be at least 1"),
+        ("edge", {"frame_wh": (20, 480)}, "--embed takes a frame's WIDTHxHEIGHT"),
+        ("kiosk", {"int8": True}, "kiosk is a photo network: INT8 has to be calibrated on photos"),
+        (["edge", "kiosk"], {"int8": True}, "kiosk is a photo network: INT8 has to be calibrated on photos"),
+        (["edge", "edge"], {"scale": "0-1"}, "--scale is for one .onnx or .tflite file"),
+        ("nowhere", {"int8": True}, "no model 'nowhere'"),
+    ],
+)
+def test_refused_before_the_work(
+    models: Any, options: dict[str, Any], says: str, tmp_path: Path, stages: list[str]
+) -> None:
+    """What cannot be done is refused before the first stage begins, and nothing is written."""
+    with pytest.raises(BadInputError, match=says):
+        build(models, tmp_path / "made", on_stage=stages.append, **options)
+    assert stages == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_without_nncf(tmp_path: Path, stages: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without NNCF INT8 is refused before the conversion, with the line that installs it."""
+    monkeypatch.setattr("edgefashion.system.extras.installed", lambda name: name != "nncf")
+    with pytest.raises(MissingError, match=r'pip install "edgefashion\[int8\]"'):
+        build("edge", tmp_path / "made", int8=True, on_stage=stages.append)
+    assert stages == []
+
+
+def test_a_failed_int8_gate_leaves_the_conversion(
+    tmp_path: Path, stages: list[str], monkeypatch: pytest.MonkeyPatch, few_test_images: None
+) -> None:
+    """Where INT8 costs too much, the FP32 and FP16 IRs are there all the same, and nothing is embedded."""
+
+    def refused(*_: object) -> None:
+        raise GateError("accuracy gate failed")
+
+    monkeypatch.setattr(module, "quantize", refused)
+    with pytest.raises(GateError):
+        build("edge", tmp_path / "made", int8=True, frame_wh=(64, 48), on_stage=stages.append)
+    assert stages == [CONVERTING, QUANTIZING]
+    made = bundle.open_bundle(tmp_path / "made")
+    assert made.has("fp32")
+    assert not made.has("embedded")

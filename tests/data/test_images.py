@@ -1,0 +1,358 @@
+"""Pictures of every kind are read, and what is no whole picture is refused."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgefashion.data.images import decode_image, image_paths, read_image, write_png
+from edgefashion.errors import BadInputError
+
+Picture = NDArray[np.uint8]
+
+
+def png(pixels: NDArray[Any], colour_type: int, *extra: bytes, depth: int = 8) -> bytes:
+    """A PNG of ``pixels`` (height, width, channels) at ``depth`` bits, with ``extra`` chunks."""
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height, -1).astype(">u2" if depth == 16 else np.uint8)
+    lines = b"".join(b"\0" + row.tobytes() for row in (np.packbits(rows, axis=1) if depth == 1 else rows))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0))
+    body = b"".join(extra) + chunk(b"IDAT", zlib.compress(lines))
+    return b"\x89PNG\r\n\x1a\n" + head + body + chunk(b"IEND", b"")
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+
+
+def exif(orientation: int) -> bytes:
+    """The least EXIF: a big-endian TIFF with the orientation as its only tag."""
+    return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 274, 3, 1, orientation, 0, 0)
+
+
+def encoded(suffix: str, image: NDArray[Any], *options: int) -> bytes:
+    """``image`` in a format, written by OpenCV."""
+    _, out = cv2.imencode(suffix, image, options)
+    raw: bytes = out.tobytes()
+    return raw
+
+
+def with_exif(jpeg: bytes, content: bytes) -> bytes:
+    content = b"Exif\0\0" + content
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + jpeg[2:]
+
+
+def write(folder: Path, raw: bytes) -> Path:
+    path = folder / "picture"  # no suffix: the bytes decide what it is
+    path.write_bytes(raw)
+    return path
+
+
+def quadrants() -> Picture:
+    """A picture (32, 48) whose four quarters differ, so that every turn and flip shows."""
+    image = np.zeros((32, 48, 3), np.uint8)
+    image[:16, :24], image[:16, 24:] = (250, 10, 10), (10, 250, 10)
+    image[16:, :24], image[16:, 24:] = (10, 10, 250), (240, 240, 10)
+    return image
+
+
+SMOOTH = cv2.GaussianBlur(quadrants(), (15, 15), 0)  # without hard edges JPEG stays within a few levels
+
+LOSS = 16
+"""Grey levels a lossy format may be off; the quarters differ by 240."""
+
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+
+TWO_COLOURS = chunk(b"PLTE", bytes([30, 20, 10, 60, 50, 40]))
+
+FIRST_TRANSPARENT = chunk(b"tRNS", b"\0")
+
+
+@pytest.mark.parametrize(
+    ("row", "mode", "expected"),
+    [
+        pytest.param([[7], [200]], (8, GREY), [7, 200], id="grey"),
+        pytest.param([[42]], (8, GREY), [42], id="1x1"),
+        pytest.param([[0], [1]], (1, GREY), [0, 255], id="black and white"),
+        pytest.param([[0], [0x8080], [0xFEFE], [0xFFFF]], (16, GREY), [0, 128, 254, 255], id="grey 16-bit"),
+        pytest.param([[30, 20, 10]], (8, RGB), [(10, 20, 30)], id="colour"),
+        pytest.param([[0xF0F0, 0x8080, 0x1010]], (16, RGB), [(0x10, 0x80, 0xF0)], id="colour 16-bit"),
+        pytest.param([[0], [1]], (8, PALETTE, TWO_COLOURS), [(10, 20, 30), (40, 50, 60)], id="palette"),
+        pytest.param(
+            [[0], [1]], (8, PALETTE, TWO_COLOURS, FIRST_TRANSPARENT), [255, (40, 50, 60)], id="palette, transparent"
+        ),
+        pytest.param([[100, 0], [100, 255], [0, 51]], (8, GREY_ALPHA), [255, 100, 204], id="grey with alpha"),
+        pytest.param(
+            [[30, 20, 10, 0], [30, 20, 10, 255], [0, 50, 255, 51]],
+            (8, RGBA),
+            [255, (10, 20, 30), (255, 214, 204)],
+            id="alpha",
+        ),
+        pytest.param(
+            [[0x1010, 0, 0, 0], [0x1E1E, 0x1414, 0x0A0A, 0xFFFF]], (16, RGBA), [255, (10, 20, 30)], id="alpha 16-bit"
+        ),
+    ],
+)
+def test_read_modes(
+    row: list[list[int]], mode: tuple[Any, ...], expected: list[int | tuple[int, int, int]], tmp_path: Path
+) -> None:
+    """A PNG of any mode and depth becomes the same BGR uint8, what is transparent white."""
+    depth, *rest = mode
+    image = read_image(write(tmp_path, png(np.array([row]), *rest, depth=depth)))
+    assert image.dtype == np.uint8
+    assert image.tolist() == [[[v, v, v] if isinstance(v, int) else list(v) for v in expected]]
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected", "tolerance"),
+    [
+        pytest.param(encoded(".bmp", NOISE), NOISE, 0, id="BMP"),
+        pytest.param(encoded(".tiff", NOISE), NOISE, 0, id="TIFF"),
+        pytest.param(encoded(".tiff", NOISE.astype(np.uint16) * 257), NOISE, 0, id="TIFF 16-bit"),
+        pytest.param(encoded(".webp", NOISE, cv2.IMWRITE_WEBP_QUALITY, 101), NOISE, 0, id="WebP lossless"),
+        pytest.param(encoded(".webp", SMOOTH, cv2.IMWRITE_WEBP_QUALITY, 95), SMOOTH, LOSS, id="WebP lossy"),
+        pytest.param(encoded(".jpg", SMOOTH), SMOOTH, LOSS, id="JPEG"),
+        pytest.param(encoded(".jpg", SMOOTH, cv2.IMWRITE_JPEG_PROGRESSIVE, 1), SMOOTH, LOSS, id="JPEG progressive"),
+        pytest.param(encoded(".jpg", SMOOTH, cv2.IMWRITE_JPEG_RST_INTERVAL, 1), SMOOTH, LOSS, id="JPEG with restarts"),
+        # A phone's moving picture is a JPEG with a film behind its end.
+        pytest.param(encoded(".jpg", SMOOTH) + b"\0\xff\xda\0", SMOOTH, LOSS, id="JPEG with a film behind it"),
+    ],
+)
+def test_read_formats(raw: bytes, expected: Picture, tolerance: int, tmp_path: Path) -> None:
+    """BMP, TIFF, WebP and JPEG give the picture that was written."""
+    image = read_image(write(tmp_path, raw))
+    assert image.dtype == np.uint8
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).max() <= tolerance
+
+
+def alpha_png(image: Picture, orientation: int) -> bytes:
+    rgba = np.dstack([image[..., ::-1], np.full(image.shape[:2], 255, np.uint8)])
+    return png(rgba, RGBA, chunk(b"eXIf", exif(orientation)))
+
+
+def alpha_webp(image: Picture, orientation: int) -> bytes:
+    # Not all opaque: WebP would drop the alpha.
+    alpha = np.full(image.shape[:2], 254, np.uint8)
+    still = encoded(".webp", np.dstack([image, alpha]), cv2.IMWRITE_WEBP_QUALITY, 101)
+    assert still[12:16] == b"VP8L"
+    height, width = image.shape[:2]
+    # 0x18: it has alpha and EXIF; the sizes are 24 bits, less one.
+    size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    content = exif(orientation)
+    body: bytes = b"WEBPVP8X" + struct.pack("<II", 10, 0x18) + size + still[12:]
+    body += b"EXIF" + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+# What a camera stores of an upright picture, by the orientation it notes down (EXIF 2.3, 4.6.4).
+STORED: dict[int, Callable[[Picture], Picture]] = {
+    1: lambda image: image,
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.transpose(1, 0, 2),
+    6: lambda image: np.rot90(image, 1),
+    7: lambda image: image.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda image: np.rot90(image, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda image, orientation: with_exif(encoded(".jpg", image), exif(orientation)), id="JPEG"),
+        pytest.param(alpha_png, id="PNG with alpha"),
+        pytest.param(alpha_webp, id="WebP with alpha"),
+    ],
+)
+def test_read_upright(make: Callable[[Picture, int], bytes], orientation: int, tmp_path: Path) -> None:
+    """Each of EXIF's eight orientations is undone, with transparency or without."""
+    stored = np.ascontiguousarray(STORED[orientation](SMOOTH))
+    image = read_image(write(tmp_path, make(stored, orientation)))
+    assert image.shape == SMOOTH.shape
+    assert np.abs(image.astype(int) - SMOOTH).max() <= LOSS
+
+
+def truncations(raw: bytes) -> list[bytes]:
+    return [raw[: int(len(raw) * share)] for share in (0.05, 0.3, 0.6, 0.95)]
+
+
+def corrupted(raw: bytes) -> bytes:
+    middle = len(raw) // 2
+    return raw[:middle] + bytes([raw[middle] ^ 0xFF]) + raw[middle + 1 :]
+
+
+NOISE_JPEG = encoded(".jpg", NOISE)
+
+
+# The thumbnail inside is whole, with an end of its own.
+THUMBNAIL_JPEG = with_exif(NOISE_JPEG, exif(1) + encoded(".jpg", NOISE[:8, :8]))
+
+
+# One black pixel.
+GIF = b"GIF89a\1\0\1\0\x80\0\0" + bytes(6) + b",\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(pytest.param(raw, id=f"JPEG {len(raw)} bytes") for raw in truncations(NOISE_JPEG)),
+        *(pytest.param(raw, id=f"JPEG with thumbnail {len(raw)} bytes") for raw in truncations(THUMBNAIL_JPEG)),
+        *(pytest.param(raw, id=f"PNG {len(raw)} bytes") for raw in truncations(encoded(".png", NOISE))),
+        *(pytest.param(raw, id=f"TIFF {len(raw)} bytes") for raw in truncations(encoded(".tiff", NOISE))),
+        *(pytest.param(raw, id=f"BMP {len(raw)} bytes") for raw in truncations(encoded(".bmp", NOISE))),
+        *(pytest.param(raw, id=f"WebP {len(raw)} bytes") for raw in truncations(encoded(".webp", NOISE))),
+        pytest.param(corrupted(encoded(".png", NOISE)), id="PNG with a wrong byte"),
+        pytest.param(b"\x89PNG\r\n\x1a\n", id="PNG of a signature"),
+        pytest.param(b"\xff\xd8\xff\xd9", id="JPEG of a start and an end"),
+        pytest.param(b"II*\0\xff\xff\xff\xff", id="TIFF pointing past its end"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"garment,price\nshirt,12\n", id="text"),
+        pytest.param(GIF, id="another format, whole"),
+        pytest.param(b"GIF89a" + bytes(100), id="another format, damaged"),
+    ],
+)
+def test_read_refuses(raw: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A truncated, damaged, empty or foreign file is refused by name with what to do, and no library writes to the
+    user's screen meanwhile."""
+    path = write(tmp_path, raw)
+    with pytest.raises(BadInputError) as caught:
+        read_image(path)
+    assert str(path) in str(caught.value)
+    assert str(caught.value).endswith("Replace it or leave it out")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["missing.png", "."])
+def test_read_refuses_path(name: str, tmp_path: Path) -> None:
+    """A path with no file at it is refused by name."""
+    with pytest.raises(BadInputError, match="cannot be read") as caught:
+        read_image(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def png_bomb(side: int) -> bytes:
+    """A whole, right PNG of black pixels; of 20,000 by 20,000 it has 60 kB and takes 1.2 GB decoded."""
+    packer = zlib.compressobj(9)
+    lines = b"".join(packer.compress(bytes(1 + side // 8)) for _ in range(side)) + packer.flush()
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, GREY, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+
+
+def jpeg_claiming(height: int, width: int) -> bytes:
+    raw = bytearray(THUMBNAIL_JPEG)
+    frame = raw.rindex(b"\xff\xc0")  # the picture's own, behind the thumbnail's
+    struct.pack_into(">HH", raw, frame + 5, height, width)
+    return bytes(raw)
+
+
+def bmp_claiming(height: int, width: int) -> bytes:
+    raw = bytearray(encoded(".bmp", NOISE))
+    struct.pack_into("<ii", raw, 18, width, height)
+    return bytes(raw)
+
+
+def webp_claiming(height: int, width: int, kind: bytes) -> bytes:
+    if kind == b"VP8L":
+        content = b"\x2f" + struct.pack("<I", (height - 1) << 14 | (width - 1))
+    elif kind == b"VP8 ":
+        content = b"\0\0\0\x9d\x01\x2a" + struct.pack("<HH", width, height)
+    else:
+        content = bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"WEBP" + kind + struct.pack("<I", len(content)) + content
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: png_bomb(20_000), id="PNG that decodes"),
+        pytest.param(lambda: png_bomb(11_600), id="PNG just above the limit"),  # 2 ** 27 is 11,585 squared
+        pytest.param(lambda: jpeg_claiming(20_000, 30_000), id="JPEG"),
+        pytest.param(lambda: bmp_claiming(20_000, 30_000), id="BMP"),
+        pytest.param(lambda: bmp_claiming(-20_000, 30_000), id="BMP from the top"),
+        pytest.param(lambda: webp_claiming(15_000, 16_000, b"VP8L"), id="WebP lossless"),
+        pytest.param(lambda: webp_claiming(15_000, 16_000, b"VP8 "), id="WebP lossy"),
+        pytest.param(lambda: webp_claiming(15_000, 160_000, b"VP8X"), id="WebP extended"),
+    ],
+)
+def test_read_refuses_enormous(make: Callable[[], bytes], tmp_path: Path) -> None:
+    """A size beyond the limit is refused from the header alone, before any memory is taken for the pixels."""
+    with pytest.raises(BadInputError, match="more than 134,217,728 pixels") as caught:
+        read_image(write(tmp_path, make()))
+    assert str(caught.value).endswith("Make it smaller")
+
+
+def test_image_paths(tmp_path: Path) -> None:
+    """A folder gives its pictures at any depth in order, whatever the case of their suffix, and nothing else; a file
+    gives itself whatever it is called."""
+    for name in ("b.png", "a.JPG", "sub/c.webp", "notes.txt", "sub/d.tiff", "e.jpeg.bak"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    expected = [tmp_path / name for name in ("a.JPG", "b.png", "sub/c.webp", "sub/d.tiff")]
+    assert image_paths(tmp_path) == expected
+    assert image_paths(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+
+
+@pytest.mark.parametrize(("name", "message"), [("missing", "does not exist"), ("empty", "holds no image")])
+def test_image_paths_refuses(name: str, message: str, tmp_path: Path) -> None:
+    """A path that is not there and a folder without pictures are refused by name."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInputError, match=message) as caught:
+        image_paths(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("image", [NOISE, NOISE[..., 0]], ids=["BGR", "grey"])
+def test_write_png(image: Picture, tmp_path: Path) -> None:
+    """A picture written is read back to the bit, also from a path with letters outside ASCII."""
+    path = tmp_path / "Jäckchen größe 38.png"
+    write_png(path, image)
+    assert np.array_equal(read_image(path), np.broadcast_to(image.reshape(60, 80, -1), (60, 80, 3)))
+
+
+def test_write_png_fails_loudly(tmp_path: Path) -> None:
+    """A place that cannot be written raises OSError, where OpenCV's own writer would only return False."""
+    with pytest.raises(OSError, match=r"missing"):
+        write_png(tmp_path / "missing" / "x.png", NOISE)
+
+
+@pytest.mark.parametrize("turned", [1, 6])
+def test_decode_smaller(tmp_path: Path, turned: int) -> None:
+    """A JPEG four times as large as need be is decoded smaller, another whole; upright, and its full size is told."""
+    from PIL import Image
+
+    picture = np.zeros((640, 1000, 3), np.uint8)
+    picture[:, 500:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, "JPEG", exif=exif)
+    whole, quarter = (decode_image(io.BytesIO(encoded.getvalue()), "it", least_px=least) for least in (161, 160))
+    size_wh = (1000, 640) if turned == 1 else (640, 1000)
+    assert (whole.width, whole.height) == (quarter.width, quarter.height) == size_wh
+    assert whole.image.shape == (*size_wh[::-1], 3)
+    assert quarter.image.shape == (size_wh[1] // 4, size_wh[0] // 4, 3)
+    left_dark = quarter.image[:, :10].mean() < quarter.image[:, -10:].mean()
+    assert left_dark == (turned == 1)
+
+
+def test_decode_names_its_stream() -> None:
+    """What cannot be decoded is told by the name it was given."""
+    with pytest.raises(BadInputError, match="the third picture is no BMP"):
+        decode_image(io.BytesIO(b"GIF89a"), "the third picture")
