@@ -1,4 +1,4 @@
-"""Who may infer on the server: so many at once, so many waiting, for so long, and nobody new once it drains."""
+"""Which requests are computed: so many at once while so many wait, each for a limited time, and none new at the end."""
 
 from __future__ import annotations
 
@@ -14,40 +14,42 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Why:
+class Refusal:
     """A reason to refuse a request, in both protocols."""
 
     outcome: str
     """As the metrics call it."""
     http: int
+    """The HTTP status."""
     grpc: str
     """The name of a ``grpc.StatusCode``."""
     retry_after_s: int | None = None
 
 
 MOST_VALUES: Final = 500_000
-"""In the lists of one request, whichever protocol's: numbers one by one take the event loop's time, and some fifty
-bytes each. An encoded picture is one value, however long its text."""
+"""Numbers in the lists of one request, in either protocol. Each takes the event loop's time and some fifty bytes of
+memory. An encoded picture is one value, however long its text."""
 
 MESSAGES_BYTES: Final = 2 << 30
-"""The messages of all calls together are held in memory up to here, or eight of the largest: gRPC counts calls only."""
+"""Memory for the messages of all gRPC calls together. gRPC itself limits the number of calls only."""
 
 _LEAST_CALLS: Final = 8
+"""So many gRPC calls are taken at once, however large a message may be."""
 
-BUSY = Why("overloaded", 503, "RESOURCE_EXHAUSTED", 1)
-DRAINING = Why("draining", 503, "UNAVAILABLE", 5)
-LATE = Why("timeout", 504, "DEADLINE_EXCEEDED")
-SLOW = Why("timeout", 408, "DEADLINE_EXCEEDED")
-LARGE = Why("too_large", 413, "RESOURCE_EXHAUSTED")
-BROKEN = Why("error", 500, "INTERNAL")
+BUSY = Refusal("overloaded", 503, "RESOURCE_EXHAUSTED", 1)
+DRAINING = Refusal("draining", 503, "UNAVAILABLE", 5)
+LATE = Refusal("timeout", 504, "DEADLINE_EXCEEDED")
+SLOW = Refusal("timeout", 408, "DEADLINE_EXCEEDED")
+LARGE = Refusal("too_large", 413, "RESOURCE_EXHAUSTED")
+BROKEN = Refusal("error", 500, "INTERNAL")
 
 
 class RefusedError(Exception):
     """A request that is not answered, though nothing is wrong with what it asks."""
 
-    def __init__(self, why: Why, reason: str) -> None:
+    def __init__(self, refusal: Refusal, reason: str) -> None:
         super().__init__(reason)
-        self.why = why
+        self.refusal = refusal
         self.reason = reason
 
 
@@ -58,21 +60,24 @@ def check_values(count: int) -> None:
 
 
 def most_calls(wanted: int, max_bytes: int) -> int:
-    """So many calls at once, ``wanted`` or fewer, fit into :data:`MESSAGES_BYTES` with ``max_bytes`` each."""
+    """How many gRPC calls are taken at once: ``wanted``, or as many as fit into :data:`MESSAGES_BYTES` with
+    ``max_bytes`` each, but eight at least."""
     return min(wanted, max(_LEAST_CALLS, MESSAGES_BYTES // max_bytes))
 
 
 class Gate:
-    """Runs work in ``workers`` threads and lets ``queue`` more wait; each has ``timeout_s`` from when it comes."""
+    """Runs work in ``workers`` threads and lets ``queue`` more wait. Each has ``timeout_s`` from when it comes."""
 
     def __init__(self, workers: int, queue: int, timeout_s: float) -> None:
         self.workers = workers
         self.queue = queue
         self.timeout_s = timeout_s
         self.draining = False
+        """True once no new request is taken."""
         self.abandoned = False
+        """True once work that has begun is to stop, too."""
         self.inside = 0
-        """Requests being computed or waiting for it; one that was given up too, as long as its thread is at it."""
+        """Requests that are computed or wait. One that nobody waits for any more counts until its thread is free."""
         self._counting = threading.Lock()
         self.threads = ThreadPoolExecutor(workers, thread_name_prefix="infer")
 
@@ -82,12 +87,12 @@ class Gate:
         return max(0, self.inside - self.workers)
 
     def check_time(self, end_s: float | None) -> None:
-        """For work to ask now and then: raises :class:`RefusedError` once nobody waits for it any more."""
+        """Raise :class:`RefusedError` once nobody waits for the work any more. Work calls it now and then."""
         if self.abandoned or (end_s is not None and time.monotonic() > end_s):
             raise _late(self.timeout_s)
 
     def abandon(self) -> None:
-        """End: what has not begun never will, and what has is to stop."""
+        """Give up all work: what has not begun does not begin, and what has begun stops at :meth:`check_time`."""
         self.draining = self.abandoned = True
         self.threads.shutdown(wait=False, cancel_futures=True)
 
@@ -110,7 +115,7 @@ class Gate:
             raise _late(self.timeout_s) from error
 
     def run_here(self, work: Callable[[float], Answer]) -> Answer:
-        """``work``'s result, on the event loop: for what is done sooner than handed to a thread and back."""
+        """``work``'s result, computed on the event loop: for work that takes less time than handing it to a thread."""
         self._check_open()
         return work(time.monotonic() + self.timeout_s)
 
@@ -122,17 +127,17 @@ class Gate:
             try:
                 work()
             except BaseException:
-                all_here.abort()  # nobody is to wait for this one
+                all_here.abort()  # the others must not wait for this thread
                 raise
-            all_here.wait()  # else one thread might take another's turn
+            all_here.wait()  # a thread that is free would take the next job, which is another thread's
 
         jobs = [self.threads.submit(once) for _ in range(self.workers)]
         failed = [error for error in (job.exception() for job in jobs) if error is not None]
         for error in sorted(failed, key=lambda error: isinstance(error, threading.BrokenBarrierError)):
-            raise error  # the cause, not those that waited for it
+            raise error  # first the cause, then the errors of those that waited for it
 
     def _left(self, _: Future[Any]) -> None:
-        """Called where the work ended, which may be later than its answer was given up."""
+        """Count one less. Called when the work ends, which may be after its answer was given up."""
         with self._counting:
             self.inside -= 1
 
@@ -142,5 +147,5 @@ class Gate:
 
 
 def _late(timeout_s: float) -> RefusedError:
-    """What a request is told that waited or computed too long."""
+    """For a request that waited or was computed too long."""
     return RefusedError(LATE, f"there was no answer within {timeout_s:g} s. Send fewer pictures, or ask again")

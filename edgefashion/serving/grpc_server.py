@@ -11,7 +11,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 
 from edgefashion.errors import BadInputError
 from edgefashion.serving.admission import check_values, most_calls
-from edgefashion.serving.protocol import why
+from edgefashion.serving.protocol import refusal_of
 from edgefashion.system.complaints import complain
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 _IDLE_MS: Final = 300_000
 _AGE_MS: Final = 600_000
 _AGE_GRACE_MS: Final = 60_000
-"""A connection of that age is to be opened anew, which gRPC does unseen: so ends a call that is never sent whole."""
+"""A connection of that age is closed, so that a call that is never sent whole ends. A client's gRPC opens a new one by
+itself."""
 
 
 class Servicer(InferenceServicer):  # type: ignore[misc]
-    """KServe's, counting requests."""
+    """KServe's servicer, which counts and limits requests here."""
 
     def __init__(self, plane: Plane, repository: Repository, metrics: Metrics) -> None:
         super().__init__(plane, repository)
@@ -39,7 +40,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
 
 
 class Statuses(aio.ServerInterceptor):  # type: ignore[misc]
-    """Every exception to the status that tells the client what to do."""
+    """Answers every exception with the status that tells the client what to do."""
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
         handler = await continuation(details)
@@ -50,10 +51,10 @@ class Statuses(aio.ServerInterceptor):  # type: ignore[misc]
             try:
                 return await handler.unary_unary(request, context)
             except Exception as error:
-                reason, text = why(error)
-                if reason.outcome == "error":
+                refusal, text = refusal_of(error)
+                if refusal.outcome == "error":
                     complain("a request failed", error, "serve")
-            return await context.abort(getattr(grpc.StatusCode, reason.grpc), text)
+            return await context.abort(getattr(grpc.StatusCode, refusal.grpc), text)
 
         return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
 

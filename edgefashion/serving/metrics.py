@@ -1,4 +1,4 @@
-"""What Prometheus is told of the server beside KServe's own figures."""
+"""The server's figures for Prometheus, beside KServe's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.requests import ClientDisconnect
 
-from edgefashion.serving.protocol import why
+from edgefashion.serving.protocol import refusal_of
 
 if TYPE_CHECKING:
     from edgefashion.serving.admission import Gate
@@ -36,16 +36,16 @@ class Metrics:
     @contextmanager
     def watch(self, model: str, protocol: str) -> Iterator[None]:
         """Count one request and time it, whatever becomes of it."""
-        model = model if model in self._models else ""  # else a client could fill the memory with names
+        model = model if model in self._models else ""  # a client could fill the memory with names of its own
         start_s = time.perf_counter()
-        outcome = "gone"  # cancelled: the client went, or the server
+        outcome = "gone"  # what a cancelled request keeps: the client left, or the server ends
         try:
             yield
             outcome = "ok"
         except ClientDisconnect:
             raise
         except Exception as error:
-            outcome = why(error)[0].outcome
+            outcome = refusal_of(error)[0].outcome
             raise
         finally:
             self._requests.labels(model, protocol, outcome).inc()

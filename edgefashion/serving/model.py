@@ -13,11 +13,11 @@ from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import to_http_parameters
 
-from edgefashion import __version__
+from edgefashion.bundles import model_files
 from edgefashion.inference import preprocess
 from edgefashion.inference.predict import answer_of, see
 from edgefashion.serving import request_input
-from edgefashion.system import files
+from edgefashion.version import __version__
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,11 +32,11 @@ _FASHION: Final = (preprocess.SIDE_PX, preprocess.SIDE_PX, 1)
 _FASHION_PHOTO: Final = (preprocess.FASHION_PX, preprocess.FASHION_PX, 3)
 
 AT_ONCE_S: Final = 0.0005
-"""What takes no longer is done on the event loop: handing it to a thread and back costs about as much."""
+"""A request that takes less is computed on the event loop: handing it to a thread and back takes about as long."""
 
 
 class Garments(Model):  # type: ignore[misc]
-    """One model. A classifier's tensors are bound, so that each thread of the gate has its own."""
+    """One model. A classifier is for one thread at a time, so each thread of the gate has its own."""
 
     def __init__(
         self, first: Classifier, load: Callable[[], Classifier], gate: Gate, *, most_images: int, most_pixels: int
@@ -44,14 +44,14 @@ class Garments(Model):  # type: ignore[misc]
         """``first`` is the event loop's own classifier; ``load`` gives one for each thread."""
         super().__init__(first.name)
         self.first = first
-        self._sha256 = files.files_sha256(first.source) if first.source else ""
+        self._sha256 = model_files.sha256_of(first.source) if first.source else ""
         self.gate = gate
         self.most_images = most_images
         self.most_pixels = most_pixels
         self._load = load
-        self._mine = threading.local()
-        self._mine.classifier = first
-        self._spare: list[Classifier] = []
+        self._of_thread = threading.local()
+        self._of_thread.classifier = first
+        self._unused: list[Classifier] = []
         self._image_s = float("inf")
         shape = self.first.input_shape
         # A photo network takes Fashion-MNIST's images too, as they are or as the photos made of them.
@@ -61,7 +61,7 @@ class Garments(Model):  # type: ignore[misc]
         """Compile for every thread and run once, so that the first request is not the slow one."""
         self._image_s = min(self._warm_up(self.first) for _ in range(10))
         if self._image_s >= AT_ONCE_S:
-            self._spare.append(self.first)  # the event loop has no use for it
+            self._unused.append(self.first)  # nothing is computed on the event loop then
         self.gate.run_in_each(lambda: self._warm_up(self._classifier()))
         self.ready = True
         return True
@@ -73,7 +73,7 @@ class Garments(Model):  # type: ignore[misc]
         return time.perf_counter() - start_s
 
     def facts(self) -> dict[str, Any]:
-        """What a client has to know of the model beside its tensors."""
+        """What a client needs to know of the model beside its tensors."""
         return {
             "labels": list(self.first.labels),
             "accept_threshold": self.first.accept_threshold,
@@ -85,7 +85,7 @@ class Garments(Model):  # type: ignore[misc]
         }
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        """The two inputs, of which a request holds one."""
+        """The two inputs. A request holds one of them."""
         return [
             {"name": request_input.IMAGES, "datatype": "UINT8", "shape": [-1, *self.first.input_shape]},
             {"name": request_input.PICTURES, "datatype": "BYTES", "shape": [-1]},
@@ -93,9 +93,9 @@ class Garments(Model):  # type: ignore[misc]
 
     def get_output_types(self) -> list[dict[str, Any]]:
         """The outputs: ``probabilities`` always, ``mask`` of images only, the others of pictures only."""
-        rows, columns, channels = self.first.input_shape
+        rows, columns, _ = self.first.input_shape
         found = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, len(self.first.labels)]}]
-        if channels == 3:
+        if self.first.takes_photos:
             found.append({"name": "mask", "datatype": "FP32", "shape": [-1, rows // 8, columns // 8]})
         for name, datatype in (("label", "BYTES"), ("confidence", "FP32"), ("accepted", "BOOL")):
             found.append({"name": name, "datatype": datatype, "shape": [-1]})
@@ -113,8 +113,8 @@ class Garments(Model):  # type: ignore[misc]
             def work(end_s: float) -> Tensors:
                 return self._of_images(given, wanted, end_s)
 
-            # Numbers in lists take their time before the network has them.
-            at_once = given._raw_data is not None and count * self._image_s < AT_ONCE_S
+            # Numbers in lists take longer: they are converted first.
+            at_once = request_input.is_binary(given) and count * self._image_s < AT_ONCE_S
             found = self.gate.run_here(work) if at_once else await self.gate.run(work)
         else:
             found = await self.gate.run(lambda end_s: self._of_pictures(given, end_s))
@@ -146,13 +146,13 @@ class Garments(Model):  # type: ignore[misc]
 
     def _classifier(self) -> Classifier:
         """This thread's own."""
-        if not hasattr(self._mine, "classifier"):
+        if not hasattr(self._of_thread, "classifier"):
             try:
-                self._mine.classifier = self._spare.pop()
+                self._of_thread.classifier = self._unused.pop()
             except IndexError:
-                self._mine.classifier = self._load()
-        mine: Classifier = self._mine.classifier
-        return mine
+                self._of_thread.classifier = self._load()
+        own: Classifier = self._of_thread.classifier
+        return own
 
     def _of_images(self, given: Any, wanted: set[str], end_s: float) -> Tensors:
         images = request_input.images_of(given, self.shapes, self.most_images)

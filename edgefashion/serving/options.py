@@ -1,4 +1,4 @@
-"""What ``serve`` is told, and where it listens."""
+"""The settings of ``serve``, and the addresses it listens on."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ class ServeOptions:
     workers: int = 0
     """Requests computed at once; 0: one a core."""
     queue: int = 256
-    """Requests that may wait beside them."""
+    """Requests that may wait while others are computed."""
     timeout_s: float = 10.0
-    """For a request to be sent, and again for it to wait and be computed."""
+    """The time in which a request is to be sent, and then the time in which it is to be computed."""
     drain_timeout_s: float = 10.0
+    """At the end, for requests that are being computed."""
     max_request_mb: float = 32.0
     max_images: int = 256
-    """In one request."""
+    """Images in one request."""
     max_megapixels: float = 64.0
-    """Of one encoded picture."""
+    """Size of one encoded picture."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""KServe's data plane with what it lacks: bytes that are no text over HTTP, and errors that are the client's.
+"""KServe's data plane with what it lacks: binary tensors over HTTP, and errors that say what the client did wrong.
 
 KServe 0.21 turns every binary tensor into a list and a BYTES element into UTF-8 text, which no JPEG is.
 """
@@ -13,18 +13,18 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
-from edgefashion import __version__
-from edgefashion.serving.admission import BROKEN, RefusedError, Why, check_values
+from edgefashion.version import __version__
+from edgefashion.serving.admission import BROKEN, Refusal, RefusedError, check_values
 
 if TYPE_CHECKING:
     from edgefashion.serving.admission import Gate
 
 JSON_LENGTH: Final = "inference-header-content-length"
 
-_INVALID: Final = Why("invalid", 400, "INVALID_ARGUMENT")
-_UNKNOWN: Final = Why("not_found", 404, "NOT_FOUND")
-_NOT_READY: Final = Why("not_ready", 503, "UNAVAILABLE", 1)
-_UNSUPPORTED: Final = Why("unsupported", 501, "UNIMPLEMENTED")
+_INVALID: Final = Refusal("invalid", 400, "INVALID_ARGUMENT")
+_UNKNOWN: Final = Refusal("not_found", 404, "NOT_FOUND")
+_NOT_READY: Final = Refusal("not_ready", 503, "UNAVAILABLE", 1)
+_UNSUPPORTED: Final = Refusal("unsupported", 501, "UNIMPLEMENTED")
 
 
 class Plane(DataPlane):  # type: ignore[misc]
@@ -75,7 +75,7 @@ class Plane(DataPlane):  # type: ignore[misc]
 
 
 class Repository(ModelRepositoryExtension):  # type: ignore[misc]
-    """Nobody loads or unloads models from afar: there is no authentication."""
+    """Refuses to load and unload models: there is no authentication, so anybody could."""
 
     async def load(self, *_: Any, **__: Any) -> None:
         """Refused."""
@@ -84,10 +84,10 @@ class Repository(ModelRepositoryExtension):  # type: ignore[misc]
     unload = load
 
 
-def why(error: Exception) -> tuple[Why, str]:
-    """What an exception means to the client, and what it is told."""
+def refusal_of(error: Exception) -> tuple[Refusal, str]:
+    """How a request that raised ``error`` is refused, and what the client is told."""
     if isinstance(error, RefusedError):
-        return error.why, error.reason
+        return error.refusal, error.reason
     if isinstance(error, InvalidInput):
         return _INVALID, str(error)
     if isinstance(error, ModelNotFound):
@@ -100,7 +100,8 @@ def why(error: Exception) -> tuple[Why, str]:
 
 
 def _request(asked: dict[str, Any], tensors: memoryview, model_name: str) -> Any:
-    inputs = []
+    inputs: list[InferInput] = []
+    binary: list[memoryview | None] = []
     at = 0
     for one in asked["inputs"]:
         parameters = one.get("parameters") or {}
@@ -109,10 +110,12 @@ def _request(asked: dict[str, Any], tensors: memoryview, model_name: str) -> Any
         if size is not None:
             if type(size) is not int or size < 0 or made.data is not None or at + size > len(tensors):
                 raise InvalidInput(f"{made.name!r}: its binary_data_size {str(size)[:20]} is not what follows the JSON")
-            made._raw_data = tensors[at : at + size]
+            binary.append(tensors[at : at + size])
             at += size
         elif not isinstance(made.data, list):
             raise InvalidInput(f"{made.name!r} has no data")
+        else:
+            binary.append(None)
         inputs.append(made)
     if at != len(tensors):
         raise InvalidInput(f"{len(tensors) - at} bytes behind the JSON belong to no input")
@@ -123,6 +126,7 @@ def _request(asked: dict[str, Any], tensors: memoryview, model_name: str) -> Any
     return InferRequest(
         model_name=model_name,
         infer_inputs=inputs,
+        raw_inputs=binary,
         request_id=None if asked.get("id") is None else str(asked["id"])[:200],
         parameters=parameters,
         request_outputs=outputs or None,

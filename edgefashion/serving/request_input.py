@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from kserve.errors import InvalidInput
-from kserve.protocol.infer_type import InferInput, deserialize_bytes_tensor
+from kserve.protocol.infer_type import InferInput
 
 from edgefashion.data import images
 from edgefashion.errors import BadInputError
@@ -23,7 +23,7 @@ IMAGES: Final = "images"
 PICTURES: Final = "pictures"
 
 MOST_SCANS: Final = 100
-"""Of a JPEG; progressive ones have about ten."""
+"""Scans of a JPEG. A progressive JPEG has about ten."""
 
 _JPEG: Final = b"\xff\xd8"
 _SCAN: Final = b"\xff\xda"
@@ -49,6 +49,11 @@ def check_count(shape: Any, most: int) -> int:
     return count
 
 
+def is_binary(given: InferInput) -> bool:
+    """True if the tensor came as bytes, False if it came as a list of values."""
+    return not given.data
+
+
 def images_of(given: InferInput, shapes: list[tuple[int, ...]], most: int) -> NDArray[np.uint8]:
     """uint8 (n, h, w, c) of the input ``images``, (h, w, c) being one of ``shapes``.
 
@@ -60,10 +65,11 @@ def images_of(given: InferInput, shapes: list[tuple[int, ...]], most: int) -> ND
     if shape[1:] not in shapes:
         wanted = " or ".join(str(["n", *known]).replace("'", "") for known in shapes)
         raise InvalidInput(f"{IMAGES!r} has the shape {wanted}, not {list(shape)}")
-    if given._raw_data is not None:
-        if len(given._raw_data) != math.prod(shape):
-            raise InvalidInput(f"{IMAGES!r}: {len(given._raw_data)} bytes are not the {math.prod(shape)} of its shape")
-        return np.frombuffer(given._raw_data, np.uint8).reshape(shape)
+    if is_binary(given):
+        flat: NDArray[np.uint8] = _flat(given)
+        if flat.size != math.prod(shape):
+            raise InvalidInput(f"{IMAGES!r}: {flat.size} bytes are not the {math.prod(shape)} of its shape")
+        return flat.reshape(shape)
     try:
         values = np.asarray(given.data)
     except (ValueError, TypeError, OverflowError) as error:  # ragged lists
@@ -81,10 +87,10 @@ def encoded_of(given: InferInput, most: int) -> list[bytes]:
     count = check_count(given.shape, most)
     if len(given.shape) != 1:
         raise InvalidInput(f"{PICTURES!r} has the shape [n], not {given.shape}")
-    if given._raw_data is not None:
+    if is_binary(given):
         try:
-            found = list(deserialize_bytes_tensor(given._raw_data))
-        except Exception as error:  # whatever it trips over, the bytes are not what they should be
+            found = list(_flat(given))
+        except Exception as error:  # of any kind: it decodes whatever bytes came
             raise InvalidInput(f"{PICTURES!r}: the bytes are no BYTES tensor, each length in front") from error
     else:
         found = given.data if isinstance(given.data, list) else []
@@ -96,14 +102,23 @@ def encoded_of(given: InferInput, most: int) -> list[bytes]:
 def decoded(encoded: bytes, number: int, most_pixels: int) -> NDArray[np.uint8]:
     """One picture as BGR uint8 (h, w, 3), as :func:`edgefashion.data.images.read_image` reads a file of these bytes."""
     name = f"{PICTURES}[{number}]"
-    # Each scan passes over all pixels, and nothing ends the decoder once it has begun.
-    # A scan's data never hold its mark.
+    # Each scan passes over all pixels, and nothing stops the decoder once it has begun. The mark of a scan's start
+    # never occurs in a scan's data, so it can be counted.
     if encoded.startswith(_JPEG) and encoded.count(_SCAN) > MOST_SCANS:
         raise InvalidInput(f"{name} is a JPEG of more than {MOST_SCANS} scans. Save it anew")
     try:
         return images.decode_image(io.BytesIO(encoded), name, most_pixels=most_pixels).image
     except BadInputError as error:
         raise InvalidInput(str(error)) from error
+
+
+def _flat(given: InferInput) -> NDArray[Any]:
+    """A binary tensor as KServe decodes it, in one dimension: whether it is of its shape is for the caller to say."""
+    shape, given.shape = given.shape, [-1]
+    try:
+        return np.asarray(given.as_numpy())
+    finally:
+        given.shape = shape
 
 
 def _check_type(given: InferInput, wanted: str) -> None:
@@ -120,7 +135,7 @@ def _bytes_of(one: Any, number: int) -> bytes:
             raise InvalidInput(f"{PICTURES}[{number}] is no base64 text, which JSON needs") from error
     if not isinstance(one, bytes):
         raise InvalidInput(f"{PICTURES}[{number}] is no bytes and no base64 text")
-    if one and _BASE64.issuperset(one[:64]):  # no picture's file begins so
+    if one and _BASE64.issuperset(one[:64]):  # no picture's file begins with 64 such letters
         try:
             return base64.b64decode(one, validate=True)
         except binascii.Error:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from kserve.protocol.rest.server import metrics_handler
@@ -20,8 +17,9 @@ from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edgefashion.serving.admission import BUSY, DRAINING, LARGE, SLOW, RefusedError
-from edgefashion.serving.protocol import JSON_LENGTH, why
+from edgefashion.serving.protocol import JSON_LENGTH, refusal_of
 from edgefashion.system.complaints import complain
+from edgefashion.system.http_server import HttpServer, TimedConnection
 
 if TYPE_CHECKING:
     import socket
@@ -30,95 +28,81 @@ if TYPE_CHECKING:
     from edgefashion.serving.protocol import Plane, Repository
 
 CONNECTIONS: Final = 500
-"""At most; one more is told 503."""
+"""At most. A request on one more is answered with 503."""
 
 HEADER_S: Final = 10.0
-"""A request's header is whole within this time at most, a first one comes, and an answer is read on."""
+"""Time for a connection's first request to come, for a request's header to be whole, and for a client to read on."""
 
 HEADER_BYTES: Final = 1 << 16
+"""The longest header of a request."""
+
 KEEP_ALIVE_S: Final = 65
+"""Time between two requests of a connection."""
+
 LINGER_S: Final = 2.0
-"""So long a client that was refused in mid-body may go on sending, so that it reads why."""
+"""A client that is refused in mid-body may go on sending for so long, so that it reads why."""
 
 BODIES: Final = 8
-"""So many requests of the largest size are held in memory at once, those that are still being sent included."""
+"""Memory for bodies, in requests of the largest size. Those that are still being sent count, too."""
 
 
-class Connection(HttpToolsProtocol):
-    """One connection, cut off where a header never ends; uvicorn itself would wait."""
+class Connection(TimedConnection, HttpToolsProtocol):
+    """One connection. It is cut off where a header never ends or the answer is not read; uvicorn would wait."""
 
     def __init__(self, *arguments: Any, header_s: float, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._header_s = header_s
-        self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._cut_after(self._header_s)
+        self.start_timer(self._header_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._let_live()
         if self._unread:
             self._unread.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        in_header = self._timer is not None
+        in_header = self.timed
         super().data_received(data)
-        self._header_bytes = self._header_bytes + len(data) if in_header and self._timer else 0
+        self._header_bytes = self._header_bytes + len(data) if in_header and self.timed else 0
         if self._header_bytes > HEADER_BYTES and not self.transport.is_closing():
             self.send_400_response("The header is too long.")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._cut_after(self._header_s)
+        self.start_timer(self._header_s)
 
     def on_headers_complete(self) -> None:
-        self._let_live()
+        self.stop_timer()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._let_live()
+        self.stop_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         if self.cycle.more_body:
-            self._cut_after(LINGER_S)
+            self.start_timer(LINGER_S)
         super().on_response_complete()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread = self.loop.call_later(self._header_s, self.transport.abort)
+        self._unread = self.loop.call_later(self._header_s, self.abort)
 
     def resume_writing(self) -> None:
         if self._unread:
             self._unread.cancel()
         super().resume_writing()
 
-    def _cut_after(self, seconds: float) -> None:
-        self._let_live()
-        self._timer = self.loop.call_later(seconds, self._cut)
-
-    def _let_live(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def _cut(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.abort()
-        else:  # the next request has begun while one is being answered
-            self._cut_after(self._header_s)
-
-
-class HttpServer(uvicorn.Server):
-    """uvicorn, which leaves the signals to us."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    def on_time(self) -> None:
+        """Cut the connection off, unless the late header is that of a next request while one is being answered."""
+        if self.answering:
+            self.start_timer(self._header_s)
+        else:
+            self.abort()
 
 
 class Http:
@@ -133,9 +117,9 @@ class Http:
         self._timeout_s = timeout_s
         self._held_bytes = 0
         app = FastAPI(title="edgefashion", docs_url=None, redoc_url=None, openapi_url=None)
-        # Before KServe's own: it does without FastAPI's parsing, which knows no bytes that are no text.
+        # This route comes before KServe's own, whose parsing takes every body for text.
         app.router.add_route("/v2/models/{model_name}/infer", self._infer, methods=["POST"])
-        # And bounds what it reads: KServe's own, with a version, would take any body whole.
+        # And this one, because KServe's would read a body of any size.
         app.router.add_route("/v2/models/{model_name}/versions/{version}/infer", self._infer, methods=["POST"])
         app.router.add_route("/metrics", metrics_handler, methods=["GET"])
         register_v2_endpoints(app, plane, repository)
@@ -144,21 +128,14 @@ class Http:
         app.add_exception_handler(Exception, _error)
         for kind in _KSERVE_ERRORS:
             app.add_exception_handler(kind, _error)
-        config = uvicorn.Config(
+        self.server = HttpServer(
             app,
-            http=functools.partial(Connection, header_s=min(HEADER_S, timeout_s)),  # type: ignore[arg-type]
-            ws="none",
-            lifespan="off",
-            log_config=None,
+            functools.partial(Connection, header_s=min(HEADER_S, timeout_s)),
+            who="serve",
             log_level="critical",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
             limit_concurrency=CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=1,
         )
-        self.server = HttpServer(config)
 
     async def serve(self, listening: socket.socket) -> None:
         """Serve until :meth:`stop`."""
@@ -229,13 +206,13 @@ _KSERVE_ERRORS: Final = _kserve_errors()
 
 
 def _told(error: Exception) -> Response:
-    reason, text = why(error)
-    if reason.outcome == "error":
+    refusal, text = refusal_of(error)
+    if refusal.outcome == "error":
         complain("a request failed", error, "serve")
-    headers = {"retry-after": str(reason.retry_after_s)} if reason.retry_after_s else {}
-    if reason is DRAINING:
-        headers["connection"] = "close"  # its next request would find nobody
-    return JSONResponse({"error": text}, reason.http, headers)
+    headers = {"retry-after": str(refusal.retry_after_s)} if refusal.retry_after_s else {}
+    if refusal is DRAINING:
+        headers["connection"] = "close"  # a next request on this connection would not be answered
+    return JSONResponse({"error": text}, refusal.http, headers)
 
 
 async def _error(_: Request, error: Exception) -> Response:

@@ -1,20 +1,27 @@
-"""KServe's ModelServer with what it has no option for: our address and limits, the protocol's own errors, a clean end.
+"""The server: KServe's protocol on our own HTTP and gRPC servers, in one process with a thread a core.
 
-Two ports, HTTP and gRPC, in one process with a thread a core.
+KServe's ``ModelServer`` has no option for an address, limits and a clean end, so only its parts are used.
+Import this module as :func:`edgefashion.serving.serve.serve` does: KServe reads ``sys.argv`` when it is imported.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from kserve import ModelRepository
+
+from edgefashion.serving.admission import Gate
+from edgefashion.serving.grpc_server import Grpc
+from edgefashion.serving.metrics import Metrics
+from edgefashion.serving.model import Garments
 from edgefashion.serving.options import Addresses, ServeOptions
+from edgefashion.serving.protocol import Plane, Repository
+from edgefashion.serving.rest import Http
 from edgefashion.system import machine
-from edgefashion.system.complaints import complain
 
 if TYPE_CHECKING:
     import socket
@@ -22,43 +29,24 @@ if TYPE_CHECKING:
     from edgefashion.inference.classifier import Classifier
     from edgefashion.serving.signals import Ending
 
-# Silent: every error is told to who caused it, and ours are one line each.
-_LOG: Final = logging.getLogger("kserve")
-_LOG.addHandler(logging.NullHandler())
-_LOG.propagate = False
-_LOG.setLevel(logging.CRITICAL)
+_POLL_S: Final = 0.02
+"""How often the start and the end look whether they are done."""
 
-_ARGUMENTS = sys.argv
-sys.argv = sys.argv[:1]  # which KServe parses when it is imported, and ends the process over what it does not know
-try:
-    from kserve import ModelServer
-finally:
-    sys.argv = _ARGUMENTS
+_REFUSE_S: Final = 0.3
+"""At the end new requests are refused, with the reason, for at least so long. Later nobody answers them."""
 
-from edgefashion.serving.admission import Gate  # noqa: E402
-from edgefashion.serving.grpc_server import Grpc  # noqa: E402
-from edgefashion.serving.metrics import Metrics  # noqa: E402
-from edgefashion.serving.model import Garments  # noqa: E402
-from edgefashion.serving.protocol import Plane, Repository
-from edgefashion.serving.rest import Http  # noqa: E402
-
-_TICK_S: Final = 0.02
-_NOTICE_S: Final = 0.3
-"""Who asks meanwhile is told that the server ends; later nobody is there to tell."""
-
-_LAST_S: Final = 1.0
-"""What is answered already has so long to reach its client."""
+_SEND_S: Final = 1.0
+"""At the end, the time in which answers of gRPC that are ready reach their clients."""
 
 
-class Server(ModelServer):  # type: ignore[misc]
-    """KServe's model server, on our HTTP and gRPC servers. One a process."""
+class Server:
+    """Serves models over HTTP and gRPC. One a process."""
 
     def __init__(self, options: ServeOptions) -> None:
-        super().__init__(http_port=options.http_port, grpc_port=options.grpc_port, enable_latency_logging=False)
+        _silence_kserve()
         self.options = options
+        self.models = ModelRepository()
         self.gate = Gate(options.workers or machine.cores(), options.queue, options.timeout_s)
-        self.dataplane = Plane(self.registered_models, self.gate)
-        self.model_repository_extension = Repository(self.registered_models)
 
     def model(self, classifier: Classifier, load: Callable[[], Classifier]) -> Garments:
         """A classifier as a model of this server; ``load`` gives another for another thread."""
@@ -75,26 +63,25 @@ class Server(ModelServer):  # type: ignore[misc]
         """Warm ``models`` up and serve them until a signal comes, and drain."""
         for model in models:
             model.load()
-            self.register_model(model)
+            self.models.update(model)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._run(listening, on_ready, ending))
 
     async def _run(self, listening: socket.socket, on_ready: Callable[[Addresses], None], ending: Ending) -> None:
         options = self.options
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, what: complain(what["message"], what.get("exception"), "serve"))
-        names = list(self.registered_models.get_models())
-        parts = self.dataplane, self.model_repository_extension, Metrics(self.gate, names)
+        names = list(self.models.get_models())
+        parts = Plane(self.models, self.gate), Repository(self.models), Metrics(self.gate, names)
         max_bytes = int(options.max_request_mb * 1e6)
         http = Http(*parts, max_bytes=max_bytes, timeout_s=options.timeout_s)
-        # Above the gate's own bound where messages are small, so that it is the gate that says why.
+        # More calls than the gate takes, where messages are small: the gate refuses them with a reason, gRPC without.
         grpc = Grpc(*parts, max_bytes=max_bytes, concurrent=2 * (self.gate.workers + self.gate.queue) + 64)
         grpc_port = grpc.listen(options.host, options.grpc_port)
         stop = asyncio.Event()
         ending.then(lambda: loop.call_soon_threadsafe(stop.set))
         serving = [asyncio.create_task(http.serve(listening)), asyncio.create_task(grpc.serve())]
         while not http.server.started and not any(task.done() for task in serving):
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(_POLL_S)
         for failed in (task for task in serving if task.done()):
             await failed
         host = f"[{options.host}]" if ":" in options.host else options.host
@@ -106,15 +93,24 @@ class Server(ModelServer):  # type: ignore[misc]
         await asyncio.gather(*serving)
 
     async def _drain(self, http: Http, grpc: Grpc) -> None:
-        """Answer what is inside, take nothing new, and end."""
+        """Answer the requests that are inside, refuse new ones, and end."""
         self.gate.draining = True
         start_s = time.monotonic()
-        notice_s, end_s = start_s + _NOTICE_S, start_s + self.options.drain_timeout_s
-        while time.monotonic() < (max(notice_s, end_s) if self.gate.inside else notice_s):
-            await asyncio.sleep(_TICK_S)
+        refuse_until_s = start_s + _REFUSE_S
+        give_up_s = max(refuse_until_s, start_s + self.options.drain_timeout_s)
+        while time.monotonic() < (give_up_s if self.gate.inside else refuse_until_s):
+            await asyncio.sleep(_POLL_S)
         self.gate.abandon()
         http.stop()
-        await grpc.stop(_LAST_S)
+        await grpc.stop(_SEND_S)
+
+
+def _silence_kserve() -> None:
+    """Have KServe log nothing: a client is told of its own errors, and the server's own are one line each."""
+    log = logging.getLogger("kserve")
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
+    log.setLevel(logging.CRITICAL)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -1,4 +1,7 @@
-"""SIGTERM and Ctrl-C as a wish to end, from the first moment on: raised, they would be lost in somebody's import."""
+"""SIGTERM and Ctrl-C, noted from the first moment on.
+
+As exceptions they could be raised inside the import of a library, which might swallow them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A file that one process at a time holds open for writing. The lock ends with the process, however that ends."""
+"""A file that one process at a time holds open for writing. The lock ends with the process, however that ends.
+
+The package ``filelock`` does not do this. Its locks are files of their own, which stay when they are let go. Its lock
+on an open file covers the first byte, and Windows then lets nobody else read that byte.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,10 @@ else:
 
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _LOCK_AT: Final = 1 << 30
-"""Windows locks bytes, and nobody else may then read them: one far behind the end."""
+"""Windows locks bytes, and nobody else may read a locked one. This one is far behind the end of the file."""
 
 _held: Final[set[int]] = set()
+"""The descriptors that this process holds."""
 
 
 def hold(path: Path) -> int:
@@ -31,7 +36,7 @@ def hold(path: Path) -> int:
         descriptor = os.open(path, _FLAGS, 0o666)
         try:
             _lock(descriptor)
-            # Whoever had it before may have removed it while we opened it.
+            # The process that held it before may have removed the file while we opened it. Then we try again.
             with suppress(FileNotFoundError):
                 if os.path.samestat(path.stat(), os.fstat(descriptor)):
                     _held.add(descriptor)
@@ -62,10 +67,11 @@ def _lock(descriptor: int) -> None:
 
 
 def _forget() -> None:
+    """Close what the parent holds."""
     while _held:
         os.close(_held.pop())
 
 
 if hasattr(os, "register_at_fork"):
-    # A forked child shares the lock: one that outlives its killed parent would keep it.
+    # A forked child has the lock, too, and would keep it if it outlived its killed parent.
     os.register_at_fork(after_in_child=_forget)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from edgefashion.errors import BadInputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,17 +31,17 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def files_sha256(source: Path) -> str:
-    """SHA-256, in hex, of all the files that a network is read from: an IR's two, one file, or all of a folder."""
-    if source.is_dir():
-        files = {file.relative_to(source).as_posix(): file for file in sorted(source.rglob("*")) if file.is_file()}
-    else:
-        together = [source, source.with_suffix(".bin")] if source.suffix == ".xml" else [source]
-        files = {file.suffix: file for file in together if file.is_file()}
-    known = hashlib.sha256()
-    for name, file in files.items():
-        known.update(f"{sha256(file)} {name}\n".encode("utf-8", "surrogateescape"))
-    return known.hexdigest()
+def check_output(out: Path, suffixes: tuple[str, ...], what: str) -> None:
+    """Fail before the work, not after it, if ``out`` cannot be written.
+
+    ``suffixes`` are those it may have; ``what`` says so in an error (``"only PNG pictures"``). Raises
+    :class:`BadInputError`.
+    """
+    if out.suffix.lower() not in suffixes or out.is_dir():
+        raise BadInputError(f"{out}: {what} are written. Give a name ending in {suffixes[0]}")
+    folder = out.absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise BadInputError(f"{out} cannot be written: its folder does not exist or is read-only. Choose another place")
 
 
 @contextlib.contextmanager
@@ -59,6 +59,8 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 def cached_array(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     """The array of the .npy file ``path``, memory-mapped; computed and written there first if need be."""
+    import numpy as np  # here, because hashing a file or writing one needs no numpy
+
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as aside:

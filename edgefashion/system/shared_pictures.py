@@ -95,6 +95,10 @@ class PictureReader:
             self._have = want
         return np.ndarray(tuple(put["shape"]), np.uint8, self._map)
 
+    def close(self) -> None:
+        """Let go of it, once no picture of it is looked at any more. May be called twice."""
+        self._map = None
+
 
 def _unnamed_file() -> Any:
     if os.access(_IN_MEMORY, os.W_OK):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from pathlib import Path
 
 
@@ -21,11 +23,31 @@ def without_password(text: str) -> str:
     return _ACCOUNT.sub("//...@", text)
 
 
-def reason_of(error: BaseException) -> str:
-    """An error in a few words."""
+def quoted(argument: str | Path) -> str:
+    """``argument`` as it is typed on a command line: in quotes where a shell would take it apart."""
+    text = str(argument)
+    if os.name == "nt":  # there single quotes are part of the name
+        return f'"{text}"' if " " in text else text
+    return shlex.quote(text)
+
+
+def reason_of(error: BaseException | str) -> str:
+    """An error, or what a library says of one, in a few words, on one line and without a full stop."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()).rstrip(" .") or type(error).__name__
+
+
+def last_line(text: str, longest: int = 200) -> str:
+    """The last line of ``text`` that is not blank, ``longest`` characters at most; empty if there is none.
+
+    In a traceback, and in most of what a library says about an error, it names the error.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    line = "".join(c if c.isprintable() else " " for c in lines[-1])
+    return line if len(line) <= longest else f"{line[:longest]}..."
 
 
 def is_url(model: str | Path) -> bool:

@@ -3,6 +3,9 @@ r"""A table of tagged pictures as a file: Parquet, CSV or JSON Lines, written an
 A name that is no valid Unicode (Linux allows any bytes, Windows unpaired surrogates) is held in Python with surrogates.
 In all three formats each of them is written out in letters, a byte 80 to ff as ``\udc80`` to ``\udcff``, and the
 backslash of a name that has such letters in it already as ``\u005c``. :func:`read_rows` undoes both.
+
+What is known of a table beside its columns are its :class:`Notes`. Parquet keeps them in the file's metadata. CSV and
+JSON Lines have no place for them, so they lie in a file beside the table, ``OUT.made_with``.
 """
 
 from __future__ import annotations
@@ -10,16 +13,20 @@ from __future__ import annotations
 import csv
 import json
 import operator
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from edgefashion.errors import BadInputError
 from edgefashion.system.extras import need
-from edgefashion.tagging import parquet
+from edgefashion.system.text import reason_of
+from edgefashion.tagging import old_tables, parquet
 from edgefashion.tagging.parquet import NoTableError
 from edgefashion.tagging.row import Row
+from edgefashion.tagging.text_set import TextSet
 
 if TYPE_CHECKING:
     from edgefashion.inference.preprocess import Box
@@ -30,8 +37,10 @@ SUFFIXES: Final = (".parquet", ".csv", ".jsonl")
 NO_ROW: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What :func:`from_json`, and ``json.loads`` before it, raise for anything else than a row."""
 
+_TRY_AGAIN: Final = "try_again"
+
 _CELL_CHARS: Final = 1 << 30
-"""Whatever was written is read: the csv module's own limit is 131,072."""
+"""The longest cell that is read. The csv module's own limit, 131,072, is shorter than an error may be."""
 
 _NESTED: Final = ("top", "accepted", "box")
 _ESCAPED: Final = re.compile(r"\\u(005c|d[89a-f][0-9a-f]{2})")
@@ -49,10 +58,67 @@ def check_suffix(out: Path) -> str:
     return suffix
 
 
-def write_rows(file: BinaryIO, suffix: str, rows: Iterable[Row], made_with: Mapping[str, str]) -> None:
-    """Write a whole table; a Parquet file says in its metadata what the rows are made with."""
+# --- Notes -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What is kept with a table beside its columns."""
+
+    made_with: Any
+    """The model and what else its rows depend on, as :class:`~edgefashion.tagging.table.Ledger` was given it. None
+    where nothing is said."""
+    try_again: TextSet | None
+    """:func:`mark` of every row with :attr:`~edgefashion.tagging.row.Row.try_again`. Marks of rows that are no more in
+    the table may be in it. None for a table of a version that did not keep them."""
+
+
+def mark(path: str, error: str) -> str:
+    """What an error row is known by in :attr:`Notes.try_again`."""
+    return f"{path}\0{error}"
+
+
+def notes_path(out: Path) -> Path:
+    """The file of a CSV or JSON Lines table's notes, beside the file that ``out`` leads to."""
+    real = Path(os.path.realpath(out))
+    return real.with_name(f"{real.name}.made_with")
+
+
+def write_notes(file: BinaryIO, made_with: Mapping[str, str], try_again: TextSet) -> None:
+    """Write a notes file."""
+    file.write(json.dumps({**made_with, _TRY_AGAIN: try_again.as_base64()}).encode() + b"\n")
+
+
+def notes_of(out: Path) -> Notes:
+    """The notes of a finished table. Raises :class:`BadInputError` for a Parquet file that is none."""
+    if check_suffix(out) == ".parquet":
+        try:
+            return Notes(*parquet.notes_of(out))
+        except (OSError, ValueError, NoTableError) as error:
+            raise _unreadable(out, reason_of(error)) from error
+    try:
+        made_with = json.loads(notes_path(out).read_bytes())
+        marks = made_with.pop(_TRY_AGAIN, None)
+        return Notes(made_with, None if marks is None else TextSet.from_base64(marks))
+    except (FileNotFoundError, *NO_ROW):
+        return Notes(None, None)
+
+
+def _try_again(path: str, error: str, notes: Notes) -> bool:
+    if notes.try_again is None:
+        return old_tables.try_again(error)
+    return mark(path, error) in notes.try_again
+
+
+# --- Tables ----------------------------------------------------------------------------------
+
+
+def write_rows(
+    file: BinaryIO, suffix: str, rows: Iterable[Row], made_with: Mapping[str, str], try_again: TextSet
+) -> None:
+    """Write a whole table. A Parquet file holds its notes; ``try_again`` is looked at after the last row."""
     if suffix == ".parquet":
-        parquet.write_rows(file, map(to_json, rows), made_with)
+        parquet.write_rows(file, map(to_json, rows), made_with, try_again)
     else:
         (_write_csv if suffix == ".csv" else _write_jsonl)(file, rows)
 
@@ -61,43 +127,33 @@ def read_rows(out: Path) -> Iterator[Row]:
     """The rows of a finished table, one at a time. Raises :class:`BadInputError` for what is none."""
     suffix = check_suffix(out)
     try:
+        notes = notes_of(out)
         if suffix == ".parquet":
-            yield from map(_row, parquet.read_rows(out))
+            rows: Iterator[Row] = map(_row, parquet.read_rows(out))
         else:
-            yield from (_read_csv if suffix == ".csv" else _read_jsonl)(out)
+            rows = (_read_csv if suffix == ".csv" else _read_jsonl)(out)
+        for row in rows:
+            if row.error is not None and _try_again(row.path, row.error, notes):
+                yield replace(row, try_again=True)
+            else:
+                yield row
     except (OSError, NoTableError) as error:
         raise _unreadable(out, reason_of(error)) from error
 
 
 def read_paths(out: Path) -> Iterator[tuple[str, bool]]:
-    """The paths of :func:`read_rows` and whether their errors may pass, sooner; every byte of the file is looked at
-    all the same."""
+    """``path`` and ``try_again`` of what :func:`read_rows` gives, sooner. Every byte of the file is looked at all
+    the same."""
     if check_suffix(out) == ".parquet":
+        notes = notes_of(out)
         try:
-            for path, error in parquet.read_paths(out):
-                name = _unescape(path)
-                yield name, error is not None and Row(name, error=error).may_pass
+            for escaped, error in parquet.read_paths(out):
+                path = _unescape(escaped)
+                yield path, error is not None and _try_again(path, _unescape(error), notes)
         except (OSError, NoTableError) as error:
             raise _unreadable(out, reason_of(error)) from error
     else:
-        yield from ((row.path, row.may_pass) for row in read_rows(out))
-
-
-def made_with_of(out: Path) -> Any:
-    """What a Parquet table's rows are made with; None where it does not say, or for the other formats."""
-    if check_suffix(out) != ".parquet":
-        return None
-    try:
-        return parquet.made_with_of(out)
-    except (OSError, NoTableError) as error:
-        raise _unreadable(out, reason_of(error)) from error
-
-
-def reason_of(error: BaseException) -> str:
-    """An error in a few words, on one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        yield from ((row.path, row.try_again) for row in read_rows(out))
 
 
 def _unreadable(out: Path, reason: str) -> BadInputError:
@@ -107,8 +163,23 @@ def _unreadable(out: Path, reason: str) -> BadInputError:
 # --- A row as JSON ---------------------------------------------------------------------------
 
 
+def to_record(row: Row) -> dict[str, Any]:
+    """All of a row, as the journal keeps it and as one process hands it to another."""
+    fields = to_json(row)
+    return fields if row.error is None else {**fields, _TRY_AGAIN: row.try_again}
+
+
+def from_record(fields: Any) -> Row:
+    """The row :func:`to_record` was given. Raises one of ``NO_ROW`` for anything else."""
+    try_again = fields.pop(_TRY_AGAIN, None)
+    row = from_json(fields)
+    if row.error is None:
+        return row
+    return replace(row, try_again=old_tables.try_again(row.error) if try_again is None else bool(try_again))
+
+
 def to_json(row: Row) -> dict[str, Any]:
-    """A row's fields, in their order; those that ``predict --json`` prints too have its names, but for ``path``."""
+    """A row's columns, in their order; those that ``predict --json`` prints too have its names, but for ``path``."""
     return {
         "path": as_text(row.path),
         "label": None if row.label is None else as_text(row.label),
@@ -193,7 +264,8 @@ class _Lines:
         self._file = file
 
     def write(self, text: str) -> int:
-        # It quotes a text for the letters of its line ending only: CR and LF for it, LF alone for the file.
+        # The csv module puts a text in quotes only if it holds a letter of the line ending. So it is told CR and LF,
+        # and the file gets LF alone.
         return self._file.write(text.removesuffix("\r\n").encode() + b"\n")
 
 
@@ -216,7 +288,7 @@ def _read_csv(out: Path) -> Iterator[Row]:
                 raise _unreadable(out, "its first line is another header")
             for cells in reader:
                 fields: dict[str, Any] = dict(zip(FIELDS, cells, strict=True))
-                # A path may be empty text, the others are nothing then.
+                # An empty cell is None, but for the path: that may be an empty text.
                 fields = {name: cell if name == "path" else cell or None for name, cell in fields.items()}
                 for name in (*_NESTED, "width", "height"):
                     fields[name] = _optional(json.loads, fields[name])

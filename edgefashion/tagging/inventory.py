@@ -20,18 +20,18 @@ from edgefashion.system.extras import need
 from edgefashion.system.text import is_url, without_password
 
 SORTED_AT_ONCE: Final = 10_000
-"""So many entries of a folder are put in order at a time; a larger one comes in several sorted stretches."""
-
+"""Entries of a folder that are sorted together. A larger folder comes in several parts, each sorted by itself."""
 
 _HERE: Final = frozenset({"file", "local", "memory", "zip", "tar"})
+"""Protocols that need no network."""
+
 _WITH_ACCOUNT: Final = frozenset(
     {"dav", "davs", "ftp", "ftps", "hdfs", "http", "https", "scp", "sftp", "smb", "ssh", "webdav", "webhdfs"}
 )
-"""Elsewhere an @ is part of the name: ``github://org:repo@main/a.jpg``, ``abfs://container@account/a.jpg``."""
+"""Protocols whose URLs may hold an account. In others an @ is part of the name: ``github://org:repo@main/a.jpg``,
+``abfs://container@account/a.jpg``."""
 
 _ACCOUNT: Final = re.compile(r"(?<=://)[^/]*@")
-
-
 _ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
@@ -48,7 +48,7 @@ def walk(paths: Sequence[str]) -> Iterator[str]:
     walked = _Walked()
     for folder in dict.fromkeys(folders):
         yield from walked.below(folder)
-    # A single plain glob names nothing twice, and a million names need not be remembered.
+    # A single glob without ** names nothing twice, so its names, a million perhaps, need not be remembered.
     walked.remembers = len(others) > 1 or any("**" in path for path in others)
     for path in dict.fromkeys(others):
         for found in _found(path):
@@ -59,7 +59,7 @@ def walk(paths: Sequence[str]) -> Iterator[str]:
 def check(paths: Sequence[str]) -> None:
     """Raise what :func:`walk` would, and :class:`BadInputError` for a path without a picture, before any work.
 
-    A folder may be empty as long as not all is: shops have such, and the rest is to be tagged.
+    Folders may be empty, as long as some path holds a picture: in a shop some folders are.
     """
     for path in paths:
         if path.lower().endswith(_ARCHIVES) and not is_url(path):
@@ -101,7 +101,7 @@ def open_picture(path: str) -> BinaryIO:
 
 
 class _Walked:
-    """What was walked already."""
+    """The pictures below folders, and what of all paths came already."""
 
     def __init__(self) -> None:
         self._folders: set[tuple[int, int]] = set()
@@ -171,7 +171,7 @@ def _stat(folder: str) -> tuple[int, int]:
 
 
 def _listed(entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
-    """The entries, as far as the folder can be read."""
+    """The entries, up to where the folder cannot be read any further."""
     with contextlib.suppress(OSError):
         yield from entries
 
@@ -212,7 +212,7 @@ def _remote(url: str) -> Iterator[str]:
                 yield f"{_with_protocol(protocol, name)}{tail}"
     except (BadInputError, MissingError):
         raise
-    except Exception as error:  # of any kind: every file system has its own
+    except Exception as error:  # every file system has errors of its own
         said = without_password(str(error) or type(error).__name__)
         raise BadInputError(f"{without_password(url)} cannot be listed: {said}. Check the URL") from error
 
@@ -249,12 +249,12 @@ def _system(url: str) -> tuple[Any, str]:
 
 @functools.lru_cache(maxsize=4)
 def _archive(protocol: str, rest: str) -> Any:
-    """An archive's file system, kept: its table of contents is read once, not for every picture."""
+    """An archive's file system. It is kept, so that the archive's table of contents is read only once."""
     return _system(f"{protocol}://::{rest}")[0]
 
 
 def read_here(path: str) -> bytes | None:
-    """What only this process can read: a file that fsspec keeps in this process's memory."""
+    """The bytes of a ``memory://`` file, which only this process can read; None for any other path."""
     if not path.startswith("memory://"):
         return None
     with open_picture(path) as file:

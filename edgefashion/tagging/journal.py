@@ -19,11 +19,13 @@ from typing import Any, Final
 from edgefashion.errors import BadInputError
 from edgefashion.system import file_lock
 from edgefashion.system.files import sync_folder
-from edgefashion.tagging.formats import NO_ROW, from_json, reason_of, to_json
+from edgefashion.system.text import reason_of
+from edgefashion.tagging.errors import TableError
+from edgefashion.tagging.formats import NO_ROW, from_record, to_record
 from edgefashion.tagging.row import Row
 
 SYNC_S: Final = 1.0
-"""Rows are on the disk after so long at most."""
+"""Rows are on the disk after so many seconds at most."""
 
 _HEAD: Final = b'{"made_with": '
 _HEAD_BYTES: Final = 1 << 20
@@ -63,8 +65,8 @@ class Journal:
         return os.fstat(self._descriptor).st_size <= len(self._head)
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Append rows, all or, where the disk is full, none: that raises :class:`BadInputError`."""
-        lines = b"".join(_line(to_json(row)) for row in rows)
+        """Append rows, all or, where the disk is full, none: that raises :class:`TableError`."""
+        lines = b"".join(_line(to_record(row)) for row in rows)
         before = os.fstat(self._descriptor).st_size
         try:
             if self._failed is not None:
@@ -73,7 +75,7 @@ class Journal:
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, before)
-            raise BadInputError(
+            raise TableError(
                 f"{self.path} cannot be written: {reason_of(error)}. "
                 "Mend that and run the same command again: it goes on where it stopped"
             ) from error
@@ -85,10 +87,10 @@ class Journal:
             next(lines, None)
             for line in lines:
                 with suppress(*NO_ROW):
-                    yield from_json(json.loads(line))
+                    yield from_record(json.loads(line))
 
     def close(self, *, remove: bool = False) -> None:
-        """Sync and close it; remove it if it has served its purpose, or none yet."""
+        """Sync and close it. It is removed if ``remove`` says so, and if it holds no row."""
         if self._ended.is_set():
             return
         remove = remove or self.empty
@@ -96,13 +98,13 @@ class Journal:
         self._dirty.set()
         self._thread.join()
         if remove and os.name == "posix":
-            self._remove()  # before the lock goes: else it could be another's by now
+            self._remove()  # while it is locked: later it could be another process's
         file_lock.let_go(self._descriptor)
         if remove and os.name != "posix":  # where an open file cannot be removed
             self._remove()
 
     def _remove(self) -> None:
-        # Left behind it does no harm: its rows are known from the finished file.
+        # A journal that cannot be removed does no harm: its rows are in the finished table.
         with suppress(OSError):
             self.path.unlink()
         sync_folder(self.path.parent)
@@ -110,7 +112,7 @@ class Journal:
     def _begin(self, made_with: dict[str, str]) -> None:
         with self.path.open("rb") as file:
             first = file.readline(_HEAD_BYTES)
-        if not first.endswith(b"\n"):  # it was begun, and no more
+        if not first.endswith(b"\n"):  # a crash left half of the first line
             begun = first.rstrip(b"\0")
             if not (begun.startswith(_HEAD) or _HEAD.startswith(begun)) or len(first) == _HEAD_BYTES:
                 raise self._foreign()

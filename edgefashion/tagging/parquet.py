@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from edgefashion.tagging.text_set import TextSet
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -15,6 +17,7 @@ GROUP_ROWS: Final = 1 << 13
 """Rows of a row group, and in memory at a time."""
 
 _MADE_WITH: Final = b"edgefashion.made_with"
+_TRY_AGAIN: Final = b"edgefashion.try_again"
 _BOX: Final = ("x", "y", "width", "height")
 
 
@@ -43,8 +46,11 @@ def schema(made_with: Mapping[str, str]) -> pa.Schema:
     return pa.schema(fields, {_MADE_WITH: json.dumps(dict(sorted(made_with.items()))).encode()})
 
 
-def write_rows(file: BinaryIO, rows: Iterable[dict[str, Any]], made_with: Mapping[str, str]) -> None:
-    """Write a whole file; ``file`` stays open. Raises the OSError that writing it raises."""
+def write_rows(
+    file: BinaryIO, rows: Iterable[dict[str, Any]], made_with: Mapping[str, str], try_again: TextSet
+) -> None:
+    """Write a whole file; ``file`` stays open. ``try_again`` is looked at after the last row. Raises the OSError that
+    writing it raises."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -65,6 +71,7 @@ def write_rows(file: BinaryIO, rows: Iterable[dict[str, Any]], made_with: Mappin
                 write()
         if group:
             write()
+        writer.add_key_value_metadata({_TRY_AGAIN: try_again.as_base64().encode()})
     except BaseException:
         with contextlib.suppress(Exception):  # it writes the end of a file that nobody wants
             writer.close()
@@ -87,10 +94,16 @@ def read_paths(out: Path) -> Iterator[tuple[str, str | None]]:
         yield from zip(batch.column("path").to_pylist(), batch.column("error").to_pylist(), strict=True)
 
 
-def made_with_of(out: Path) -> Any:
-    """What the rows are made with; None where the file does not say. Raises :class:`NoTableError`, or OSError."""
+def notes_of(out: Path) -> tuple[Any, TextSet | None]:
+    """What the rows are made with and which are tried again, each None where the file does not say.
+
+    Raises :class:`NoTableError`, ValueError or OSError.
+    """
     with _opened(out) as file:
-        return json.loads((file.schema_arrow.metadata or {}).get(_MADE_WITH, b"null"))
+        said = file.metadata.metadata or {}
+        made_with = json.loads((file.schema_arrow.metadata or {}).get(_MADE_WITH, b"null"))
+        marks = said.get(_TRY_AGAIN)
+        return made_with, None if marks is None else TextSet.from_base64(marks.decode())
 
 
 def _batches(out: Path) -> Iterator[pa.RecordBatch]:

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from edgefashion.inference.preprocess import Box
 
 LEAST_PX: Final = {True: preprocess.PHOTO_PX, False: preprocess.SEARCH_PX}
-"""A JPEG is decoded smaller as long as its shorter edge keeps so many pixels, for a photo network or another: what is
-halved on the way to the network anyway is not decoded. ``benchmarks/tagging/tag.py answers`` counts the answers it changes."""
+"""Pixels of the shorter edge, for a photo network (True) and for another (False). A large JPEG is decoded at a fraction
+of its size as long as its shorter edge keeps so many: the network is given a smaller picture anyway.
+``benchmarks/tagging/tag.py answers`` counts the answers that this changes."""
 
 MAX_BYTES: Final = 1 << 29
-"""A file that is larger is not read: what may be decoded fits into it."""
+"""A larger file is not read. Every picture that may be decoded is smaller."""
 
 TOP: Final = 3
+"""Labels in a row's ``top``."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _without_answer(prepared: Prepared) -> Row:
 
 
 def _enlarged(box: Box, width: int, height: int, full_width: int, full_height: int) -> Box:
-    """A box in a picture of (width, height), outwards to whole pixels of the same picture at its full size."""
+    """A box in a picture of (width, height) as a box in the same picture at its full size, rounded outwards."""
     x, y, w, h = box
     x0, x1 = x * full_width // width, -(-(x + w) * full_width // width)
     y0, y1 = y * full_height // height, -(-(y + h) * full_height // height)

@@ -6,31 +6,27 @@ processes the system ends a large one when memory is short), and not where it hu
 
 from __future__ import annotations
 
-import base64
 import collections
 import contextlib
-import json
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from edgefashion.errors import MissingError
-from edgefashion.system.processes import child_environment
+from edgefashion.system.processes import Child, Message
 from edgefashion.system.text import without_password
 from edgefashion.tagging import inventory
 from edgefashion.tagging.picture import Prepared
-from edgefashion.tagging.pool_worker import why_not
-from edgefashion.tagging.row import TOOK_LONG, Row
+from edgefashion.tagging.pool_worker import may_pass, why_not
+from edgefashion.tagging.row import Row
 
 PATIENCE_S: Final = 60.0
-"""A process that is at one picture for longer is ended."""
+"""A process that is at one picture for longer hangs, and is ended."""
 
 START_S: Final = 60.0
 """What a process may take to start, on a machine that is busy."""
@@ -39,9 +35,6 @@ CHUNK: Final = 8
 """Pictures handed to a process at once. It has the next ones before it is through with these."""
 
 _AHEAD: Final = 2
-_PIPE_BYTES: Final = 1 << 20
-"""A process goes on with the next picture while the pixels of a dozen wait to be taken."""
-
 _ENVIRONMENT: Final = {
     "OPENBLAS_NUM_THREADS": "1",
     # Glibc's allocator gives large pictures' memory back after each, and to get it anew takes as long as to decode.
@@ -90,16 +83,6 @@ class Pool:
         """Hand over pictures; does not wait."""
         self._chunks.put(chunk)
 
-    def watch(self) -> None:
-        """End the processes that hang; to be called about every second."""
-        for worker in self._workers:
-            worker.watch()
-
-    @property
-    def pids(self) -> list[int]:
-        """The processes at work."""
-        return [worker.process.pid for worker in self._workers if worker.process is not None]
-
     @property
     def spent_s(self) -> float:
         """Processor time of the pool's threads in this process, once it is left."""
@@ -120,11 +103,10 @@ class _Worker(threading.Thread):
         self._chunks, self._photos = chunks, photos
         self._on_looked, self._on_failure = on_looked, on_failure
         self._sent: collections.deque[list[str]] = collections.deque()
-        self._heard_s: float | None = None
-        self._hung = self._stopped = self._ended = False
+        self._stopped = self._ended = False
         self._tried = ""
         self._lock = threading.Lock()
-        self.process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self.spent_s = 0.0
 
     def run(self) -> None:
@@ -135,66 +117,53 @@ class _Worker(threading.Thread):
             self._on_failure(error)
         finally:
             self._end()
-            self.spent_s = time.thread_time()
+            self.spent_s += time.thread_time()
 
     def stop(self) -> None:
         """End it at once, whatever it is at."""
         with self._lock:
             self._stopped = True
-            if self.process is not None:
-                self.process.kill()
-
-    def watch(self) -> None:
-        heard_s, process = self._heard_s, self.process
-        if heard_s is not None and time.monotonic() - heard_s > PATIENCE_S and process is not None:
-            self._hung = True
-            process.kill()
+            if self._child is not None:
+                self._child.kill()
 
     def _serve(self) -> None:
         """Start a process and talk to it until it ends, of itself or because nothing is left to do."""
-        process = self._new_process()
-        if process is None:
+        child = self._new_child()
+        if child is None:
             return
         try:
             for chunk in list(self._sent):  # what the process before left
-                self._hand_over(process, chunk)
-            while self._fill(process):
-                self._receive(process)
-        except (OSError, EOFError):
+                self._hand_over(child, chunk)
+            while self._fill(child):
+                self._receive(child)
+        except TimeoutError:
+            self._blame(f"took longer than {PATIENCE_S:.0f} s to read", hung=True)
+        except EOFError:
             if not self._stopped:
-                self._blame(process)
-        finally:
-            self._heard_s = None
+                self._blame(f"ended the process that read it ({_how(child)})")
 
-    def _new_process(self) -> subprocess.Popen[bytes] | None:
-        command = [sys.executable, "-P", "-m", "edgefashion.tagging.pool_worker"]
-        environment = child_environment(**_ENVIRONMENT)
+    def _new_child(self) -> Child | None:
         for _ in range(3):
             self._end()
             with self._lock:
                 if self._stopped:
                     return None
-                self.process = process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+                self._child = child = Child(
+                    "edgefashion.tagging.pool_worker", name="decoding", environment=_ENVIRONMENT
                 )
-            _widen(process.stdout)
-            with contextlib.suppress(OSError, EOFError):
-                _write(process, {"photos": self._photos})
-                self._heard_s = time.monotonic() + START_S - PATIENCE_S
-                _read(process)
-                self._hung = False
-                return process
+            child.send({"photos": self._photos})
+            with contextlib.suppress(TimeoutError, EOFError):
+                child.receive(START_S)
+                return child
         if self._stopped:
             return None
         raise MissingError(
             "the processes that decode pictures end as soon as they are started. Run: edgefashion doctor"
         )
 
-    def _fill(self, process: subprocess.Popen[bytes]) -> bool:
+    def _fill(self, child: Child) -> bool:
         """Keep the process supplied; False if there is nothing for it to do any more."""
         while len(self._sent) < _AHEAD and not self._ended:
-            if not self._sent:
-                self._heard_s = None  # idle, not hanging
             try:
                 chunk = self._chunks.get(block=not self._sent)
             except queue.Empty:
@@ -202,38 +171,31 @@ class _Worker(threading.Thread):
             if chunk is None:
                 self._ended = True
             else:
-                self._send(process, list(chunk))
+                self._sent.append(list(chunk))
+                self._hand_over(child, self._sent[-1])
         return bool(self._sent)
 
-    def _send(self, process: subprocess.Popen[bytes], chunk: list[str]) -> None:
-        if not self._sent:
-            self._heard_s = time.monotonic()
-        self._sent.append(chunk)
-        self._hand_over(process, chunk)
-
-    def _hand_over(self, process: subprocess.Popen[bytes], chunk: list[str]) -> None:
-        items = []
+    def _hand_over(self, child: Child, chunk: list[str]) -> None:
+        here: list[bytes | None] = []
         for path in list(chunk):
             try:
-                here = inventory.read_here(path)
+                here.append(inventory.read_here(path))
             except Exception as error:  # the picture's, not the process's
                 chunk.remove(path)
-                self._on_looked([Row(path, error=why_not(path, error))])
-            else:
-                items.append((path, None if here is None else base64.b64encode(here).decode()))
+                self._on_looked([Row(path, error=why_not(path, error), try_again=may_pass(error))])
         if chunk:
-            _write(process, items)
+            sizes = [None if raw is None else len(raw) for raw in here]
+            child.send({"paths": chunk, "sizes": sizes}, b"".join(raw or b"" for raw in here))
         else:
             self._sent.remove(chunk)
 
-    def _receive(self, process: subprocess.Popen[bytes]) -> None:
+    def _receive(self, child: Child) -> None:
         """What became of the oldest chunk."""
         looked: list[Prepared | Row] = []
         chunk = self._sent[0]
         try:
             for path in chunk:
-                looked.append(_looked(process, path))
-                self._heard_s = time.monotonic()
+                looked.append(_looked(path, child.receive(PATIENCE_S)))  # noqa: PERF401 (what came stays, if one fails)
         finally:
             del chunk[: len(looked)]
             if not chunk:
@@ -241,71 +203,35 @@ class _Worker(threading.Thread):
             if looked:
                 self._on_looked(looked)
 
-    def _blame(self, process: subprocess.Popen[bytes]) -> None:
+    def _blame(self, why: str, *, hung: bool = False) -> None:
         """The picture the process was at makes an error row, if not for the first time."""
-        process.kill()
-        number = process.wait()
-        self._heard_s = None
         if not self._sent:
             return
-        if self._hung:
-            why = f"{TOOK_LONG} {PATIENCE_S:.0f} s to read"
-        elif number < 0 and -number in signal.valid_signals():
-            why = f"ended the process that read it ({signal.Signals(-number).name})"
-        else:
-            why = f"ended the process that read it (exit code {number})"
         chunk = self._sent[0]
-        if not self._hung and self._tried != chunk[0]:
+        if not hung and self._tried != chunk[0]:
             self._tried = chunk[0]
             return
         path = chunk.pop(0)
         if not chunk:
             self._sent.popleft()
-        self._hung = False
-        self._on_looked([Row(path, error=f"{without_password(path)} {why}. Replace it or leave it out")])
+        error = f"{without_password(path)} {why}. Replace it or leave it out"
+        self._on_looked([Row(path, error=error, try_again=hung)])
 
     def _end(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            for pipe in (self.process.stdin, self.process.stdout):
-                with contextlib.suppress(OSError):
-                    if pipe is not None:
-                        pipe.close()
-            self.process = None
+        if self._child is not None:
+            self._child.close(0)
+            self.spent_s += self._child.spent_s
+            self._child = None
 
 
-def _looked(process: subprocess.Popen[bytes], path: str) -> Prepared | Row:
-    facts = _read(process)
-    if "error" in facts:
-        return Row(path, error=facts["error"])
-    shape = facts.pop("shape")
-    pixels = None
-    if shape is not None:
-        pixels = np.empty(shape, np.uint8)
-        assert process.stdout is not None
-        if process.stdout.readinto(pixels.data.cast("B")) < pixels.nbytes:  # type: ignore[attr-defined]
-            raise EOFError
-    return Prepared(**facts | {"within": tuple(facts["within"]), "pixels": pixels})
+def _how(child: Child) -> str:
+    code = child.exit_code or 0
+    return signal.Signals(-code).name if -code in signal.valid_signals() else f"exit code {code}"
 
 
-def _read(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line.endswith(b"\n"):
-        raise EOFError
-    facts: dict[str, Any] = json.loads(line)
-    return facts
-
-
-def _write(process: subprocess.Popen[bytes], message: Any) -> None:
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(message).encode() + b"\n")
-    process.stdin.flush()
-
-
-def _widen(pipe: Any) -> None:
-    with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux only, and up to a limit
-        import fcntl
-
-        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+def _looked(path: str, message: Message) -> Prepared | Row:
+    if "error" in message:
+        return Row(path, error=message["error"], try_again=message["try_again"])
+    shape, payload = message.pop("shape"), message.pop("payload", b"")
+    pixels = None if shape is None else np.frombuffer(payload, np.uint8).reshape(shape)
+    return Prepared(**message | {"within": tuple(message["within"]), "pixels": pixels})

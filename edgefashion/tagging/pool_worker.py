@@ -1,93 +1,57 @@
-"""Pictures decoded in a process of their own, which may hang or die of them: the other end of ``tag_pool``.
+"""Pictures decoded in a process of their own, which may hang or die of them.
 
-The first line of stdin is JSON: ``photos``, whether a photo network is to see them. Then comes a chunk a line, a list
-of a path and, of what only the parent can read, its bytes in base64, else null. A picture's answer is a JSON line
-with the fields of :class:`edgefashion.tagging.picture.Prepared`, ``shape`` in place of the pixels, and then the pixels' bytes;
-or ``{"error": ...}``. The end of stdin ends the process.
+The other end of :mod:`edgefashion.tagging.pool`. The first message says with ``photos`` whether a photo network is to
+see the pictures. Each of the others is a chunk: ``paths`` and, in the payload, the bytes of those pictures that only
+the parent can read; ``sizes`` has their numbers of bytes, or null. Each picture is answered with the fields of
+:class:`edgefashion.tagging.picture.Prepared`, the ``shape`` in place of the pixels, which are the payload; or with
+``error`` and ``try_again`` of its :class:`edgefashion.tagging.row.Row`.
 """
 
 from __future__ import annotations
 
-import base64
 import io
-import json
-import os
-import queue
-import sys
-import threading
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Final
 
-from edgefashion.system.processes import leave_ending_to_the_parent
-from edgefashion.tagging.row import NOT_READ
-
-if TYPE_CHECKING:
-    from edgefashion.tagging.picture import Prepared
-
+from edgefashion.system.processes import Message, Parent
+from edgefashion.system.text import without_password
 
 _SAID_CHARS: Final = 300
 
 
 def main() -> None:
-    """Answer chunk after chunk until stdin ends."""
-    leave_ending_to_the_parent()
-    # Whatever a library prints must not get between our answers.
-    out = os.fdopen(os.dup(1), "wb", buffering=1 << 18)
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
-    photos = bool(json.loads(sys.stdin.readline())["photos"])
-    chunks: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(chunks,), name="chunks", daemon=True).start()
+    """Answer chunk after chunk until the parent closes our stdin."""
+    parent = Parent()
+    photos = bool(parent.receive()["photos"])
     import cv2
 
     from edgefashion.tagging import picture  # noqa: F401 (all that takes time to load, before it says so)
 
     cv2.setNumThreads(1)  # the other cores have pictures of their own
-    try:
-        _say(out, {"ready": True})
-        while True:
-            for path, raw in json.loads(chunks.get()):
-                _answer(out, path, raw, photos)
-    except OSError:  # nobody listens any more
-        os._exit(0)
+    parent.send({"ready": True})
+    while True:
+        _answer(parent, parent.receive(), photos)
 
 
-def _listen(chunks: queue.SimpleQueue[str]) -> None:
-    for line in sys.stdin:
-        chunks.put(line)
-    os._exit(0)  # a picture may hold the main thread for ever
-
-
-def _answer(out: BinaryIO, path: str, raw: str | None, photos: bool) -> None:
-    try:
-        prepared = prepared_of(path, raw, photos)
-    except NotReadError as error:
-        _say(out, {"error": str(error)})
-        return
-    facts = vars(prepared).copy()
-    pixels = facts.pop("pixels")
-    _say(out, facts | {"shape": None if pixels is None else pixels.shape}, b"" if pixels is None else pixels.data)
-
-
-class NotReadError(Exception):
-    """A picture that makes an error row."""
-
-
-def prepared_of(path: str, raw: str | None, photos: bool) -> Prepared:
-    """Open and prepare a picture; ``raw``: its bytes in base64. Raises :class:`NotReadError` with the row's error."""
+def _answer(parent: Parent, chunk: Message, photos: bool) -> None:
     from edgefashion.tagging import inventory, picture
 
-    try:
-        with io.BytesIO(base64.b64decode(raw)) if raw is not None else inventory.open_picture(path) as file:
-            return picture.prepare(file, path, photos)
-    except Exception as error:  # of any kind: every file system behind a URL has its own, and memory may end
-        raise NotReadError(why_not(path, error)) from error
+    here = io.BytesIO(chunk.get("payload", b""))
+    for path, size in zip(chunk["paths"], chunk["sizes"], strict=True):
+        try:
+            with inventory.open_picture(path) if size is None else io.BytesIO(here.read(size)) as file:
+                prepared = picture.prepare(file, path, photos)
+        except Exception as error:  # of any kind: every file system behind a URL has its own, and memory may end
+            parent.send({"error": why_not(path, error), "try_again": may_pass(error)})
+            continue
+        facts = vars(prepared).copy()
+        pixels = facts.pop("pixels")
+        shape, payload = (None, b"") if pixels is None else (pixels.shape, pixels.tobytes())
+        parent.send({**facts, "shape": shape}, payload)
 
 
 def why_not(path: str, error: Exception) -> str:
     """What the error row of a picture says; of what a file system says not more than a line."""
     from edgefashion.errors import EdgeFashionError
-    from edgefashion.system.text import without_password
 
     if isinstance(error, EdgeFashionError):
         return without_password(str(error))
@@ -98,13 +62,17 @@ def why_not(path: str, error: Exception) -> str:
     else:
         reason = f"{type(error).__name__} {error}"
     reason = " ".join(without_password(reason[: 2 * _SAID_CHARS]).split())[:_SAID_CHARS].rstrip(" .")
-    return f"{without_password(path)} {NOT_READ} {reason}. Check the path and its permissions"
+    return f"{without_password(path)} cannot be read: {reason}. Check the path and its permissions"
 
 
-def _say(out: BinaryIO, facts: dict[str, Any], pixels: Any = b"") -> None:
-    out.write(json.dumps(facts).encode() + b"\n")
-    out.write(pixels)
-    out.flush()
+def may_pass(error: Exception) -> bool:
+    """False for an error that is the picture's own, True for one of its file, which may be had at another time."""
+    from edgefashion.errors import EdgeFashionError
+
+    if not isinstance(error, EdgeFashionError):
+        return True
+    # A decoder's OSError has a number where the file could not be read, and none where the picture is broken.
+    return getattr(error.__cause__, "errno", None) is not None
 
 
 if __name__ == "__main__":

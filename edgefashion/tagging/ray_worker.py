@@ -3,9 +3,10 @@
 Ray waits for minutes where it cannot connect, ends its process where it loses its cluster, writes to the screen
 and leaves processes behind when it is killed. Here it may: :mod:`edgefashion.system.reaper` clears up behind it.
 
-One JSON text a line. In come a :class:`Job`, then lists of paths; out go {"loaded": Ray's version}, {"ready": CPUs},
-{"rows": [...], "spent": {...}} as they come, {"done": true} after each list; at last {"failed": text, "missing": bool},
-or {"lost": "a node"}, after which another of us may go on.
+The first message is a :class:`Job`, each of the others has ``paths``. The answers are ``{"loaded": Ray's version}`` and
+``{"ready": CPUs}``; then ``{"rows": [...], "spent": {...}}`` as they come, and ``{"done": true}`` after each list of
+paths; at last ``{"failed": text, "missing": bool}``, or ``{"lost": "a node"}``, after which another process of this
+kind may go on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,11 +28,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.inference.classifier import BATCH
-from edgefashion.tagging.formats import reason_of, to_json
+from edgefashion.system.processes import Parent
+from edgefashion.system.reaper import GRACE_S
+from edgefashion.system.text import last_line, reason_of
+from edgefashion.tagging.formats import to_record
 from edgefashion.tagging.pool import Pool
 from edgefashion.tagging.run import Events, Run
 
 if TYPE_CHECKING:
+    from edgefashion.inference.classifier import Classifier
     from edgefashion.tagging.row import Row
 
 KNOCK_LIMIT_S: Final = 5.0
@@ -81,41 +86,56 @@ class Tagger:
         """``files``: Ray's references to the bytes of the job's files."""
         import ray
 
-        import edgefashion
-        from edgefashion.bundles.guard import check
-        from edgefashion.inference import load
-
-        if edgefashion.__version__ != job.version:
-            raise RuntimeError(
-                f"a node of the cluster has edgefashion {edgefashion.__version__}, here is {job.version}. "
-                "Install the same on all"
-            )
-        with tempfile.TemporaryDirectory(prefix="edgefashion-") as folder:
-            paths = [Path(folder) / Path(name).name for name in job.files]
-            for path, digest, content in zip(paths, job.files.values(), ray.get(list(files)), strict=True):
-                if hashlib.sha256(content).hexdigest() != digest:
-                    raise RuntimeError(f"{path.name} came to a node altered. Run the same command again")
-                path.write_bytes(content)
-            check.vouch(paths[0])  # by its hash it is the file that was tried where the command runs
-            loaded = load.load(paths[0], precision=job.precision, purpose="throughput", threads=1)
-        # What an IR by itself does not say.
-        self._classifier = replace(loaded, labels=job.labels, accept_threshold=job.threshold)
+        self._events = Events()
+        contents: list[bytes] = ray.get(list(files))
+        self._refusal = _refusal(job, contents)
+        """Why this node must not answer, to be told in place of an answer."""
+        if self._refusal is not None:
+            return
+        self._classifier = _loaded(job, contents)
         with suppress(OSError):  # then the pictures are told to be missing
             os.chdir(job.here)
-        self._events = Events()
         # It ends with this process, whatever ends that.
-        self._pool = Pool(1, loaded.takes_photos, self._events.put, self._events.put).__enter__()
+        self._pool = Pool(1, self._classifier.takes_photos, self._events.put, self._events.put).__enter__()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
         """Blocks of paths, as JSON, to answers, as JSON: their rows, and the seconds spent."""
         return {"answer": [json.dumps(self._answer(json.loads(paths))).encode() for paths in batch["paths"]]}
 
     def _answer(self, paths: list[str]) -> dict[str, Any]:
+        if self._refusal is not None:
+            return {"failed": f"Ray gave up: {self._refusal}", "missing": True}
         block = _Block()
         run = Run(self._classifier, iter(paths), block, events=self._events)
         run.until_done(self._pool)
         spent = vars(run.summary(0.0))
-        return {"rows": list(map(to_json, block.rows)), "spent": {stage: spent[stage] for stage in STAGES}}
+        return {"rows": list(map(to_record, block.rows)), "spent": {stage: spent[stage] for stage in STAGES}}
+
+
+def _refusal(job: Job, contents: Sequence[bytes]) -> str | None:
+    """Why a node must not answer; None if it may."""
+    from edgefashion.version import __version__
+
+    if __version__ != job.version:
+        return f"a node of the cluster has edgefashion {__version__}, here is {job.version}. Install the same on all"
+    for name, digest, content in zip(job.files, job.files.values(), contents, strict=True):
+        if hashlib.sha256(content).hexdigest() != digest:
+            return f"{Path(name).name} came to a node altered. Run the same command again"
+    return None
+
+
+def _loaded(job: Job, contents: Sequence[bytes]) -> Classifier:
+    from edgefashion.bundles.guard import check
+    from edgefashion.inference import load
+
+    with tempfile.TemporaryDirectory(prefix="edgefashion-") as folder:
+        paths = [Path(folder) / Path(name).name for name in job.files]
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+        check.vouch(paths[0])  # by its hash it is the file that was tried where the command runs
+        loaded = load.load(paths[0], precision=job.precision, purpose="throughput", threads=1)
+    # What an IR by itself does not say.
+    return replace(loaded, labels=job.labels, accept_threshold=job.threshold)
 
 
 class _Block:
@@ -133,35 +153,32 @@ class _Block:
 
 def main() -> None:
     """Serve the process that started us until it closes our stdin."""
-    # What libraries print must not come between the answers.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    telling = threading.Lock()
-
-    def tell(**what: Any) -> None:
-        with telling:
-            print(json.dumps(what), file=answers, flush=True)
-
+    # Not to ignore SIGTERM, by which the reaper asks Ray to end in order.
+    parent = Parent(grace_s=GRACE_S, ignore_signals=False)
     try:
-        job = Job(**json.loads(sys.stdin.readline()))
+        job = Job(**parent.receive())
         job = replace(job, labels=tuple(job.labels))
         if job.address is not None:
             _knock(job.address)
         import ray.data
 
-        tell(loaded=ray.__version__)
-        tell(ready=_join(job))
+        parent.send({"loaded": ray.__version__})
+        parent.send({"ready": _join(job)})
         files = [ray.put(Path(name).read_bytes()) for name in job.files]
-        threading.Thread(target=_watch_nodes, args=(tell,), name="nodes", daemon=True).start()
-        for line in sys.stdin:
-            for answer in _tagged(job, files, json.loads(line)):
-                tell(**answer)
-            tell(done=True)
+        threading.Thread(target=_watch_nodes, args=(parent,), name="nodes", daemon=True).start()
+        while True:
+            for answer in _tagged(job, files, parent.receive()["paths"]):
+                parent.send(answer)
+            parent.send({"done": True})
+    except EOFError:
+        return
     except EdgeFashionError as error:
-        tell(failed=str(error), missing=isinstance(error, MissingError))
+        parent.send({"failed": str(error), "missing": isinstance(error, MissingError)})
     except Exception as error:
-        tell(failed=_blamed(error), missing=True)
+        # Above the last line of what Ray says of an actor's error is a traceback.
+        said = last_line(str(error)) or type(error).__name__
+        advice = "Check that all nodes run and have the same edgefashion installed"
+        parent.send({"failed": f"Ray gave up: {said.rstrip('.')}. {advice}", "missing": True})
 
 
 def _join(job: Job) -> int:
@@ -182,11 +199,12 @@ def _join(job: Job) -> int:
         try:
             ray.init(address=job.address, **_OPTIONS)
         except ConnectionError as error:
-            raise MissingError(f"{_one_line(error)}. Check --ray-address, and that the cluster runs") from error
+            raise MissingError(
+                f"{reason_of(error)}. Check --ray-address, that the cluster runs, and, if its head has them, that "
+                "RAY_AUTH_MODE and RAY_AUTH_TOKEN are the same here"
+            ) from error
         except RuntimeError as error:
-            if "Version mismatch" not in str(error):
-                raise
-            raise MissingError(f"{_one_line(error)}. Install the same Ray and Python on all machines") from error
+            raise MissingError(f"{reason_of(error)}. Install the same Ray and Python on all machines") from error
     return _cpus()
 
 
@@ -211,14 +229,14 @@ def _knock(address: str) -> None:
         ) from error
 
 
-def _watch_nodes(tell: Callable[..., None]) -> None:
-    """End this process once a node is gone. What it had in hand a new one of us asks for, of those that are left:
-    an actor that Ray starts in a lost one's place may wait for ever for a core that an idle one holds."""
+def _watch_nodes(parent: Parent) -> None:
+    """End this process once a node is gone. What it had in hand a new process asks for, of the nodes that are left: an
+    actor that Ray starts in a lost one's place may wait for ever for a core that an idle one holds."""
     there = _nodes()
     while (now := _nodes()) >= there:
         there = now
         time.sleep(_TURN_S)
-    tell(lost="a node")
+    parent.send({"lost": "a node"})
     os._exit(0)
 
 
@@ -250,19 +268,6 @@ def _tagged(job: Job, files: list[Any], paths: list[str]) -> Iterator[dict[str, 
     for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
         for line in batch["answer"]:
             yield json.loads(line)
-
-
-def _blamed(error: Exception) -> str:
-    """The last line of what Ray says, which names the error in the actor; above it is a traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    said = lines[-1].removeprefix("RuntimeError: ").rstrip(".")
-    if "No module named" in said:
-        return f"a node of the cluster lacks a package ({said}). Install the same edgefashion on all of them"
-    return f"Ray gave up: {said}"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join((str(error) or type(error).__name__).split()).rstrip(".")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ No script and no request: the pictures are in the page, small. It is light or da
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import heapq
 import itertools
@@ -13,33 +14,43 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from edgefashion.data import photo_folders
+from edgefashion.data import images, photo_folders
 from edgefashion.errors import BadInputError
 from edgefashion.labels import NO_GARMENT, UNKNOWN
 from edgefashion.system import files
-from edgefashion.tagging.formats import read_rows, reason_of
-from edgefashion.tagging.review_cards import Card, as_html, card_html, link, percent, thumb_of
+from edgefashion.system.text import is_url, reason_of, without_password
+from edgefashion.tagging.formats import as_text, read_rows
+from edgefashion.tagging.inventory import open_picture
 from edgefashion.tagging.row import Row
 
 PER_LABEL: Final = 200
 """So many pictures of a label are shown."""
 
+THUMB_PX: Final = 160
+"""Longest edge of a picture on the page."""
+
 NOT_ACCEPTED: Final = "Not accepted"
 UNREADABLE: Final = "Not read"
 
-_COMPARED: Final = 10_000
-"""More pictures are not compared with one another: it takes the square of their number."""
+_JPEG_QUALITY: Final = 80
+
+_MOST_COMPARED: Final = 10_000
+"""Pictures that look the same are searched among so many at most: the time grows with the square of their number."""
 
 _AT_ONCE: Final = 2
 """Pictures decoded at the same time: each may be of hundreds of megabytes."""
 
 _PHASH: Final = re.compile("[0-9a-f]{16}")
-_TELLING_BITS: Final = 8
+_LEAST_BITS: Final = 8
+"""A picture's perceptual hash has about 32 of its 64 bits set. One of a single colour has none or a few: it is like
+every other such picture, and is not compared."""
+
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _ABOUT: Final = {
     NOT_ACCEPTED: "Most like the label it names, but not like enough to be tagged with it.",
@@ -47,6 +58,20 @@ _ABOUT: Final = {
     NO_GARMENT: "Nothing to name was found in these.",
     UNREADABLE: "These files could not be read.",
 }
+
+Thumb = tuple[bytes, int, int]
+"""A JPEG, its width and its height in pixels."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One picture that is shown."""
+
+    place: str
+    """Its name on the page."""
+    row: Row
+    twins: tuple[str, ...]
+    """Places of the pictures that look the same."""
 
 
 @dataclass
@@ -56,7 +81,7 @@ class _Section:
     title: str
     count: int = 0
     heap: list[tuple[float, int, Row]] = field(default_factory=list)
-    """(-confidence, -number in the table, row): the most certain is the first to go."""
+    """(-confidence, -number in the table, row). Where it is full, the most certain is left out first."""
 
     def take(self, number: int, row: Row, most: int) -> None:
         self.count += 1
@@ -69,7 +94,7 @@ class _Section:
 
 @contextlib.contextmanager
 def _threads() -> Iterator[Executor]:
-    """To make thumbnails in; what is left to do on leaving, at a Ctrl-C, is left undone."""
+    """Threads that make thumbnails. On leaving, at a Ctrl-C for example, those that have not begun are given up."""
     threads = ThreadPoolExecutor(_AT_ONCE, "thumbs")
     try:
         yield threads
@@ -93,9 +118,10 @@ def check_page(page: Path, out: Path | None = None) -> None:
 
 
 def write_review(rows_file: Path, page: Path, *, per_label: int = PER_LABEL) -> None:
-    """Write the page of a finished table, aside first; the pictures are read again, as far as they are there.
+    """Write the page of a finished table: under another name first, then renamed.
 
-    Of each label the ``per_label`` least certain are shown; no more of the table is in memory at any time.
+    The pictures are read again; one that is gone is shown without a picture. Of each label the ``per_label`` least
+    certain are shown, and no more of the table is in memory at any time.
     Raises :class:`BadInputError` if the table cannot be read or the page not be written.
     """
     check_page(page)
@@ -139,13 +165,13 @@ def _page(name: str, sections: Sequence[_Section], threads: Executor) -> Iterato
     count = sum(section.count for section in sections)
     yield (
         '<!doctype html>\n<html lang="en" id=top><head><meta charset="utf-8">'
-        f"<title>Review: {as_html(name)}</title>"
+        f"<title>Review: {_as_html(name)}</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
         f"<style>{style}</style></head>\n<body>"
     )
     yield (
-        f"<header><p class=overline>edgefashion tag</p><h1>{as_html(name)}</h1>"
+        f"<header><p class=overline>edgefashion tag</p><h1>{_as_html(name)}</h1>"
         f"<p class=lead>{count:,} picture{'s' * (count != 1)}, label by label, the least certain first.</p></header>"
     )
     yield _contents(sections, count)
@@ -163,10 +189,10 @@ def _page(name: str, sections: Sequence[_Section], threads: Executor) -> Iterato
 def _contents(sections: Sequence[_Section], count: int) -> str:
     largest = max((section.count for section in sections), default=1)
     lines = "".join(
-        f"<li><a href=#s{number}><span class=title>{as_html(section.title)}</span><span class=bar>"
+        f"<li><a href=#s{number}><span class=title>{_as_html(section.title)}</span><span class=bar>"
         f'<span style="width:{100 * section.count / largest:.2f}%"></span></span>'
         f"<span class=count>{section.count:,}</span>"
-        f"<span class=share>{percent(section.count / count)}</span></a></li>"
+        f"<span class=share>{_percent(section.count / count)}</span></a></li>"
         for number, section in enumerate(sections)
     )
     frames = "<p><label><input type=checkbox id=frames checked> Frames around the garments</label></p>"
@@ -180,17 +206,17 @@ def _section(number: int, section: _Section, cards: Sequence[Card], threads: Exe
         certain = "others" if section.title in (NO_GARMENT, UNREADABLE) else "more certain"
         about.append(f"Shown are {len(cards):,}; {left:,} {certain} are not.")
     yield (
-        f"<section aria-labelledby=s{number}><h2 id=s{number}>{as_html(section.title)} "
+        f"<section aria-labelledby=s{number}><h2 id=s{number}>{_as_html(section.title)} "
         f"<small>{section.count:,}</small><a href=#top>Top</a></h2><p class=quiet>{' '.join(filter(None, about))}</p>"
     )
     if section.title == UNREADABLE:
         yield "<ul class=errors>"
         for card in cards:
-            yield f"<li id={card.place}>{link(card.row)}<span>{as_html(card.row.error or '')}</span></li>"
+            yield f"<li id={card.place}>{_link(card.row)}<span>{_as_html(card.row.error or '')}</span></li>"
     else:
         yield "<ul class=cards>"
-        for card, thumb in zip(cards, threads.map(thumb_of, (card.row.path for card in cards)), strict=True):
-            yield card_html(card, thumb)
+        for card, thumb in zip(cards, threads.map(_thumb_of, (card.row.path for card in cards)), strict=True):
+            yield _card_html(card, thumb)
     yield "</ul></section>"
 
 
@@ -200,7 +226,7 @@ def _cards(sections: Sequence[_Section]) -> list[list[Card]]:
     rows = list(itertools.chain(*shown))
     hashed = [number for number, row in enumerate(rows) if _telling(row.phash)]
     twins: dict[int, list[int]] = {}
-    if len(hashed) <= _COMPARED:
+    if len(hashed) <= _MOST_COMPARED:
         hashes = np.array([int(rows[number].phash or "0", 16) for number in hashed], np.uint64)
         for a, b in photo_folders.same_pairs(hashes):
             twins.setdefault(hashed[a], []).append(hashed[b])
@@ -210,5 +236,87 @@ def _cards(sections: Sequence[_Section]) -> list[list[Card]]:
 
 
 def _telling(phash: str | None) -> bool:
-    """False where there is no hash, and for a picture of one colour: half of any other's bits are set, of its none."""
-    return bool(_PHASH.fullmatch(phash or "")) and int(phash or "", 16).bit_count() >= _TELLING_BITS
+    """False where there is no hash, and for a picture of one colour."""
+    return bool(_PHASH.fullmatch(phash or "")) and int(phash or "", 16).bit_count() >= _LEAST_BITS
+
+
+# --- One picture -----------------------------------------------------------------------------
+
+
+def _thumb_of(path: str) -> Thumb | None:
+    """A picture as a small JPEG, its width and its height; None where it cannot be read."""
+    import cv2
+
+    try:
+        with open_picture(path) as file:
+            picture = images.decode_image(file, path, THUMB_PX).image
+    except Exception:  # every file system has errors of its own; the page then shows no picture here
+        return None
+    shrink = min(1.0, THUMB_PX / max(picture.shape[:2]))
+    height, width = (max(1, round(edge * shrink)) for edge in picture.shape[:2])
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    _, jpeg = cv2.imencode(".jpg", small, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    return jpeg.tobytes(), width, height
+
+
+def _card_html(card: Card, thumb: Thumb | None) -> str:
+    """The picture as an item of the page's list."""
+    row = card.row
+    lines = [f"<b>{_as_html(row.label)}</b> <span>{_percent(row.confidence)}</span>" if row.label else ""]
+    second = next((answer for answer in row.top if answer[0] != row.label), None)
+    lines.append(f"or {_as_html(second[0])} <span>{_percent(second[1])}</span>" if second else "")
+    lines.append(_link(row))
+    twin = ""
+    if card.twins:
+        more = f" and {len(card.twins) - 1:,} more" if len(card.twins) > 1 else ""
+        twin = f"<a class=twin href=#{card.twins[0]}>looks like another{more}</a>"
+    said = "".join(f"<p>{line}</p>" for line in lines if line)
+    return f"<li id={card.place}><div class=picture>{_picture(row, thumb)}{twin}</div>{said}</li>"
+
+
+def _picture(row: Row, thumb: Thumb | None) -> str:
+    if thumb is None:
+        return "<span class=gone>Cannot be read any more</span>"
+    jpeg, width, height = thumb
+    source = base64.b64encode(jpeg).decode()
+    return (
+        f'<span class=frame style="width:{width}px;height:{height}px"><img alt="" loading=lazy decoding=async '
+        f'width={width} height={height} src="data:image/jpeg;base64,{source}">{_frame(row)}</span>'
+    )
+
+
+def _frame(row: Row) -> str:
+    if row.box is None or not row.width or not row.height:
+        return ""
+    x, y, width, height = row.box
+    shares = (x / row.width, y / row.height, width / row.width, height / row.height)
+    edges = zip(("left", "top", "width", "height"), shares, strict=True)
+    style = ";".join(f"{edge}:{100 * min(max(share, 0.0), 1.0):.2f}%" for edge, share in edges)
+    return f'<span class=box style="{style}"></span>'
+
+
+def _link(row: Row) -> str:
+    """The file's name, a link to it where a browser can follow one."""
+    path = without_password(row.path)
+    name = path.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or path
+    title = f'title="{_as_html(path)}"'
+    address = row.path
+    if not is_url(address):
+        address = Path(address).absolute().as_uri()
+    elif not address.startswith(("http://", "https://")) or path != address:
+        return f"<span class=name {title}>{_as_html(name)}</span>"
+    return f'<a class=name href="{_as_html(address)}" {title}>{_as_html(name)}</a>'
+
+
+def _as_html(text: str) -> str:
+    """Any text, shown as it is written."""
+    return escape(as_text(text).replace("\0", "\N{REPLACEMENT CHARACTER}"))
+
+
+def _percent(share: float) -> str:
+    """Whole percent, but never 100 for less than all, nor 0 for more than none."""
+    if not 0 <= share <= 1:
+        return "?"
+    if 0 < share < 0.01:
+        return "&lt; 1 %"
+    return f"{min(round(100 * share), 99 if share < 1 else 100)} %"

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgefashion.inference.preprocess import Box
 
 
-NOT_READ: Final = "cannot be read:"
-TOOK_LONG: Final = "took longer than"
-"""What the error of a picture says whose file could not be had: at another time it may be."""
-
-
 @dataclass(frozen=True)
 class Row:
-    """One picture's row. Where the picture could not be read, all but ``path`` and ``error`` is empty."""
+    """One picture's row. Where the picture could not be read, all but ``path``, ``error``, ``try_again`` is empty."""
 
     path: str
     """As it was found: a path, or a URL fsspec opens; in a table without an account."""
@@ -34,8 +29,8 @@ class Row:
     phash: str | None = None
     """64 bits of perceptual hash as 16 hexadecimal digits."""
     error: str | None = None
-
-    @property
-    def may_pass(self) -> bool:
-        """True for an error that is not the picture's own: its file could not be had, in time or at all."""
-        return self.error is not None and any(f" {said} " in self.error for said in (NOT_READ, TOOK_LONG))
+    """Why the picture could not be read; None for one that was."""
+    try_again: bool = False
+    """True for an error that is not the picture's own: its file could not be had, in time or at all. The next run
+    reads the picture again. This is no column of the table; :mod:`edgefashion.tagging.formats` says where it is kept.
+    """

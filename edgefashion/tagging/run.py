@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from edgefashion.bundles import model_files
 from edgefashion.errors import MissingError
 from edgefashion.inference.classifier import BATCH
-from edgefashion.system import files
+from edgefashion.system.backoff import Backoff
 from edgefashion.tagging import inventory, picture
 from edgefashion.tagging.picture import Prepared
 from edgefashion.tagging.pool import CHUNK, Looked, Pool
@@ -35,15 +36,18 @@ Progress = Callable[[int, int | None, float], None]
 """Called with the pictures that have their row, how many there are (None while they are counted), and the
 pictures a second of this run."""
 
-
-_TURN_S: Final = 1.0
-_TELL_S: Final = 0.25
-
 PATIENCE_S: Final = 60.0
 """A server of the model that is away or busy is asked again for so long."""
 
-_WAITS_S: Final = (0.25, 5.0)
-"""Between two askings: at first, and at most."""
+_FIRST_WAIT_S: Final = 0.25
+_LONGEST_WAIT_S: Final = 5.0
+"""Before the server is asked again."""
+
+_TURN_S: Final = 1.0
+"""Pictures that waited so long for a full batch are inferred without one."""
+
+_PROGRESS_S: Final = 0.25
+"""How often the progress is told."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class TagOptions:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did, and what it spent its time on."""
+    """What a run did, and how long each stage took."""
 
     pictures: int
     """Of those asked for, that have their row in the output."""
@@ -66,7 +70,7 @@ class Summary:
     done_before: int
     """Pictures that had their row from an earlier run."""
     seconds: float
-    """Of this run, by the clock."""
+    """How long this run took."""
     reading_s: float = 0.0
     decoding_s: float = 0.0
     finding_s: float = 0.0
@@ -74,7 +78,7 @@ class Summary:
     other_s: float = 0.0
     """Handing over, rows and the output."""
     first_error: str = ""
-    """Of this run."""
+    """The first error row of this run."""
 
     @property
     def rate(self) -> float:
@@ -83,9 +87,9 @@ class Summary:
 
     @property
     def shares(self) -> dict[str, float]:
-        """What each stage took of the time spent; empty where that was not measured.
+        """Each stage's share of the time spent; empty where that was not measured.
 
-        Reading is waiting for a disk or a network; the others are processor time.
+        Reading is the time waited for a disk or a network. The others are processor time.
         """
         stages = ("reading", "decoding", "finding", "inference", "other")
         spent = {stage: float(getattr(self, f"{stage}_s")) for stage in stages}
@@ -94,12 +98,12 @@ class Summary:
 
 
 def made_with(classifier: Classifier) -> dict[str, str]:
-    """What the rows depend on, so that two runs into one output can be told to be of one kind."""
-    from edgefashion import __version__
+    """What the rows depend on. Two runs may write into one table only if this is the same for both."""
+    from edgefashion.version import __version__
 
     source, settings = classifier.source, classifier.settings
-    # Served elsewhere, what its server says of it.
-    network = files.files_sha256(source) if source else settings["sha256"] or settings["server"]
+    # A served model has no file here: its server says the hash, or at least who it is.
+    network = model_files.sha256_of(source) if source else settings["sha256"] or settings["server"]
     known = json.dumps([network, classifier.labels, classifier.accept_threshold])
     return {
         "model": classifier.name,
@@ -129,7 +133,7 @@ def tag(classifier: Classifier, paths: Sequence[str], out: Path, options: TagOpt
 
 
 def _usable_cores() -> int:
-    """Of this process: a container may have fewer than the machine."""
+    """Cores that this process may use: in a container they may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -157,7 +161,7 @@ class Events(queue.SimpleQueue[Looked | _Answered | BaseException]):
 class Run:
     """Pictures on their way: handed to the pool, collected into batches, answered, written.
 
-    All is done in one thread; the pool's and the network's only leave word in ``events``.
+    All of this happens in one thread. The pool's threads and the network's only put what they have into ``events``.
     """
 
     def __init__(
@@ -173,7 +177,7 @@ class Run:
         self._classifier, self._ledger, self._on_progress = classifier, ledger, on_progress
         self._names, self._count = names, count
         self._under_way: set[str] = set()
-        # So many that no process and no stream of the network waits for another; and never more.
+        # Pictures under way at most: enough that no process and no stream of the network waits for another.
         self._most = (int(classifier.settings.get("streams", 1)) + 2) * BATCH
         self._prepared: list[Prepared] = []
         self._asked = 0
@@ -182,7 +186,7 @@ class Run:
         self._first_error = ""
         self._spent = Counter[str]()
         self._began_s, self._cpu_s, self._own_s = time.monotonic(), time.process_time(), time.thread_time()
-        self._told_s = self._watched_s = self._began_s
+        self._told_s = self._began_s
 
     def until_done(self, pool: Pool) -> None:
         """Tag everything."""
@@ -192,19 +196,15 @@ class Run:
                     event = self.events.get(timeout=_TURN_S)
                 except queue.Empty:
                     if self._asked:
-                        self._classifier.wait()  # an inference that failed says so only here
-                    self._infer()  # pictures come slowly: those that are there need not wait
+                        self._classifier.wait()  # raises what an inference failed with
+                    self._infer()  # pictures come slowly: those that are there do not wait for a full batch
                 else:
                     self._take(event)
                     if len(self._prepared) >= BATCH or (self._all_named and self._is_last()):
                         self._infer()
-                now_s = time.monotonic()
-                if now_s - self._watched_s > _TURN_S:
-                    self._watched_s = now_s
-                    pool.watch()
-                self._tell(now_s)
+                self._tell(time.monotonic())
         finally:
-            # Its threads call back: not into a run that is over.
+            # The network's threads must not call back into a run that is over.
             self._classifier.wait()
         self._tell(None)
 
@@ -279,14 +279,14 @@ class Run:
         batch, self._prepared = self._prepared[:BATCH], self._prepared[BATCH:]
         if batch:
             pixels = np.stack([prepared.pixels for prepared in batch])  # type: ignore[misc]
-            # Without their pixels: a row needs none.
+            # A row needs no pixels.
             asked = [replace(prepared, pixels=None) for prepared in batch]
             self._asked += 1
             self._ask(pixels, lambda p, masks: self.events.put(_Answered(asked, p, masks)))
 
     def _ask(self, pixels: NDArray[np.uint8], done: Done) -> None:
         """Start a batch; a server that is away or busy is asked again, until ``PATIENCE_S`` are over."""
-        wait_s, most_s = _WAITS_S
+        backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S)
         until_s: float | None = None
         while True:
             try:
@@ -300,11 +300,10 @@ class Run:
                     raise
             else:
                 return
-            time.sleep(wait_s)
-            wait_s = min(2 * wait_s, most_s)
+            time.sleep(backoff.next_s())
 
     def _tell(self, now_s: float | None) -> None:
-        if self._on_progress and (now_s is None or now_s - self._told_s > _TELL_S):
+        if self._on_progress and (now_s is None or now_s - self._told_s > _PROGRESS_S):
             rate = self._new / max(1e-9, time.monotonic() - self._began_s)
             self._on_progress(self._before + self._new, self._count.total if self._count else None, rate)
             self._told_s = now_s or 0.0
@@ -321,9 +320,9 @@ class Count(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        # What is wrong with a path the run itself says.
+        # The run itself raises what is wrong with a path.
         with contextlib.suppress(Exception):
-            # A store far away is not listed a second time for this.
+            # A remote store is not listed a second time just to count.
             if all(map(inventory.is_here, self._paths)):
                 self.total = sum(1 for _ in inventory.walk(self._paths))
         self.spent_s = time.thread_time()

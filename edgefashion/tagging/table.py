@@ -4,38 +4,34 @@ Rows go into a journal beside the table, ``OUT.partial``, and at the end the tab
 and then the journal removed. Whatever step a crash comes between, the next start finds each row in the table, in the
 journal, or in both, and each picture ends up in the table once.
 
-What made the rows (the model, its hash, its precision) stands in the journal, in a Parquet table's metadata, and for
-CSV and JSON Lines, which have no place for it, in ``OUT.made_with`` beside the table; going on with another model is
-refused.
+What made the rows (the model, its hash, its precision) stands in the journal and in the table's notes
+(:class:`~edgefashion.tagging.formats.Notes`). Going on with another model is refused.
 
-A picture whose file could not be had (:attr:`Row.may_pass`) is tried again by the next run; once it has another row,
-that one alone is in the table.
+A picture whose file could not be had (:attr:`Row.try_again`) is tried again by the next run. Once it has another row,
+that one alone is in the table. Which rows these are stands in the journal and in the notes, too.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Self
-
-import numpy as np
+from typing import BinaryIO, Self
 
 from edgefashion.errors import BadInputError
 from edgefashion.system.files import sync_folder
+from edgefashion.system.text import reason_of
 from edgefashion.tagging import formats, inventory
-from edgefashion.tagging.formats import read_rows, reason_of
+from edgefashion.tagging.errors import TableError
+from edgefashion.tagging.formats import read_rows
 from edgefashion.tagging.journal import Journal, other
 from edgefashion.tagging.row import Row
+from edgefashion.tagging.text_set import TextSet
 
-__all__ = ["Ledger", "Paths", "read_rows"]
-
-_RECENT: Final = 1 << 16
+__all__ = ["Ledger", "read_rows"]
 
 
 class Ledger:
@@ -57,16 +53,17 @@ class Ledger:
             # The file a symbolic link leads to is what is replaced, in its own folder.
             self.out = Path(os.path.realpath(out))
             self._aside = self.out.with_name(f".{self.out.name}.part")
-            self._beside = self.out.with_name(f"{self.out.name}.made_with")
+            self._notes = formats.notes_path(self.out)
+            self._notes_aside = self.out.with_name(f".{self._notes.name}.part")
             self._check_place(out)
             self._journal = Journal(self.out.with_name(f"{self.out.name}.partial"), made_with)
-            self._paths = Paths()
-            # Rows that may be replaced, those of them that were, and those that were tried again in vain.
-            self._again, self._mended, self._in_vain = Paths(), Paths(), Paths()
+            self._paths = TextSet()
+            # Paths to be tried again, those of them that have another row by now, and those tried again in vain.
+            self._again, self._mended, self._in_vain = TextSet(), TextSet(), TextSet()
             try:
                 self._read()
-                with suppress(FileNotFoundError):
-                    self._aside.unlink()
+                for aside in (self._aside, self._notes_aside):
+                    aside.unlink(missing_ok=True)
             except BaseException:
                 self.close()
                 raise
@@ -87,7 +84,7 @@ class Ledger:
     def add(self, rows: Iterable[Row]) -> None:
         """Keep rows; a picture that has one is passed over. They are on the disk within a second.
 
-        Of a path that is a URL the account and password are left out. Raises :class:`BadInputError` if they cannot be
+        Of a path that is a URL the account and password are left out. Raises :class:`TableError` if they cannot be
         written; those before are kept.
         """
         new: dict[str, Row] = {}
@@ -95,7 +92,7 @@ class Ledger:
             path = inventory.shown(row.path)
             if self._has(path):
                 continue
-            if row.may_pass and path in self._paths:
+            if row.try_again and path in self._paths:
                 self._in_vain.add(path)  # it says so already
             else:
                 new[path] = row if path == row.path else replace(row, path=path)
@@ -105,38 +102,36 @@ class Ledger:
                 (self._paths if self._paths.add(path) else self._mended).add(path)
 
     def finish(self) -> None:
-        """Write the table aside and rename it; then the journal goes. Raises :class:`BadInputError` if the table
+        """Write the table aside and rename it; then the journal goes. Raises :class:`TableError` if the table
         cannot be written: the rows are kept, and the next start goes on with them."""
         if self._journal.empty and self.out.exists():
             self._journal.close(remove=True)
             return
+        # Of the table that is there, too: should the run die between the two renames, these notes are that table's.
+        try_again = TextSet()
         try:
             # Closed, even where an error is held on to: an open file can be neither removed nor unmounted everywhere.
+            with self._aside.open("wb") as file, closing(self._each_once(try_again)) as rows:
+                formats.write_rows(file, self._suffix, rows, self._made_with, try_again)
+                _sync(file)
             if self._suffix != ".parquet":
-                self._write_beside()
-            with self._aside.open("wb") as file, closing(self._each_once()) as rows:
-                formats.write_rows(file, self._suffix, rows, self._made_with)
-                file.flush()
-                os.fsync(file.fileno())
+                with self._notes_aside.open("wb") as file:
+                    formats.write_notes(file, self._made_with, try_again)
+                    _sync(file)
+                self._notes_aside.replace(self._notes)
+                sync_folder(self.out.parent)  # the table must not come before its notes
             self._aside.replace(self.out)
             sync_folder(self.out.parent)
         except OSError as error:
-            raise BadInputError(
+            raise TableError(
                 f"{self.out} cannot be written: {reason_of(error)}. "
                 "Mend that and run the same command again: all rows are kept"
             ) from error
         finally:
-            with suppress(OSError):
-                self._aside.unlink()
+            for aside in (self._aside, self._notes_aside):
+                with suppress(OSError):
+                    aside.unlink()
         self._journal.close(remove=True)
-
-    def _write_beside(self) -> None:
-        with self._aside.open("wb") as file:
-            file.write(json.dumps(self._made_with).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._aside.replace(self._beside)
-        sync_folder(self.out.parent)  # the table must not come before it
 
     def close(self) -> None:
         """End without finishing; the rows wait in the journal."""
@@ -158,71 +153,38 @@ class Ledger:
         there: Iterator[tuple[str, bool]] = iter(())
         if self.out.exists():
             if self._suffix == ".parquet":
-                self._check_made_with(formats.made_with_of(self.out))
+                self._check_made_with()
             there = formats.read_paths(self.out)
-        for path, may_pass in itertools.chain(there, ((row.path, row.may_pass) for row in self._journal.rows())):
+        for path, try_again in itertools.chain(there, ((row.path, row.try_again) for row in self._journal.rows())):
             if self._paths.add(path):
-                if may_pass:
+                if try_again:
                     self._again.add(path)
-            elif not may_pass and path in self._again:
+            elif not try_again and path in self._again:
                 self._mended.add(path)
         if self.out.exists() and self._suffix != ".parquet":
-            self._check_made_with(self._beside_says())
+            self._check_made_with()  # now: what is no table at all is to be told first
 
-    def _check_made_with(self, made_with: Any) -> None:
-        if made_with != self._made_with:
-            raise other(self.out, made_with, self._made_with, "Delete it, or choose another --out")
+    def _check_made_with(self) -> None:
+        there = formats.notes_of(self.out).made_with
+        if there != self._made_with:
+            raise other(self.out, there, self._made_with, "Delete it, or choose another --out")
 
-    def _beside_says(self) -> Any:
-        try:
-            return json.loads(self._beside.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
-
-    def _each_once(self) -> Generator[Row, None, None]:
-        written = Paths()
+    def _each_once(self, try_again: TextSet) -> Generator[Row, None, None]:
+        """The rows of the new table. The marks of all that are tried again, in the old table and in the new, are put
+        into ``try_again``."""
+        written = TextSet()
         there = read_rows(self.out) if self.out.exists() else ()
         for row in itertools.chain(there, self._journal.rows()):
-            if row.may_pass and row.path in self._mended:
-                continue
+            if row.try_again:
+                try_again.add(formats.mark(row.path, row.error or ""))
+                if row.path in self._mended:
+                    continue
             if written.add(row.path):
                 yield row
         if len(written) != len(self._paths):
-            raise BadInputError(f"{self.out} or {self._journal.path} was changed meanwhile. Run the same command again")
+            raise TableError(f"{self.out} or {self._journal.path} was changed meanwhile. Run the same command again")
 
 
-class Paths:
-    """A set of texts in 8 bytes each: 64 bits of a hash. Two of a million are taken for one once in 37 million runs."""
-
-    def __init__(self) -> None:
-        self._sorted = np.empty(0, np.uint64)
-        self._recent: set[int] = set()
-
-    def __len__(self) -> int:
-        return len(self._sorted) + len(self._recent)
-
-    def __contains__(self, text: str) -> bool:
-        return self._holds(_hash(text))
-
-    def add(self, text: str) -> bool:
-        """True if it is new."""
-        number = _hash(text)
-        if self._holds(number):
-            return False
-        self._recent.add(number)
-        if len(self._recent) >= _RECENT:
-            self._sorted = np.concatenate([self._sorted, np.fromiter(self._recent, np.uint64, len(self._recent))])
-            self._sorted.sort()
-            self._recent.clear()
-        return True
-
-    def _holds(self, number: int) -> bool:
-        if number in self._recent:
-            return True
-        at = int(np.searchsorted(self._sorted, np.uint64(number)))
-        return at < len(self._sorted) and int(self._sorted[at]) == number
-
-
-def _hash(text: str) -> int:
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import psutil
 import pytest
+from helpers.reaper import LIMIT_S, kept
 from helpers.types import Arrays
 
 from edgefashion.bundles.resolve import PHOTO_MODEL
@@ -31,9 +31,10 @@ from edgefashion.tagging.ray_worker import LEAST
 from edgefashion.tagging.run import TagOptions, tag
 from edgefashion.tagging.table import read_rows
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="two nodes on one machine need Linux's loopback")
-
-LIMIT_S = 120.0
+pytestmark = [
+    pytest.mark.linux_only("two nodes on one machine need Linux's loopback addresses"),
+    pytest.mark.skipif(sys.platform != "linux", reason="two nodes on one machine need Linux's loopback"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -112,39 +113,11 @@ def kill(keeper: int) -> None:
             process.kill()
 
 
-@contextmanager
-def kept(command: list[str], folder: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    lifeline, ours = os.pipe()
-    keeper = [sys.executable, "-P", "-m", "edgefashion.system.reaper", str(lifeline), folder, *command]
-    process = subprocess.Popen(keeper, pass_fds=(lifeline,), env=child_environment(), start_new_session=True, **options)
-    os.close(lifeline)
-    try:
-        yield process
-    finally:
-        os.close(ours)
-        process.wait(LIMIT_S)
-
-
 def wait_until(is_so: Callable[[], object]) -> None:
     end_s = time.monotonic() + LIMIT_S
     while not is_so():
         assert time.monotonic() < end_s, "in vain"
         time.sleep(0.05)
-
-
-def test_keeper(tmp_path: Path) -> None:
-    """What a command started, in sessions of its own and without a parent, ends when the one who asked is gone."""
-    pids = tmp_path / "pids"
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    script = f"setsid sh -c 'echo $$ >> {pids}; exec sleep 1000' & echo $$ >> {pids}; sleep 1000"
-    with kept(["sh", "-c", script], str(folder)):
-        wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-        left = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
-    assert not any(process.is_running() for process in left)
-    assert not folder.exists()
-    with kept(["sh", "-c", "exit 7"], str(folder)) as process:
-        assert process.wait(LIMIT_S) == 7
 
 
 def test_unreachable(classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +146,7 @@ def test_other_version(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A node with another edgefashion does not answer with what is not ours: it says so in one line."""
-    monkeypatch.setattr("edgefashion.__version__", "0.0.1")
+    monkeypatch.setattr("edgefashion.version.__version__", "0.0.1")
     with pytest.raises(MissingError, match=r"^Ray gave up: a node of the cluster has edgefashion .*here is 0.0.1"):
         ray_engine.tag_on_ray(classifier, pictures[1:4], tmp_path / "tags.jsonl", address=cluster.address)
 
@@ -204,7 +177,8 @@ def test_killed(classifier: Classifier, pictures: list[str], tmp_path: Path) -> 
     out, waiting = tmp_path / "tags.jsonl", tmp_path / "pipe.jpg"
     os.mkfifo(waiting)  # a picture that never comes: the command is at work for as long as the test likes
     script = (
-        "import sys; from pathlib import Path; from edgefashion import load; from edgefashion.tagging import ray_engine, run\n"
+        "import sys; from pathlib import Path; from edgefashion import load\n"
+        "from edgefashion.tagging import ray_engine, run\n"
         f"ray_engine.tag_on_ray(load({PHOTO_MODEL!r}), sys.argv[2:], Path(sys.argv[1]), run.TagOptions(workers=1))"
     )
     process = subprocess.Popen(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from helpers.browser import CONTRAST, Browser, chromium
 from helpers.events import fill, small_disk
+from helpers.types import Run
 
 from edgefashion.data import images
 from edgefashion.errors import BadInputError
@@ -280,3 +281,12 @@ def test_by_keyboard(browser: Browser, shop: Path) -> None:
     browser.evaluate("document.getElementById('frames').focus()")
     press(" ", 32, " ")
     browser.wait_until(f"!{framed}")
+
+
+def test_review_over_the_table(shop: Path, tmp_path: Path, run_here: Run) -> None:
+    """A page is not written over its table, nor over what lies beside it, and nothing is done before that is said."""
+    for name in ("t.csv", "./t.csv", "t.csv.partial", "t.csv.made_with"):
+        done = run_here("tag", shop, "--out", tmp_path / "t.csv", "--review", f"{tmp_path}/{name}")
+        assert done.returncode == 2
+        assert "belongs to the table" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,85 @@
+"""A process that dies, hangs or cannot read costs no other picture its row."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import fsspec
+import pytest
+from helpers.tagging import tag_here
+
+from edgefashion.inference.classifier import Classifier
+from edgefashion.tagging import inventory, pool
+
+HOSTILE = """
+import os, signal, sys, time
+if "edgefashion.tagging.pool_worker" in sys.orig_argv:
+    from edgefashion.tagging import picture
+    real = picture.prepare
+    def prepare(file, name, photos):
+        if name.endswith("crash.jpg"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if name.endswith("hang.jpg"):
+            time.sleep(600)
+        if name.endswith("killed.jpg"):
+            try:
+                os.mkdir(name + ".once")
+            except FileExistsError:
+                pass
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return real(file, name, photos)
+    picture.prepare = prepare
+"""
+
+
+def test_worker_that_dies_or_hangs(
+    classifier: Classifier, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture that its process dies of or hangs at has a row that says so, and every other one its answer; a
+    process that was killed once is no fault of the picture's."""
+    (tmp_path / "sitecustomize.py").write_text(HOSTILE)
+    (tmp_path / "in").mkdir()
+    for name in ("a", "crash", "e", "hang", "killed", "x"):
+        (tmp_path / "in" / f"{name}.jpg").hardlink_to(shop / "00.jpg")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(pool, "PATIENCE_S", 4.0)
+    rows, summary = tag_here(classifier, tmp_path / "tags.jsonl", tmp_path / "in")
+    errors = {Path(path).stem: row.error for path, row in rows.items() if row.error}
+    assert set(errors) == {"crash", "hang"}
+    assert "SIGSEGV" in (errors["crash"] or "")
+    assert "longer than 4 s" in (errors["hang"] or "")
+    assert len(rows) == 6
+    assert summary.errors == 2
+
+
+def test_gone_from_memory(classifier: Classifier, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture that this process cannot read has a row that says so, and those with it their answers."""
+    files = fsspec.filesystem("memory")
+    for name in ("a", "b", "c"):
+        files.pipe(f"/tag-gone/{name}.jpg", (shop / "00.jpg").read_bytes())
+    real = inventory.read_here
+
+    def read_here(path: str) -> bytes | None:
+        if path.endswith("b.jpg"):
+            raise OSError(5, "Gone\n" + "x" * 10_000)
+        return real(path)
+
+    monkeypatch.setattr(inventory, "read_here", read_here)
+    rows, _ = tag_here(classifier, tmp_path / "t.jsonl", "memory://tag-gone")
+    told = rows["memory://tag-gone/b.jpg"].error or ""
+    assert told.startswith("memory://tag-gone/b.jpg cannot be read: Gone xxx")
+    assert len(told) < 500
+    assert [bool(row.error) for _, row in sorted(rows.items())] == [False, True, False]
+
+
+def test_workers_are_light() -> None:
+    """A process that decodes pictures imports neither OpenVINO nor TensorFlow."""
+    names = ", ".join(f"edgefashion.tagging.{name}" for name in ("pool_worker", "picture", "inventory"))
+    code = f"import sys, {names}; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "edgefashion.tagging.picture" in modules
+    assert not {"openvino", "tensorflow", "pyarrow", "rich"} & set(modules)
