@@ -6,14 +6,17 @@ import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera import loop
 from edgefashion.camera.events.open import open_sink
-from edgefashion.camera.networks import Lineup
-from edgefashion.camera.outputs.reopening import KeptOpen
+from edgefashion.camera.events.sink import Sink
+from edgefashion.camera.networks import Networks
+from edgefashion.camera.outputs.reopening import ReopeningOutput
 from edgefashion.camera.service import watchdog
+from edgefashion.camera.settings import FIELDS, merge
 from edgefashion.camera.sources.source import Source, open_source
+from edgefashion.errors import BadInputError
 from edgefashion.system.text import without_password
 
 if TYPE_CHECKING:
@@ -24,7 +27,45 @@ ANSWERS_FPS: Final = 15.0
 """Answers a second of a live source: three in the time that an answer has to be given for to stand."""
 
 SNAPSHOTS: Final = Path("snapshots")
-"""Where the keys s and r keep what they were asked for, unless the settings say."""
+"""Where the keys s and r keep what they were asked for, unless the settings name a folder."""
+
+
+def run_camera(
+    *, stop: threading.Event | None = None, on_answer: loop.OnAnswer | None = None, **settings: Any
+) -> loop.Summary:
+    """Name the garment in view, live, until the source ends or ``stop`` is set.
+
+    Args:
+        stop: Set it in another thread to end the camera.
+        on_answer: Called with every answered frame, and with the prediction for that one frame.
+        settings: Any field of :class:`edgefashion.camera.settings.CameraSettings` by its name: ``model``, ``source``,
+            ``headless``, ``events``, ``record``, ``web``, ... Without ``events`` a headless camera prints its events
+            on stdout. No ``edgefashion.toml`` is read.
+
+    Returns:
+        ``frames`` and ``seconds`` of the run, how often the source was lost, and the other faults.
+
+    Raises:
+        BadInputError: A setting, a model or a source that cannot be used. Once the camera runs, what fails is an event
+            and another attempt.
+        MissingError: No camera, no display, or an extra that is not installed.
+
+    Example:
+        >>> from edgefashion import run_camera
+        >>> labels = []
+        >>> done = run_camera(
+        ...     source="clip.mp4",
+        ...     headless=True,
+        ...     events=["events.jsonl"],
+        ...     on_answer=lambda frame, seen: labels.append(seen.answer.label if seen.answer else None),
+        ... )
+        >>> done.frames > 0, len(labels) > 0
+        (True, True)
+    """
+    for name in settings:
+        if name not in FIELDS:
+            raise BadInputError(f"the camera has no setting {name}. Known: {', '.join(FIELDS)}")
+    return run(merge({}, settings), stop, on_answer)
 
 
 def run(
@@ -37,40 +78,25 @@ def run(
     """
     stop = stop or threading.Event()
     with ExitStack() as opened:
-        lineup = Lineup(*_models(settings), fallback=settings.fallback)
+        networks = Networks(*_models(settings), fallback=settings.fallback)
         source = open_source(settings.source, wait=settings.wait, max_failures=settings.max_failures or None, stop=stop)
         opened.callback(source.close)
-        outputs: list[KeptOpen] = []
-
-        def keep(output: KeptOpen) -> None:
-            opened.callback(output.close)
-            outputs.append(output)
-
-        if settings.web:
-            keep(_page(settings.web, settings.token))
-        if settings.record:
-            keep(_recording(settings.record, source, settings.fps))
-        if not settings.headless:
-            keep(_window(settings.fullscreen))
-        keep(_watchdog(lineup))
+        outputs = _open_outputs(settings, source, networks, opened)
         # Last, so that nothing that fails before leaves an empty file behind.
         places = settings.events or (("-",) if settings.headless else ())
-        sinks = []
+        sinks: list[Sink] = []
         for place in places:
             sinks.append(open_sink(place, wait=settings.wait))
             opened.callback(sinks[-1].close)
-        options = loop.LoopOptions(
-            mirror=settings.mirror,
-            privacy=settings.privacy,
-            real_time=bool(settings.web) or not settings.headless,
-            # Where nobody looks, a frame that is not answered is not decoded either; a page shows ten a second.
-            highest_fps=ANSWERS_FPS if settings.headless and not settings.record else float(settings.fps),
-            answers_fps=ANSWERS_FPS,
-            snapshots=settings.snapshots or SNAPSHOTS,
-        )
         try:
             return loop.run(
-                lineup, source, stop=stop, outputs=outputs, events=sinks, on_answer=on_answer, options=options
+                networks,
+                source,
+                stop=stop,
+                outputs=outputs,
+                events=sinks,
+                on_answer=on_answer,
+                options=_options(settings),
             )
         finally:
             for place, sink in zip(places, sinks, strict=True):
@@ -79,13 +105,45 @@ def run(
                     print(f"edgefashion: {sink.lost:,} events could not be written to {called}", file=sys.stderr)
 
 
+def _open_outputs(
+    settings: CameraSettings, source: Source, networks: Networks, opened: ExitStack
+) -> list[ReopeningOutput]:
+    """Everything that the moments go to; ``opened`` closes what is open if a later one cannot be opened."""
+    outputs: list[ReopeningOutput] = []
+
+    def keep(output: ReopeningOutput) -> None:
+        opened.callback(output.close)
+        outputs.append(output)
+
+    if settings.web:
+        keep(_page(settings.web, settings.token))
+    if settings.record:
+        keep(_recording(settings.record, source, settings.fps))
+    if not settings.headless:
+        keep(_window(settings.fullscreen))
+    keep(_watchdog(networks))
+    return outputs
+
+
+def _options(settings: CameraSettings) -> loop.LoopOptions:
+    return loop.LoopOptions(
+        mirror=settings.mirror,
+        privacy=settings.privacy,
+        real_time=bool(settings.web) or not settings.headless,
+        # Where nobody looks, a frame that is not answered is not decoded either; a page shows ten a second.
+        highest_fps=ANSWERS_FPS if settings.headless and not settings.record else float(settings.fps),
+        answers_fps=ANSWERS_FPS,
+        snapshots=settings.snapshots or SNAPSHOTS,
+    )
+
+
 def _models(settings: CameraSettings) -> tuple[tuple[str, ...], int]:
     """The networks of the keys 1 to 9, and which of them is first in use: a MODEL that is not among them is key 1."""
     model, models = settings.model, settings.models
     return (models, models.index(model)) if model in models else ((model, *models), 0)
 
 
-def _page(address: str, token: str | None) -> KeptOpen:
+def _page(address: str, token: str | None) -> ReopeningOutput:
     from edgefashion.camera.page.page import Page
 
     first = Page(address, token)
@@ -94,10 +152,10 @@ def _page(address: str, token: str | None) -> KeptOpen:
     def again() -> Output:
         return Page(address, token)
 
-    return KeptOpen(first, again)
+    return ReopeningOutput(first, again)
 
 
-def _recording(path: Path, source: Source, live_fps: int) -> KeptOpen:
+def _recording(path: Path, source: Source, live_fps: int) -> ReopeningOutput:
     """A recording beside what an earlier run has left, never over it."""
     from edgefashion.camera.outputs.recording import Recording
 
@@ -109,10 +167,10 @@ def _recording(path: Path, source: Source, live_fps: int) -> KeptOpen:
     first = Recording(path, fps, live=source.live, again=path.is_file())
     if first.keeping != path.name:
         print(f"{path} is there already; recording to {first.keeping}", file=sys.stderr)
-    return KeptOpen(first, again)
+    return ReopeningOutput(first, again)
 
 
-def _window(fullscreen: bool) -> KeptOpen:
+def _window(fullscreen: bool) -> ReopeningOutput:
     from edgefashion.camera.outputs.window import Window
 
     windows = [Window(fullscreen)]
@@ -121,11 +179,11 @@ def _window(fullscreen: bool) -> KeptOpen:
         windows[:] = [Window(windows[0].fullscreen)]
         return windows[0]
 
-    return KeptOpen(windows[0], again)
+    return ReopeningOutput(windows[0], again)
 
 
-def _watchdog(lineup: Lineup) -> KeptOpen:
+def _watchdog(networks: Networks) -> ReopeningOutput:
     def prove() -> None:
-        lineup.ask(lambda classifier: watchdog.proof(lambda: classifier)())
+        networks.ask(lambda classifier: watchdog.proof(lambda: classifier)())
 
-    return KeptOpen(watchdog.Watchdog(prove), lambda: watchdog.Watchdog(prove))
+    return ReopeningOutput(watchdog.Watchdog(prove), lambda: watchdog.Watchdog(prove))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -67,11 +67,26 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What is stored of the pictures right now, by the names of its files."""
+
+    clip: str | None = None
+    """The clip that a key has begun."""
+    recordings: tuple[str, ...] = ()
+    """Recordings of the whole run."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all files that are being written; empty where nothing is stored."""
+        return (*((self.clip,) if self.clip else ()), *self.recordings)
+
+
+@dataclass(frozen=True, eq=False)
 class Moment:
     """The newest frame with the answer in force, or why there is none.
 
     ``image`` is what may be shown and kept: with ``--privacy`` everything outside the garment's box is blurred
-    in it already. Nobody writes into it.
+    in it already. Nobody writes into it. Two moments are never equal, whatever is in them.
     """
 
     time_s: float
@@ -95,22 +110,13 @@ class Moment:
     """What the model saw; None with ``--privacy``."""
     model: str = ""
     precision: str = ""
-    kept: str = "Nothing is recorded"
-    """What is stored of the pictures right now, as a sentence for who stands before the camera."""
+    kept: Kept = Kept()
+    """What is stored of the pictures right now."""
     note: str = ""
     """A short-lived line for the screen: what a key just did."""
     help: bool = False
     """Whether the keys are to be shown."""
     mirror: bool = False
-    _drawn: dict[str, NDArray[np.uint8]] = field(default_factory=dict, repr=False, compare=False)
-
-    def drawn(self) -> NDArray[np.uint8]:
-        """The picture with everything drawn on it, made once however many want it."""
-        from edgefashion.camera.outputs import overlay
-
-        if "picture" not in self._drawn:
-            self._drawn["picture"] = overlay.draw_moment(self)
-        return self._drawn["picture"]
 
 
 class Output(Protocol):
@@ -123,6 +129,16 @@ class Output(Protocol):
     @property
     def name(self) -> str:
         """What its faults are told under: ``window``, ``recording``, ``page``."""
+        ...
+
+    @property
+    def shows(self) -> bool:
+        """True of an output for people, for whose sake the loop runs even if nobody reads its events."""
+        ...
+
+    @property
+    def keeping(self) -> str | None:
+        """The name of the file that it is writing; None where it writes none."""
         ...
 
     def take(self, moment: Moment) -> None:
@@ -140,6 +156,16 @@ class Output(Protocol):
 
 class EventSink(Protocol):
     """Where events go: a file, stdout, a broker. It must not block and raises nothing once it is open."""
+
+    @property
+    def gone(self) -> bool:
+        """True once whoever read the events has left for good, as with ``| head``: nothing more will be written."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """Once it is closed: how many of the events it was told are written nowhere."""
+        ...
 
     def tell(self, event: Event) -> None:
         """Take ``event``, to be written now or, where that fails, later."""

@@ -1,7 +1,7 @@
 """A served network in a running camera, and the local one that answers while its server is away.
 
-The frame that finds the server away, hung or failing is answered here within the same second; a thread of its own looks
-once a second whether the server answers again, and waits longer the more often it came back only to fail.
+The frame that finds the server away, hung or failing is answered by the local network within the same second. A thread
+asks once a second whether the server answers again. A server that comes back only to fail again is asked less often.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from edgefashion.bundles import resolve
-from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
+from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference.load import load as load_model
 from edgefashion.inference.remote.address import parse
 from edgefashion.inference.remote.client import Limits
 from edgefashion.inference.remote.errors import RefusedError, ServerError
 from edgefashion.inference.remote.threads import leave_thread
+from edgefashion.system.backoff import Backoff
 from edgefashion.system.text import is_url, without_password
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ PROBE_S: Final = 1.0
 """Between two looks for a server that is away."""
 
 PROBE_LONGEST_S: Final = 60.0
+"""The longest wait before the first look for a server that keeps coming back and failing."""
+
 STEADY_S: Final = 30.0
 """How long a server that came back must do well for its next absence to be the first again."""
 
@@ -43,8 +46,11 @@ T = TypeVar("T")
 
 
 def local_name(url: str, wanted: str | None) -> str | None:
-    """The local network that stands in for the one at ``url``: ``wanted``, else the bundle of its name, else the
-    shipped photo network; None where none is wanted."""
+    """The local network that stands in for the one at ``url``; None where none is wanted.
+
+    It is ``wanted``, else the bundle of the served model's name, else the shipped photo network. Raises
+    :class:`BadInputError` for a URL.
+    """
     if wanted and is_url(wanted):
         raise BadInputError(f"fallback must be a model of this machine, not {without_password(wanted)}")
     if wanted:
@@ -60,8 +66,11 @@ class Served:
     """
 
     def __init__(self, url: str, fallback: str | None, load: Callable[..., Classifier] = load_model) -> None:
-        """Load the local network, then ask the server. A server that is away is no error where there is a local
-        network; one that refuses, or that serves no such model, is: as :func:`edgefashion.inference.remote.engine.load` raises."""
+        """Load the local network, then ask the server.
+
+        A server that is away is no error where there is a local network. One that refuses, or that serves no such
+        model, raises what :func:`edgefashion.inference.remote.engine.load` raises.
+        """
         self.name = parse(url).model
         self._url = url
         local = local_name(url, fallback)
@@ -71,6 +80,7 @@ class Served:
             self._local = replace(loaded, name=f"{loaded.name} (local)")
         self.away = ""
         """Why the server's network is not in use; empty while it is."""
+        self._backoff = Backoff(PROBE_S, PROBE_LONGEST_S, spread=(1, 1))
         self._wait_s, self._back_s = PROBE_S, -STEADY_S
         self._found: Classifier | None = None
         self._looking: threading.Thread | None = None
@@ -92,8 +102,10 @@ class Served:
         return used
 
     def ask(self, do: Callable[[Classifier], T]) -> T:
-        """``do`` with the server's network and, if that fails, at once with the local one; raises what the last one
-        raised."""
+        """``do`` with the server's network and, if that fails, at once with the local one.
+
+        Raises what the last one raised.
+        """
         if self._remote is not None:
             try:
                 return do(self._remote)
@@ -127,14 +139,15 @@ class Served:
             found.run.hang_up()  # who loads is not always who asks
         return found
 
-    def _leave(self, error: EdgeFashionError) -> None:
+    def _leave(self, error: ServerError | RefusedError) -> None:
         """From now on the local network answers, and the server is looked for."""
         lost, self._remote = self._remote, None
         self._let_go(lost)
         instead = f"; {self._local.name} answers" if self._local else ""
-        self.away = f"{str(error).split('. ')[0]}{instead}"  # without what a person should look at
-        steady = time.monotonic() - self._back_s >= STEADY_S
-        self._wait_s = PROBE_S if steady else min(2 * self._wait_s, PROBE_LONGEST_S)
+        self.away = f"{error.what}{instead}"
+        if time.monotonic() - self._back_s >= STEADY_S:
+            self._backoff.reset()
+        self._wait_s = self._backoff.next_s()
         self._look_for_it()
 
     def _look_for_it(self) -> None:
@@ -158,6 +171,7 @@ class Served:
 
     @staticmethod
     def _let_go(classifier: Classifier | None) -> None:
-        close = getattr(classifier.run, "close", None) if classifier else None
-        if close:
-            close()
+        from edgefashion.inference.remote import engine
+
+        if classifier is not None and isinstance(classifier.run, engine.Remote):
+            classifier.run.close()

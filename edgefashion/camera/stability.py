@@ -25,19 +25,20 @@ the garment is another one. Noise of 30 levels a pixel and light that flickers b
 test images one after the other, drawn as a camera sees them, and of photos all of 80 differ by more than 15."""
 
 CONFIRM_S: Final = 0.2
-"""An answer has to be given for this long before it stands ..."""
-
-_EPSILON_S: Final = 1e-6
-"""A video's frame times are multiples of what no binary fraction is."""
+"""An answer has to be given for this long before it stands."""
 
 CONFIRM_FRAMES: Final = 3
-"""... and in this many frames, of a slow camera."""
+"""An answer has to be given in this many frames before it stands, however slow the camera is."""
+
+_EPSILON_S: Final = 1e-6
+"""Times are compared with this tolerance: a video's frame times are rounded."""
 
 CONFIRM_SHARE: Final = 0.7
-"""Share of the frames of that time that have to give it."""
+"""Share of the frames of :data:`CONFIRM_S` that have to give it."""
 
 HOLD_S: Final = (0.4, 1.0)
-"""An answer stands for this long at least: where another garment came into view, and where the picture is the same."""
+"""An answer stands for this long at least: the first where another garment has come into view, the second where the
+picture is the same."""
 
 
 def glance(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What the camera's loop says of itself: its events, each change once, to every sink."""
+"""The loop's events: its answers, its source's condition and its faults, each change once, to every sink."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from edgefashion.camera.moment import EventSink
 
 
-class Telling:
-    """Events to the sinks, the source's condition, and what fails besides it."""
+class StatusEvents:
+    """Tells events to the sinks, and knows the source's condition and what fails besides it."""
 
     def __init__(self, sinks: Sequence[EventSink], *, live: bool) -> None:
         """Of a file, which is not ``live``, only trouble is told: that it is there was clear before."""
         self.frame = -1
         """The last frame's number, which every event carries."""
         self.faults = 0
-        """Failures so far."""
-        self.failing: dict[str, str] = {}
-        """What fails now, and how."""
-        self.condition = ("starting" if live else "live", "")
+        """Faults so far."""
+        self.state, self.reason = ("starting" if live else "live"), ""
+        """The source's condition, one of :data:`edgefashion.camera.moment.CONDITIONS`, and why it is in it."""
+        self._failing: dict[str, str] = {}
         self._sinks = sinks
-        self._reasons: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, str]] = set()
 
     def tell(
         self,
@@ -44,35 +44,41 @@ class Telling:
     def change(self, state: str, reason: str) -> bool:
         """Tell a new condition of the source, or a new reason for it; returns whether answers are void from now on."""
         condition = (state, reason)
-        if condition == self.condition or (state == "starting" and not reason):
+        if condition == (self.state, self.reason) or (state == "starting" and not reason):
             return False
-        was, self.condition = self.condition[0], condition
+        was = self.state
+        self.state, self.reason = condition
         if state == "live":
-            self._reasons.clear()
+            self._told.clear()
             self.tell(state)
             return False
         # A stale source's reason counts the seconds; an ended one's is told at the very end.
-        known = state == was and (state == "stale" or condition in self._reasons)
+        known = state == was and (state == "stale" or condition in self._told)
         if not known and state != "ended":
-            self._reasons.add(condition)
+            self._told.add(condition)
             self.tell(state, reason=reason)
         return state != was
 
-    def fail(self, what: str, text: str) -> None:
-        """Note that ``what`` fails (``text`` says how) or works (the empty text), and tell it if that is new."""
-        if text == self.failing.get(what, ""):
-            return
+    def is_failing(self, what: str) -> bool:
+        """True while ``what`` fails."""
+        return what in self._failing
+
+    def fail(self, what: str, text: str) -> bool:
+        """Note that ``what`` fails, and how; the empty text says that it works. Told, and returned, is what is new."""
+        if text == self._failing.get(what, ""):
+            return False
         if text:
-            self.failing[what] = text
+            self._failing[what] = text
             self.faults += 1
             self.tell("fault", reason=f"{what}: {text}")
         else:
-            del self.failing[what]
+            del self._failing[what]
             self.tell("fault", reason=f"{what}: works again")
+        return True
 
     def check_sinks(self) -> bool:
         """Tell which sinks fail; returns whether there are some and nobody listens to any of them any more."""
-        if self._sinks and all(getattr(sink, "gone", False) for sink in self._sinks):
+        if self._sinks and all(sink.gone for sink in self._sinks):
             return True
         for place, sink in enumerate(self._sinks):
             name = "events" if len(self._sinks) == 1 else f"events {place + 1}"

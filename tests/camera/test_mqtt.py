@@ -18,7 +18,6 @@ from helpers.events import event, parse, program, settle, tell
 from helpers.mqtt import PUBCOMP, PUBLISH, PUBREC, PUBREL, Gate, Mosquitto, Subscriber, free_port
 
 from edgefashion.camera.events import mqtt, mqtt_client
-from edgefashion.camera.events import sink as events
 from edgefashion.camera.events.open import open_sink
 from edgefashion.camera.events.sink import Sink
 from edgefashion.errors import BadInputError, MissingError
@@ -36,7 +35,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test is about how long something takes."""
-    monkeypatch.setattr(events, "RETRY_S", (0.05, 0.2))
+    monkeypatch.setattr("edgefashion.camera.events.sink.RETRY_S", (0.05, 0.2))
 
 
 @contextlib.contextmanager
@@ -59,6 +58,7 @@ def flowing(sink: Sink) -> Iterator[list[int]]:
         thread.join()
 
 
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
 def test_what_arrives(broker: Mosquitto) -> None:
     """mosquitto_sub gets each event once, as the line that a file would get, numbered from 1 in its user properties."""
     if shutil.which("mosquitto_sub") is None:
@@ -79,12 +79,14 @@ def test_what_arrives(broker: Mosquitto) -> None:
 
 
 @pytest.mark.parametrize("saves", ["saves", "saved once", "saves nothing"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-def test_broker_restarts(tmp_path: Path, number: signal.Signals, saves: str) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
+def test_broker_restarts(tmp_path: Path, name: str, saves: str) -> None:
     """A broker stopped or killed and restarted while events flow costs none of them, whether it saves its state,
     has saved an old one, or none. Told to stop it doubles none either; killed, what comes twice has the same
     number. The order is kept."""
     lines = {"saves": ["autosave_on_changes true", "autosave_interval 1"]}.get(saves, [])
+    number = signal.Signals[name]
     # Killed, a broker forgets what it had promised a subscriber of QoS 2.
     qos = 2 if (number, saves) == (signal.SIGTERM, "saves") else 1
     with (
@@ -125,6 +127,7 @@ def test_broker_restarts(tmp_path: Path, number: signal.Signals, saves: str) -> 
     [(PUBLISH, "broker", 0), (PUBREC, "client", 0), (PUBREL, "broker", 0), (PUBCOMP, "client", 1)],
     ids=["PUBLISH", "PUBREC", "PUBREL", "PUBCOMP"],
 )
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
 def test_cut_at(tmp_path: Path, packet: int, towards: str, passed_on: int, fate: str) -> None:
     """Wherever in an event's four packets the connection is cut, the event comes once. Only where the broker had
     passed it on, not said so, and then forgotten us, does it come twice, with the same number."""
@@ -164,6 +167,7 @@ def test_cut_at(tmp_path: Path, packet: int, towards: str, passed_on: int, fate:
             assert subscriber.numbers.count(2) == 2
 
 
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
 def test_refused_events_wait(tmp_path: Path) -> None:
     """A broker that takes no events on the topic is told of; they wait, and arrive, each once, when it takes them."""
     rules = tmp_path / "rules"
@@ -184,6 +188,7 @@ def test_refused_events_wait(tmp_path: Path) -> None:
         assert sorted(subscriber.numbers) == list(range(1, 26))
 
 
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
 def test_lesser_broker(tmp_path: Path) -> None:
     """A broker that offers no QoS 2 gets events at QoS 1."""
     with Mosquitto(tmp_path / "m", "max_qos 1") as broker, Subscriber(broker, qos=1) as subscriber:
@@ -195,6 +200,7 @@ def test_lesser_broker(tmp_path: Path) -> None:
         assert subscriber.numbers == list(range(1, 31))
 
 
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
 def test_status(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks learns whether the camera is there: online, offline because it has ended, or because it was lost."""
     with Subscriber(broker, topic="shop/status-test") as subscriber:
@@ -221,6 +227,7 @@ input()
     assert not subscriber.messages
 
 
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
 def test_frozen_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that is there and answers nothing is told of, and holds neither events nor closing up."""
     monkeypatch.setattr(mqtt, "ANSWER_S", 0.3)
@@ -235,6 +242,7 @@ def test_frozen_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert sink.lost == 1000
 
 
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
 def test_waits_for_broker(tmp_path: Path) -> None:
     """A broker that is absent at the start is an error, unless we are to wait: then it gets what it missed."""
     broker = Mosquitto(tmp_path / "m")
@@ -253,6 +261,7 @@ def test_waits_for_broker(tmp_path: Path) -> None:
             assert subscriber.numbers == list(range(1, 11))
 
 
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
 def test_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing while the broker is away takes a few seconds at most, and says how many events it cost."""
     monkeypatch.setattr(mqtt, "CLOSE_S", 0.5)
@@ -317,6 +326,7 @@ def test_address() -> None:
     assert mqtt_client.parse("mqtt://host/a").port == 1883
 
 
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
 def test_login(tmp_path: Path) -> None:
     """User and password are sent; wrong ones are refused in one line that does not repeat the password."""
     passwords = tmp_path / "passwords"
@@ -357,6 +367,7 @@ def http_server() -> Iterator[int]:
         server.shutdown()
 
 
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
 def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """mqtts:// talks to a broker whose certificate the system trusts, and to no other."""
     if shutil.which("openssl") is None:

@@ -1,60 +1,26 @@
-"""What a person sees of a moment: the answer, what is waited for, what is kept, the keys; also on a screen."""
+"""What a person sees of a moment: the answer, what is waited for, what is kept, the keys."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import gc
+import weakref
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pytest
-from helpers.camera import (
-    NetworkCamera,
-    RunningCamera,
-    blank,
-    click_close_button,
-    press,
-    run_camera,
-    screenshot,
-    virtual_screen,
-    wait_until,
-    write_clip,
-)
+from helpers.camera import blank
+from helpers.drawing import GREEN, RED, WHITE, count, draw
 
-from edgefashion.camera import demo_clip
-from edgefashion.camera.moment import CONDITIONS, Health, Moment
+from edgefashion.camera import demo_clip, wording
+from edgefashion.camera.moment import CONDITIONS, Health, Kept, Moment
 from edgefashion.camera.outputs import overlay, text
 from edgefashion.inference import preprocess
 
 if TYPE_CHECKING:
     from helpers.camera import Picture
     from helpers.types import Arrays
-
-SCREEN_WH = (1600, 1000)
-GREEN = (80, 200, 64)
-"""BGR of an accepted answer and its garment's box."""
-RED = (90, 90, 255)
-WHITE = (255, 255, 255)
-
-
-def count(picture: Picture, colour: tuple[int, int, int]) -> int:
-    """Pixels of exactly this colour."""
-    return int((picture == np.array(colour, np.uint8)).all(2).sum())
-
-
-def draw(frame: Picture, state: str = "none", *, condition: str = "live", **changes: Any) -> Picture:
-    height, width = frame.shape[:2]
-    settings: dict[str, Any] = {
-        "confidence": 1.0,
-        "guide": preprocess.guide_box(width, height),
-        "model": "edge",
-        "precision": "INT8",
-    }
-    health = Health(condition, fps=120.0, latency_ms=12345.6)  # as wide as it gets
-    return Moment(0.0, health, state, image=frame, **settings | changes).drawn()
 
 
 def bar_of(picture: Picture) -> Picture:
@@ -125,18 +91,21 @@ def test_dark_picture_is_made_once() -> None:
 
 
 @pytest.mark.parametrize("size_wh", [(1280, 720), (640, 480), (720, 1280), (160, 120)])
-def test_what_is_kept_is_always_said(size_wh: tuple[int, int]) -> None:
+def test_what_is_kept_is_always_said(size_wh: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence of what is stored stands in the upper left corner in every condition, red while
     anything is, and clear of what the model saw."""
     frame = np.full((size_wh[1], size_wh[0], 3), 255, np.uint8)
     pixels = np.full((28, 28, 1), 128, np.uint8)
     for condition in CONDITIONS:
-        for sentence in ("Nothing is recorded", "Recording to edgefashion-20261123T053359Z.mp4"):
-            picture = draw(frame, condition=condition, kept=sentence, pixels=pixels, guide=None)
+        for kept in (Kept(), Kept("edgefashion-20261123T053359Z.mp4"), Kept(recordings=("run.mp4",))):
+            picture = draw(frame, condition=condition, kept=kept, pixels=pixels, guide=None)
             top = picture[: picture.shape[0] // 6]
             reddish = (top[..., 2].astype(int) - top[..., 0] > 60).any()
-            assert reddish == sentence.startswith("Recording")
-            assert (picture != draw(frame, condition=condition, kept="", pixels=pixels, guide=None)).any()
+            assert reddish == bool(kept.files)
+            with monkeypatch.context() as silent:
+                silent.setattr(wording, "kept", lambda _: "")
+                unsaid = draw(frame, condition=condition, kept=kept, pixels=pixels, guide=None)
+            assert (picture != unsaid).any()
             inset = (top == 128).all(2).sum(0) > 20
             if condition == "live":
                 ground = (top.max(2) <= text.GROUND).any(0)
@@ -205,7 +174,7 @@ def test_drawn_size(size_wh: tuple[int, int], expected_wh: tuple[int, int]) -> N
 def test_odd_shapes(size_wh: tuple[int, int], condition: str) -> None:
     """A strip of a picture, or a speck of one, can be drawn and not drawn over."""
     frame = blank(size_wh)
-    changes: dict[str, Any] = {"note": "a note", "help": True, "kept": "Recording to x.mp4"}
+    changes: dict[str, Any] = {"note": "a note", "help": True, "kept": Kept("x.mp4")}
     pixels = np.zeros((28, 28, 1), np.uint8)
     assert draw(frame, "garment", condition=condition, box=(0, 0, *size_wh), pixels=pixels, **changes).size
     np.testing.assert_array_equal(frame, blank(size_wh))
@@ -214,8 +183,19 @@ def test_odd_shapes(size_wh: tuple[int, int], condition: str) -> None:
 def test_drawn_once() -> None:
     """A moment is drawn once however many want it, and another moment of the same frame anew."""
     moment = Moment(0.0, Health("live"), image=blank())
-    assert moment.drawn() is moment.drawn()
-    assert (replace(moment, mirror=True, note="Mirrored", _drawn={}).drawn() != moment.drawn()).any()
+    assert overlay.drawn(moment) is overlay.drawn(moment)
+    another = replace(moment, mirror=True, note="Mirrored")
+    assert (overlay.drawn(another) != overlay.drawn(moment)).any()
+
+
+def test_a_drawn_picture_goes_with_its_moment() -> None:
+    """The picture of a moment that nobody holds any more is let go of: a camera runs for months."""
+    moment = Moment(0.0, Health("live"), image=blank())
+    picture = weakref.ref(overlay.drawn(moment))
+    assert picture() is not None
+    del moment
+    gc.collect()
+    assert picture() is None
 
 
 def test_drawn_with_opencv_4(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,94 +205,3 @@ def test_drawn_with_opencv_4(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = draw(np.zeros((720, 1280, 3), np.uint8), "garment", label="Ankle boot")
     text.drawn.cache_clear()
     assert count(shown, GREEN) > 1000
-
-
-# --- The command -----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def screen() -> Iterator[str]:
-    with virtual_screen(SCREEN_WH) as display_name:
-        yield display_name
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> Path:
-    """A 1280x720 video of an ankle boot, longer than any test looks at it."""
-    path = tmp_path_factory.mktemp("window") / "boot.avi"
-    return write_clip(path, [demo_clip.scene_of(test_set[0][0])] * 60, fps=1)
-
-
-def test_window_shows_the_drawn_frame(tmp_path: Path, screen: str, clip: Path, test_set: Arrays) -> None:
-    """The window shows the clip's frame with the answer, the garment's box, the guide and the
-    inset drawn on it, pixel by pixel; q then ends the command with 0."""
-    with RunningCamera(tmp_path, "--source", clip, display_name=screen) as running:
-        running.wait_for("garment")
-        wait_until(lambda: count(screenshot(screen), GREEN) > 1000, "the answer on the screen")
-        shown = screenshot(screen)[:720, :1280]
-        scene = demo_clip.scene_of(test_set[0][0])
-        seen = preprocess.find(scene, preprocess.guide_box(1280, 720))
-        assert seen is not None
-        answer = running.events[0]
-        expected = draw(
-            scene, "garment", label="Ankle boot", confidence=answer["confidence"], box=seen.box, pixels=seen.pixels
-        )
-        different = np.abs(shown.astype(int) - expected).max(2) > 40
-        different[608:, 900:] = False  # the figures, which are never twice the same
-        # What is left is what the video's compression blurs: nothing of a box or word is missing.
-        assert different.mean() < 0.002
-        assert count(shown[608:], GREEN) > 1000
-        press(screen, "x")  # any other key does not end it
-        time.sleep(1)
-        assert running.process.poll() is None
-        press(screen, "q")
-        assert running.end() == 0
-        assert running.events[-1]["state"] == "ended"
-        assert len(running.events) < 60
-        # Nothing of Qt's own, only our summary.
-        assert running.errors.count("\n") == 1
-    assert not screenshot(screen).any()
-
-
-def test_close_button_ends_it(tmp_path: Path, screen: str, clip: Path) -> None:
-    """Closing the window ends the command with 0."""
-    with RunningCamera(tmp_path, "--source", clip, display_name=screen) as running:
-        running.wait_for("garment")
-        wait_until(lambda: count(screenshot(screen), GREEN) > 1000, "the answer on the screen")
-        click_close_button(screen)
-        assert running.end() == 0
-        assert len(running.events) < 60
-
-
-def test_lost_camera_is_shown(tmp_path: Path, screen: str, test_set: Arrays) -> None:
-    """While a network camera is lost the window says so in place of the old answer, q still ends
-    it, and an answer comes back with the camera."""
-    scene = cv2.resize(demo_clip.scene_of(test_set[0][0]), (640, 360), interpolation=cv2.INTER_AREA)
-    with (
-        NetworkCamera(lambda _: np.asarray(scene, np.uint8), interval_s=0.05) as network_camera,
-        RunningCamera(tmp_path, "--source", network_camera.url, display_name=screen) as running,
-    ):
-        running.wait_for("garment")
-        wait_until(lambda: count(screenshot(screen), GREEN) > 500, "the answer on the screen")
-        network_camera.cut()
-        wait_until(lambda: count(screenshot(screen), RED) > 500, "the loss on the screen")
-        assert count(screenshot(screen), GREEN) == 0
-        network_camera.start()
-        wait_until(lambda: count(screenshot(screen), GREEN) > 500, "the answer to come back")
-        network_camera.cut()
-        wait_until(lambda: count(screenshot(screen), RED) > 500, "the loss on the screen")
-        press(screen, "q")
-        assert running.end() == 0
-        assert [event["state"] for event in running.events[-2:]] == ["reconnecting", "ended"]
-
-
-def test_no_display(tmp_path: Path, clip: Path) -> None:
-    """Without a display the command ends with 3 and one line that names --headless: Qt, which
-    would abort the process, is not asked in it."""
-    done = run_camera(tmp_path, "--source", clip, "--record", "x.mp4", "--events", "-", display_name=":9999")
-    assert done.returncode == 3
-    assert done.stdout == ""
-    assert done.stderr.startswith("edgefashion: no display")
-    assert "--headless" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not (tmp_path / "x.mp4").exists()

@@ -17,8 +17,11 @@ from helpers.browser import CONTRAST, Browser, chromium
 from helpers.camera import wait_until
 from helpers.web import REASON, TOKEN, Loop, live, lost
 
+from edgefashion.camera import wording
 from edgefashion.camera.page import server, streams
 from edgefashion.camera.page.page import Page
+
+pytestmark = pytest.mark.linux_only("the browser is steered over inherited file descriptors")
 
 SHOWS = "document.body.dataset.show === '{}'"
 WORDS = "document.getElementById('{}').textContent"
@@ -36,13 +39,6 @@ PIXEL = """(() => {
 })()"""
 GREEN = f"(found => found !== null && found[1] > found[0] + 60)({PIXEL})"
 BOX = (400, 100, 200, 400)
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    opened = Page("127.0.0.1:0")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -94,22 +90,17 @@ def test_answers_as_they_come(browser: Browser, page: Page) -> None:
 
 def test_no_answer_outlives_its_source(browser: Browser, page: Page) -> None:
     """Whatever has become of the source is said with its reason, and neither name, confidence nor box stay."""
-    conditions = {
-        "starting": "Starting",
-        "stale": "No new picture",
-        "reconnecting": "Camera lost",
-        "ended": "Finished",
-    }
     with Loop(page, live(box=BOX)) as loop:
         browser.open(page.url, 1280, height_px=720)
-        for condition, headline in conditions.items():
+        for condition in ("starting", "stale", "reconnecting", "ended"):
             loop.show(live(box=BOX))
             browser.wait_until(SHOWS.format("garment"))
             browser.wait_until(GREEN)
             assert words(browser, "headline") == "Pullover"
             loop.show(dataclasses.replace(lost(condition), box=BOX))
             browser.wait_until(SHOWS.format(condition))
-            assert words(browser, "headline") == headline
+            assert words(browser, "headline") == wording.WORDS[condition].headline
+            assert words(browser, "condition-word") == words(browser, "h-condition") == wording.WORDS[condition].short
             assert words(browser, "detail").lower() == REASON
             assert browser.evaluate("document.getElementById('sure').checkVisibility()") is False
             browser.wait_until(f"!({GREEN})")

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from helpers.camera import number_of, numbered, read_clip, wait_until, write_clip
 
-from edgefashion.camera.moment import Health, Moment, Output
-from edgefashion.camera.outputs import clips
+from edgefashion.camera.moment import Health, Moment
+from edgefashion.camera.outputs import clips, overlay
 from edgefashion.camera.outputs.clips import Clips
 from edgefashion.camera.outputs.recording import Recorder, Recording
 from edgefashion.camera.sources.source import open_source
@@ -37,10 +37,15 @@ def numbers_of(path: Path) -> list[int]:
     return [number_of(np.ascontiguousarray(frame)) for frame in read_clip(path)]
 
 
+def keeping(output: Recording | Clips) -> str | None:
+    """The name of the file that is being written."""
+    return output.keeping
+
+
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures that are drawn on would not be numbered any more."""
-    monkeypatch.setattr(Moment, "drawn", lambda self: self.image)
+    monkeypatch.setattr(overlay, "drawn", lambda moment: moment.image)
 
 
 # --- A video file ----------------------------------------------------------------------------
@@ -113,7 +118,7 @@ def test_file_is_recorded_whole(tmp_path: Path) -> None:
     frame, or of a source that is not live, add nothing."""
     threads = threading.active_count()
     output = Recording(tmp_path / "run.avi", 25, live=False)
-    assert clips.kept(output) == "Recording to run.avi"
+    assert keeping(output) == "run.avi"
     for number in range(40):
         new = moment(number)
         output.take(new)
@@ -122,7 +127,7 @@ def test_file_is_recorded_whole(tmp_path: Path) -> None:
     assert output.keys() == ""
     output.close()
     output.close()
-    assert clips.kept(output) == "Nothing is recorded"
+    assert keeping(output) is None
     assert numbers_of(tmp_path / "run.avi") == list(range(40))
     assert threading.active_count() == threads
 
@@ -186,18 +191,18 @@ def test_clip_on_demand(tmp_path: Path) -> None:
         output.take(moment(number, 100 + number / 10))
     assert output.stop() is None
     assert not list(tmp_path.iterdir())
-    assert clips.kept(output) == "Nothing is recorded"
+    assert keeping(output) is None
     path = output.start()
     assert output.start() == path
     assert re.fullmatch(r"edgefashion-\d{8}T\d{6}Z\.mp4", path.name)
-    assert clips.kept(output) == f"Recording to {path.name}"
+    assert keeping(output) == path.name
     for number in range(10, 20):
         output.take(moment(number, 100 + number / 5))
         time.sleep(0.02)  # the encoder's turn
     assert not path.exists()
     assert [left.name.startswith(".edgefashion-") for left in tmp_path.iterdir()] == [True]
     assert output.stop() == path
-    assert clips.kept(output) == "Nothing is recorded"
+    assert keeping(output) is None
     wait_until(path.exists, "the clip")
     output.take(moment(30, 200))
     output.close()
@@ -254,6 +259,7 @@ def test_bad_clips(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.linux_only("a folder's mode does not forbid writing on Windows")
 def test_clips_in_a_read_only_folder(tmp_path: Path) -> None:
     """Where nothing can be written no clip begins, and no snapshot is taken."""
     tmp_path.chmod(0o500)
@@ -290,6 +296,7 @@ print(clips.keeping)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a limit of POSIX makes writing fail")
+@pytest.mark.linux_only("RLIMIT_FSIZE is POSIX's")
 def test_clip_that_cannot_be_written_whole(tmp_path: Path) -> None:
     """A clip of which the system takes only a part, as a full disk does, is told as an error and leaves
     nothing behind; the next one, which fits, is whole, in the same process."""
@@ -326,16 +333,3 @@ def test_snapshot(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted(paths)
     with pytest.raises(BadInputError, match="no picture yet"):
         clips.snapshot(Moment(0.0, Health("starting")), tmp_path)
-
-
-def test_what_is_kept_is_said(tmp_path: Path) -> None:
-    """The sentence names every file that is being written."""
-    run, clip = Recording(tmp_path / "run.avi", 10, live=True), Clips(tmp_path)
-    outputs: list[Output] = [run, clip]
-    assert clips.kept() == "Nothing is recorded"
-    assert clips.kept(run, clip) == "Recording to run.avi"
-    name = clip.start().name
-    assert clips.kept(run, clip) == f"Recording to run.avi and {name}"
-    for output in outputs:
-        output.close()
-    assert clips.kept(run, clip) == "Nothing is recorded"

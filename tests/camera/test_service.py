@@ -161,6 +161,14 @@ IMPOSSIBLE = [
     pytest.param('headless = true\nsnapshots = "/srv/s"', {}, "may not write to /srv", id="snapshots"),
     pytest.param("headles = true", {}, "Did you mean headless?", id="a wrong key"),
     pytest.param("headless = true", {"user": True, "account": "me"}, "--user and --account exclude", id="both"),
+    pytest.param('headless = true\nmodel = "mine"', {}, "there is no mine there. Give its full path", id="a model"),
+    pytest.param(
+        'headless = true\nmodels = ["edge", "/nowhere/m"]', {}, "/nowhere/m does not exist", id="a key's model"
+    ),
+    pytest.param('headless = true\nmodel = "/etc/passwd"', {}, "/etc/passwd is no model", id="no model"),
+    pytest.param('headless = true\nfallback = "/etc/passwd"', {}, "/etc/passwd is no model", id="no fallback"),
+    pytest.param('headless = true\nsource = "clip.mp4"', {}, "there is no clip.mp4 there", id="a clip"),
+    pytest.param('headless = true\nsource = "/nowhere/clip.mp4"', {}, "clip.mp4 does not exist", id="no clip"),
 ]
 
 
@@ -173,6 +181,22 @@ def test_impossible_services(text: str, facts: dict[str, Any], says: str, tmp_pa
     code, out, error = call("install", "--dry-run", "--config", config, *flags)
     assert (code, out, len(error.splitlines())) == (2, "", 1), error
     assert says in error
+
+
+@linux
+def test_a_dry_run_tells_what_install_would_refuse(call: Call, tmp_path: Path) -> None:
+    """A dry run prints the unit all the same, and every obstacle that install would stop at, each in a line."""
+    unit = systemd.unit_path(user=True)
+    assert not unit.exists()
+    config = configuration(tmp_path / "c", "headless = true\nsource = '/dev/video97'\n")
+    code, out, error = call("install", "--dry-run", "--config", config, "--account", "nobody-of-that-name")
+    assert (code, out.startswith(service_unit.MARK)) == (0, True)
+    lines = error.splitlines()
+    assert all(line.startswith("edgefashion: ") for line in lines)
+    assert "there is no such account" in error
+    assert lines[-1].endswith("there is no /dev/video97 now")
+    if not Path("/run/systemd/system").is_dir():
+        assert "install would refuse: systemd does not run on this machine" in lines[0]
 
 
 @linux
@@ -235,7 +259,7 @@ def test_without_systemd(call: Call) -> None:
 def test_root_is_needed(monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
     """Without the right to, the error is the very line that has it, also where the configuration is root's alone."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(systemd, "_need_systemd", lambda root: None)
+    monkeypatch.setattr(systemd, "need_systemd", lambda root: None)
     monkeypatch.setattr(systemd, "unit_path", lambda user=False, root=None: tmp_path / "edgefashion.service")
     monkeypatch.setattr(settings_file, "load", lambda path: pytest.fail("the configuration was read"))
     config = configuration(tmp_path / "my kiosk")
@@ -256,7 +280,7 @@ def test_an_installation_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path:
     home.chmod(0o700)
     monkeypatch.setattr(service_unit, "executable", lambda: [str(home / "bin/edgefashion")])
     with pytest.raises(BadInputError, match="is closed to the service's account"):
-        systemd._check_reach(None)
+        systemd.check_reach(None)
 
 
 # What `systemctl show` printed, and the line made of it.

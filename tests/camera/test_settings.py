@@ -79,6 +79,7 @@ def test_a_password_is_never_repeated(text: str, tmp_path: Path) -> None:
     assert "123456789" not in str(error.value)
 
 
+@pytest.mark.linux_only("POSIX's words for a missing file, a named pipe")
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     """A missing file, a folder, a pipe, a huge file and one that is not UTF-8 end in a line; an empty one is fine."""
     made = {
@@ -120,6 +121,7 @@ def test_where_the_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps no such modes")
 @pytest.mark.parametrize("text", ['token = "secret"', 'events = ["mqtt://me:secret@broker/x"]'])
+@pytest.mark.linux_only("Windows keeps no such modes")
 def test_a_password_others_can_read(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file with a token or a password that every account can read gets a warning, and one of its owner's none."""
     path = write(tmp_path, text)

@@ -25,16 +25,19 @@ from helpers.camera import (
 )
 
 from edgefashion.camera.moment import Health, Moment, Output
-from edgefashion.camera.outputs import window
+from edgefashion.camera.outputs import overlay, window
 from edgefashion.camera.outputs.window import Window, WindowError
 from edgefashion.errors import EdgeFashionError, MissingError
+from edgefashion.system import palette
 
 if TYPE_CHECKING:
     from helpers.camera import Picture
 
+pytestmark = pytest.mark.linux_only("the window is looked at on a virtual X screen (Xvfb, xdotool)")
+
 SCREEN_WH = (1600, 1000)
 LIVE = Health("live", fps=30.0, latency_ms=2.0)
-GREEN = (80, 200, 64)
+GREEN = palette.bgr(palette.GARMENT)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def show(opened: Output, display_name: str, what: Moment) -> None:
 
     def taken_and_shown() -> bool:
         opened.take(what)
-        return shows(display_name, what.drawn())
+        return shows(display_name, overlay.drawn(what))
 
     wait_until(taken_and_shown, "the picture")
 
@@ -183,7 +186,7 @@ def test_newest_picture_wins(on_screen: str) -> None:
         newest = moment(200)
         opened.take(newest)
         process_of(opened).resume()
-        wait_until(lambda: shows(on_screen, newest.drawn()), "the newest picture")
+        wait_until(lambda: shows(on_screen, overlay.drawn(newest)), "the newest picture")
     finally:
         opened.close()
 
@@ -252,30 +255,6 @@ def test_killed_window(on_screen: str) -> None:
     assert Belongings() == before
 
 
-TIGHT = """
-import resource, numpy as np
-from edgefashion.system.shared_pictures import PictureMemory, PictureReader
-resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-memory = PictureMemory()
-reader = PictureReader(memory.descriptor)
-for level, side in enumerate([100, 500, 600, 500, 2000, 50]):
-    try:
-        put = memory.put(np.full((side, side, 3), level, np.uint8))
-    except OSError as error:
-        print(level, "refused", end=" ")
-    else:
-        seen = reader.get(put)
-        print(level, seen.shape == (side, side, 3) and (seen == level).all(), end=" ")
-"""
-
-
-def test_memory_for_pictures() -> None:
-    """The memory grows with the pictures; where the system has no more of it that is an error, not the end of
-    the process, and pictures that fit still get through."""
-    done = subprocess.run([sys.executable, "-c", TIGHT], capture_output=True, text=True, check=True)
-    assert done.stdout == "0 True 1 True 2 refused 3 True 4 refused 5 True "
-
-
 ORPHAN = """
 import time, numpy as np
 from edgefashion.camera.moment import Health, Moment, Output
@@ -323,13 +302,14 @@ def test_no_display(display_name: str | None, monkeypatch: pytest.MonkeyPatch, t
 REOPENED = """
 import numpy as np
 from edgefashion.camera.outputs import window_worker
+from edgefashion.system import palette
 painted, answers = window_worker._is_painted, []
 def missed_once(*given):
     answers.append(painted(*given) and bool(answers))
     return answers[-1]
 window_worker._is_painted = missed_once
 window = window_worker._Window(fullscreen=True)
-window.show(np.full((100, 160, 3), (80, 200, 64), np.uint8))
+window.show(np.full((100, 160, 3), palette.bgr(palette.GARMENT), np.uint8))
 print(answers[0], answers[-1], len(answers) > 1, flush=True)
 while window.key() != "q":
     pass

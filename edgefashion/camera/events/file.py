@@ -21,6 +21,7 @@ from typing import Final
 
 from edgefashion.camera.events.sink import CAPACITY, Sink, Stream, Writer
 from edgefashion.errors import BadInputError
+from edgefashion.system.files import sync_folder
 from edgefashion.system.text import reason_of
 
 MAX_BYTES: Final = 10_000_000
@@ -110,7 +111,7 @@ class EventFile(Writer):
         created = not self._path.exists()
         self._descriptor = os.open(self._path, _FLAGS, 0o666)
         if created:
-            self._sync_folder()
+            sync_folder(self._path.parent)
         try:
             size = os.lseek(self._descriptor, 0, os.SEEK_END)
             if size:
@@ -162,7 +163,7 @@ class EventFile(Writer):
             self._unrotated = f"the file cannot be rotated: {reason_of(error)}"
             self._rotate_s = time.monotonic() + 60
         self._open()
-        self._sync_folder()
+        sync_folder(self._path.parent)
         return self._unrotated is None
 
     def _sync(self) -> None:
@@ -170,16 +171,6 @@ class EventFile(Writer):
             self._unsynced = False
             os.fsync(self._descriptor)
             self._synced_s = time.monotonic()
-
-    def _sync_folder(self) -> None:
-        """Make the file's name as lasting as its lines; elsewhere than on POSIX systems a folder cannot be synced."""
-        if os.name == "posix":
-            with suppress(OSError):
-                folder = os.open(self._path.parent, os.O_RDONLY)
-                try:
-                    os.fsync(folder)
-                finally:
-                    os.close(folder)
 
 
 def _unwritable(name: str, error: Exception) -> BadInputError:

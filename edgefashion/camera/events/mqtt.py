@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera.events.mqtt_client import Broker, make_client, parse, properties
-from edgefashion.camera.events.sink import CAPACITY, CLOSE_S, Sink, line, told, waits
+from edgefashion.camera.events.sink import CAPACITY, CLOSE_S, Sink, backoff, line, told
 from edgefashion.camera.moment import now
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.system.extras import need
@@ -126,15 +126,15 @@ class Mqtt(Sink):
         return not self._sent and not self._again and not self._waiting
 
     def _run(self) -> None:
-        pauses, deadline_s = waits(), float("inf")
+        pauses, deadline_s = backoff(), float("inf")
         while True:
             try:
                 self._connect()
-                pauses = waits()
+                pauses.reset()
                 self._tried.set()
                 self._serve()
                 return
-            except Exception as error:  # whatever it is, the thread lives: months may lie ahead
+            except Exception as error:  # whatever fails, this thread goes on: the camera runs for months
                 # Nobody listens: the broker has ended. Unless it said so, it may come back with an old state, in
                 # which what it had from us is missing.
                 self._doubtful = self._doubtful or (isinstance(error, ConnectionRefusedError) and not self._goodbye)
@@ -142,7 +142,7 @@ class Mqtt(Sink):
                 if not self._tried.is_set():
                     self._first = self._as_error(error)
                     self._tried.set()
-            self._pause(next(pauses))
+            self._pause(pauses.next_s())
             if self._closed:
                 deadline_s = min(deadline_s, time.monotonic() + CLOSE_S)
                 if self._done or time.monotonic() > deadline_s:
@@ -177,7 +177,7 @@ class Mqtt(Sink):
         """Publish until the sink is closed. Raises :class:`OSError` once the connection is lost."""
         from paho.mqtt.client import error_string
 
-        pauses, resume_s, deadline_s = waits(), 0.0, float("inf")
+        pauses, resume_s, deadline_s = backoff(), 0.0, float("inf")
         while True:
             if self._closed:
                 deadline_s = min(deadline_s, time.monotonic() + CLOSE_S)
@@ -188,7 +188,7 @@ class Mqtt(Sink):
                 self._fault = self._told(f"the broker refuses {self._broker.topic}: {self._refused.popitem()[1]}")
                 self._refused.clear()
                 self._send_again(())
-                resume_s = time.monotonic() + next(pauses)
+                resume_s = time.monotonic() + pauses.next_s()
             if time.monotonic() >= resume_s and not self._refused:
                 self._send()
             code = self._client.loop(_TICK_S)

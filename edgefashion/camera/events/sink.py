@@ -1,4 +1,6 @@
-"""Where events go, as JSON Lines: stdout, a file (:mod:`edgefashion.camera.events.file`) or a broker (:mod:`edgefashion.camera.events.mqtt`).
+"""What all event sinks share, and the one for stdout. Events are JSON Lines.
+
+A file's sink is in :mod:`edgefashion.camera.events.file`, a broker's in :mod:`edgefashion.camera.events.mqtt`.
 
 A sink takes an event at once and writes it in a thread of its own, so that a full disk, a slow network or
 a reader that has stopped reading never holds up the loop. What cannot be written waits, in order.
@@ -9,20 +11,17 @@ from __future__ import annotations
 import json
 import math
 import os
-import random
 import select
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from edgefashion.camera.moment import Event
+from edgefashion.system.backoff import Backoff
 from edgefashion.system.text import reason_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CAPACITY: Final = 10_000
 """Events that wait while they cannot be written; from then on the oldest are dropped, and told of."""
@@ -31,8 +30,7 @@ CLOSE_S: Final = 3.0
 """How long closing waits for what can still be written."""
 
 RETRY_S: Final = (0.25, 2.0)
-"""First and longest wait between attempts to write; it doubles in between, and up to half of it is left out at
-random."""
+"""First and longest wait between attempts to write; up to half of each is left out at random."""
 
 STUCK_S: Final = 5.0
 """A single write that has taken this long is told of as a fault."""
@@ -55,16 +53,13 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def waits() -> Iterator[float]:
-    """How long to wait before each next attempt, in seconds."""
-    longest = RETRY_S[0]
-    while True:
-        yield longest * random.uniform(0.5, 1)
-        longest = min(2 * longest, RETRY_S[1])
+def backoff() -> Backoff:
+    """How long to wait before each next attempt to write."""
+    return Backoff(*RETRY_S, spread=(0.5, 1))
 
 
 class _Dropped(Event):
-    """Our own word of events that were dropped; none that was told."""
+    """Says how many events were dropped. It is the sink's own, and is not counted as one that was told."""
 
 
 class Sink(ABC):
@@ -168,7 +163,7 @@ class Writer(Sink):
         return sum(told(event) for event, _ in list(self._lines))
 
     def _run(self) -> None:
-        pauses = waits()
+        pauses = backoff()
         while not self.gone:
             self._began_s = None
             closed = self._refill()
@@ -182,13 +177,14 @@ class Writer(Sink):
             except BrokenPipeError:
                 self.gone, self._began_s = True, None
                 self._fault = "whoever read the events has left"
-            except Exception as error:  # whatever it is, the thread lives: months may lie ahead
+            except Exception as error:  # whatever fails, this thread goes on: the camera runs for months
                 self._fault, self._began_s = reason_of(error), None
                 if closed:
                     break
-                self._pause(next(pauses))
+                self._pause(pauses.next_s())
             else:
-                self._fault, pauses = None, waits()
+                self._fault = None
+                pauses.reset()
                 if closed and not self._waiting:
                     break
         try:
@@ -240,5 +236,5 @@ class Stream(Writer):
 
 
 def told(event: Event) -> bool:
-    """Whether ``event`` was told, and is no word of our own."""
+    """Whether ``event`` was told to the sink, and is not its own word of dropped ones."""
     return not isinstance(event, _Dropped)

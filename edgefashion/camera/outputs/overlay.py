@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from edgefashion.camera.outputs import text as words
+from edgefashion.camera import wording
+from edgefashion.camera.outputs import text
+from edgefashion.camera.outputs.outlines import draw_box, draw_corners
+from edgefashion.system import palette
+from edgefashion.system.palette import Colour
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,19 +36,6 @@ _SMALL: Final = 23
 _SMALLEST_PX: Final = 13
 _INSET: Final = 112
 
-# BGR
-_WHITE: Final = (255, 255, 255)
-_GREY: Final = (205, 205, 205)
-_DARK: Final = (32, 32, 32)
-_RED: Final = (90, 90, 255)
-_COLOURS: Final = {"garment": (80, 200, 64), "unknown": (64, 180, 250), "none": _WHITE}
-_ANSWERS: Final = {"none": "Show me a garment", "unknown": "Not sure"}
-_NOTICES: Final = {
-    "starting": "Waiting for the camera",
-    "stale": "Camera stalled",
-    "reconnecting": "Camera lost - reconnecting",
-    "ended": "Camera off",
-}
 _KEYS: Final = (
     ("q", "quit"),
     ("f", "full screen"),
@@ -55,13 +47,23 @@ _KEYS: Final = (
     ("h", "these keys"),
 )
 
+_drawn: weakref.WeakKeyDictionary[Moment, NDArray[np.uint8]] = weakref.WeakKeyDictionary()
 
-def draw_moment(moment: Moment) -> NDArray[np.uint8]:
+
+def drawn(moment: Moment) -> NDArray[np.uint8]:
+    """What :func:`draw` draws of ``moment``, made once however many outputs want it. Nobody writes into it."""
+    picture = _drawn.get(moment)
+    if picture is None:
+        picture = _drawn[moment] = draw(moment)
+    return picture
+
+
+def draw(moment: Moment) -> NDArray[np.uint8]:
     """Draw all that a person is to know of ``moment`` on its picture.
 
     Returns a new BGR (h, w, 3) of the image's size, or of a whole multiple of it where the words could not be
     read otherwise. Unless the source is live the picture is dark and says what is waited for: an old answer would
-    lie. ``mirror`` flips the picture under the drawing, as a person facing a camera expects, never the words.
+    lie. ``mirror`` flips the picture under the drawing, as a person facing a camera expects, never the text.
     """
     if moment.image is not None and moment.health.well:
         sheet = _Sheet(_grown(moment.image, moment.mirror))
@@ -80,86 +82,99 @@ class _Sheet:
 
     def __init__(self, picture: NDArray[np.uint8]) -> None:
         self.picture = picture
-        self.height, self.width = picture.shape[:2]
+        self.height: int = picture.shape[0]
+        self.width: int = picture.shape[1]
         self.unit = min(self.height, self.width) / 720
 
     def px(self, size: float, least: int = 1) -> int:
         return max(least, int(size * self.unit + 0.5))
 
-    def outline(self, box: tuple[int, ...], colour: words.Colour, thickness: float) -> None:
-        import cv2
+    @property
+    def bar_top(self) -> int:
+        """Where the bar with the answer begins."""
+        return self.height - self.px(BAR)
 
-        x, y, w, h = box
-        cv2.rectangle(self.picture, (x, y), (x + w, y + h), colour, self.px(thickness))
-
-    def corners(self, box: tuple[int, ...]) -> None:
-        """The four corners of ``box``, to be seen on light and on dark."""
-        import cv2
-        import numpy as np
-
-        x, y, w, h = box
-        arm = max(0, min(w, h) // 9)
-        ends = [((x, y), 1, 1), ((x + w, y), -1, 1), ((x, y + h), 1, -1), ((x + w, y + h), -1, -1)]
-        lines = [
-            np.array([(a + arm * right, b), (a, b), (a, b + arm * down)], np.int32) for (a, b), right, down in ends
-        ]
-        cv2.polylines(self.picture, lines, False, _DARK, self.px(8, 3))
-        cv2.polylines(self.picture, lines, False, _WHITE, self.px(4))
+    @property
+    def bar_middle(self) -> int:
+        return self.height - self.px(BAR / 2)
 
     def write(
-        self, text: str, at: tuple[int, int], size_px: int, colour: words.Colour = _WHITE, bold: bool = False
+        self, line: str, at: tuple[int, int], size_px: int, colour: Colour = palette.WHITE, bold: bool = False
     ) -> None:
         """Write on ground that is dark already; ``at`` is the line's upper left corner."""
-        words.lay(self.picture, words.drawn(text, size_px, colour, bold), *at)
+        text.lay(self.picture, text.drawn(line, size_px, palette.bgr(colour), bold), *at)
 
-    def label(self, text: str, middle: tuple[float, int], size: float, colour: words.Colour = _WHITE) -> None:
-        """Write ``text`` on a dark strip of its own, around (x, y of the upper edge)."""
+    def write_centred(self, line: str, y: int, size_px: int, colour: Colour, bold: bool = False) -> None:
+        """Write in the middle of the picture's width; ``y`` is the line's upper edge."""
+        self.write(line, ((self.width - text.width_of(line, size_px, bold)) // 2, y), size_px, colour, bold)
+
+    def label(self, line: str, middle: tuple[float, int], size: float, colour: Colour = palette.WHITE) -> None:
+        """Write ``line`` on a dark strip of its own, around (x, y of the upper edge)."""
         pad = self.px(size / 2)
-        size_px = words.fitting(text, self.px(size, _SMALLEST_PX), self.width - 2 * (pad + self.px(_MARGIN) // 2))
-        width, height = words.width_of(text, size_px), words.height_of(size_px)
+        size_px = text.fitting(line, self.px(size, _SMALLEST_PX), self.width - 2 * (pad + self.px(_MARGIN) // 2))
+        width, height = text.width_of(line, size_px), text.height_of(size_px)
         x, y = round(middle[0] - width / 2), middle[1]
-        words.darken(self.picture, x - pad, y - pad // 2, x + width + pad, y + height + pad // 2)
-        self.write(text, (x, y), size_px, colour)
+        text.darken(self.picture, x - pad, y - pad // 2, x + width + pad, y + height + pad // 2)
+        self.write(line, (x, y), size_px, colour)
+
+
+# --- An answer --------------------------------------------------------------------------------
 
 
 def _draw_answer(sheet: _Sheet, moment: Moment, times: int) -> None:
+    """The answer and all that belongs to it, on a picture that is ``times`` as large as the moment's."""
+    _draw_places(sheet, moment, times)
+    # Over the outlines: no line goes through the words.
+    text.darken(sheet.picture, 0, sheet.bar_top, sheet.width, sheet.height)
+    figures_width = _draw_figures(sheet, moment)
+    _draw_name(sheet, moment, sheet.width - 3 * sheet.px(_MARGIN) - figures_width)
+    _draw_inset(sheet, moment)
+    _draw_note(sheet, moment)
+
+
+def _draw_places(sheet: _Sheet, moment: Moment, times: int) -> None:
+    """Where the garment is looked for, and where it was found."""
+
     def placed(box: Box) -> tuple[int, ...]:
         x, y, w, h = (times * n for n in box)
         return (sheet.width - x - w if moment.mirror else x), y, w, h
 
-    colour = _COLOURS.get(moment.state, _WHITE)
-    top = sheet.height - sheet.px(BAR)
     if moment.guide is not None:
         x, y, w, h = placed(moment.guide)
-        sheet.corners((x, y, w, min(h, top - sheet.px(12) - y)))
+        inside = x, y, w, min(h, sheet.bar_top - sheet.px(12) - y)
+        draw_corners(sheet.picture, inside, palette.WHITE, sheet.px(4))
     if moment.box is not None:
-        sheet.outline(placed(moment.box), colour, 4)
-    words.darken(sheet.picture, 0, top, sheet.width, sheet.height)  # over the outlines: no line through the words
+        draw_box(sheet.picture, placed(moment.box), palette.OF_STATE[moment.state], sheet.px(4))
 
-    margin, small = sheet.px(_MARGIN), sheet.px(_SMALL, _SMALLEST_PX)
-    figures = _speed(moment.health), _network(moment)
-    figures_width = max(words.width_of(text, small) for text in figures)
-    room = sheet.width - 2 * margin
-    if figures_width > room // 2:
-        small, figures_width = max(1, int(small * room / 2 / figures_width)), room // 2
-    y = sheet.height - sheet.px(BAR / 2) - words.height_of(small)
-    for line, text in enumerate(figures):
-        x = sheet.width - margin - words.width_of(text, small)
-        sheet.write(text, (x, y + line * words.height_of(small)), small, _GREY)
 
+def _draw_figures(sheet: _Sheet, moment: Moment) -> int:
+    """Speed and network, at the right end of the bar; returns the width they take."""
+    room, size_px = sheet.width - 2 * sheet.px(_MARGIN), sheet.px(_SMALL, _SMALLEST_PX)
+    lines = _speed(moment.health), _network(moment)
+    width = max(text.width_of(line, size_px) for line in lines)
+    if width > room // 2:
+        size_px, width = max(1, int(size_px * room / 2 / width)), room // 2
+    for number, line in enumerate(lines):
+        x = sheet.width - sheet.px(_MARGIN) - text.width_of(line, size_px)
+        y = sheet.bar_middle + (number - 1) * text.height_of(size_px)
+        sheet.write(line, (x, y), size_px, palette.GREY)
+    return width
+
+
+def _draw_name(sheet: _Sheet, moment: Moment, room: int) -> None:
+    """The garment's name and how sure the network is, or what is said instead, at the left end of the bar."""
     named = moment.state == "garment" and moment.label is not None
-    answer = moment.label if named and moment.label else _ANSWERS.get(moment.state, moment.state)
+    name = moment.label if named and moment.label else wording.words(moment.state).headline
     sure = f"{moment.confidence:.0%}" if named and moment.confidence is not None else ""
+    colour = palette.OF_STATE[moment.state]
     large, medium = sheet.px(_ANSWER), sheet.px(_SURE)
-    wanted = words.width_of(answer, large, True) + words.width_of(sure, medium) + sheet.px(_ANSWER / 3)
-    shrink = min(1.0, (room - figures_width - margin) / wanted)  # a portrait picture's bar is narrow
+    wanted = text.width_of(name, large, True) + text.width_of(sure, medium) + sheet.px(_ANSWER / 3)
+    shrink = min(1.0, room / wanted)  # a portrait picture's bar is narrow
     large, medium = max(1, int(large * shrink)), max(1, int(medium * shrink))
-    y = sheet.height - sheet.px(BAR / 2) - words.height_of(large) // 2
-    sheet.write(answer, (margin, y), large, colour, bold=True)
-    x = margin + words.width_of(answer, large, True) + large // 3
-    sheet.write(sure, (x, y + round((large - medium) * 0.97)), medium, colour)  # on the answer's baseline
-    _draw_inset(sheet, moment)
-    _draw_note(sheet, moment, top)
+    x, y = sheet.px(_MARGIN), sheet.bar_middle - text.height_of(large) // 2
+    sheet.write(name, (x, y), large, colour, bold=True)
+    x += text.width_of(name, large, True) + large // 3
+    sheet.write(sure, (x, y + round((large - medium) * 0.97)), medium, colour)  # on the name's baseline
 
 
 def _draw_inset(sheet: _Sheet, moment: Moment) -> None:
@@ -173,70 +188,77 @@ def _draw_inset(sheet: _Sheet, moment: Moment) -> None:
     shown = cv2.resize(moment.pixels, (side, side), interpolation=cv2.INTER_NEAREST)
     seen = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR if shown.ndim == 2 else cv2.COLOR_RGB2BGR)
     sheet.picture[margin : margin + side, left : left + side] = seen
-    sheet.outline((left, margin, side, side), _WHITE, 2)
+    corner = left + side, margin + side
+    cv2.rectangle(sheet.picture, (left, margin), corner, palette.bgr(palette.WHITE), sheet.px(2))
+
+
+# --- No answer --------------------------------------------------------------------------------
 
 
 def _draw_notice(sheet: _Sheet, moment: Moment) -> None:
-    """What is waited for, in the middle, large."""
+    """Why there is no answer, in the middle, large."""
     if not moment.help:  # the panel lies over its place
         _draw_condition(sheet, moment.health)
-    small, network = sheet.px(_SMALL, _SMALLEST_PX), _network(moment)
-    x = sheet.width - sheet.px(_MARGIN) - words.width_of(network, small)
-    sheet.write(network, (x, sheet.height - sheet.px(BAR / 2)), small, _GREY)
-    _draw_note(sheet, moment, sheet.height - sheet.px(BAR))
+    size_px, margin = sheet.px(_SMALL, _SMALLEST_PX), sheet.px(_MARGIN)
+    network = _network(moment)
+    if moment.health.condition in ("starting", "reconnecting"):  # something is being done about it
+        sheet.write(wording.words(moment.health.condition).short, (margin, sheet.bar_middle), size_px, palette.GREY)
+    x = sheet.width - margin - text.width_of(network, size_px)
+    sheet.write(network, (x, sheet.bar_middle), size_px, palette.GREY)
+    _draw_note(sheet, moment)
 
 
 def _draw_condition(sheet: _Sheet, health: Health) -> None:
-    text = _NOTICES.get(health.condition, _NOTICES["starting"])
-    size_px = words.fitting(text, sheet.px(_ANSWER), sheet.width - 2 * sheet.px(_MARGIN), bold=True)
-    x = (sheet.width - words.width_of(text, size_px, True)) // 2
-    y = (sheet.height - words.height_of(size_px)) // 2
-    waiting = health.condition in ("starting", "ended")
-    sheet.write(text, (x, y), size_px, _WHITE if waiting else _RED, bold=True)
-    if health.reason:
-        reason = health.reason
-        small = words.fitting(reason, sheet.px(_NOTE, _SMALLEST_PX), sheet.width - 2 * sheet.px(_MARGIN))
-        below = y + words.height_of(size_px) + small // 2
-        sheet.write(reason, ((sheet.width - words.width_of(reason, small)) // 2, below), small, _WHITE)
+    headline, detail = wording.words(health.condition).headline, wording.detail(health.condition, health.reason)
+    room = sheet.width - 2 * sheet.px(_MARGIN)
+    large = text.fitting(headline, sheet.px(_ANSWER), room, bold=True)
+    y = (sheet.height - text.height_of(large)) // 2
+    quiet = health.condition in ("starting", "ended")
+    sheet.write_centred(headline, y, large, palette.WHITE if quiet else palette.ALARM, bold=True)
+    small = text.fitting(detail, sheet.px(_NOTE, _SMALLEST_PX), room)
+    sheet.write_centred(detail, y + text.height_of(large) + small // 2, small, palette.WHITE)
+
+
+# --- Both -------------------------------------------------------------------------------------
 
 
 def _draw_kept(sheet: _Sheet, moment: Moment) -> None:
     """What is stored, in the upper left corner: red while anything is."""
     import cv2
 
-    margin = sheet.px(_MARGIN)
-    kept, size = moment.kept, sheet.px(_SMALL, _SMALLEST_PX)
-    recorded = not kept.startswith("Nothing")
+    recorded, line = bool(moment.kept.files), wording.kept(moment.kept)
+    margin, size_px = sheet.px(_MARGIN), sheet.px(_SMALL, _SMALLEST_PX)
     inset = sheet.px(_INSET) + margin if moment.pixels is not None else 0
-    size = words.fitting(kept, size, max(1, sheet.width - 2 * margin - 2 * size - inset))
-    width, height, pad = words.width_of(kept, size), words.height_of(size), size // 2
-    x = margin + pad + (size if recorded else 0)
-    words.darken(sheet.picture, margin, margin, x + width + pad, margin + height + pad)
+    size_px = text.fitting(line, size_px, max(1, sheet.width - 2 * margin - 2 * size_px - inset))
+    width, height, pad = text.width_of(line, size_px), text.height_of(size_px), size_px // 2
+    x = margin + pad + (size_px if recorded else 0)
+    text.darken(sheet.picture, margin, margin, x + width + pad, margin + height + pad)
     if recorded:
-        at = margin + pad + size // 4, margin + pad // 2 + height // 2
-        cv2.circle(sheet.picture, at, max(2, size // 3), _RED, cv2.FILLED, cv2.LINE_AA)
-    sheet.write(kept, (x, margin + pad // 2), size, _RED if recorded else _GREY)
+        middle, radius = (margin + pad + size_px // 4, margin + pad // 2 + height // 2), max(2, size_px // 3)
+        cv2.circle(sheet.picture, middle, radius, palette.bgr(palette.ALARM), cv2.FILLED, cv2.LINE_AA)
+    sheet.write(line, (x, margin + pad // 2), size_px, palette.ALARM if recorded else palette.GREY)
 
 
-def _draw_note(sheet: _Sheet, moment: Moment, above: int) -> None:
+def _draw_note(sheet: _Sheet, moment: Moment) -> None:
+    """What a key just did, above the bar."""
     if moment.note:
-        height = words.height_of(sheet.px(_NOTE, _SMALLEST_PX))
-        sheet.label(moment.note, (sheet.width / 2, above - height - sheet.px(_NOTE)), _NOTE)
+        height = text.height_of(sheet.px(_NOTE, _SMALLEST_PX))
+        sheet.label(moment.note, (sheet.width / 2, sheet.bar_top - height - sheet.px(_NOTE)), _NOTE)
 
 
 def _draw_help(sheet: _Sheet) -> None:
     """A panel in the middle that lists the keys."""
-    size = sheet.px(_NOTE, _SMALLEST_PX)
-    line, gap = round(size * 1.5), size
-    first = max(words.width_of(key, size, True) for key, _ in _KEYS)
-    width = first + gap + max(words.width_of(does, size) for _, does in _KEYS)
-    x, y = (sheet.width - width) // 2, (sheet.height - line * len(_KEYS)) // 2
-    words.darken(sheet.picture, x - gap, y - gap, x + width + gap, y + line * len(_KEYS) + gap)
-    words.darken(sheet.picture, x - gap, y - gap, x + width + gap, y + line * len(_KEYS) + gap)
+    size_px = sheet.px(_NOTE, _SMALLEST_PX)
+    row, gap = round(size_px * 1.5), size_px
+    first = max(text.width_of(key, size_px, True) for key, _ in _KEYS)
+    width = first + gap + max(text.width_of(does, size_px) for _, does in _KEYS)
+    x, y = (sheet.width - width) // 2, (sheet.height - row * len(_KEYS)) // 2
+    for _ in range(2):  # a sixteenth as bright: many small words need darker ground than one line
+        text.darken(sheet.picture, x - gap, y - gap, x + width + gap, y + row * len(_KEYS) + gap)
     for number, (key, does) in enumerate(_KEYS):
-        at = y + number * line
-        sheet.write(key, (x, at), size, _COLOURS["garment"], bold=True)
-        sheet.write(does, (x + first + gap, at), size)
+        at = y + number * row
+        sheet.write(key, (x, at), size_px, palette.GARMENT, bold=True)
+        sheet.write(does, (x + first + gap, at), size_px)
 
 
 def _speed(health: Health) -> str:
@@ -274,6 +296,6 @@ def _darkened(image: NDArray[np.uint8] | None, mirror: bool) -> NDArray[np.uint8
     last = _last_dark
     if last is None or last[0] is not image or last[1] != mirror:
         picture = np.zeros((*LARGEST_WH[::-1], 3), np.uint8) if image is None else _grown(image, mirror)
-        words.darken(picture, 0, 0, picture.shape[1], picture.shape[0])
+        text.darken(picture, 0, 0, picture.shape[1], picture.shape[0])
         last = _last_dark = (image, mirror, picture)
     return last[2]

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.camera.outputs import overlay
 from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +26,7 @@ LONGEST_GAP_S: Final = 2.0
 """A recording repeats frames to keep time up to this gap; a longer one is a cut."""
 
 RESERVE_BYTES: Final = 200_000_000
-"""Recording ends while so much of the disk is still free: what the machine needs to live is not ours."""
+"""Recording ends while so much of the disk is still free: the machine needs it for itself."""
 
 CLOSE_LIMIT_S: Final = 10.0
 """How long the end of a run waits for a camera's recording to be finished."""
@@ -51,7 +53,9 @@ class Recorder:
         try:
             path.open("ab").close()  # now, not at the first frame; what is there already stays until then
         except OSError as error:
-            raise BadInputError(f"--record {path} cannot be written: {error.strerror}. Choose another place") from error
+            raise BadInputError(
+                f"--record {path} cannot be written: {reason_of(error)}. Choose another place"
+            ) from error
         self._path = path
         self._fps = fps
         self._size_wh: tuple[int, int] | None = None
@@ -197,11 +201,11 @@ class Recording:
 
     ``live`` frames keep time, and are left out where the disk is behind; of a file every frame is written.
     Opened ``again`` after a fault, it goes on in a file of its own, and so it does after each :data:`PART_S` of a
-    live source. Raises :class:`BadInputError` if ``path``
-    cannot be written.
+    live source. Raises :class:`BadInputError` if ``path`` cannot be written.
     """
 
     name: str = "recording"
+    shows: bool = True
 
     def __init__(
         self, path: Path, fps: float, *, live: bool, again: bool = False, reserve_bytes: int = RESERVE_BYTES
@@ -236,7 +240,7 @@ class Recording:
             self._ended = [*(part for part in self._ended if not part.over), self._background]
             self._background = self._begin(next_free(self._path))
         taken_s = moment.time_s if moment.taken_s is None else moment.taken_s
-        self._background.put(moment.drawn(), taken_s if self._live else None)
+        self._background.put(overlay.drawn(moment), taken_s if self._live else None)
 
     def keys(self) -> str:
         """None are pressed here."""

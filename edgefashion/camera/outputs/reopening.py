@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from edgefashion.system.backoff import Backoff
+from edgefashion.system.text import reason_of
+
 if TYPE_CHECKING:
     from edgefashion.camera.moment import Moment, Output
 
 RETRY_S: Final = (1.0, 30.0)
-"""First and longest wait before an output is opened again; it doubles in between, and is drawn a quarter off."""
+"""First and longest wait before an output is opened again."""
 
 CLOSE_LIMIT_S: Final = 3.0
 """How long closing waits for one that is being opened or closed."""
@@ -22,20 +24,20 @@ STEADY_S: Final = 60.0
 """An output that worked for this long begins again with the first wait."""
 
 
-class KeptOpen:
-    """One output, wherever it is at: working, failed, or being opened in a thread.
+class ReopeningOutput:
+    """One output that is working, has failed, or is being opened again in a thread.
 
-    Its first opening is the caller's: what cannot be opened at the start is an error and no fault.
+    The caller opens it for the first time: what cannot be opened at the start is an error and no fault.
     """
 
     def __init__(self, opened: Output, reopen: Callable[[], Output] | None) -> None:
         """``reopen`` makes another one; None for an output that is given up when it fails."""
-        self.name = opened.name
+        self.name, self.shows = opened.name, opened.shows
         self._output: Output | None = opened
         self._reopen = reopen
         self._opening: threading.Thread | None = None
         self._result: Output | Exception | None = None
-        self._wait_s = RETRY_S[0]
+        self._backoff = Backoff(*RETRY_S)
         self._due_s = 0.0
         self._opened_s = time.monotonic()
         self._closing = False
@@ -63,7 +65,7 @@ class KeptOpen:
     @property
     def keeping(self) -> str | None:
         """Name of the file that it is writing; None where it writes none."""
-        return getattr(self._output, "keeping", None)
+        return self._output.keeping if self._output is not None else None
 
     def close(self) -> None:
         """Close it; one that is being opened is closed as soon as it is open."""
@@ -79,15 +81,14 @@ class KeptOpen:
     def _failed(self, error: Exception) -> str:
         output, self._output = self._output, None
         if time.monotonic() - self._opened_s > STEADY_S:
-            self._wait_s = RETRY_S[0]
+            self._backoff.reset()
         self._later()
         if output is not None:
             self._shutting = _start(lambda: close_quietly(output), f"close {self.name}")
-        return _text(error)
+        return reason_of(error)
 
     def _later(self) -> None:
-        self._due_s = time.monotonic() + self._wait_s * random.uniform(0.75, 1.25)
-        self._wait_s = min(2 * self._wait_s, RETRY_S[1])
+        self._due_s = time.monotonic() + self._backoff.next_s()
 
     def _return(self, moment: Moment) -> str | None:
         """Open it anew when that is due, and put it to work when it is open."""
@@ -141,8 +142,3 @@ def close_quietly(one: Closable) -> None:
     """Close ``one``; that it fails is no news: it is gone either way."""
     with contextlib.suppress(Exception):
         one.close()
-
-
-def _text(error: Exception) -> str:
-    strerror = getattr(error, "strerror", None)
-    return str(strerror or error or type(error).__name__)

@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Colour = tuple[int, int, int]
-"""BGR. No channel is darker than :data:`GROUND`: see :func:`lay`."""
-
 GROUND: Final = 63
 """Words are laid over ground whose channels are no brighter than this."""
 
@@ -27,9 +24,10 @@ _font = threading.local()  # OpenCV's font remembers glyphs as it draws: one for
 
 
 @functools.lru_cache(KEPT)
-def drawn(text: str, size_px: int, colour: Colour, bold: bool = False) -> NDArray[np.uint8]:
+def drawn(text: str, size_px: int, colour: tuple[int, int, int], bold: bool = False) -> NDArray[np.uint8]:
     """``text`` in ``colour`` on black, BGR uint8 (h, w, 3), cut to the line's height and the text's width.
 
+    ``colour`` is BGR, with no channel darker than :data:`GROUND`: see :func:`lay`.
     The line is 1.25 ``size_px`` high, whatever letters are in it: texts of one size share a baseline.
     Nobody writes into it.
     """

@@ -1,25 +1,22 @@
 """The process that owns the window: the other end of :mod:`edgefashion.camera.outputs.window`.
 
-Started with one JSON argument: the ``descriptor`` of the memory that pictures come in, and ``fullscreen``. Reads a
-JSON line for each picture; writes ``{"ready": true}``, ``{"shown": true}`` for each picture, ``{"key": "m"}`` for a
-key, ``{"fullscreen": true}``, and ``{"error": ...}`` before it ends of one. The end of stdin ends it.
+The first message has the ``descriptor`` of the memory that pictures come in, and ``fullscreen``. Each of the others
+tells of a picture in that memory. The answers are ``{"ready": true}``, ``{"shown": true}`` for each picture,
+``{"key": "m"}`` for a key, ``{"fullscreen": true}`` where f was pressed, and ``{"error": ...}`` before the process ends
+of one.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import queue
-import sys
-import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edgefashion.camera.outputs.window import END_LIMIT_S, WINDOW
 from edgefashion.camera.outputs.x_screen import Screen, screen
-from edgefashion.system.processes import leave_ending_to_the_parent
+from edgefashion.system.processes import Parent
 from edgefashion.system.shared_pictures import PictureReader
+from edgefashion.system.text import last_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,60 +160,42 @@ def _is_painted(x: Screen, shape: tuple[int, ...]) -> bool:
     return False
 
 
-def _say(**message: Any) -> None:
-    try:
-        # A line of its own, also where Qt has begun one.
-        sys.stdout.write(f"\n{json.dumps(message)}\n")
-        sys.stdout.flush()
-    except OSError:
-        os._exit(0)  # nobody listens any more
-
-
-def _listen(pictures: queue.SimpleQueue[dict[str, Any] | None]) -> None:
-    for line in sys.stdin:
-        pictures.put(json.loads(line))
-    pictures.put(None)
-    time.sleep(END_LIMIT_S)
-    os._exit(0)  # a display that hangs holds the main thread for ever
-
-
-def _serve(descriptor: int | None, fullscreen: bool) -> None:
+def _serve(parent: Parent) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    pictures: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(pictures,), name="pictures", daemon=True).start()
-    memory, window = PictureReader(descriptor), _Window(fullscreen)
-    _say(ready=True)
+    given = parent.receive()
+    memory, window = PictureReader(given["descriptor"]), _Window(given["fullscreen"])
+    parent.send({"ready": True})
     while True:
-        shown = False
-        with contextlib.suppress(queue.Empty):
-            put = pictures.get(timeout=LOOK_S)
-            if put is None:
-                break
-            window.show(memory.get(put))
-            shown = True
+        try:
+            picture = parent.receive(LOOK_S)
+        except TimeoutError:
+            picture = None
+        except EOFError:
+            break
+        if picture:
+            window.show(memory.get(picture))
         key = window.key()
-        if shown:
-            _say(shown=True)  # not earlier: it is on the screen now
+        if picture:
+            parent.send({"shown": True})  # not earlier: it is on the screen now
         if key == "f":
             window.toggle()
-            _say(fullscreen=window.fullscreen)
+            parent.send({"fullscreen": window.fullscreen})
         elif key:
-            _say(key=key)
+            parent.send({"key": key})
     cv2.destroyAllWindows()
 
 
 def main() -> None:
-    """Show pictures until stdin ends."""
-    leave_ending_to_the_parent()
+    """Show pictures until the parent closes our stdin."""
+    parent = Parent(grace_s=END_LIMIT_S)
     try:
-        _serve(**json.loads(sys.argv[1]))
+        _serve(parent)
     except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        _say(error=lines[-1][:200])
+        parent.send({"error": last_line(str(error)) or type(error).__name__})
         raise SystemExit(1) from None
-    os._exit(0)  # said is said: no waiting for what Qt's threads still do
+    os._exit(0)  # without waiting for what Qt's threads still do
 
 
 if __name__ == "__main__":

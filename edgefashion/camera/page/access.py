@@ -42,9 +42,9 @@ class Access:
     Args:
         app: what is guarded.
         token: what is asked for; None asks for nothing and relies on ``hosts``.
-        hosts: the names this server answers to where there is no token. A page of the world whose name was
-            made to mean 127.0.0.1 gives itself away by that name.
-        port: part of the cookie's name, for browsers keep one jar for all ports of a machine.
+        hosts: the names this server answers to where there is no token. Another site may have its own name resolve
+            to 127.0.0.1 (DNS rebinding) and would then be let in; its requests carry that name.
+        port: part of the cookie's name, because browsers keep the cookies of all ports of a machine together.
     """
 
     def __init__(self, app: ASGIApp, *, token: str | None, hosts: frozenset[str], port: int) -> None:

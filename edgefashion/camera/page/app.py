@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgefashion.camera.page import access, metrics
 from edgefashion.camera.page.streams import BOUNDARY, Hub, Stream, events, picture_parts
+from edgefashion.system import palette
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
     from edgefashion.camera.page.board import Board
 
+_STYLE: Final = "/page.css"
 _FILES: Final = {
     "/": ("page.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
+    _STYLE: ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -37,6 +39,8 @@ def application(board: Board, *, token: str | None, hosts: frozenset[str], port:
 
     here = Path(__file__).with_name("static")
     files = {path: ((here / name).read_bytes(), media_type) for path, (name, media_type) in _FILES.items()}
+    style, media_type = files[_STYLE]
+    files[_STYLE] = palette.page_css().encode() + style, media_type
     version = hashlib.sha256(b"".join(content for content, _ in files.values())).hexdigest()[:16]
     hub = Hub(board, version)
     tell = metrics.metrics(board, hub.viewers)

@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from edgefashion.camera import wording
 from edgefashion.camera.moment import now
 
 if TYPE_CHECKING:
@@ -17,18 +18,6 @@ FRESH_S: Final = 3.0
 """A frame older than this, or a loop that has handed on nothing for so long, is not well."""
 
 ANSWERS_KEPT: Final = 6
-NOT_SURE: Final = "Not sure"
-
-_WORDS: Final = {
-    "none": ("Show me a garment", "Hold it in the middle of the picture"),
-    "unknown": (NOT_SURE, "Turn it to the camera, or bring it closer"),
-    "starting": ("Starting", "Waiting for the camera's first picture"),
-    "stale": ("No new picture", "The camera has stopped sending"),
-    "reconnecting": ("Camera lost", "Connecting to it again"),
-    "ended": ("Finished", "The source has ended"),
-    "stopped": ("Not answering", "The program has stopped handing on pictures"),
-}
-"""What is shown where there is no garment's name, and what is said below it."""
 
 
 @dataclass
@@ -38,8 +27,8 @@ class Answer:
     number: int
     time: str
     """UTC, ISO 8601: when it was first given."""
-    label: str
-    """The garment's name, or :data:`NOT_SURE`."""
+    label: str | None
+    """The garment's name; None where the network was not sure."""
     confidence: float | None
     """As long as it is in force, the newest."""
 
@@ -56,8 +45,8 @@ class Board:
         """``time.monotonic()`` when the last moment came."""
         self.answers: tuple[Answer, ...] = ()
         """The newest first."""
-        self.counts: collections.Counter[str] = collections.Counter()
-        """Answers given so far, by label."""
+        self.counts: collections.Counter[str | None] = collections.Counter()
+        """Answers given so far, by label; None for those that were not sure."""
         self._in_force: tuple[str, str | None] | None = None
         self._given = 0
 
@@ -69,9 +58,9 @@ class Board:
         elif answer != self._in_force:
             self._in_force = answer
             self._given += 1
-            label = answer[1] or NOT_SURE
+            label = answer[1]
             self.counts[label] += 1
-            newest = Answer(self._given, now(), label, answer[1] and moment.confidence)  # type: ignore[arg-type]
+            newest = Answer(self._given, now(), label, moment.confidence if label else None)
             self.answers = (newest, *self.answers[: ANSWERS_KEPT - 1])
         elif moment.state == "garment":
             self.answers[0].confidence = moment.confidence
@@ -112,38 +101,41 @@ class Board:
 
     def shown(self) -> dict[str, Any]:
         """What the page shows, ready for JSON; ``show`` is a state of an answer, a condition, or ``stopped``."""
-        moment, why = self.moment, self.why_not_well()
-        show, reason = "starting", ""
-        if moment is not None and self.handed_s is not None:
-            health = moment.health
-            if time.monotonic() - self.handed_s > FRESH_S:
-                show, reason = "stopped", why or ""
-            elif not health.well:
-                show, reason = health.condition, health.reason
-            elif why is not None:
-                show, reason = "stale", why
-            else:
-                show = moment.state
-        headline, detail = _WORDS.get(show, ("", ""))
-        sure = show == "garment" and moment is not None
+        moment = self.moment
+        show, reason = self._show()
+        words = wording.words(show)
+        named = moment if show == "garment" else None
         return {
             "show": show,
-            "headline": (moment.label or "") if sure and moment else headline,
-            "detail": _sentence(_public(reason)) or detail,
-            "confidence": moment.confidence if sure and moment else None,
-            "answers": [asdict(answer) for answer in self.answers],
+            "condition": words.short,
+            "headline": (named.label or "") if named else words.headline,
+            "detail": wording.detail(show, _public(reason)),
+            "confidence": named.confidence if named else None,
+            "answers": [_listed(answer) for answer in self.answers],
             "health": self.health(),
             "model": moment.model if moment else "",
             "precision": moment.precision if moment else "",
-            "kept": moment.kept if moment else "",
+            "kept": wording.kept(moment.kept) if moment else "",
             "note": moment.note if moment else "",
         }
+
+    def _show(self) -> tuple[str, str]:
+        """What is shown: a key of :data:`edgefashion.camera.wording.WORDS` or ``garment``; and the reason for it."""
+        moment, why = self.moment, self.why_not_well()
+        if moment is None or self.handed_s is None:
+            return "starting", ""
+        if time.monotonic() - self.handed_s > FRESH_S:
+            return "stopped", why or ""
+        if not moment.health.well:
+            return moment.health.condition, moment.health.reason
+        return (moment.state, "") if why is None else ("stale", why)
+
+
+def _listed(answer: Answer) -> dict[str, Any]:
+    """An answer for the page's list, where every answer has a name."""
+    return asdict(answer) | {"label": answer.label or wording.words("unknown").headline}
 
 
 def _public(reason: str) -> str:
     """A reason without the name and password of a camera's address: a shop's visitors read it too."""
     return re.sub(r"(?<=://)\S*@", "", reason)
-
-
-def _sentence(reason: str) -> str:
-    return reason[:1].upper() + reason[1:]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
+UNSURE_LABEL: Final = "Not sure"
+"""Counts the answers that were not sure. It is a name that monitors ask by, whatever the page says of them."""
+
 
 def metrics(board: Board, viewers: Callable[[], Mapping[str, int]]) -> Callable[[], bytes]:
     """A function that gives the figures of now. ``viewers`` counts who watches, by stream.
@@ -36,7 +39,7 @@ def metrics(board: Board, viewers: Callable[[], Mapping[str, int]]) -> Callable[
 def _families(board: Board, viewers: Mapping[str, int]) -> Iterable[Metric]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
-    from edgefashion import __version__
+    from edgefashion.version import __version__
 
     moment = board.moment
     health = moment.health if moment else Health()
@@ -66,7 +69,8 @@ def _families(board: Board, viewers: Mapping[str, int]) -> Iterable[Metric]:
     ):
         yield CounterMetricFamily(f"edgefashion_{name}", what, value=value)
     answers = CounterMetricFamily("edgefashion_answers", "Stable answers given, by label", labels=["label"])
-    for label, count in sorted(board.counts.copy().items()):
+    counts = {label or UNSURE_LABEL: count for label, count in board.counts.copy().items()}
+    for label, count in sorted(counts.items()):
         answers.add_metric([label], count)
     yield answers
     watching = GaugeMetricFamily("edgefashion_page_viewers", "Streams of the page that are open", labels=["stream"])

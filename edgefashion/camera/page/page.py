@@ -30,6 +30,8 @@ class Page:
     """
 
     name = "page"
+    shows = True
+    keeping = None
 
     def __init__(self, address: str, token: str | None = None) -> None:
         place = parse(address)

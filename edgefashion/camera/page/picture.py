@@ -7,12 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.camera.outputs.outlines import draw_box, draw_corners
+from edgefashion.system import palette
 from edgefashion.system.complaints import complain
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from edgefashion.camera.moment import Moment
     from edgefashion.camera.page.board import Board
     from edgefashion.inference.preprocess import Box
@@ -23,11 +22,8 @@ INTERVAL_S: Final = 0.1
 LONGEST_PX: Final = 1280
 QUALITY: Final = 80
 
-_GARMENT: Final = (0x97, 0xDC, 0x3D)
-_UNKNOWN: Final = (0x3C, 0xB4, 0xFF)
-_GUIDE: Final = (0xFF, 0xFF, 0xFF)
-_DARK: Final = (0x1A, 0x18, 0x17)
-"""BGR; the dark goes around the others, so that they show on any picture."""
+_LINES: Final = 320
+"""A line is this part of the picture's longest edge thick."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +91,11 @@ def encode(moment: Moment) -> bytes:
     size_wh = max(1, round(width * factor)), max(1, round(height * factor))
     picture = cv2.resize(moment.image, size_wh, interpolation=cv2.INTER_AREA) if factor < 1 else moment.image.copy()
     if moment.health.well:
+        thickness_px = max(1, round(max(picture.shape[:2]) / _LINES))
         if moment.box is not None and moment.state != "none":
-            colour = _GARMENT if moment.state == "garment" else _UNKNOWN
-            _outline(picture, _scaled(moment.box, factor), colour, 1.0)
+            draw_box(picture, _scaled(moment.box, factor), palette.OF_STATE[moment.state], thickness_px)
         elif moment.guide is not None:
-            _outline(picture, _scaled(moment.guide, factor), _GUIDE, 0.12)
+            draw_corners(picture, _scaled(moment.guide, factor), palette.WHITE, thickness_px)
     if moment.mirror:
         picture = cv2.flip(picture, 1)
     done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
@@ -110,20 +106,3 @@ def encode(moment: Moment) -> bytes:
 def _scaled(box: Box, factor: float) -> Box:
     x, y, w, h = (round(n * factor) for n in box)
     return x, y, w, h
-
-
-def _outline(picture: NDArray[np.uint8], box: Box, colour: tuple[int, ...], share: float) -> None:
-    """Draw the outline of ``box``; of each edge this share from either corner."""
-    import cv2
-    import numpy as np
-
-    x, y, w, h = box
-    unit = max(1, round(max(picture.shape[:2]) / 320))
-    reach = round(min(w, h) * share)
-    corners = [((x, y), 1, 1), ((x + w, y), -1, 1), ((x + w, y + h), -1, -1), ((x, y + h), 1, -1)]
-    if share >= 1:
-        lines = [np.array([corner for corner, _, _ in corners], np.int32)]
-    else:
-        lines = [np.array([(a, b + reach * q), (a, b), (a + reach * p, b)], np.int32) for (a, b), p, q in corners]
-    for drawn, thickness in ((_DARK, 2 * unit), (colour, unit)):
-        cv2.polylines(picture, lines, share >= 1, drawn, thickness, cv2.LINE_AA)

@@ -1,20 +1,21 @@
-"""uvicorn in a thread of this process: bounded, silent but for errors, and gone within two seconds."""
+"""The page's HTTP server in a thread of this process: bounded, silent but for errors, and gone within two seconds."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edgefashion.errors import MissingError
-from edgefashion.system.complaints import complain, log_to_stderr
+from edgefashion.system.complaints import log_to_stderr
+from edgefashion.system.http_server import HttpServer, TimedConnection
 
 if TYPE_CHECKING:
+    import socket
+
     from starlette.types import ASGIApp
 
 CONNECTIONS: Final = 64
@@ -27,84 +28,43 @@ GRACE_S: Final = 0.5
 """Streams have this to end by themselves when the server closes; what then still hangs is cut."""
 
 START_S: Final = 20.0
+"""For the server's thread to listen."""
 
 
-class Connection(H11Protocol):
-    """One connection, which is counted, may not idle, and can be cut from the application.
-
-    uvicorn itself waits for a first request without end, and flushes to who does not read without end.
-    """
+class Connection(TimedConnection, H11Protocol):
+    """One connection, which is counted, may not idle, and can be cut off by the application."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.app_state = {**self.app_state, "abort": self.abort}
-        self._idle: asyncio.TimerHandle | None = None
+        self._last_cycle: Any = None
+        """The newest request at the last look."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS:
             transport.abort()
             return
-        self._watch()
+        self.start_timer(IDLE_S)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._idle:
-            self._idle.cancel()
-        super().connection_lost(exc)
-
-    def abort(self) -> None:
-        """Cut the connection, whatever of it is still unsent."""
-        self.transport.abort()
-
-    def _watch(self) -> None:
-        self._idle = self.loop.call_later(IDLE_S, self._look, self.cycle)
-
-    def _look(self, cycle: Any) -> None:
-        if self.cycle is cycle and (cycle is None or cycle.response_complete):
-            self.abort()  # nothing was asked since the last look, and nothing is being answered
+    def on_time(self) -> None:
+        """Cut the connection off if nothing was asked since the last look and nothing is being answered."""
+        if self.cycle is self._last_cycle and not self.answering:
+            self.abort()
         else:
-            self._watch()
-
-
-class Uvicorn(uvicorn.Server):
-    """The server, which cuts off at its end who does not leave."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _, what: complain(what["message"], what.get("exception"))
-        )
-        await super().startup(sockets)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        asyncio.get_running_loop().call_later(GRACE_S, self._cut)
-        await super().shutdown(sockets)
-
-    def _cut(self) -> None:
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+            self._last_cycle = self.cycle
+            self.start_timer(IDLE_S)
 
 
 class Server:
     """``app`` on ``sockets``, which it closes at its end. Raises :class:`MissingError` if it does not start."""
 
     def __init__(self, app: ASGIApp, sockets: list[socket.socket]) -> None:
-        config = uvicorn.Config(
-            app,
-            http=Connection,
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=1,
-        )
         log_to_stderr()
         self._sockets = sockets
-        self._uvicorn = Uvicorn(config)
+        self._uvicorn = HttpServer(
+            app, Connection, who="page", log_level="error", grace_s=GRACE_S, loop="asyncio", timeout_keep_alive=5
+        )
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
         self._thread.start()

@@ -36,7 +36,7 @@ SLOW_S: Final = 1.0
 
 BOUNDARY: Final = "picture"
 _HEAD: Final = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
-_NEWS: Final = ("show", "headline", "detail", "kept", "note", "model", "precision", "picture")
+_NEWS: Final = ("show", "condition", "headline", "detail", "kept", "note", "model", "precision", "picture")
 
 
 @dataclass

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgefashion.camera.service import unit
+from edgefashion.camera.service.configuration import check_configuration
 from edgefashion.camera.service.unit import MARK, NAME
-from edgefashion.errors import BadInputError, MissingError
+from edgefashion.camera.sources.source import is_device
+from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from edgefashion.camera.service.unit import ServiceOptions
 
@@ -52,8 +54,8 @@ def unit_path(user: bool = False, root: Path | None = None) -> Path:
 
 def check_rights(user: bool = False, root: Path | None = None) -> None:
     """Raise :class:`MissingError` without systemd, :class:`BadInputError` with the sudo line where root is needed."""
-    _need_systemd(root)
-    _need_root(user, root)
+    need_systemd(root)
+    need_root(user, root)
 
 
 def install(options: ServiceOptions, root: Path | None = None) -> Path:
@@ -62,15 +64,13 @@ def install(options: ServiceOptions, root: Path | None = None) -> Path:
     Raises :class:`MissingError` without systemd, :class:`BadInputError` without the right to, or for a
     configuration or an installation that the service could not run with.
     """
-    unit.check_screen(options)
-    unit.check_folders(options)
+    check_configuration(options, root)
     text = unit.unit(options)
     check_rights(options.user, root)
     path = unit_path(options.user, root)
-    _check_ours(path)
+    check_ours(path)
     if not options.user and root is None:
-        _check_account(options.account)
-        _check_reach(options.account)
+        check_start(options.account)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -102,11 +102,11 @@ def remove(user: bool = False, root: Path | None = None) -> Path:
 
     Raises :class:`MissingError` where it is not installed.
     """
-    _need_systemd(root)
+    need_systemd(root)
     path = unit_path(user, root)
     if not path.exists():
         raise MissingError(f"no service is installed at {path}")
-    _check_ours(path)
+    check_ours(path)
     check_rights(user, root)
     if root is None:
         _systemctl("stop", UNIT, user=user)
@@ -119,7 +119,7 @@ def remove(user: bool = False, root: Path | None = None) -> Path:
 
 def status(user: bool = False, root: Path | None = None) -> tuple[bool, str]:
     """Whether all is well, and one line of how the service does."""
-    _need_systemd(root)
+    need_systemd(root)
     path = unit_path(user, root)
     if not path.exists():
         return False, f"{UNIT}: not installed ({path} is missing)"
@@ -165,7 +165,28 @@ def log(user: bool = False) -> list[str]:
 # --- What has to be so -----------------------------------------------------------------------
 
 
-def _need_systemd(root: Path | None) -> None:
+def obstacles(options: ServiceOptions, root: Path | None = None) -> Iterator[str]:
+    """What on this machine `install` would refuse, or would wait for, each as a sentence; none where all is well."""
+    checks: list[Callable[[], None]] = [
+        lambda: need_systemd(root),
+        lambda: need_root(options.user, root),
+        lambda: check_ours(unit_path(options.user, root)),
+    ]
+    if not options.user and root is None and sys.platform != "win32":
+        checks.append(lambda: check_start(options.account))
+    for check in checks:
+        try:
+            check()
+        except EdgeFashionError as error:
+            yield f"install would refuse: {error}"
+    source = str(options.values.get("source", "0"))
+    device = Path(f"/dev/video{source}" if source.isdecimal() else source)
+    if root is None and sys.platform.startswith("linux") and is_device(source) and not device.exists():
+        yield f"the service would wait for its camera: there is no {device} now"
+
+
+def need_systemd(root: Path | None) -> None:
+    """Raise :class:`MissingError` where systemd does not run, :class:`BadInputError` where ``root`` is no folder."""
     if sys.platform == "win32":
         raise MissingError(
             "Windows has no systemd. Run: edgefashion service task --out edgefashion.xml, and see what it prints"
@@ -179,18 +200,27 @@ def _need_systemd(root: Path | None) -> None:
         raise BadInputError(f"{root} is no folder. Give --root the top folder of a system")
 
 
-def _need_root(user: bool, root: Path | None) -> None:
+def need_root(user: bool, root: Path | None) -> None:
+    """Raise :class:`BadInputError` with the sudo line where only root may change the service."""
     if sys.platform != "win32" and not user and root is None and os.geteuid() != 0:
         line = shlex.join(["sudo", *unit.executable(), *sys.argv[1:]])
         raise BadInputError(f"a system service is root's to change. Run: {line}")
 
 
-def _check_ours(path: Path) -> None:
+def check_ours(path: Path) -> None:
+    """Raise :class:`BadInputError` for a unit that somebody else wrote."""
     if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(MARK):
         raise BadInputError(f"{path} was not written by edgefashion. Move it away first")
 
 
-def _check_account(account: str | None) -> None:
+def check_start(account: str | None) -> None:
+    """Raise :class:`BadInputError` or :class:`MissingError` where the service's account could not start it."""
+    check_account(account)
+    check_reach(account)
+
+
+def check_account(account: str | None) -> None:
+    """Raise :class:`MissingError` without the group of cameras, :class:`BadInputError` for no such account."""
     import grp
     import pwd
 
@@ -209,8 +239,9 @@ def _check_account(account: str | None) -> None:
             ) from None
 
 
-def _check_reach(account: str | None) -> None:
-    """A virtual environment in a home folder that is closed to others cannot be started by the service's account."""
+def check_reach(account: str | None) -> None:
+    """Raise :class:`BadInputError` where the service's account may not enter a folder that this installation lies
+    in, as a virtual environment in somebody's home."""
     import pwd
 
     owner = pwd.getpwnam(account).pw_uid if account else None

@@ -85,6 +85,8 @@ class Watchdog:
     """
 
     name = "watchdog"
+    shows = False
+    keeping = None
 
     def __init__(self, prove: Callable[[], None] | None = None) -> None:
         self._prove = prove

@@ -1,4 +1,4 @@
-"""A camera, stream or video, read in a child process, so that nothing it does can stop the loop.
+"""A camera, stream or video, read in a child process, so that nothing it does can stop the camera's loop.
 
 A driver may block for ever and a decoder may crash; the child is then ended and another one started. A source is
 *starting* until its first frame, *live* while frames come, *stale* when none has come for a second, *reconnecting*
@@ -7,21 +7,16 @@ once it is lost, and *ended*.
 
 from __future__ import annotations
 
-import collections
-import contextlib
-import json
 import os
-import random
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from edgefashion.camera.sources.capture_process import CaptureProcess, NotStartedError
 from edgefashion.errors import BadInputError, MissingError
-from edgefashion.system.processes import child_environment
-from edgefashion.system.shared_pictures import PictureMemory, PictureReader
+from edgefashion.system.backoff import Backoff
+from edgefashion.system.processes import Message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,18 +38,8 @@ DEVICES: Final = ("/dev/video", "/dev/v4l/")
 """How a camera's name begins, besides its number: one by its id is the same after it was plugged in elsewhere."""
 
 RETRY_S: Final = (0.25, 1.25)
-"""First and longest wait before a lost source is opened again; it doubles in between. The longest, its jitter, the
-second that a silent host is waited for and the opening together stay under 3 s, within which a source that is back is
-to be seen."""
-
-MOST_DYING: Final = 2
-"""Processes that a driver keeps from ending, even killed, from which on no other is started."""
-
-JITTER: Final = 0.25
-"""Share by which a wait is drawn longer or shorter, so that a shop's kiosks do not all knock at once."""
-
-REAP_LIMIT_S: Final = 5.0
-"""How long closing waits for a child that was killed."""
+"""First and longest wait before a lost source is opened again. The longest wait, its spread, the second that a silent
+host is waited for and the opening together stay under 3 s, within which a source that is back is to be seen."""
 
 STEADY_S: Final = 10.0
 """A source that was live for this long begins again with the first wait when it is lost."""
@@ -72,75 +57,44 @@ class Frame:
     """Its place in the source, from 0; a live source skips the numbers of dropped frames."""
 
 
-class _Child:
-    """The process that reads, and the thread that hears what it says."""
+class _Attempts:
+    """Failures in a row to open a source or to keep it open, and when it is to be opened again."""
 
-    def __init__(self, source: str, live: bool, changed: threading.Condition) -> None:
-        self._memory = PictureMemory()
-        descriptor = self._memory.descriptor
-        self.pictures = PictureReader(descriptor)
-        self.messages: collections.deque[dict[str, Any]] = collections.deque()
-        self._changed = changed
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "edgefashion.camera.sources.capture_worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=child_environment(),
-                start_new_session=True,  # a Ctrl-C is for us to act on
-                pass_fds=() if descriptor is None else (descriptor,),
-            )
-        except BaseException:
-            self._memory.close()
-            raise
-        self._hearer = threading.Thread(target=self._hear, name="capture", daemon=True)
-        try:
-            self._hearer.start()
-        except BaseException:
-            self._process.kill()
-            self._process.wait()
-            self._let_go()
-            raise
-        self.ask(json.dumps({"source": source, "live": live, "descriptor": descriptor}))
+    def __init__(self, most: int | None) -> None:
+        self.failures = 0
+        self.due_s = time.monotonic()
+        self.backoff = Backoff(*RETRY_S)
+        self._most = most
 
-    def _hear(self) -> None:
-        assert self._process.stdout is not None
-        with contextlib.suppress(OSError, ValueError):  # it is being closed, or died over a line
-            for line in self._process.stdout:
-                self._put(json.loads(line))
-        self._put({"died": True})
+    def put_off(self, now_s: float, *, failed: bool) -> bool:
+        """Wait until the next attempt; False if there were as many failures as are allowed."""
+        self.failures += failed
+        self.due_s = now_s + self.backoff.next_s()
+        return not failed or self._most is None or self.failures < self._most
 
-    def _put(self, message: dict[str, Any]) -> None:
-        with self._changed:
-            self.messages.append(message)
-            self._changed.notify_all()
 
-    def ask(self, command: str) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # it has died, which the hearer tells
-            self._process.stdin.write(command.encode() + b"\n")
-            self._process.stdin.flush()
+class _Numbering:
+    """The numbers of a source's frames, over all the processes that have read it, and how fast they come."""
 
-    def kill(self) -> threading.Thread:
-        """End it; the thread that is returned leaves nothing of it. A driver may hold it back even from SIGKILL."""
-        self._process.kill()
-        reaper = threading.Thread(target=self._reap, name="capture-reaper", daemon=True)
-        with contextlib.suppress(RuntimeError):  # no more threads are to be had: it stays a zombie until we end
-            reaper.start()
-        return reaper
+    def __init__(self) -> None:
+        self.next = 0
+        self._base = 0
+        self._last_s = self._interval_s = 0.0
 
-    def _reap(self) -> None:
-        self._process.wait()
-        self._hearer.join()
-        self._let_go()
+    def add(self, number: int, time_s: float, *, first: bool) -> int:
+        """Take frame ``number`` of the present process, ``first`` after a loss; returns its number in the source."""
+        if first:
+            self._base = self.next - number
+            self._interval_s = 0.0
+        else:
+            self._interval_s += 0.2 * (min(time_s - self._last_s, LOST_S) - self._interval_s)
+        self.next, self._last_s = self._base + number + 1, time_s
+        return self._base + number
 
-    def _let_go(self) -> None:
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._memory.close()
+    @property
+    def stale_s(self) -> float:
+        """How long the next frame may take."""
+        return max(STALE_S, min(3 * self._interval_s, LOST_S / 2))
 
 
 class Capture:
@@ -160,20 +114,12 @@ class Capture:
         self.apart = False
         self.losses = 0
         """Times it went from live to lost."""
-        self._source, self._called, self._max_failures = source, called, max_failures
+        self._source, self._called = source, called
         self._changed = threading.Condition()
         self._closing = False
-        self._child: _Child | None = None
-        self._phase = "waiting"  # for the next attempt; then "opening", then "open"
-        self._due_s = self._since_s = time.monotonic()
-        self._wait_s, self._failures = RETRY_S[0], 0
-        self._asked_s: float | None = None
-        self._last_s = self._interval_s = 0.0
-        self._next_number = 0
-        self._base = 0
-        """What a child's count of frames is to be added to: it begins anew with each."""
+        self._process = CaptureProcess(source, live, self._changed)
+        self._attempts, self._numbering = _Attempts(max_failures), _Numbering()
         self._frame: Frame | None = None
-        self._reapers: list[threading.Thread] = []
         self._told = ("starting", "")
 
     # --- What the loop calls ------------------------------------------------------------------
@@ -199,10 +145,8 @@ class Capture:
                     return None
                 if now_s >= until_s or self.state == "ended":
                     return None
-                if self._phase == "open" and self._asked_s is None:  # only now: nothing is decoded ahead of need
-                    assert self._child is not None
-                    self._child.ask("next")
-                    self._asked_s = now_s
+                if self._process.at == "open" and self._process.asked_s is None:
+                    self._process.ask(now_s)  # only now: nothing is decoded ahead of need
                 # The limits need no exact time: to look at them ten times a second is enough.
                 self._changed.wait(min(until_s - now_s, 0.1))
         return None
@@ -214,15 +158,15 @@ class Capture:
                 now_s = time.monotonic()
                 self._hear(now_s)
                 self._advance(now_s)
-                if self._phase == "open" or self._failures:
-                    return self._phase == "open"
+                if self._process.at == "open" or self._attempts.failures:
+                    return self._process.at == "open"
                 self._changed.wait(0.1)
         return True
 
     def reopen(self, reason: str) -> None:
         """Give up the connection there is, and make a new one."""
         with self._changed:
-            if self._phase == "open" and not self._closing:
+            if self._process.at == "open" and not self._closing:
                 self._lose(reason, time.monotonic(), hangs=True, failed=False)
 
     def close(self) -> None:
@@ -230,122 +174,104 @@ class Capture:
         with self._changed:
             self._closing = True
             self.state, self.reason = "ended", self.reason or "closed"
-            self._drop()
+            self._process.kill()
             self._frame = None
             self._changed.notify_all()
-        until_s = time.monotonic() + REAP_LIMIT_S
-        for reaper in self._reapers:
-            reaper.join(timeout=max(0.0, until_s - time.monotonic()))
+        self._process.wait()
 
     # --- The states ---------------------------------------------------------------------------
 
     def _hear(self, now_s: float) -> None:
         """Act on what the child has said."""
-        while self._child is not None and self._child.messages:
-            message = self._child.messages.popleft()
-            if "frame" in message:
-                self._take(message, now_s)
-            elif "opened" in message:
-                self._phase, self._since_s, self.fps = "open", now_s, float(message["opened"])
-                if not self.live:
-                    self.state, self.reason = "live", ""
-            elif "lost" in message:
-                self._lose(message["lost"], now_s)
-            elif "ended" in message:
-                self._end("the file has ended")
-            elif "bad" in message:
-                self._end(message["bad"])
-                raise BadInputError(message["bad"])
-            elif self.live:
-                self._lose("the process that reads it died", now_s, hangs=True)
-            else:
-                self._end("the process that reads it died")
-                raise BadInputError(
-                    f"{self._called} cannot be read beyond frame {self._next_number - 1}: its decoder crashed. "
-                    "Give another video"
-                )
+        for message in self._process.messages():
+            match message["kind"]:
+                case "frame":
+                    self._take(message, now_s)
+                case "opened":
+                    self._process.opened(now_s)
+                    self.fps = float(message["fps"])
+                    if not self.live:
+                        self.state, self.reason = "live", ""
+                case "lost":
+                    self._lose(message["reason"], now_s)
+                case "ended":
+                    self._end("the file has ended")
+                case "bad":
+                    self._end(message["reason"])
+                    raise BadInputError(message["reason"])
+                case "died":
+                    self._died(now_s)
 
-    def _take(self, message: dict[str, Any], now_s: float) -> None:
-        assert self._child is not None
+    def _died(self, now_s: float) -> None:
+        reason = "the process that reads it died"
+        if self.live:
+            self._lose(reason, now_s, hangs=True)
+            return
+        self._end(reason)
+        raise BadInputError(
+            f"{self._called} cannot be read beyond frame {self._numbering.next - 1}: its decoder crashed. "
+            "Give another video"
+        )
+
+    def _take(self, message: Message, now_s: float) -> None:
         try:
-            image = self._child.pictures.get(message["put"]).copy()  # the next one comes into the same memory
+            image = self._process.picture(message["put"])
         except (OSError, MemoryError, ValueError) as error:
             self._lose(f"no memory for its pictures: {error}", now_s, hangs=True)
             return
-        time_s = float(message["time_s"])
-        if self.state in ("live", "stale"):
-            self._interval_s += 0.2 * (min(time_s - self._last_s, LOST_S) - self._interval_s)
-        else:
-            self._base = self._next_number - int(message["frame"]) if self.live else 0
-            self._interval_s = 0.0
-        number = int(message["frame"]) + self._base
-        self._frame = Frame(image, time_s, number)
-        self._next_number, self._last_s, self._asked_s = number + 1, time_s, None
+        number, time_s = int(message["number"]), float(message["time_s"])
+        first = self.state not in ("live", "stale")
+        self._frame = Frame(image, time_s, self._numbering.add(number, time_s, first=first))
+        self._process.asked_s = None
         self.state, self.reason = "live", ""
-        self._failures = 0
+        self._attempts.failures = 0
 
     def _advance(self, now_s: float) -> None:
         """Do what is due."""
+        process = self._process
         if self.state == "ended":
             return
-        if self._phase == "waiting":
-            if now_s >= self._due_s:
-                self._begin(now_s)
-        elif self._phase == "opening":
+        if process.at == "nothing":
+            if now_s >= self._attempts.due_s:
+                try:
+                    process.open(now_s)
+                except NotStartedError as error:
+                    self._lose(str(error), now_s)
+        elif process.at == "opening":
             limit_s = OPEN_LIMIT_S if "://" in self._source else DEVICE_OPEN_LIMIT_S
-            if self.live and now_s - self._since_s > limit_s:
+            if self.live and now_s - process.since_s > limit_s:
                 self._lose(f"opening it took over {limit_s:.0f} s", now_s, hangs=True)
-        elif self._asked_s is not None:
-            self._watch(now_s - self._asked_s, now_s)
-        if self.state == "live" and now_s - self._since_s > STEADY_S:
-            self._wait_s = RETRY_S[0]
-
-    def _begin(self, now_s: float) -> None:
-        """Have the source opened, by a new process where there is none."""
-        self._reapers = [reaper for reaper in self._reapers if reaper.is_alive()]
-        if len(self._reapers) >= MOST_DYING:  # a driver holds them; more would be held as well
-            self._lose("the processes that read it cannot be ended", now_s)
-            return
-        try:
-            if self._child is None:
-                self._child = _Child(self._source, self.live, self._changed)
-        except (OSError, RuntimeError) as error:  # no descriptor, thread or memory is to be had just now
-            self._lose(f"no process can be started to read it: {error}", now_s)
-            return
-        self._child.ask("open")
-        self._phase, self._since_s = "opening", now_s
+        elif process.asked_s is not None:
+            self._watch(now_s - process.asked_s, now_s)
+        if self.state == "live" and now_s - process.since_s > STEADY_S:
+            self._attempts.backoff.reset()
 
     def _watch(self, without_s: float, now_s: float) -> None:
         """Judge a frame that has been asked for and has not come."""
         if self.live and without_s > LOST_S:
             self._lose(f"no frame came for {LOST_S:.0f} s", now_s, hangs=True)
-        elif self.state == "live" and without_s > max(STALE_S, min(3 * self._interval_s, LOST_S / 2)):
+        elif self.state == "live" and without_s > self._numbering.stale_s:
             self.state, self.reason = "stale", f"no frame came for {without_s:.1f} s"
 
     def _lose(self, reason: str, now_s: float, *, hangs: bool = False, failed: bool = True) -> None:
+        """The source is lost; where the process ``hangs`` or died, only another one can open it again."""
         if hangs:
-            self._drop()
+            self._process.kill()
+        else:
+            self._process.lost()
         if self.state in ("live", "stale"):
             self.losses += 1
             self.state = "reconnecting"
         self.reason = reason
-        self._failures += failed
-        self._phase, self._asked_s = "waiting", None
-        self._due_s = now_s + self._wait_s * random.uniform(1 - JITTER, 1 + JITTER)
-        self._wait_s = min(2 * self._wait_s, RETRY_S[1])
-        if failed and self._max_failures is not None and self._failures >= self._max_failures:
-            self._end(reason)
-            times = "once" if self._failures == 1 else f"{self._failures} times in a row"
-            raise MissingError(
-                f"{self._called} cannot be opened or was lost {times}: {reason}. Check that it is there and try again"
-            )
+        if self._attempts.put_off(now_s, failed=failed):
+            return
+        self._end(reason)
+        failures = self._attempts.failures
+        times = "once" if failures == 1 else f"{failures} times in a row"
+        raise MissingError(
+            f"{self._called} cannot be opened or was lost {times}: {reason}. Check that it is there and try again"
+        )
 
     def _end(self, reason: str) -> None:
         self.state, self.reason = "ended", reason
-        self._drop()
-
-    def _drop(self) -> None:
-        """End the child without waiting for it."""
-        child, self._child = self._child, None
-        if child is not None:
-            self._reapers = [*(thread for thread in self._reapers if thread.is_alive()), child.kill()]
+        self._process.kill()

@@ -1,24 +1,26 @@
-"""Frames read in a process of their own, which may hang or die of them: the other end of :mod:`edgefashion.camera.sources.capture`.
+"""Frames read in a process of their own, which may hang or die of them.
 
-The first line of stdin is JSON: ``source``, ``live`` and the ``descriptor`` of the shared memory (no argument: a
-camera's URL may hold its password). Then comes a command a line, ``open`` or ``next``. What comes of it is a JSON line:
-``{"opened": fps}``, ``{"frame": number, "time_s": ..., "put": ...}``, ``{"lost": reason}``, ``{"ended": true}`` or, of
-a file, ``{"bad": message}``. A live source is read all the time, and a frame of it made only when one was asked for.
-The end of stdin ends the process.
+The other end of :mod:`edgefashion.camera.sources.capture_process`. The first message has the ``source``, ``live`` and
+the ``descriptor`` of the shared memory. Each of the others says what to ``do``, ``open`` or ``next``. The answers are
+of these kinds:
+
+- ``opened``, with ``fps``, a file's own speed;
+- ``frame``, with ``number``, ``time_s`` and where it was ``put``;
+- ``lost`` and, of a file, ``bad``, with a ``reason``;
+- ``ended``, of a file.
+
+A live source is read all the time, and a frame of it made only when one was asked for.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from edgefashion.camera.sources import mjpeg
 from edgefashion.camera.sources.mjpeg import StreamLostError
-from edgefashion.system.processes import leave_ending_to_the_parent
+from edgefashion.system.processes import Parent
 from edgefashion.system.shared_pictures import PictureMemory
 
 if TYPE_CHECKING:
@@ -114,8 +116,7 @@ def _open(source: str, live: bool, connect_s: float) -> tuple[_Stream, float]:
         return _OpenCV(int(source)), 0.0
     if "://" not in source:
         return _OpenCV(source, cv2.CAP_V4L2), 0.0
-    if "://" in source:
-        mjpeg.knock(source, connect_s)
+    mjpeg.knock(source, connect_s)
     if source.lower().startswith("http://") and (pictures := mjpeg.connect(source)):
         return pictures, 0.0
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS]
@@ -123,81 +124,70 @@ def _open(source: str, live: bool, connect_s: float) -> tuple[_Stream, float]:
 
 
 class _Worker:
-    def __init__(self, source: str, live: bool, memory: PictureMemory) -> None:
-        self._source, self._live, self._memory = source, live, memory
-        self._to_open, self._wanted = threading.Event(), threading.Event()
+    def __init__(self, parent: Parent, source: str, live: bool, memory: PictureMemory) -> None:
+        self._parent, self._source, self._live, self._memory = parent, source, live, memory
         self._number = -1
-        # Whatever a library prints must not get between our lines.
-        self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 1)
-        os.dup2(silence, 2)
-
-    def _listen(self) -> None:
-        for line in sys.stdin:
-            (self._to_open if line.startswith("open") else self._wanted).set()
-        os._exit(0)  # the camera may hold the main thread for ever
-
-    def _say(self, **message: Any) -> None:
-        try:
-            print(json.dumps(message), file=self._out, flush=True)
-        except OSError:
-            os._exit(0)  # nobody listens any more
 
     def run(self) -> None:
-        threading.Thread(target=self._listen, name="commands", daemon=True).start()
         connect_s = CONNECT_S[0]
         while True:
-            self._to_open.wait()
-            self._to_open.clear()
-            self._wanted.clear()
+            while self._parent.receive()["do"] != "open":  # a frame that was asked for before the source was lost
+                pass
             stream: _Stream | None = None
             try:
                 stream, fps = _open(self._source, self._live, connect_s)
-                self._say(opened=fps)
+                self._parent.send({"kind": "opened", "fps": fps})
                 self._serve(stream)
             except StreamLostError as error:
                 if self._live:
-                    self._say(lost=str(error))
+                    self._parent.send({"kind": "lost", "reason": str(error)})
                 elif self._number < 0:
-                    self._say(bad=f"{self._source} holds no frame that can be read. Give another video")
+                    reason = f"{self._source} holds no frame that can be read. Give another video"
+                    self._parent.send({"kind": "bad", "reason": reason})
                 else:
-                    self._say(ended=True)
+                    self._parent.send({"kind": "ended"})
             except _BadFileError as error:
-                self._say(bad=str(error))
+                self._parent.send({"kind": "bad", "reason": str(error)})
             finally:
                 connect_s = CONNECT_S[1]
                 if stream is not None:
                     stream.close()
 
     def _serve(self, stream: _Stream) -> None:
+        wanted = False
         while True:
-            if not self._live:  # of a file no frame is passed over
-                self._wanted.wait()
+            if not (wanted or self._live):  # of a file no frame is passed over
+                wanted = self._is_wanted(None)
             stream.grab()
             time_s = time.monotonic()
             self._number += 1
-            if not self._wanted.is_set():
+            wanted = wanted or self._is_wanted(0)
+            picture = stream.picture() if wanted else None
+            if picture is None:  # not wanted, or a spoiled picture; the next may be whole
                 continue
-            picture = stream.picture()
-            if picture is None:  # one spoiled picture; the next may be whole
-                continue
-            self._wanted.clear()
+            wanted = False
             try:
                 put = self._memory.put(picture)
             except OSError as error:
                 raise StreamLostError(f"no memory for its pictures: {error.strerror}") from error
-            self._say(frame=self._number, time_s=time_s, put=put)
+            self._parent.send({"kind": "frame", "number": self._number, "time_s": time_s, "put": put})
+
+    def _is_wanted(self, limit_s: float | None) -> bool:
+        """Whether the parent asks for a frame, now or within ``limit_s`` seconds."""
+        try:
+            return bool(self._parent.receive(limit_s)["do"] == "next")
+        except TimeoutError:
+            return False
 
 
 def main() -> None:
-    """Serve one source until stdin ends."""
-    leave_ending_to_the_parent()
-    given = json.loads(sys.stdin.readline())
+    """Serve one source until the parent closes our stdin."""
+    parent = Parent()
+    given = parent.receive()
     import cv2
 
     cv2.setNumThreads(1)  # turning one frame's colours is not worth waking the other cores
-    _Worker(given["source"], bool(given["live"]), PictureMemory(given["descriptor"])).run()
+    _Worker(parent, given["source"], bool(given["live"]), PictureMemory(given["descriptor"])).run()
 
 
 if __name__ == "__main__":

@@ -53,6 +53,16 @@ class Source(Protocol):
         ...
 
 
+def is_device(spec: str) -> bool:
+    """True if ``spec`` names a camera of this machine, by its number or its device file."""
+    return spec.isdecimal() or spec.startswith(DEVICES)
+
+
+def is_stream(spec: str) -> bool:
+    """True if ``spec`` is the URL of a camera or a stream."""
+    return spec.lower().startswith(_URL_SCHEMES)
+
+
 def open_source(
     spec: str, *, wait: bool = False, max_failures: int | None = None, stop: threading.Event | None = None
 ) -> Source:
@@ -63,10 +73,9 @@ def open_source(
     :class:`BadInputError` for a path that does not exist or holds no pictures. ``stop``, once set, ends the waiting
     for a source that takes its time.
     """
-    device = spec.isdecimal() or spec.startswith(DEVICES)
-    if device or spec.lower().startswith(_URL_SCHEMES):
+    if is_device(spec) or is_stream(spec):
         # A camera's URL often carries its password; a log is no place for it.
-        called = f"camera {spec}" if device else without_password(spec)
+        called = f"camera {spec}" if is_device(spec) else without_password(spec)
         live = Capture(spec, live=True, called=called, max_failures=max_failures)
         return live if wait else _opened(live, called, stop)
     path = Path(spec)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgefashion.system.backoff import Backoff
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ BLACK_LEVEL: Final = 12
 
 HOT_SHARE: Final = 0.001
 REOPEN_S: Final = (5.0, 600.0)
-"""How long a picture has to stay frozen until the source is opened anew, first and at most; it doubles in between."""
+"""How long a picture has to stay frozen until the source is opened anew, at first and at most."""
 
 GAP_S: Final = 1.0
 """After a gap in the pictures of this length black ones are counted anew."""
@@ -36,7 +38,8 @@ class PictureWatch:
     def __init__(self) -> None:
         self._last: NDArray[np.uint8] | None = None
         self._same_since_s = self._light_s = self._looked_s = 0.0
-        self._reopen_s = REOPEN_S[0]
+        self._backoff = Backoff(*REOPEN_S, spread=(1, 1))
+        self._reopen_s = self._backoff.next_s()
         self._reopen_due_s = 0.0
 
     def look(self, image: NDArray[np.uint8], time_s: float) -> str:
@@ -47,7 +50,8 @@ class PictureWatch:
         self._looked_s = time_s
         if self._last is None or self._last.shape != seen.shape or not np.array_equal(seen, self._last):
             if self._last is not None and time_s - self._same_since_s < FROZEN_S:
-                self._reopen_s = REOPEN_S[0]
+                self._backoff.reset()
+                self._reopen_s = self._backoff.next_s()
             self._last = seen.copy()  # a view would keep the whole frame
             self._same_since_s = time_s
             self._reopen_due_s = time_s + FROZEN_S + self._reopen_s
@@ -64,6 +68,6 @@ class PictureWatch:
         """Whether it is time to open the source anew because its picture stays frozen."""
         if self._last is None or time_s - self._same_since_s < FROZEN_S or time_s < self._reopen_due_s:
             return False
-        self._reopen_s = min(2 * self._reopen_s, REOPEN_S[1])
+        self._reopen_s = self._backoff.next_s()
         self._reopen_due_s = time_s + self._reopen_s
         return True

@@ -5,10 +5,6 @@ const LOST_MS = 2500;      // events come twice a second
 const RETRY_MS = 3000;     // a stream that stays silent is opened anew after this
 const REFUSED_MS = 1000;   // and so is one that was refused
 const PICTURE_MS = 2000;   // a picture stream the server does not know of is opened anew after this
-const CONDITIONS = {
-  live: "Live", starting: "Starting", stale: "No new picture", reconnecting: "Reconnecting",
-  ended: "Finished", stopped: "Not answering", connecting: "Connecting", lost: "Connection lost",
-};
 
 const by = id => document.getElementById(id);
 const say = (id, text) => { const at = by(id); if (at.textContent !== text) at.textContent = text; };
@@ -73,7 +69,7 @@ function showLost() {
   lost = true;
   leavePicture();
   pictureAt = -Infinity;
-  show({show: "lost", headline: "Connection lost", detail: "The camera's program does not answer. Trying again", health: {}});
+  show({show: "lost", condition: "Connection lost", headline: "Connection lost", detail: "The camera's program does not answer. Trying again", health: {}});
 }
 
 // An event stream that is refused does not say why; another answer does.
@@ -96,7 +92,7 @@ document.addEventListener("visibilitychange", () => {
   } else {
     heardAt = performance.now();
     pictureAt = -Infinity;
-    show({show: "connecting", headline: "Connecting", detail: "", health: {}});
+    show({show: "connecting", condition: "Connecting", headline: "Connecting", detail: "", health: {}});
     open();
   }
 });
@@ -106,7 +102,7 @@ document.addEventListener("visibilitychange", () => {
 function show(told) {
   const health = told.health, answered = ["garment", "none", "unknown"].includes(told.show);
   document.body.dataset.show = told.show;
-  say("condition-word", CONDITIONS[answered ? "live" : told.show] ?? told.show);
+  say("condition-word", told.condition);
   say("headline", told.headline);
   say("detail", told.detail);
   document.title = told.headline;
@@ -119,7 +115,7 @@ function show(told) {
     by("meter").firstElementChild.style.width = `${percent}%`;
   }
   if (told.answers) showAnswers(told.answers);
-  say("h-condition", health.condition ? CONDITIONS[answered ? "live" : told.show] ?? told.show : "–");
+  say("h-condition", health.condition ? told.condition : "–");
   say("h-age", age(health.frame_age_s));
   say("h-fps", answered ? `${health.fps.toFixed(health.fps < 10 ? 1 : 0)} fps` : "–");
   say("h-latency", answered && typeof health.latency_ms === "number" ? `${health.latency_ms.toFixed(health.latency_ms < 10 ? 1 : 0)} ms` : "–");

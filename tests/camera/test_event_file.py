@@ -1,4 +1,4 @@
-"""Events reach stdout and files as whole lines in order, none lost or doubled, whatever becomes of disk and reader."""
+"""Events reach a file as whole lines in order, none lost or doubled, whatever becomes of the disk."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import re
 import stat
 import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 
@@ -17,13 +15,12 @@ from helpers.camera import PATIENCE_S, wait_until
 from helpers.events import event, fill, frames, parse, program, settle, small_disk, tell
 
 from edgefashion.camera import moment
-from edgefashion.camera.events import sink as events
 from edgefashion.camera.events.file import SYNC_S, open_file
 from edgefashion.camera.events.open import open_sink
+from edgefashion.camera.events.sink import line
 from edgefashion.errors import BadInputError
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="POSIX systems only")
-
 
 # --- A file ----------------------------------------------------------------------------------
 
@@ -49,7 +46,7 @@ def test_appended(tmp_path: Path) -> None:
 def test_half_a_line(tmp_path: Path) -> None:
     """A last line that a crash left half written is ended, and spoils no other."""
     path = tmp_path / "events.jsonl"
-    whole = events.line(event(0))
+    whole = line(event(0))
     path.write_text(f'{whole}\n{{"time": "2026')
     sink = open_sink(str(path))
     tell(sink, range(1, 3))
@@ -82,7 +79,7 @@ def test_killed_while_rotating(tmp_path: Path) -> None:
     """A process killed at any moment, rotations included, leaves every line it had written, once and in order."""
     path = tmp_path / "events.jsonl"
     code = f"""
-from edgefashion.event_file import open_file
+from edgefashion.camera.events.file import open_file
 import itertools, time
 sink = open_file({str(path)!r}, max_bytes=1000, keep=5000)
 for number in itertools.count(START):
@@ -131,6 +128,7 @@ def test_no_rotation_possible(tmp_path: Path) -> None:
 
 @POSIX
 @pytest.mark.parametrize("how", ["renamed", "deleted", "copied and truncated"])
+@pytest.mark.linux_only("an open file is renamed and deleted, which Windows refuses")
 def test_taken_away(tmp_path: Path, how: str) -> None:
     """Another process (logrotate) may rename, delete or truncate the file: the next event is in a file of its name."""
     path, old = tmp_path / "events.jsonl", tmp_path / "old"
@@ -152,6 +150,7 @@ def test_taken_away(tmp_path: Path, how: str) -> None:
 
 
 @POSIX
+@pytest.mark.linux_only("the folder of an open file is renamed, which Windows refuses")
 def test_folder_goes_and_comes(tmp_path: Path) -> None:
     """A folder that goes away (a share, a stick) is a fault; its events are written once it is back."""
     folder = tmp_path / "share"
@@ -198,6 +197,7 @@ def test_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # --- Full disks ------------------------------------------------------------------------------
 
 
+@pytest.mark.linux_only("a small file system is mounted")
 def test_disk_full(tmp_path: Path) -> None:
     """On a full disk every line stays whole and the fault names it; what is told meanwhile waits, and with each
     bit of space more of it is there, once and in order."""
@@ -226,6 +226,7 @@ def test_disk_full(tmp_path: Path) -> None:
         assert more == list(range(len(more)))
 
 
+@pytest.mark.linux_only("a small file system is mounted")
 def test_disk_full_at_start_and_end(tmp_path: Path) -> None:
     """A disk that is full from the start is no reason to refuse; one that is full at the end costs what it has no
     space for, which is counted."""
@@ -248,6 +249,7 @@ def test_disk_full_at_start_and_end(tmp_path: Path) -> None:
 
 
 @POSIX
+@pytest.mark.linux_only("RLIMIT_FSIZE is POSIX's")
 def test_file_size_limit(tmp_path: Path) -> None:
     """A limit on a file's size is met as a full disk is: a fault, whole lines, and everything once it is lifted."""
     path = tmp_path / "events.jsonl"
@@ -264,13 +266,14 @@ sink.close()
 """
     with program(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         wait_until(lambda: path.exists() and path.stat().st_size > 800, "the first events")
-        wait_until(lambda: len(frames(path)) == 1000 // len(events.line(event(0)) + " "), "no more events")
+        wait_until(lambda: len(frames(path)) == 1000 // len(line(event(0)) + " "), "no more events")
         time.sleep(0.3)
         out, _ = process.communicate("\n", PATIENCE_S)
     assert out.strip() == "File too large"
     assert frames(path) == list(range(30))
 
 
+@pytest.mark.linux_only("a small file system is mounted")
 def test_overflow(tmp_path: Path) -> None:
     """Where more events wait than may, the oldest go, and one fault event in their place says how many."""
     with small_disk(tmp_path / "disk", "64k") as disk:
@@ -309,6 +312,7 @@ def test_overflow(tmp_path: Path) -> None:
     ],
 )
 @POSIX
+@pytest.mark.linux_only("POSIX's errors in POSIX's words, a named pipe")
 def test_unwritable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, words: str) -> None:
     """A place that can never be written to is refused in one line before anything starts, and nothing is left."""
     monkeypatch.chdir(tmp_path)
@@ -320,89 +324,3 @@ def test_unwritable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, 
     assert str(caught.value).startswith("--events ")
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "pipe"]
-
-
-# --- Streams ---------------------------------------------------------------------------------
-
-
-@POSIX
-def test_reader_stays() -> None:
-    """On stdout there is each event as a line, the moment it is told and nothing else."""
-    code = "sink = open_sink('-')\ntell(sink, range(3))\ninput()\ntell(sink, range(3, 6))\nsink.close()"
-    with program(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        assert process.stdin
-        first = "".join(process.stdout.readline() for _ in range(3))
-        process.stdin.write("\n")
-        process.stdin.close()
-        rest = process.stdout.read()
-    assert [e["frame"] for e in parse(first + rest)] == list(range(6))
-
-
-@POSIX
-def test_reader_leaves() -> None:
-    """A reader that leaves (``| head -1``) is noticed without another event, and nothing is said on stderr."""
-    code = """
-import time
-sink = open_sink('-')
-tell(sink, range(3))
-while not sink.gone: time.sleep(0.01)
-tell(sink, range(5))
-sink.close()
-raise SystemExit(40 + (sink.fault() == "whoever read the events has left"))
-"""
-    with program(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout
-        assert process.stderr
-        process.stdout.readline()
-        process.stdout.close()
-        assert process.wait(PATIENCE_S) == 41
-        assert process.stderr.read() == ""
-
-
-@POSIX
-def test_reader_sleeps() -> None:
-    """A reader that does not read holds nobody up: events are taken, closing ends, the process too, and it is told."""
-    code = """
-from edgefashion.camera.events import sink as events
-import time
-events.STUCK_S, events.CLOSE_S = 0.2, 0.2
-sink = open_sink('-', capacity=10_000)
-tell(sink, range(2000))
-while not (sink.fault() or '').startswith('writing is stuck'): time.sleep(0.01)
-tell(sink, range(50_000))
-sink.close()
-raise SystemExit(40 + (50_000 < sink.lost < 52_000))
-"""
-    with program(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stderr
-        assert process.wait(PATIENCE_S) == 41
-        assert process.stderr.read() == ""
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_device() -> None:
-    """A device is written to as it is, and what it says is the fault."""
-    sink = open_sink("/dev/full")
-    sink.tell(event(0))
-    wait_until(lambda: sink.fault() == "No space left on device", "the fault")
-    sink.close()
-    assert sink.lost == 1
-    sink = open_sink(os.devnull)
-    sink.tell(event(0))
-    sink.close()
-    assert (sink.lost, sink.fault()) == (0, None)
-
-
-def test_nothing_left_behind(tmp_path: Path) -> None:
-    """A closed sink has no thread and no open file."""
-    before = threading.active_count(), _descriptors()
-    for n in range(5):
-        sink = open_sink(str(tmp_path / f"{n}.jsonl"))
-        sink.tell(event(n))
-        sink.close()
-    assert (threading.active_count(), _descriptors()) == before
-
-
-def _descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
