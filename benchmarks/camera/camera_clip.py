@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from edgefashion.camera import demo_clip, loop
-from edgefashion.camera.networks import Lineup
+from edgefashion.camera.networks import Networks
 from edgefashion.camera.sources import source
 from edgefashion.data import fashion_mnist
 from edgefashion.evaluation.metrics import wilson95
@@ -30,8 +30,8 @@ def main() -> None:
     count = parser.parse_args().images
     images, labels = fashion_mnist.load("test")
     images, labels = images[:count], labels[:count]
-    lineup = Lineup(["edge"])
-    classifier = lineup.classifier
+    networks = Networks(["edge"])
+    classifier = networks.classifier
     direct = int((classifier(images).argmax(1) == labels).sum())
     seen: list[tuple[int, str | None]] = []
     latencies_ms: list[float] = []
@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         demo_clip.make_clip(clip, images)
-        summary = loop.run(lineup, source.open_source(str(clip)), on_answer=on_answer)
+        summary = loop.run(networks, source.open_source(str(clip)), on_answer=on_answer)
     right = sum(label == classifier.labels[labels[number]] for number, label in seen)
     unsure = sum(label is None for _, label in seen)
     low, high = wilson95(right, len(seen))

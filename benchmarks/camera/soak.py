@@ -3,8 +3,8 @@
     python benchmarks/camera/soak.py [--frames 200000] [--model kiosk] [--cut-every 20000]
 
 Runs the loop headless on a network camera, as fast as it can answer, and cuts the stream every now and then. The
-camera is a process of its own (:mod:`bad_camera`), 640x480. Writes ``benchmarks/camera/results/soak.json``. Half an hour on
-two cores.
+camera is a process of its own (:mod:`bad_camera`), 640x480. Writes ``benchmarks/camera/results/soak.json``. Half an
+hour on two cores.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bad_camera import BadCamera
 
 from edgefashion.camera import loop
 from edgefashion.camera.events.open import open_sink
-from edgefashion.camera.networks import Lineup
+from edgefashion.camera.networks import Networks
 from edgefashion.camera.sources import source
 from edgefashion.system import files, machine
 
@@ -87,7 +87,7 @@ def main() -> None:
         threading.Thread(target=cut_when_told, daemon=True).start()
         began_s = time.monotonic()
         summary = loop.run(
-            Lineup([given.model]),
+            Networks([given.model]),
             source.open_source(network_camera.url),
             stop=stop,
             events=[open_sink(str(Path(folder) / "events.jsonl"))],

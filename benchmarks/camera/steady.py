@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from edgefashion import load
 from edgefashion.camera import demo_clip
-from edgefashion.camera.loop import said_of
+from edgefashion.camera.answers import said_of
 from edgefashion.camera.stability import Smoother, Steady
 from edgefashion.data import fashion_mnist, photo_folders
 from edgefashion.data.images import read_image

@@ -67,14 +67,14 @@ def _teach() -> None:
     with draft.draft(TEACHERS, made) as making:
         for part in ("fp32", "fp16"):  # a teacher is only ever asked, and the repository stays small
             making.drop(part)
-            del making.info["metrics"][part]
+            making.facts = making.facts.without_measured(part)
         card.write_card(making)
 
 
 def _ship() -> None:
     """Seed 0's, whatever the others reach: the test images choose nothing."""
     with draft.draft(SHIPPED, bundle.open_bundle(_path(0))) as making:
-        making.info["name"] = SHIPPED.name
+        making.facts = making.facts._replace(name=SHIPPED.name)
         card.write_card(making)
 
 

@@ -1,11 +1,12 @@
 """Our best against each peer's best, on the same weights in the same run: latency and throughput.
 
-    python benchmarks/networks/peers.py                 # measures `edge`, and `cnn-242k` where it has been trained
-    python benchmarks/networks/peers.py table           # the tables anew from what was measured
+    python benchmarks/networks/peers.py                  # measures `edge`, and `cnn-242k` where it has been trained
+    python benchmarks/networks/peers.py kiosk PHOTOS...  # measures `kiosk` on folders of labelled photos
+    python benchmarks/networks/peers.py table            # the tables anew from what was measured
 
-Writes ``benchmarks/networks/results/peers.json``, ``peers.md`` and ``peers.png``. Leave the machine alone meanwhile: five
-minutes a network. A ratio is taken round by round, of medians measured seconds apart; its spread is the
-quartiles over the rounds.
+Writes ``benchmarks/networks/results/peers.json``, ``peers.md`` and ``peers.png``, and of ``kiosk`` ``peers_kiosk.json``
+and ``peers_kiosk.md``. Leave the machine alone meanwhile: five minutes a network, ten for ``kiosk``. A ratio is taken
+round by round, of medians measured seconds apart; its spread is the quartiles over the rounds.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from edgefashion.bench import run
+from edgefashion.bench.chart import plot
+from edgefashion.bench.report import BenchOptions
 from edgefashion.bundles import resolve
 
 RESULTS = Path(__file__).parent / "results"
 NETWORKS = ("edge", "cnn-242k")
+PHOTO_NETWORK = "kiosk"
 PEERS = {"litert": "LiteRT", "onnxruntime": "ONNX Runtime"}
 ROUNDS = 9
 
@@ -28,27 +32,52 @@ Row = dict[str, Any]
 
 
 def main() -> None:
-    if sys.argv[1:] not in ([], ["table"]):
-        sys.exit(__doc__)
-    file = RESULTS / "peers.json"
-    if not sys.argv[1:]:
-        reports = {}
-        for name in NETWORKS:
-            if not resolve.is_model(name):
-                print(f"{name} is left out: run benchmarks/networks/seeds.py {name} first", file=sys.stderr)
-                continue
-            measured = run.bench(name, options=run.BenchOptions(rounds=ROUNDS), on_progress=_say)
-            reports[name] = measured.as_json()
-            if name == NETWORKS[0]:
-                run.plot(measured, RESULTS / "peers.png")
-        file.write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
-    text = "\n\n".join(_table(name, report) for name, report in json.loads(file.read_text(encoding="utf-8")).items())
-    (RESULTS / "peers.md").write_text(text + "\n", encoding="utf-8")
-    print(text)
+    match sys.argv[1:]:
+        case []:
+            measure()
+            write_table("peers")
+        case ["kiosk", *photos] if photos:
+            measure_on_photos([Path(folder) for folder in photos])
+            write_table("peers_kiosk")
+        case ["table"]:
+            for name in ("peers", "peers_kiosk"):
+                write_table(name)
+        case _:
+            sys.exit(__doc__)
+
+
+def measure() -> None:
+    reports = {}
+    for name in NETWORKS:
+        if not resolve.is_model(name):
+            print(f"{name} is left out: run benchmarks/networks/seeds.py {name} first", file=sys.stderr)
+            continue
+        measured = run.bench(name, options=BenchOptions(rounds=ROUNDS), on_progress=_say)
+        reports[name] = measured.as_json()
+        if name == NETWORKS[0]:
+            plot(measured, RESULTS / "peers.png")
+    _write("peers", reports)
+
+
+def measure_on_photos(photos: list[Path]) -> None:
+    options = BenchOptions(rounds=ROUNDS)
+    measured = run.bench(PHOTO_NETWORK, vs=tuple(PEERS), photos=photos, options=options, on_progress=_say)
+    _write("peers_kiosk", {PHOTO_NETWORK: measured.as_json()})
 
 
 def _say(doing: str, done: int, total: int) -> None:
     print(f"{done} of {total}: {doing}", file=sys.stderr)
+
+
+def _write(name: str, reports: dict[str, Row]) -> None:
+    (RESULTS / f"{name}.json").write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
+
+
+def write_table(name: str) -> None:
+    reports = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    text = "\n\n".join(_table(network, report) for network, report in reports.items())
+    (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 def _table(name: str, report: Row) -> str:

@@ -153,10 +153,10 @@ def _measure(row: Row) -> dict[str, Any]:
         "arch": row.arch,
         "reported": row.reported,
         "accuracy": report["test_accuracy"],
-        "int8_accuracy": made.info["metrics"].get("int8", {}).get("test_accuracy"),
+        "int8_accuracy": made.test_accuracy("int8"),
         "epochs": report["epochs"],
         "wall_time_s": report["wall_time_s"],
-        "parameters": made.info["parameters"],
+        "parameters": made.facts.parameters,
         "note": row.note,
     }
 

@@ -31,8 +31,8 @@ from bad_camera import BadCamera
 
 from edgefashion.camera import loop, server_fallback
 from edgefashion.camera.moment import Moment
-from edgefashion.camera.networks import Lineup
-from edgefashion.camera.outputs.reopening import KeptOpen
+from edgefashion.camera.networks import Networks
+from edgefashion.camera.outputs.reopening import ReopeningOutput
 from edgefashion.camera.sources.source import open_source
 from edgefashion.inference.load import load
 from edgefashion.system import machine
@@ -93,6 +93,8 @@ class Watched:
     """The camera's loop in a thread of its own: when each answer came, and which network gave it."""
 
     name = "recording"
+    shows = True
+    keeping = None
 
     def __init__(self, url: str, source: str) -> None:
         self.answers: list[tuple[float, str]] = []
@@ -102,8 +104,8 @@ class Watched:
         self._thread.start()
 
     def _run(self, url: str, source: str) -> None:
-        lineup = Lineup([url])
-        loop.run(lineup, open_source(source), stop=self._stop, outputs=[KeptOpen(self, None)])
+        networks = Networks([url])
+        loop.run(networks, open_source(source), stop=self._stop, outputs=[ReopeningOutput(self, None)])
 
     def take(self, moment: Moment) -> None:
         if moment.health.frames != self._frames:

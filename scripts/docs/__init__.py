@@ -1,0 +1,1 @@
+"""What `scripts/write_docs` puts into the pages."""
