@@ -2,9 +2,8 @@
 
     python benchmarks/networks/cold_start.py
 
-Writes ``benchmarks/networks/results/cold_start.json``. Each way is a fresh process on one picture, the ways taken in turn;
-the
-ratios are taken turn by turn. Beside them: what OpenVINO's model cache (CACHE_DIR) does to the bare way, and
+Writes ``benchmarks/networks/results/cold_start.json``. Each way is a fresh process on one picture, the ways taken in
+turn; the ratios are taken turn by turn. Beside them: what OpenVINO's model cache (CACHE_DIR) does to the bare way, and
 what the slowest imports cost.
 """
 

@@ -6,8 +6,8 @@
     python benchmarks/networks/edge.py teach                # its two teachers anew: hours more
 
 ``measure`` needs ``models/cnn-242k`` too (``benchmarks/networks/seeds.py cnn-242k``) and writes
-``benchmarks/networks/results/edge.json``. ``teach`` leaves the teachers in ``models/edge-teacher-N``, and as one network,
-INT8 alone, in ``models/edge-teachers``, the bundle that comes with the repository.
+``benchmarks/networks/results/edge.json``. ``teach`` leaves the teachers in ``models/edge-teacher-N``, and as one
+network, INT8 alone, in ``models/edge-teachers``, the bundle that comes with the repository.
 """
 
 from __future__ import annotations

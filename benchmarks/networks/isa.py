@@ -2,8 +2,8 @@
 
     python benchmarks/networks/isa.py
 
-Writes ``benchmarks/networks/results/isa.json`` and prints the table. A cap is OpenVINO's alone (ONEDNN_MAX_CPU_ISA), of what
-this CPU has: it shows another CPU's instructions, not its clock or its caches.
+Writes ``benchmarks/networks/results/isa.json`` and prints the table. A cap is OpenVINO's alone (ONEDNN_MAX_CPU_ISA), of
+what this CPU has: it shows another CPU's instructions, not its clock or its caches.
 """
 
 from __future__ import annotations

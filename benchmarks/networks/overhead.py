@@ -2,8 +2,8 @@
 
     python benchmarks/networks/overhead.py
 
-Writes ``benchmarks/networks/results/overhead.json``: the ``Classifier`` call beside the bare ``infer()`` of the same compiled
-model, calls interleaved; and ``benchmark_app`` on the same IR and settings beside ``bench``'s row.
+Writes ``benchmarks/networks/results/overhead.json``: the ``Classifier`` call beside the bare ``infer()`` of the same
+compiled model, calls interleaved; and ``benchmark_app`` on the same IR and settings beside ``bench``'s row.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tagging an inventory: pictures a second, where the time goes, memory, and how near the CPU's JPEG decoding it comes.
 
-    python benchmarks/tagging/tag.py PHOTOS SCRATCH                  # 100,000 pictures: 20 GB in SCRATCH, made in half an hour
-    python benchmarks/tagging/tag.py PHOTOS SCRATCH --count 2000     # the same in small
-    python benchmarks/tagging/tag.py answers PHOTOS                  # decoded smaller, does the network answer the same?
+    python benchmarks/tagging/tag.py PHOTOS SCRATCH                # 100,000 pictures, 20 GB in SCRATCH: half an hour
+    python benchmarks/tagging/tag.py PHOTOS SCRATCH --count 2000   # the same in small
+    python benchmarks/tagging/tag.py answers PHOTOS                # decoded smaller: are the answers the same?
 
 The pictures are JPEGs of 1200x1600 made from the photos in the folder PHOTOS, each cropped, mirrored and lit otherwise;
 they stay in SCRATCH for the next time. Measured side by side, in interleaved rounds on a part of them: ``tag`` with

@@ -13,8 +13,8 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
-from edgefashion.version import __version__
 from edgefashion.serving.admission import BROKEN, Refusal, RefusedError, check_values
+from edgefashion.version import __version__
 
 if TYPE_CHECKING:
     from edgefashion.serving.admission import Gate

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles import model_files, resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference import classifier, load
 from edgefashion.labels import LABELS
@@ -61,7 +61,7 @@ def answers(
     asked = hashlib.sha256(view(images, augment, views - 1).tobytes())
     for teacher in teachers:
         assert teacher.source is not None
-        asked.update(files.files_sha256(teacher.source).encode())
+        asked.update(model_files.sha256_of(teacher.source).encode())
     return files.cached_array(_cache_dir() / f"{asked.hexdigest()[:16]}.npy", ask)
 
 

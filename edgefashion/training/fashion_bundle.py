@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgefashion.bundles import bundle, card, draft
+from edgefashion.bundles.facts import Facts, Measured, Thresholds
 from edgefashion.data import fashion_mnist
 from edgefashion.evaluation import metrics, reference
 from edgefashion.inference import decision
@@ -59,21 +60,21 @@ def write_fashion_bundle(out: Path, run: Run, history: list[dict[str, float]]) -
                 "reported_accuracy": arch.reported_accuracy,
             },
         )
-        making.info.update(
+        making.facts = Facts(
             name=out.name,
             architecture=arch.name,
             source=arch.source,
             parameters=model.count_params(),
-            labels=list(LABELS),
-            input_shape=list(INPUT_SHAPE),
+            labels=LABELS,
+            input_shape=INPUT_SHAPE,
             pixels=PIXELS,
-            thresholds={
-                "accept": decision.accept_threshold(held_out),
-                "chosen_on": "validation images" if options.validation_split else "training images",
-            },
-            metrics={"original": {"test_accuracy": accuracy}},
+            thresholds=Thresholds(
+                accept=decision.accept_threshold(held_out),
+                chosen_on="validation images" if options.validation_split else "training images",
+            ),
+            metrics={"original": Measured(accuracy)},
             versions=training_versions(),
-            data_sha256=dict(fashion_mnist.SHA256),
+            data_sha256=fashion_mnist.SHA256,
             seed=options.seed,
             split_seed=fashion_mnist.SPLIT_SEED,
             validation_split=options.validation_split,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -61,24 +61,46 @@ class Finetuning:
 
 
 def finetune(
-    folders: Sequence[Path],
-    out: Path,
+    folders: Sequence[str | Path],
+    out: str | Path,
     options: FinetuneOptions = FinetuneOptions(),
     *,
     start: str = resolve.PHOTO_MODEL,
     on_step: StepProgress | None = None,
     on_epoch: EpochProgress | None = None,
+    **given: Any,
 ) -> Finetuning:
-    """Fine-tune the photo network on ``folders`` and write the bundle ``out``.
+    """Go on training the photo network on photos, and write its bundle.
 
-    ``start``: a photo network's bundle, or ``"imagenet"``. Raises :class:`BadInputError` for folders
-    of one label or one sender, :class:`MissingError` without the ``train`` extra, Fashion-MNIST or,
-    from ImageNet, the package with the weights.
+    Args:
+        folders: Photo folders, each with a sub-folder of photos for each label.
+        out: The bundle to write.
+        options: How to train.
+        start: The photo network's bundle to start from, or ``"imagenet"``.
+        on_step: Called after a batch with the epoch (from 0), the batches done, their number and the loss.
+        on_epoch: Called after an epoch with its row of ``history.csv``.
+        given: Any field of ``options`` by its name: ``epochs``, ``batch_size``, ``validation_split``, ``seed``, ...
+
+    Returns:
+        The bundle, and its scores on the photos of senders that were not trained on, before and after.
+
+    Raises:
+        BadInputError: Folders of one label or of one sender, an option out of range, or an output that cannot be
+            written.
+        MissingError: The ``train`` extra, Fashion-MNIST or, from ImageNet, the package with the weights is not
+            installed.
+
+    Example:
+        >>> from edgefashion import finetune
+        >>> done = finetune(["shop/"], "models/shop", epochs=1, batch_size=8)
+        >>> done.bundle.path.name, done.before is not None
+        ('shop', True)
     """
+    out, options = Path(out), replace(options, **given)
     need("tensorflow", "to train")
     need("matplotlib", "to draw the training curves")
     draft.check_target(out)
-    found = photo_folders.scan(*folders)
+    found = photo_folders.scan(*map(Path, folders))
     _check(found)
     fit_at, held_at = photo_folders.split(found.photos, options.validation_split, options.seed)
     skipped = list(found.skipped)
@@ -118,7 +140,7 @@ def finetune(
 def photo_network(start: str) -> keras.Model:
     """A photo network's bundle as the plain Keras model to go on from."""
     found = resolve.resolve(start)
-    if found.bundle is None or found.bundle.info.get("architecture") != ARCH:
+    if found.bundle is None or found.bundle.facts.architecture != ARCH:
         raise BadInputError(f"{start} is no bundle of the photo network {ARCH}. Start from one, or from {IMAGENET}")
     return load_keras(found.bundle.verified("keras"))
 

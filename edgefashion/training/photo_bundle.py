@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.bundles import bundle, card, draft
+from edgefashion.bundles.facts import Facts, Measured, PhotoFigures, Thresholds
 from edgefashion.data import fashion_mnist
 from edgefashion.evaluation import reference
 from edgefashion.evaluation.reference import reference_images
@@ -63,19 +64,19 @@ def write_bundle(
         draw_curves(making.part("curves"), trained.history, f"{ARCH} on photos and Fashion-MNIST")
         wall_time_s = round(sum(row["seconds"] for row in trained.history), 1)
         making.add_report("train", {"options": asdict(options), **report, "wall_time_s": wall_time_s})
-        making.info.update(
+        making.facts = Facts(
             name=out.name,
             architecture=ARCH,
             source=arch.source,
             parameters=model.count_params(),
-            labels=list(PHOTO_LABELS),
-            input_shape=[preprocess.PHOTO_PX, preprocess.PHOTO_PX, 3],
+            labels=PHOTO_LABELS,
+            input_shape=(preprocess.PHOTO_PX, preprocess.PHOTO_PX, 3),
             pixels=PHOTO_PIXELS,
-            thresholds={"accept": accept[0], "chosen_on": accept[1]},
-            metrics={"original": {"test_accuracy": float(np.mean(test == test_labels))}},
-            photos=photo_figures,
+            thresholds=Thresholds(*accept),
+            metrics={"original": Measured(float(np.mean(test == test_labels)))},
+            photos={name: PhotoFigures.from_json(of) for name, of in photo_figures.items()},
             versions=training_versions(),
-            data_sha256=dict(fashion_mnist.SHA256),
+            data_sha256=fashion_mnist.SHA256,
             seed=options.seed,
             validation_split=fashion_mnist.VALIDATION_SPLIT,
         )

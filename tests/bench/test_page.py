@@ -14,7 +14,7 @@ import pytest
 from helpers.browser import CONTRAST, Browser, chromium
 
 from edgefashion.bench.page import page as bench_page
-from edgefashion.bench.page.charts import Axis, figures, time_us
+from edgefashion.bench.page.charts import time_us
 from edgefashion.bench.report import titles
 from edgefashion.errors import BadInputError
 
@@ -94,22 +94,6 @@ def hostile_report(short_report: dict[str, Any]) -> dict[str, Any]:
 def browser() -> Iterator[Browser]:
     with chromium() as found:
         yield found
-
-
-def test_bench_tells_what_the_page_draws(short_report: dict[str, Any]) -> None:
-    """Each row has its calls' percentiles and rounds, each OpenVINO row its operations, none of them a constant."""
-    assert short_report["command"] == "edgefashion bench edge --vs none --threads 1 --rounds 3 --seconds 0.02"
-    for row in short_report["rows"]:
-        percentiles = row["latency_percentiles_us"]
-        assert len(percentiles) == 101
-        assert percentiles == sorted(percentiles)
-        assert [percentiles[p] for p in (50, 90, 99)] == [row["latency_us"][q] for q in ("p50", "p90", "p99")]
-        assert len(row["throughput_rounds_fps"]) == len(row["latency_p50_rounds_us"]) == 3
-        kinds = [operation["type"] for operation in row["operations"]]
-        assert 4 <= kinds.count("Convolution") <= 7, "edge has seven, of which a few may take less than a microsecond"
-        assert "Const" not in kinds
-        assert all(operation["latency_us"] > 0 for operation in row["operations"])
-        assert row["operations"][kinds.index("Convolution")]["shape"] == [1, 32, 14, 14], "the first one's output"
 
 
 def test_every_figure_is_shown(short_report: dict[str, Any]) -> None:
@@ -238,37 +222,6 @@ def test_words_stand_out(dark: bool, wide_report: dict[str, Any], browser: Brows
     bench_page.write(wide_report, path)
     browser.open(path, 1280, dark=dark)
     assert browser.evaluate(CONTRAST) >= 4.5
-
-
-@pytest.mark.parametrize(
-    ("value_us", "text"),
-    [
-        (0.074, "0.0740 µs"),
-        (7.4, "7.40 µs"),
-        (99.97, "100 µs"),
-        (999.7, "1.00 ms"),
-        (62_697, "62.7 ms"),
-        (2e6, "2.00 s"),
-    ],
-)
-def test_times_are_readable(value_us: float, text: str) -> None:
-    """A time has three significant figures and the unit that suits it."""
-    assert time_us(value_us) == text
-
-
-def test_figures_are_grouped() -> None:
-    """Thousands are parted, and nothing is shown more exactly than three figures but whole thousands."""
-    assert [figures(v) for v in (0, 12.34, 123.4, 31_940.4)] == ["0", "12.3", "123", "31,940"]
-
-
-@pytest.mark.parametrize("values", [[70.0, 75.0], [0.5, 3e6], [100.0], [1.0, 1000.0]])
-def test_axes_hold_their_values(values: list[float]) -> None:
-    """Every value lies on its axis, which has two to seven round numbers where it spans more than a little."""
-    for log in (True, False):
-        axis = Axis.around(values, "µs", log=log)
-        assert all(0 <= axis.at(value) <= 100 for value in (*values, *axis.ticks))
-        assert len(axis.ticks) <= 8
-    assert len(Axis.around(values, "", log=False).ticks) >= 2
 
 
 def test_json_and_page_agree(short_report: dict[str, Any], tmp_path: Path) -> None:

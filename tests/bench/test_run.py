@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from edgefashion.bench import candidates, rounds
-from edgefashion.bench import run as bench
-from edgefashion.bench.report import Row
-from edgefashion.bundles import resolve
-from edgefashion.errors import EdgeFashionError
+from edgefashion.bench import pictures, run
+from edgefashion.bench.chart import plot
+from edgefashion.bench.report import BenchOptions, BenchReport, Row
+from edgefashion.bundles import model_files, resolve
+from edgefashion.errors import BadInputError
 from edgefashion.inference import openvino_engine
-from edgefashion.system import machine
-
-if TYPE_CHECKING:
-    from helpers.types import Run
 
 pytestmark = pytest.mark.long
 
@@ -33,18 +28,11 @@ ROW_FIELDS = {
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The whole table, measured as shortly as it can be."""
-    short = bench.BenchOptions(rounds=2, seconds=0.05, min_calls=3, batches=(64,), cold_starts=0)
-    measured = bench.bench("edge", threads=1, options=short)
-    bench.plot(measured, tmp_path_factory.mktemp("bench") / "chart.png")
+    short = BenchOptions(rounds=2, seconds=0.05, min_calls=3, batches=(64,), cold_starts=0)
+    measured = run.bench("edge", threads=1, options=short)
+    plot(measured, tmp_path_factory.mktemp("bench") / "chart.png")
     as_json: dict[str, Any] = json.loads(json.dumps(measured.as_json()))
     return as_json
-
-
-@pytest.fixture
-def bench_here(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The bench command without cold starts, of which it has no option, for tests that are not about them."""
-    monkeypatch.setattr(bench, "BenchOptions", partial(bench.BenchOptions, min_calls=3, cold_starts=0))
-    return partial(run_here, "bench", "--rounds", "1", "--seconds", "0.02")
 
 
 def test_every_engine_has_its_row(report: dict[str, Any]) -> None:
@@ -75,11 +63,11 @@ def test_accuracy_is_that_of_the_model(report: dict[str, Any]) -> None:
     """Each row's accuracy is the bundle's own for that form, measured again."""
     made = resolve.resolve("edge").bundle
     assert made is not None
-    stated = made.info["metrics"]
+    stated = made.facts.metrics
     for row in report["rows"]:
         form = row["precision"] if row["engine"] == "openvino" else "original"
         if form in stated:
-            assert row["accuracy"] == pytest.approx(stated[form]["test_accuracy"], abs=0.003), row["name"]
+            assert row["accuracy"] == pytest.approx(stated[form].test_accuracy, abs=0.003), row["name"]
 
 
 def test_precision_that_ran_is_named(report: dict[str, Any]) -> None:
@@ -104,135 +92,93 @@ def test_another_accuracy_is_marked(report: dict[str, Any]) -> None:
     """A row more than half a point from the original's accuracy says by how much."""
     rows = [Row(**row) for row in report["rows"]]
     worse = [replace(row, accuracy=row.accuracy - 0.012 * (row.engine == "litert")) for row in rows]
-    said = [row.marked for row in bench.marked(worse, resolve.resolve("edge")) if row.marked]
+    said = [row.marked for row in run.marked(worse, rows[0].accuracy) if row.marked]
     assert len(said) == 2
     assert all("-1." in words and "points from the original's" in words for words in said)
 
 
-def test_a_row_at_one_thread_and_one_at_all() -> None:
-    """Without --threads every engine that can be told its threads is measured both ways."""
-    rows, _ = candidates.contenders("edge", vs=("litert", "tensorflow"))
-    both = [1, 0] if machine.cores() > 1 else [1]
-    assert [row.threads for row in rows if row.name == "LiteRT INT8"] == both
-    assert [row.threads for row in rows if row.name == "OpenVINO INT8"] == both
-    assert [row.threads for row in rows if row.engine == "tensorflow"] == [None]
+# --- A photo network -------------------------------------------------------------------------
+
+SHORT = BenchOptions(rounds=1, seconds=0.02, min_calls=3, cold_starts=0)
 
 
-def test_a_peer_that_fails_loses_its_own_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A converter that takes too long, and one that has not got what it needs, leave the other rows."""
-    monkeypatch.setattr(candidates, "_CONVERSION_LIMIT_S", 0.05)
-    short = bench.BenchOptions(rounds=1, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
-    report = bench.bench("edge", vs=("litert",), threads=1, options=short)
-    assert {row.engine for row in report.rows} == {"openvino"}
-    assert [note for note in report.notes if "took longer than" in note] == [
-        "No LiteRT FP32 row: its conversion took longer than 0.05 s",
-        "No LiteRT INT8 row: its conversion took longer than 0.05 s",
-    ]
+def photo_report(vs: tuple[str, ...], *photos: Path) -> BenchReport:
+    """The shipped photo network beside its peers, whose INT8 is calibrated on a few pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "CALIBRATION", 24)
+        return run.bench("kiosk", vs=vs, threads=1, photos=photos, options=SHORT)
 
 
-def test_nothing_left_to_measure_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where the only engine asked for fails there is an error, not an empty report."""
-    made = resolve.resolve("edge").bundle
+@pytest.fixture(scope="module")
+def on_photos(photo_folder: Path) -> BenchReport:
+    """It is measured on photos."""
+    return photo_report(("onnxruntime", "litert"), photo_folder)
+
+
+@pytest.fixture(scope="module")
+def on_fashion() -> BenchReport:
+    """It is measured on Fashion-MNIST's images, for nobody has photos."""
+    return photo_report(("litert",))
+
+
+def test_a_photo_network_stands_beside_its_peers(on_photos: BenchReport) -> None:
+    """Every peer has its rows in FP32 and INT8, each computes in what it is called, and no row is missing."""
+    peers = [f"{peer} {precision}" for peer in ("ONNX Runtime", "LiteRT") for precision in ("FP32", "INT8")]
+    assert [row.name for row in on_photos.rows] == [*peers, "OpenVINO FP16", "OpenVINO INT8"]
+    assert not [note for note in on_photos.notes if "at 1 thread row" in note or "could not be converted" in note]
+    for row in on_photos.rows:
+        assert ("8" in row.runtime_precision) == (row.precision == "int8"), row.name
+
+
+def test_accuracy_on_photos_is_of_all_engines_alike(on_photos: BenchReport, photo_folder: Path) -> None:
+    """Every row in floating point is right on as many of the held-out photos, and the report says on which ones."""
+    n = on_photos.settings["accuracy_images"]
+    right = [round(row.accuracy * n) for row in on_photos.rows if row.precision != "int8"]
+    assert right == pytest.approx([right[0]] * 3, abs=1)
+    assert n > right[0] > n / 3, "drawn garments, but garments"
+    assert on_photos.settings["photos"] == [str(photo_folder)]
+    assert on_photos.settings["accuracy_on"] == f"{n} photos of {photo_folder}"
+    assert f"The peers' INT8 is calibrated on 24 photos of {photo_folder}." in on_photos.notes
+    assert f"--photos {photo_folder}" in on_photos.command
+
+
+def test_without_photos_fashion_images_measure(on_fashion: BenchReport) -> None:
+    """Without photos accuracy is that of the enlarged test images, in every engine. The notes say so, and what INT8 is
+    calibrated on."""
+    made = resolve.resolve("kiosk").bundle
     assert made is not None
-    saved = Path(shutil.copytree(made.verified("saved_model"), tmp_path / "saved_model"))
-    monkeypatch.setattr(candidates, "_CONVERSION_LIMIT_S", 0.05)
-    with pytest.raises(EdgeFashionError, match=r"nothing is left to measure. No LiteRT FP32 row: its conversion took"):
-        bench.bench(saved, vs=("litert",), threads=1)
+    assert on_fashion.settings["accuracy_on"] == "10,000 test images"
+    accuracy = {row.name: row.accuracy for row in on_fashion.rows}
+    assert accuracy["LiteRT FP32"] == pytest.approx(made.test_accuracy("original"), abs=0.0005)
+    assert accuracy["OpenVINO FP16"] == pytest.approx(made.test_accuracy("fp16"), abs=0.0005)
+    assert accuracy["OpenVINO INT8"] == pytest.approx(made.test_accuracy("int8"), abs=0.003)
+    assert "LiteRT INT8" in accuracy
+    assert any("Fashion-MNIST's test images, enlarged" in note for note in on_fashion.notes)
+    assert any("calibrated on 24 Fashion-MNIST training images" in note for note in on_fashion.notes)
 
 
-def test_a_cap_keeps_to_the_threads_asked_for() -> None:
-    """--threads counts under --isa too; without it a capped row runs on one."""
-    for threads, expected in ((None, 1), (0, 0), (3, 3)):
-        rows, _ = candidates.contenders("edge", threads=threads, isa=("avx2",))
-        assert {row.threads for row in rows} == {expected}
+def test_on_photos_a_row_in_fp32_stands_in_for_the_original(on_photos: BenchReport) -> None:
+    """A bundle states no accuracy on these photos: a row half a point away from the first FP32 row is marked."""
+    first = on_photos.rows[0]
+    assert (first.precision, first.marked) == ("fp32", None)
+    for row in on_photos.rows:
+        assert bool(row.marked) == (abs(row.accuracy - first.accuracy) > run.MARKED_FROM), row.name
 
 
-def test_a_file_no_runtime_can_load_loses_its_own_row(tmp_path: Path) -> None:
-    """A broken file for a peer ends that peer's process and no other."""
-    for batch in (1, 64):
-        (tmp_path / f"fp32-{batch}.tflite").write_bytes(b"TFL3" + bytes(100))
-    ours = candidates.contenders("edge", vs=(), threads=1)[0][0]
-    broken = replace(ours, name="LiteRT FP32", engine="litert", model=str(tmp_path))
-    notes: list[str] = []
-    options = bench.BenchOptions(rounds=1, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
-    running = rounds.Race(options, lambda doing: None, notes)
-    try:
-        running.start([broken, ours])
-        running.run()
-    finally:
-        running.close()
-    assert [row.name for row in running.rows()] == [ours.name]
-    assert len(notes) == 1
-    assert notes[0].startswith(
-        "No LiteRT FP32 at 1 thread row: the process measuring LiteRT FP32 at 1 thread ended early ("
-    )
+@pytest.mark.parametrize("model", ["edge", "models/edge/int8.xml"])
+def test_photos_are_for_photo_networks(model: str, photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos for a network that takes none are refused before anything is measured."""
+    monkeypatch.chdir(resolve.resolve("edge").path.parents[1])
+    with pytest.raises(BadInputError, match=r"edge.* is no photo network\. Leave --photos out"):
+        run.bench(model, vs=(), photos=(photo_folder,), options=SHORT)
 
 
-def test_a_cap_is_what_the_row_runs_under(bench_here: Run) -> None:
-    """--isa avx2 runs FP32 and INT8 in AVX2's kernels, and a cap this CPU lacks is a note, not a row."""
-    done = bench_here("--isa", "avx2,amx", "--json")
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    capped = [row for row in report["rows"] if row["isa"] == "avx2"]
-    assert [row["precision"] for row in capped] == ["fp32", "int8"]
-    for row in capped:
-        assert any("avx2" in kernel for kernel in row["settings"]["kernels"])
-        assert not any("avx512" in kernel for kernel in row["settings"]["kernels"])
-    if "amx_int8" not in machine.isa():
-        assert "No amx row: this CPU does not have it." in report["notes"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--isa", "mmx"), "no instruction set named 'mmx'"),
-        (("--vs", "torch"), "no engine named 'torch'. Known: onnxruntime, litert, tensorflow, keras"),
-        (("--rounds", "0"), "--rounds must be at least 1"),
-        (("--threads", "-1"), "--threads must be at least 0"),
-    ],
-)
-def test_bad_options_are_one_line(run: Run, arguments: tuple[str, ...], words: str) -> None:
-    """An option that cannot be is refused in one line before anything is measured."""
-    done = run("bench", *arguments)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_chosen_rows_only(bench_here: Run) -> None:
-    """--vs none measures the IRs alone, and --json is one object on a clean stdout."""
-    done = bench_here("--vs", "none", "--threads", "1", "--json")
-    assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout)["rows"]
-    assert {row["engine"] for row in rows} == {"openvino"}
-
-
-def test_table_and_chart(bench_here: Run, tmp_path: Path) -> None:
-    """The table names every row on stdout, and --chart writes a readable PNG."""
-    import cv2
-
-    done = bench_here("--vs", "none", "--threads", "1", "--chart", "chart.png")
-    assert done.returncode == 0, done.stderr
-    assert "OpenVINO INT8" in done.stdout
-    chart = cv2.imread(str(tmp_path / "chart.png"))
-    assert chart is not None
-    assert chart.shape[1] > 800
-
-
-def test_one_ir_gives_one_row(run: Run, tmp_path: Path) -> None:
-    """A bare IR is measured by itself."""
-    for name in ("int8.xml", "int8.bin"):
-        shutil.copy(resolve.resolve("edge").path / name, tmp_path)
-    done = run("bench", "int8.xml", "--threads", "1", "--rounds", "1", "--seconds", "0.02", "--json")
-    assert done.returncode == 0, done.stderr
-    assert [row["precision"] for row in json.loads(done.stdout)["rows"]] == ["int8"]
-
-
-def test_a_refused_model_is_told_of(run: Run, tmp_path: Path) -> None:
-    """A network that is refused ends the measurement with one line, not with a hang."""
-    (tmp_path / "bad.xml").write_text("<net/>")
-    (tmp_path / "bad.bin").write_bytes(b"")
-    done = run("bench", "bad.xml", timeout=60)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "bad.xml is refused" in done.stderr
+def test_a_bare_photo_ir_is_measured_on_photos(photo_folder: Path, tmp_path: Path) -> None:
+    """The IR of a photo network by itself is measured on photos too."""
+    made = resolve.resolve("kiosk").bundle
+    assert made is not None
+    for file in model_files.files_of(made.verified("int8")):
+        shutil.copy(file, tmp_path / f"mine{file.suffix}")
+    report = run.bench(tmp_path / "mine.xml", vs=(), threads=1, photos=(photo_folder,), options=SHORT)
+    assert report.settings["accuracy_on"].endswith(f"photos of {photo_folder}")
+    assert len(report.rows) == 1

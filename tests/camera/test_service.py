@@ -86,6 +86,7 @@ def unit_of(facts: dict[str, Any], folder: Path) -> str:
     return service_unit.unit(options)
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 @analyze
 @pytest.mark.parametrize(("facts", "says"), UNITS)
@@ -108,6 +109,7 @@ def test_systemd_finds_the_unit_right(facts: dict[str, Any], says: list[str], tm
     assert (done.returncode, complaints) == (0, []), done.stderr
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 @analyze
 def test_systemd_says_when_a_unit_is_wrong(tmp_path: Path) -> None:
@@ -124,6 +126,7 @@ def test_systemd_says_when_a_unit_is_wrong(tmp_path: Path) -> None:
     assert done.returncode != 0
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 @analyze
 def test_the_unit_is_walled_in(tmp_path: Path) -> None:
@@ -172,6 +175,7 @@ IMPOSSIBLE = [
 ]
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 @pytest.mark.parametrize(("text", "facts", "says"), IMPOSSIBLE)
 def test_impossible_services(text: str, facts: dict[str, Any], says: str, tmp_path: Path, call: Call) -> None:
@@ -183,6 +187,7 @@ def test_impossible_services(text: str, facts: dict[str, Any], says: str, tmp_pa
     assert says in error
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 def test_a_dry_run_tells_what_install_would_refuse(call: Call, tmp_path: Path) -> None:
     """A dry run prints the unit all the same, and every obstacle that install would stop at, each in a line."""
@@ -199,6 +204,7 @@ def test_a_dry_run_tells_what_install_would_refuse(call: Call, tmp_path: Path) -
         assert "install would refuse: systemd does not run on this machine" in lines[0]
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 def test_an_account_may_write_elsewhere(tmp_path: Path) -> None:
     """With an account of its own, the folders that the configuration names are opened to the service."""
@@ -208,6 +214,7 @@ def test_an_account_may_write_elsewhere(tmp_path: Path) -> None:
     assert re.findall("ReadWritePaths=(.*)", service_unit.unit(options)) == ['"/srv/a b"']
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 @pytest.mark.skipif(shutil.which("systemctl") is None, reason="systemctl is not installed")
 def test_installed_looked_at_and_removed(call: Call, tmp_path: Path) -> None:
@@ -231,6 +238,7 @@ def test_installed_looked_at_and_removed(call: Call, tmp_path: Path) -> None:
     assert (code, "no service is installed" in error) == (3, True)
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 @pytest.mark.skipif(shutil.which("systemctl") is None, reason="systemctl is not installed")
 def test_another_hands_unit_is_left_alone(call: Call, tmp_path: Path) -> None:
@@ -245,6 +253,7 @@ def test_another_hands_unit_is_left_alone(call: Call, tmp_path: Path) -> None:
     assert [path.name for path in unit.parent.iterdir()] == [unit.name]
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 @pytest.mark.skipif(Path("/run/systemd/system").is_dir(), reason="systemd runs here")
 def test_without_systemd(call: Call) -> None:
@@ -255,6 +264,7 @@ def test_without_systemd(call: Call) -> None:
         assert "systemd does not run on this machine" in error
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 def test_root_is_needed(monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
     """Without the right to, the error is the very line that has it, also where the configuration is root's alone."""
@@ -272,6 +282,7 @@ def test_root_is_needed(monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: P
     assert not (tmp_path / "edgefashion.service").exists()
 
 
+@pytest.mark.linux_only("systemd is Linux's")
 @linux
 def test_an_installation_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An environment in a folder closed to others is refused: its service could only ever fail to start."""

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import typer
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles import draft, resolve
 from edgefashion.camera import demo_clip
 from edgefashion.cli import main
 from edgefashion.data.images import read_image, write_png
+from edgefashion.errors import BadInputError
+from edgefashion.inference.load import load
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -39,6 +44,7 @@ def _truncated(folder: Path) -> None:
 
 
 # What is there, the command, its exit code, and what its one line must say.
+NO_FOLDER = pytest.mark.linux_only("/dev/null is no folder on POSIX, and an ordinary path on Windows")
 BAD_INPUT = [
     pytest.param(None, "predict nowhere.jpg", 2, "nowhere.jpg does not exist", id="missing picture"),
     pytest.param(lambda f: (f / "empty").mkdir(), "predict empty", 2, "holds no image", id="empty folder"),
@@ -95,12 +101,20 @@ BAD_INPUT = [
         "cannot be read",
         id="bad json",
     ),
-    pytest.param(None, "convert edge --out /dev/null/x", 2, "/dev/null/x", id="unwritable output"),
-    pytest.param(None, "train cnn-242k --out /dev/null/x", 2, "/dev/null", id="unwritable training output"),
-    pytest.param(None, "data show --out /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable picture"),
-    pytest.param(None, "evaluate --plot /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable plot"),
-    pytest.param(None, "bench --vs none --chart /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable chart"),
-    pytest.param(None, "bench --vs none --html /dev/null/x.html", 2, "/dev/null/x.html", id="unwritable page"),
+    pytest.param(None, "convert edge --out /dev/null/x", 2, "/dev/null/x", id="unwritable output", marks=NO_FOLDER),
+    pytest.param(
+        None, "train cnn-242k --out /dev/null/x", 2, "/dev/null", id="unwritable training output", marks=NO_FOLDER
+    ),
+    pytest.param(
+        None, "data show --out /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable picture", marks=NO_FOLDER
+    ),
+    pytest.param(None, "evaluate --plot /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable plot", marks=NO_FOLDER),
+    pytest.param(
+        None, "bench --vs none --chart /dev/null/x.png", 2, "/dev/null/x.png", id="unwritable chart", marks=NO_FOLDER
+    ),
+    pytest.param(
+        None, "bench --vs none --html /dev/null/x.html", 2, "/dev/null/x.html", id="unwritable page", marks=NO_FOLDER
+    ),
     pytest.param(None, "bench --html page.pdf", 2, "only HTML pages", id="page that is no HTML"),
     pytest.param(None, "bench --baseline nowhere.json", 2, "nowhere.json", id="missing baseline"),
     pytest.param(
@@ -234,41 +248,175 @@ def test_data_show(run: Run, tmp_path: Path) -> None:
 
 
 def test_zoo_and_doctor(run: Run) -> None:
-    """Zoo lists every network with its figures, doctor every check with ok or what to do."""
+    """Zoo lists every network with its figures, doctor every check with ok or what to do, and then what it means."""
     zoo = run("zoo").stdout
     assert "241,546" in zoo
     assert "590,346" in zoo
     assert "94.57%" in zoo  # the shipped bundle's
     doctor = run("doctor")
     assert doctor.returncode == 0, doctor.stdout
-    assert all(re.match(r"(ok|--) ", line) for line in doctor.stdout.splitlines())
-    for check in ("versions", "CPU", "model", "dataset", "extra: nncf", "cameras", "display"):
-        assert check in doctor.stdout
+    *lines, last = doctor.stdout.splitlines()
+    assert all(re.match(r"(ok|--) ", line) for line in lines)
+    order = ("cameras", "display", "CPU", "speed", "model kiosk", "versions", "dataset", "extra: nncf")
+    places = [next(n for n, line in enumerate(lines) if line[4:].startswith(check)) for check in order]
+    assert places == sorted(places)
+    assert last.startswith("Ready for camera")
 
 
-def test_readme_is_true(run: Run) -> None:
-    """The README shows --help as it is, every command and every option, and a line for each file."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert run("--help").stdout.strip() in readme
-    commands = typer.main.get_command(main.app)
-    for path, command in _walk("edgefashion", commands):
-        assert path in readme, path
-        for option in command.params:
-            for flag in option.opts:
-                if flag.startswith("--") and flag != "--help":
-                    assert flag in readme, f"{path} {flag}"
-    for table in ("peers.md", "seeds.md", "faults.md"):
-        assert (ROOT / "benchmarks" / "results" / table).read_text(encoding="utf-8") in readme
-    for file in [
-        *(ROOT / "edgefashion").glob("*.py"),
-        *(ROOT / "tests").glob("test_*.py"),
-        *(ROOT / "scripts").iterdir(),
-    ]:
-        assert f"{file.name} " in readme, f"{file.name} is not in the README's tree"
+# --- The command line as a whole -------------------------------------------------------------
 
 
-def _walk(path: str, command: typer.core.TyperCommand | object) -> list[tuple[str, typer.core.TyperCommand]]:
-    subcommands = getattr(command, "commands", None)
-    if not subcommands:
-        return [(path, command)]  # type: ignore[list-item]
-    return [found for name, sub in subcommands.items() for found in _walk(f"{path} {name}", sub)]
+def _leaves(path: str, command: Any) -> list[tuple[str, ...]]:
+    below = getattr(command, "commands", None)
+    words = tuple(path.split())
+    return (
+        [words]
+        if not below
+        else [words, *(leaf for name, sub in below.items() for leaf in _leaves(f"{path} {name}", sub))]
+    )
+
+
+HELP_OF_ALL = """
+import io, sys
+from contextlib import redirect_stdout
+from edgefashion.cli import main
+for words in {commands!r}:
+    sys.argv = ["edgefashion", *words, "--help"]
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said):
+            main.main()
+    except SystemExit as end:
+        assert not end.code, (words, end.code)
+    assert said.getvalue().startswith(" ".join(["Usage: edgefashion", *words])), said.getvalue()
+heavy = {{"numpy", "cv2", "openvino", "rich", "tensorflow", "PIL", "psutil"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_every_help_is_instant(tmp_path: Path) -> None:
+    """No command's `--help` imports a library: not even numpy."""
+    commands = [words[1:] for words in _leaves("edgefashion", typer.main.get_command(main.app))]
+    assert len(commands) > 25
+    code = HELP_OF_ALL.format(commands=commands)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_lists_the_commands_from_training_to_a_shop(run: Run) -> None:
+    """`--help` lists the commands in the order in which they are needed, then the groups of commands."""
+    listed = run("--help").stdout.partition("Commands:\n")[2]
+    names = re.findall(r"^  (\w+)  ", listed, re.MULTILINE)
+    wanted = "zoo train tune convert evaluate bench predict tag camera serve doctor demo data service export"
+    assert names == wanted.split()
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("train kiosk --photos d --limit 0", "--limit is not for kiosk, whose recipe is fixed"),
+        ("train kiosk --photos d --learning-rate 0", "--learning-rate is not for kiosk"),
+        ("train kiosk --photos d --set depth=2", "--set is not for kiosk"),
+        ("train kiosk --photos d --resume", "--resume is not for kiosk"),
+        ("train kiosk", "kiosk learns from photos. Give a folder of them with --photos"),
+        ("train cnn-242k --photos d", "--photos and --start are for kiosk; cnn-242k learns from Fashion-MNIST alone"),
+        ("train cnn-242k --start imagenet", "--photos and --start are for kiosk"),
+        ("train cnn-242k --set depth", "--set depth: give NAME=VALUE"),
+    ],
+)
+def test_flags_of_another_training_are_refused(command: str, says: str, run: Run, tmp_path: Path) -> None:
+    """A flag that the network's training has no use for is refused, whatever its value, before any work."""
+    (tmp_path / "d").mkdir()
+    done = run(*command.split())
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+# --- Hints -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes bundles that have been trained and not converted, and goes into their folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(path: str, base: str = "edge") -> None:
+        with draft.draft(Path(path), resolve.resolve(base).bundle) as making:
+            for part in ("fp32", "fp16", "int8"):
+                making.drop(part)
+
+    return make
+
+
+# Where the bundle lies, how it is named, and how a hint is to name it.
+NAMED = [
+    pytest.param("models/m1", "m1", "m1", id="by name"),
+    pytest.param("models/m1", "models/m1", "m1", id="by the path that its name leads to"),
+    pytest.param("made/m1", "made/m1", "made/m1", id="by path"),
+    pytest.param("m1", "./m1", "./m1", id="by a path of one word"),
+    pytest.param("my models/m 1", "my models/m 1", "'my models/m 1'", id="by path with spaces"),
+    pytest.param("models/m 1", "m 1", "'m 1'", id="by name with a space"),
+]
+
+
+@pytest.mark.parametrize(("path", "model", "hint"), NAMED)
+def test_a_hint_names_the_users_own_model(
+    path: str, model: str, hint: str, bare: Callable[[str], None], tmp_path: Path
+) -> None:
+    """What to run where a bundle lacks an IR is the line that makes it of this bundle, as a shell takes it."""
+    bare(path)
+    for precision, flags in (("fp32", ""), ("int8", " --int8"), ("fp16", "")):
+        with pytest.raises(BadInputError) as caught:
+            load(model, precision=precision)
+        assert str(caught.value).endswith(f" has no {precision}. Run: edgefashion convert {hint}{flags}")
+        words = shlex.split(str(caught.value).partition("edgefashion convert ")[2])
+        found = resolve.resolve(words[0]).bundle
+        assert found is not None
+        assert found.path.absolute() == tmp_path / path
+
+
+def test_a_hint_about_a_shipped_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shipped bundle is named by its name; where a bundle of the user's has that name, by its path."""
+    monkeypatch.chdir(tmp_path)
+    shipped = resolve.resolve("kiosk").path
+    with pytest.raises(BadInputError, match=re.escape("kiosk has no fp32. Run: edgefashion convert kiosk")):
+        load("kiosk", precision="fp32")
+    shutil.copytree(resolve.resolve("edge").path, tmp_path / "models" / "kiosk")
+    with pytest.raises(BadInputError, match=re.escape(f"Run: edgefashion convert {shipped.absolute()}")):
+        load(shipped.absolute(), precision="fp32")
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("predict ./photo x.png --json", "Run: edgefashion convert ./photo"),
+        ("bench ./small --vs none", "Run: edgefashion convert ./small"),
+        ("bench ./small --baseline none.json", "Make it with: edgefashion bench ./small --json > none.json"),
+        ("evaluate ./small --precision int8", "Run: edgefashion convert ./small --int8"),
+        ("evaluate ./photo --precision int8", "Run: edgefashion convert ./photo --int8 --photos DIR"),
+        ("evaluate 'm 1.onnx' --precision int8", "Run: edgefashion convert 'm 1.onnx' --int8"),
+    ],
+)
+def test_no_hint_names_another_model(
+    command: str, says: str, bare: Callable[[str, str], None], run: Run, tmp_path: Path
+) -> None:
+    """A command's hint is about the model that the command was given."""
+    bare("small", "edge")
+    bare("photo", "kiosk")
+    write_png(tmp_path / "x.png", np.full((50, 50, 3), 200, np.uint8))
+    (tmp_path / "m 1.onnx").write_bytes(b"x")
+    done = run(*shlex.split(command))
+    assert done.returncode in (2, 3)
+    assert says in done.stderr
+
+
+def test_every_hint_to_convert_names_a_model() -> None:
+    """No message of the package says `edgefashion convert` or `bench --json` and leaves the model out."""
+    source = re.compile(r"(?:Run|with|one|here): edgefashion (?:convert|bench)(?! \{| MODEL)[^\n]*")
+    found = [
+        f"{path.relative_to(ROOT)}: {line[0]}"
+        for path in sorted((ROOT / "edgefashion").rglob("*.py"))
+        for line in source.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []

@@ -64,3 +64,25 @@ def test_nothing_of_ours_reports(what: str, tmp_path: Path) -> None:
     told, left = _reports(OURS[what] + "\nimport time; time.sleep(0.3)", tmp_path)
     assert told == ""
     assert left == []
+
+
+@pytest.mark.linux_only("forks are counted, which Windows has not")
+def test_nobody_is_told() -> None:
+    """OpenVINO and NNCF, which report their use to Google Analytics from forked processes, find nothing to do it with:
+    loading a network and answering starts no process, and a choice the user made before is left alone."""
+    code = """
+import os, sys
+forks = []
+os.register_at_fork(before=lambda: forks.append(1))
+import numpy, edgefashion
+edgefashion.load("edge")(numpy.zeros((1, 28, 28, 1), numpy.uint8))
+from openvino.tools.ovc import telemetry_utils
+from nncf.telemetry import wrapper
+assert telemetry_utils.tm.__name__.endswith("stub"), telemetry_utils.tm
+assert type(wrapper.telemetry).__name__ == "MagicMock", wrapper.telemetry
+assert not forks
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    code = "import openvino_telemetry, edgefashion, sys; assert sys.modules['openvino_telemetry']"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

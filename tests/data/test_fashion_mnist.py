@@ -26,6 +26,7 @@ def train() -> tuple[Picture, NDArray[np.int64]]:
     return fashion_mnist.load("train")
 
 
+@pytest.mark.linux_only("the user's folders cannot be set aside on Windows")
 @pytest.mark.skipif(sys.platform == "win32", reason="the user's folders cannot be set aside there")
 def test_find_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``./data`` comes before our cache, our cache before Keras's, and a folder that lacks a file does not count."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -147,6 +146,8 @@ class Browser:
 
 
 def _moved(descriptor: int) -> int:
+    import fcntl  # POSIX's alone; tests in a browser are marked so
+
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD, 10)
     os.close(descriptor)
     return moved

@@ -72,7 +72,7 @@ class Server:
         return f"{self._urls[protocol]}/v2/models/{model}"
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
@@ -410,6 +410,7 @@ def test_too_large(server: Server, protocol: str) -> None:
     client.close()
 
 
+@pytest.mark.linux_only("SIGINT to another process is POSIX's")
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process")
 def test_interrupted() -> None:
     """Ctrl-C ends a process whose server hangs with several requests, without waiting for them."""
@@ -638,6 +639,7 @@ def test_no_fallback(stream: str, server: Server) -> None:
     networks.close()
 
 
+@pytest.mark.linux_only("SIGSTOP is POSIX's")
 @pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP")
 def test_goes_on_without_its_server(server: Server, stream: str) -> None:
     """Cameras whose server is stopped or killed go on with their local network, say so, and return to the server,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from helpers.serve import ZEROS, Server, as_json
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_metrics(server: Server) -> None:
     """Prometheus finds requests by model and outcome, their latencies and the queue."""
     server.post(as_json(ZEROS))

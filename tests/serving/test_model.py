@@ -20,6 +20,7 @@ from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.predict import predict
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 @both
 def test_same_numbers_as_in_process(
     server: Server, protocol: str, test_set: Arrays, classifiers: dict[str, Classifier], scene: NDArray[np.uint8]
@@ -40,6 +41,7 @@ def test_same_numbers_as_in_process(
     np.testing.assert_array_equal(fashion, classifiers["kiosk"](images[:2]))
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_json_and_the_outputs_asked_for(server: Server, scene: NDArray[np.uint8]) -> None:
     """JSON tensors are answered in JSON, with the same numbers as binary ones, and only with what was asked for."""
     views = views_of(scene)
@@ -55,6 +57,7 @@ def test_json_and_the_outputs_asked_for(server: Server, scene: NDArray[np.uint8]
     assert grpc.as_numpy("probabilities") is None
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 @both
 @pytest.mark.parametrize("model", ["edge", "kiosk"])
 def test_pictures_as_predict(
@@ -73,6 +76,7 @@ def test_pictures_as_predict(
     assert answer.as_numpy("probabilities").shape == (2, len(classifiers[model].labels))
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_picture_by_curl(server: Server, pictures: list[bytes]) -> None:
     """A picture may be base64 text in JSON, with no header but curl's own."""
     text = base64.b64encode(pictures[0]).decode()
@@ -85,6 +89,7 @@ def test_picture_by_curl(server: Server, pictures: list[bytes]) -> None:
     assert found["box"] == binary.as_numpy("box").ravel().tolist()
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 @both
 def test_facts(server: Server, protocol: str, test_set: Arrays, classifiers: dict[str, Classifier]) -> None:
     """Who asks for the facts gets labels, threshold, precision and shape beside the answer."""
@@ -97,6 +102,7 @@ def test_facts(server: Server, protocol: str, test_set: Arrays, classifiers: dic
     assert facts["max_images"] == MAX_IMAGES
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 @both
 def test_many_at_once(
     server: Server, protocol: str, test_set: Arrays, classifiers: dict[str, Classifier], scene: NDArray[np.uint8]

@@ -20,6 +20,7 @@ GIVEN: dict[str, Any] = {"name": "images", "shape": [1, 28, 28, 1], "datatype": 
 BYTES: dict[str, Any] = {"name": "pictures", "shape": [1], "datatype": "BYTES"}
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 @both
 def test_health_and_metadata(server: Server, protocol: str) -> None:
     """Once its first line is out, the server and its models are ready and say what they take and give."""
@@ -40,6 +41,7 @@ def test_health_and_metadata(server: Server, protocol: str) -> None:
     assert shapes["box"] == ("INT32", [-1, 4])
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -80,6 +82,7 @@ def test_malformed_requests(server: Server, body: Any, says: str) -> None:
     assert says in answer["error"]
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_broken_bytes(server: Server) -> None:
     """Bytes changed, cut or moved at random are refused or answered; never is the server at fault."""
     body, rng = as_json(ZEROS), np.random.default_rng(0)
@@ -90,6 +93,7 @@ def test_broken_bytes(server: Server) -> None:
         assert server.post(bytes(broken), **header)[0] in (200, 400)
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 @both
 def test_wrong_requests_by_tritonclient(server: Server, protocol: str, test_set: Arrays) -> None:
     """Unknown models, shapes and pictures that are none are told by the protocol's own errors; then it goes on."""
@@ -115,6 +119,7 @@ def test_wrong_requests_by_tritonclient(server: Server, protocol: str, test_set:
     assert infer(client, "edge", test_set[0][:1]).as_numpy("probabilities").shape == (1, 10)
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_values_one_by_one(server: Server) -> None:
     """A request of very many small values is refused before it is parsed, in both protocols."""
     status, answer = server.post(b'{"inputs":[{"data":[' + b"[]," * (MOST_VALUES // 2) + b"[]]}]}")

@@ -14,6 +14,7 @@ from tritonclient.utils import InferenceServerException
 from edgefashion.data.images import decode_image
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 @both
 def test_image_bomb(server: Server, protocol: str) -> None:
     """A small file that is a huge picture is refused by its header, before it is decoded."""
@@ -25,6 +26,7 @@ def test_image_bomb(server: Server, protocol: str) -> None:
     assert psutil.Process(server.process.pid).memory_info().rss - before < 20e6
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 @both
 def test_jpeg_without_end(server: Server, protocol: str) -> None:
     """A small JPEG of very many scans, each of which takes as long as a picture, is refused before it is decoded."""

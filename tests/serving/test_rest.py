@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import select
 
+import pytest
 from helpers.serve import MAX_BYTES, ZEROS, Server, as_json
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_too_large(server: Server) -> None:
     """A request over the limit is refused: by what it announces, and by what it sends in chunks."""
     for path, status in ((b"edge", b"413"), (b"edge/versions/1", b"501")):  # which it reads no body of at all
@@ -31,6 +33,7 @@ def test_too_large(server: Server) -> None:
     assert server.get("/v2/health/ready")[0] == 200
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_many_bodies_at_once(server: Server) -> None:
     """Bodies that are still being sent count as held: over the bound new bytes are refused, and then it goes on."""
     with contextlib.ExitStack() as stack:
@@ -45,6 +48,7 @@ def test_many_bodies_at_once(server: Server) -> None:
     assert server.post(as_json(ZEROS))[0] == 200
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_clients_that_leave(server: Server) -> None:
     """A client that leaves in mid-body is counted as gone, and not as the server's error."""
     with server.connect() as leaving:
@@ -55,6 +59,7 @@ def test_clients_that_leave(server: Server) -> None:
         assert counted % "error" not in text
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_headers_without_end(server: Server) -> None:
     """A header that grows without end is cut off; the others are served meanwhile."""
     with server.connect() as slow, contextlib.suppress(ConnectionError):

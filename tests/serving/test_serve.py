@@ -23,6 +23,7 @@ from edgefashion.errors import BadInputError
 from edgefashion.serving.serve import bound
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_nothing_leaves_the_machine(server: Server) -> None:
     """The server has no connection but those that clients made to it."""
     known = {int(address.rpartition(":")[2]) for address in server.address.values()}
@@ -33,6 +34,7 @@ def test_nothing_leaves_the_machine(server: Server) -> None:
         assert connection.laddr.ip.removeprefix("::ffff:") == "127.0.0.1"
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_overload_slowness_and_the_end(pictures: list[bytes]) -> None:
     """Over its queue the server says so at once; what takes too long is given up; SIGTERM waits for what is inside."""
     large = io.BytesIO()
@@ -107,6 +109,7 @@ def test_one_server_an_address() -> None:
         bound("127.0.0.1", first.getsockname()[1], "--port")
 
 
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_ctrl_c_and_ports_and_warning(run_here: Run) -> None:
     """Ctrl-C ends it with 130; a port in use is told before anything is loaded; so is an open address."""
     with Server("edge", "--host=0.0.0.0") as server:

@@ -15,6 +15,7 @@ from edgefashion.inference.classifier import Classifier
 from edgefashion.tagging.run import tag
 
 
+@pytest.mark.linux_only("links, and a name of bytes that are no text")
 def test_each_once(classifier: Classifier, shop: Path, tmp_path: Path) -> None:
     """Whichever ways lead to a picture it has one row; links that lead in a circle end, and a name may be no text."""
     (tmp_path / "shop").mkdir()
@@ -31,6 +32,7 @@ def test_each_once(classifier: Classifier, shop: Path, tmp_path: Path) -> None:
     assert not any(row.error for row in rows.values())
 
 
+@pytest.mark.linux_only("a link, and POSIX's words for a missing file")
 def test_named_outright(classifier: Classifier, shop: Path, tmp_path: Path) -> None:
     """A file named on the command line is tried whatever its suffix, and one that is gone by then has a row."""
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
@@ -68,6 +70,7 @@ def test_path_to_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.linux_only("file:// URLs are made of POSIX's paths")
 def test_urls(classifier: Classifier, shop: Path, tmp_path: Path) -> None:
     """Pictures in archives and behind URLs are tagged like files, those in this process's memory too."""
     with zipfile.ZipFile(tmp_path / "shop.zip", "w") as archive:

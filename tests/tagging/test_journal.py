@@ -83,6 +83,7 @@ def test_synced_within_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert next(calls) < 100
 
 
+@pytest.mark.linux_only("needs fork and SIGKILL")
 @pytest.mark.skipif(os.name != "posix", reason="needs fork and signals")
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     """A second process is refused while the first lives; once that is killed it goes on, though a child of it lives."""

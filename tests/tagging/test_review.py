@@ -125,6 +125,7 @@ def test_least_certain_first(tmp_path: Path) -> None:
     assert page.words.count("Cannot be read any more") == 40
 
 
+@pytest.mark.linux_only("file names that Windows forbids")
 def test_every_kind(shop: Path) -> None:
     """Each picture is in the section of its label; what has none, or is not accepted, has a section of its own."""
     page = Page(shop / "review.html")
@@ -141,6 +142,7 @@ def test_every_kind(shop: Path) -> None:
     assert HOSTILE in page.sections["Not read"][0]
 
 
+@pytest.mark.linux_only("file names that Windows forbids")
 def test_same_pictures_are_marked(shop: Path) -> None:
     """Two pictures whose perceptual hashes are near lead to one another, and no other two do."""
     text = (shop / "review.html").read_text("utf-8")
@@ -164,6 +166,7 @@ def test_unlike_pictures_are_not_marked(tmp_path: Path) -> None:
     assert said == [False, False, True, True, False, False]
 
 
+@pytest.mark.linux_only("file names that Windows forbids")
 def test_hostile_text_stays_text(shop: Path) -> None:
     """Markup in a path, a label or an error is shown as written; a link is a file's or a web page's; no password is
     shown; nothing comes from elsewhere."""
@@ -180,6 +183,7 @@ def test_hostile_text_stays_text(shop: Path) -> None:
     assert "default-src 'none'" in text
 
 
+@pytest.mark.linux_only("file names that Windows forbids")
 def test_pictures_are_small_and_upright(shop: Path) -> None:
     """Thumbnails are 160 pixels at most, lazily decoded, with their size told; the frame lies where the garment is."""
     page = Page(shop / "review.html")
@@ -208,6 +212,7 @@ def test_an_empty_table(tmp_path: Path) -> None:
     assert "0 pictures" in Page(tmp_path / "r.html").words
 
 
+@pytest.mark.linux_only("a small file system is mounted")
 def test_where_no_page_can_be(tmp_path: Path) -> None:
     """A folder, no folder, a full disk and what is no table are refused in a line, and the old page stays."""
     out = table(tmp_path, [row("a.png", "Coat", 0.5)])
@@ -231,6 +236,7 @@ def test_where_no_page_can_be(tmp_path: Path) -> None:
         assert (disk / "r.html").read_text() == "old"
 
 
+@pytest.mark.linux_only("the browser is steered over inherited file descriptors")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width_px", [1280, 390])
 def test_in_a_real_browser(width_px: int, dark: bool, browser: Browser, shop: Path) -> None:
@@ -250,6 +256,7 @@ def test_in_a_real_browser(width_px: int, dark: bool, browser: Browser, shop: Pa
     assert browser.complaints == []
 
 
+@pytest.mark.linux_only("the browser is steered over inherited file descriptors")
 def test_nothing_moves(browser: Browser, shop: Path) -> None:
     """Scrolling through moves nothing: the page is as high before its pictures were shown as after."""
     height = "document.documentElement.scrollHeight"
@@ -262,6 +269,7 @@ def test_nothing_moves(browser: Browser, shop: Path) -> None:
     assert browser.evaluate("[...document.querySelectorAll('.cards li')].every(e => e.scrollHeight <= e.clientHeight)")
 
 
+@pytest.mark.linux_only("the browser is steered over inherited file descriptors")
 def test_by_keyboard(browser: Browser, shop: Path) -> None:
     """The first of what Tab reaches are the labels, Enter goes to one, and the frames go with the space bar."""
 

@@ -193,7 +193,7 @@ def test_killed(inventory: Path, tmp_path: Path, started: list[subprocess.Popen[
     for _ in range(3):
         process = _begun(started, out, inventory, int(rng.integers(1, 40)))
         workers += psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.communicate()
         assert not out.exists()
     assert workers
@@ -207,6 +207,7 @@ def test_killed(inventory: Path, tmp_path: Path, started: list[subprocess.Popen[
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
+@pytest.mark.linux_only("SIGINT and SIGTERM to another process are POSIX's")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_stopped(number: int, code: int, inventory: Path, tmp_path: Path, started: list[subprocess.Popen[str]]) -> None:
     """Ctrl-C and SIGTERM end a run cleanly: its processes end, its rows are kept, and it says how to go on."""
@@ -230,6 +231,7 @@ main()
 """
 
 
+@pytest.mark.linux_only("RLIMIT_FSIZE is POSIX's")
 @pytest.mark.skipif(os.name != "posix", reason="a limit of POSIX makes writing fail")
 def test_full_disk(inventory: Path, tmp_path: Path) -> None:
     """A disk that is full in mid-write ends the run in one line; with room again it goes on, and nothing is lost."""

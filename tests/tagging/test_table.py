@@ -131,6 +131,7 @@ print(deaths)
 """
 
 
+@pytest.mark.linux_only("needs fork and SIGKILL")
 @POSIX
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_killed_between_any_two_steps(suffix: str, tmp_path: Path) -> None:
@@ -147,6 +148,7 @@ def test_killed_between_any_two_steps(suffix: str, tmp_path: Path) -> None:
 # --- The disk --------------------------------------------------------------------------------
 
 
+@pytest.mark.linux_only("a small file system is mounted")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_disk_full(suffix: str, tmp_path: Path) -> None:
     """On a full disk adding and finishing are refused in one line that names the file; what was kept is kept, nothing
@@ -181,6 +183,7 @@ def _add_all(ledger: Ledger, rows: list[Row]) -> None:
         ledger.add(rows[start : start + 20])
 
 
+@pytest.mark.linux_only("a small file system is mounted")
 def test_disk_full_at_the_start(tmp_path: Path) -> None:
     """A disk with no space for a first line is refused, and nothing is left on it."""
     with small_disk(tmp_path / "disk", "64k") as disk:
@@ -188,6 +191,7 @@ def test_disk_full_at_the_start(tmp_path: Path) -> None:
         assert "cannot be written: No space left on device" in refusal(disk / "t.csv")
 
 
+@pytest.mark.linux_only("a small file system is mounted")
 def test_read_only_disk(tmp_path: Path) -> None:
     """A folder that cannot be written to is refused."""
     with small_disk(tmp_path / "disk", "64k") as disk:
@@ -250,10 +254,17 @@ def _appended(text: str) -> Callable[[Path], object]:
         ("t.jsonl", _cut, "line 500 is no row"),
         ("t.JSONL", _text("[]\n"), "line 1 is no row"),
         ("t.csv", lambda out: out.mkdir(), "is a folder"),
-        ("t.csv", lambda out: os.mkfifo(out), "is no ordinary file"),
+        pytest.param(
+            "t.csv",
+            lambda out: os.mkfifo(out),
+            "is no ordinary file",
+            marks=pytest.mark.linux_only("a named pipe in a folder is POSIX's"),
+        ),
         ("t.xlsx", lambda _: None, r"has an unknown suffix. Choose one of .parquet, .csv, .jsonl"),
         ("none/t.csv", lambda _: None, "is no folder. Make it first"),
-        ("n" * 250 + ".csv", lambda _: None, "File name too long"),
+        pytest.param(
+            "n" * 250 + ".csv", lambda _: None, "File name too long", marks=pytest.mark.linux_only("POSIX's words")
+        ),
         ("t\0.csv", lambda _: None, "null"),
     ],
 )
@@ -343,6 +354,7 @@ def test_no_password(tmp_path: Path) -> None:
     assert there == {"zip://logo@2x.jpg::ftp://...@shop/a.zip", "folder//a:b@c.jpg"}
 
 
+@pytest.mark.linux_only("Windows allows links to administrators only")
 @POSIX
 def test_link(tmp_path: Path) -> None:
     """A symbolic link stays one: the file it leads to is replaced."""

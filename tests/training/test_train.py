@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import signal
 import subprocess
 import sys
 import time
@@ -38,7 +37,8 @@ def test_bundle_is_whole(trained: bundle.Bundle, test_set: Arrays) -> None:
         assert trained.has(part), part
     images, labels = test_set
     answers = load(trained.path, engine="keras")(images)
-    stated = trained.info["metrics"]["original"]["test_accuracy"]
+    stated = trained.test_accuracy("original")
+    assert stated is not None
     assert np.mean(answers.argmax(1) == labels) == pytest.approx(stated, abs=1e-4)
     assert stated > 0.6  # it has learned something: chance is 0.1
     with trained.verified("history").open(newline="") as file:
@@ -60,7 +60,8 @@ def test_threshold_rejects_one_percent_of_held_out_garments(trained: bundle.Bund
     from edgefashion.data import fashion_mnist
 
     images, labels = train_set
-    _, held_out = fashion_mnist.split(labels, trained.info["validation_split"], trained.info["split_seed"])
+    assert trained.facts.validation_split
+    _, held_out = fashion_mnist.split(labels, trained.facts.validation_split, trained.facts.validation_seed)
     confidence = load(trained.path, engine="keras")(images[held_out]).max(1)
     assert np.mean(confidence >= trained.accept_threshold) == pytest.approx(0.99, abs=0.002)
 
@@ -109,7 +110,7 @@ def test_killed_run_resumes_to_where_an_unbroken_one_ends(tmp_path: Path, run_he
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     assert not out.exists()
     assert [p.name for p in sorted(checkpoints.glob("epoch-*"))][-1] < "epoch-0003", "killed too late to prove anything"
@@ -341,7 +342,8 @@ def test_the_temperature_is_in_the_network(tmp_path: Path) -> None:
     from edgefashion.training.temperature import fit_temperature
 
     images, labels = data.load("train")
-    _, held_out = data.split(labels, made.info["validation_split"], made.info["split_seed"])
+    assert made.facts.validation_split
+    _, held_out = data.split(labels, made.facts.validation_split, made.facts.validation_seed)
     answers = load(made.path, engine="keras")(images[held_out])
     assert fit_temperature(answers, labels[held_out]) == pytest.approx(1.0, abs=0.01)
 

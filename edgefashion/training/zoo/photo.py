@@ -17,10 +17,10 @@ def kiosk(*, to_train: bool = False) -> keras.Model:
     """EfficientNet-Lite0 with two heads: one names the garment, one says where it is.
 
     3,378,525 parameters. Source: Google's EfficientNet-Lite0, 2020
-    (:mod:`edgefashion.training.zoo.efficientnet_lite0`), its ImageNet classifier replaced by the heads. Takes RGB uint8 (n, h, w, 3), 160x160 on photos;
-    answers ``probabilities`` (n, 12) over the ten labels, Unknown and No garment, and ``mask``
-    (n, h/8, w/8, 1), the probability that a cell shows the garment. ``to_train``: logits for both,
-    and trainable scales in the backbone.
+    (:mod:`edgefashion.training.zoo.efficientnet_lite0`), its ImageNet classifier replaced by the heads. Takes RGB uint8
+    (n, h, w, 3), 160x160 on photos; answers ``probabilities`` (n, 12) over the ten labels, Unknown and No garment, and
+    ``mask`` (n, h/8, w/8, 1), the probability that a cell shows the garment. ``to_train``: logits for both, and
+    trainable scales in the backbone.
 
     The mask head adds the deep features, enlarged, to the fine ones, after Long, Shelhamer and
     Darrell, "Fully convolutional networks for semantic segmentation", 2015.

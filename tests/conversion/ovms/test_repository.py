@@ -177,6 +177,7 @@ def test_what_a_killed_export_left_goes(repository: Path) -> None:
     assert young.exists()
 
 
+@pytest.mark.linux_only("SIGKILL is POSIX's")
 def test_killed_in_the_middle(repository: Path, made: Path) -> None:
     """Killed at any write or rename, an export leaves every version a server sees whole, a configuration it takes,
     and a repository into which the next export goes."""
@@ -220,6 +221,7 @@ repository.export(["edge"], Path({str(repository)!r}))
     assert "### new" in (repository / "README.md").read_text()
 
 
+@pytest.mark.linux_only("a small file system is mounted")
 def test_a_full_disk_changes_nothing(made: Path, tmp_path: Path) -> None:
     """Without room for the model, or for a version more, one line says so, and what was there is whole."""
     with small_disk(tmp_path / "small", "300k") as disk:
@@ -293,7 +295,12 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
 BAD_INPUT = [
     pytest.param("export ovms full", "full exists and is no repository of ours", id="something else"),
     pytest.param("export ovms full/x", "full/x exists and is no repository", id="a file"),
-    pytest.param("export ovms /dev/null/x", "/dev/null/x", id="unwritable"),
+    pytest.param(
+        "export ovms /dev/null/x",
+        "/dev/null/x",
+        id="unwritable",
+        marks=pytest.mark.linux_only("/dev/null is no folder on POSIX, and an ordinary path on Windows"),
+    ),
     pytest.param("export ovms ..", "cannot be made from inside", id="from inside"),
     pytest.param("export ovms a/b --model nowhere", "no model 'nowhere'", id="unknown model"),
     pytest.param("export ovms a --model bare", "bare has no fp32", id="no IR"),

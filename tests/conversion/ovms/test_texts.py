@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from helpers.types import Arrays, Run
 
 
+@pytest.mark.linux_only("the lines are a POSIX shell's, with POSIX's paths")
 @pytest.mark.usefixtures("quick")
 def test_the_command_prints_how_to_start(run_here: Run, tmp_path: Path) -> None:
     """The command prints what it wrote and both lines that start the server, which are those in the README."""
@@ -42,6 +43,7 @@ def test_the_command_prints_how_to_start(run_here: Run, tmp_path: Path) -> None:
     assert "README.md was edited" in run_here("export", "ovms", "my models", "--model", "edge").stderr
 
 
+@pytest.mark.linux_only("the lines are a POSIX shell's")
 @pytest.mark.skipif(os.name == "nt", reason="the lines are a shell's")
 @pytest.mark.parametrize("size", [37 * 256 + 37, 70_001])
 def test_the_readmes_curl_lines_send_the_picture(made: Path, tmp_path: Path, size: int) -> None:
