@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgefashion.bench import run
+from edgefashion.bench.chart import plot
 from edgefashion.bench.report import BenchReport
-from edgefashion.bundles import resolve
+from edgefashion.bundles import places
 from edgefashion.camera import loop
 from edgefashion.camera.demo_clip import FPS, make_clip
-from edgefashion.camera.networks import Lineup
+from edgefashion.camera.networks import Networks
 from edgefashion.camera.outputs.recording import Recording
-from edgefashion.camera.outputs.reopening import KeptOpen
+from edgefashion.camera.outputs.reopening import ReopeningOutput
 from edgefashion.camera.sources.source import Frame, open_source
 from edgefashion.conversion import convert, output, quantize
 from edgefashion.data import fashion_mnist
@@ -60,7 +61,7 @@ def demo(out: Path, *, garments: int = 30, on_progress: Callable[[str], None] | 
     began = time.monotonic()
     say = on_progress or (lambda _: None)
     say("converting the shipped model to OpenVINO IR, and checking that nothing changed")
-    conversion = convert.convert(resolve.DEFAULT_MODEL, out / resolve.DEFAULT_MODEL)
+    conversion = convert.convert(places.DEFAULT_MODEL, out / places.DEFAULT_MODEL)
     made, quantization = conversion.bundle, None
     if installed("nncf"):
         say("quantizing it to INT8 on training images")
@@ -82,7 +83,7 @@ def demo(out: Path, *, garments: int = 30, on_progress: Callable[[str], None] | 
     pictures = [still, recording]
     if installed("matplotlib"):
         chart = out / "bench.png"
-        run.plot(report, chart)
+        plot(report, chart)
         pictures.insert(0, chart)
     return DemoResult(
         conversion=conversion,
@@ -107,6 +108,8 @@ def _watch(model: Path, clip: Path, recording: Path) -> tuple[dict[int, tuple[st
         """The loop's outputs see what stands."""
 
         name = "demo"
+        shows = False
+        keeping = None
 
         def take(self, moment: Moment) -> None:
             if alone:
@@ -122,8 +125,8 @@ def _watch(model: Path, clip: Path, recording: Path) -> tuple[dict[int, tuple[st
         alone[frame.number] = seen.answer.label if seen.answer and seen.answer.accepted else None
 
     source = open_source(str(clip))
-    outputs = [KeptOpen(Recording(recording, FPS, live=False), None), KeptOpen(Told(), None)]
-    summary = loop.run(Lineup([str(model)]), source, outputs=outputs, on_answer=on_answer)
+    outputs = [ReopeningOutput(Recording(recording, FPS, live=False), None), ReopeningOutput(Told(), None)]
+    summary = loop.run(Networks([str(model)]), source, outputs=outputs, on_answer=on_answer)
     return {number: (said, standing.get(number)) for number, said in alone.items()}, summary
 
 

@@ -24,7 +24,7 @@ from edgefashion.conversion.convert import convert
 from edgefashion.conversion.quantize import QuantizeOptions, quantize
 from edgefashion.data import fashion_mnist
 from edgefashion.inference import classifier, decision, load, tensorflow_engine
-from edgefashion.training.zoo import architecture
+from edgefashion.training.zoo.registry import architecture
 
 ROUNDS, SECONDS = 7, 0.4
 

@@ -122,7 +122,7 @@ def linear_probe(found: list[photo_folders.Photo], fold: Any) -> dict[str, Any]:
     from sklearn.preprocessing import StandardScaler
 
     from edgefashion.inference.tensorflow_engine import tensorflow
-    from edgefashion.training.zoo import kiosk
+    from edgefashion.training.zoo.photo import kiosk
 
     tensorflow("for the probe")
     import keras

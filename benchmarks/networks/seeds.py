@@ -25,7 +25,7 @@ from edgefashion.evaluation.metrics import wilson95
 from edgefashion.system import files
 from edgefashion.training.options import options_for
 from edgefashion.training.train import train
-from edgefashion.training.zoo import MEASURED, ZOO, measured
+from edgefashion.training.zoo.registry import MEASURED, ZOO, measured
 
 RESULTS = Path(__file__).parent / "results"
 TEST_IMAGES = 10_000

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefashion import load
-from edgefashion.bundles.resolve import PHOTO_MODEL
+from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.system import files, machine
 from edgefashion.tagging import inventory, run
 from edgefashion.tagging.ray_engine import tag_on_ray

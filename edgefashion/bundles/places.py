@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from edgefashion.system.text import quoted
+
+DEFAULT_MODEL: Final = "edge"
+"""The shipped model for Fashion-MNIST's images: ``convert``, ``bench`` and ``evaluate``."""
+
+PHOTO_MODEL: Final = "kiosk"
+"""The shipped model for real pictures: ``camera``, ``predict``, ``tag``, ``serve`` and ``evaluate --photos``."""
 
 
 def model_dirs() -> list[Path]:
@@ -24,4 +31,7 @@ def as_argument(bundle: Path) -> str:
     named = next((found for folder in model_dirs() if (found := folder / bundle.name).is_dir()), None)
     if named is not None and named.absolute() == bundle.absolute() and not bundle.name.startswith("-"):
         return quoted(bundle.name)
-    return quoted(bundle if len(bundle.parts) > 1 else f"./{bundle}")
+    if len(bundle.parts) > 1:
+        return quoted(bundle)
+    # A path of one word is looked up as a name first, also behind "./".
+    return quoted(f"./{bundle}" if named is None else bundle.absolute())

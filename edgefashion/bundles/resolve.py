@@ -9,7 +9,7 @@ from typing import Final
 
 from edgefashion.bundles import model_files
 from edgefashion.bundles.bundle import INFO, IR_PRECISIONS, PARTS, PRECISIONS, Bundle, open_bundle
-from edgefashion.bundles.places import model_dirs as model_dirs
+from edgefashion.bundles.places import DEFAULT_MODEL, PHOTO_MODEL, model_dirs
 from edgefashion.bundles.swap import restore_interrupted
 from edgefashion.errors import BadInputError
 from edgefashion.system import text
@@ -17,11 +17,6 @@ from edgefashion.system.text import without_password
 
 FOREIGN: Final = ("onnx", "tflite")
 """Kinds of model files that are made elsewhere."""
-
-DEFAULT_MODEL: Final = "edge"
-
-PHOTO_MODEL: Final = "kiosk"
-"""The shipped model for real pictures: ``camera``, ``predict`` and ``evaluate --photos``."""
 
 
 @dataclass(frozen=True)

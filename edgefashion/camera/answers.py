@@ -21,7 +21,7 @@ class StandingAnswer:
     """The answer in force after a frame."""
 
     state: str
-    """One of :data:`edgefashion.camera.moment.ANSWERS`."""
+    """One of :data:`edgefashion.camera.events.event.ANSWERS`."""
     label: str | None
     """The garment's, in the state ``garment``."""
     confidence: float | None

@@ -73,6 +73,6 @@ class LatestMoment:
         """What of a frame may be shown and kept."""
         if not self._privacy:
             return image
-        from edgefashion.camera import privacy
+        from edgefashion.camera.privacy import hide
 
-        return privacy.hide(image, box)
+        return hide(image, box)

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera.answers import Answers
+from edgefashion.camera.events.event import EventSink
 from edgefashion.camera.frame_rate import FrameRate
 from edgefashion.camera.health import HealthMeter
 from edgefashion.camera.keys import Keys
 from edgefashion.camera.latest_moment import LatestMoment
-from edgefashion.camera.moment import EventSink, Health, Kept
+from edgefashion.camera.moment import Health, Kept
 from edgefashion.camera.outputs.clips import OnDemand
 from edgefashion.camera.outputs.reopening import Closable, ReopeningOutput, close_quietly
 from edgefashion.camera.service import watchdog

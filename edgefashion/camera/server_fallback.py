@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles import places, resolve
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference.load import load as load_model
 from edgefashion.inference.remote.address import parse
@@ -56,7 +56,7 @@ def local_name(url: str, wanted: str | None) -> str | None:
     if wanted:
         return None if wanted == NONE else wanted
     name = parse(url).model
-    return name if "/" not in name and resolve.is_model(name) else resolve.PHOTO_MODEL
+    return name if "/" not in name and resolve.is_model(name) else places.PHOTO_MODEL
 
 
 class Served:

@@ -6,7 +6,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
-from edgefashion.bundles.resolve import PHOTO_MODEL
+from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.errors import BadInputError
 from edgefashion.system.text import without_password
 

@@ -83,7 +83,8 @@ class Smoother:
 
 
 Said = tuple[str, str | None]
-"""An answer's state and label, as :class:`edgefashion.camera.moment.Event` has them; of an unknown garment no label."""
+"""An answer's state and label, as an :class:`edgefashion.camera.events.event.Event` has them; an unknown garment has
+no label."""
 
 
 class Steady:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgefashion.camera.moment import Event, now
+from edgefashion.camera.events.event import Event, now
 
 if TYPE_CHECKING:
-    from edgefashion.camera.moment import EventSink
+    from edgefashion.camera.events.event import EventSink
 
 
 class StatusEvents:
@@ -21,7 +21,7 @@ class StatusEvents:
         self.faults = 0
         """Faults so far."""
         self.state, self.reason = ("starting" if live else "live"), ""
-        """The source's condition, one of :data:`edgefashion.camera.moment.CONDITIONS`, and why it is in it."""
+        """The source's condition, one of :data:`edgefashion.camera.events.event.CONDITIONS`, and why it is in it."""
         self._failing: dict[str, str] = {}
         self._sinks = sinks
         self._told: set[tuple[str, str]] = set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles import places, resolve
 from edgefashion.bundles.bundle import Bundle
 from edgefashion.conversion import embed
 from edgefashion.conversion.calibration_sets import check_calibration
@@ -40,7 +40,7 @@ class Build:
 
 
 def build(
-    models: str | Path | Sequence[str | Path] = resolve.DEFAULT_MODEL,
+    models: str | Path | Sequence[str | Path] = places.DEFAULT_MODEL,
     out: str | Path | None = None,
     *,
     scale: str | None = None,

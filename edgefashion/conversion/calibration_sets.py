@@ -11,7 +11,7 @@ import numpy as np
 
 from edgefashion.bundles import bundle
 from edgefashion.conversion import accuracy_control
-from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.data import fashion_mnist, photo_folders, splits
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, preprocess
 from edgefashion.inference.classifier import Classifier
@@ -39,13 +39,13 @@ def of_fashion_mnist(made: bundle.Bundle, calibration: int) -> CalibrationSets:
     """For a Fashion-MNIST network, which is calibrated on ``calibration`` training images."""
     images, labels = fashion_mnist.load("train")
     # A network trained on everything, or elsewhere, has no held-out part. The default split stands in.
-    share, seed = made.facts.validation_split or fashion_mnist.VALIDATION_SPLIT, made.facts.seed or 0
-    fit_at, gate_at = fashion_mnist.split(labels, share, made.facts.validation_seed)
-    calibrate_at = fit_at[fashion_mnist.calibration_indices(labels[fit_at], calibration, seed)]
+    share, seed = made.facts.validation_split or splits.VALIDATION_SPLIT, made.facts.seed or 0
+    fit_at, gate_at = splits.split(labels, share, made.facts.validation_seed)
+    calibrate_at = fit_at[splits.calibration_indices(labels[fit_at], calibration, seed)]
 
     def selection() -> accuracy_control.SelectionSet:
         rest = np.setdiff1d(fit_at, calibrate_at)
-        at = rest[fashion_mnist.calibration_indices(labels[rest], accuracy_control.IMAGES, seed)]
+        at = rest[splits.calibration_indices(labels[rest], accuracy_control.IMAGES, seed)]
         return accuracy_control.SelectionSet(
             list(images[at]), lambda answers, numbers: decision.likeliest(answers) == labels[at[numbers]]
         )
@@ -67,13 +67,13 @@ def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) ->
     check_calibration(made, folders)
     skipped: list[str] = []
     found = photo_folders.scan(*folders)
-    fit, held_out = photo_folders.for_calibration(found.photos)
-    chosen = photo_folders.evenly(fit, calibration)
+    fit, held_out = splits.for_calibration(found.photos)
+    chosen = splits.evenly(fit, calibration)
     calibrate = [preprocess.view(picture) for _, picture in photo_folders.read(chosen, skipped)]
     # Fashion-MNIST's images too, at their own size: photos alone would give ranges in which these do not fit.
     images, classes = fashion_mnist.load("train")
-    fashion_at, _ = fashion_mnist.split(classes, fashion_mnist.VALIDATION_SPLIT, 0)
-    some = fashion_at[fashion_mnist.calibration_indices(classes[fashion_at], max(1, calibration // 3), seed=0)]
+    fashion_at, _ = splits.split(classes, splits.VALIDATION_SPLIT, 0)
+    some = fashion_at[splits.calibration_indices(classes[fashion_at], max(1, calibration // 3), seed=0)]
     calibrate += list(preprocess.as_photos(images[some]))
     gate = [(photo, preprocess.view(picture)) for photo, picture in photo_folders.read(held_out, skipped)]
     if not gate:
@@ -88,7 +88,7 @@ def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) ->
         calibrates = {photo.path for photo in chosen}
         rest = [photo for photo in fit if photo.path not in calibrates]
         rest += chosen[: max(0, accuracy_control.PHOTOS - len(rest))]  # few photos have to do both
-        read = list(photo_folders.read(photo_folders.evenly(rest, accuracy_control.PHOTOS), skipped))
+        read = list(photo_folders.read(splits.evenly(rest, accuracy_control.PHOTOS), skipped))
 
         def right(answers: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
             labels = [read[number][0].label for number in numbers]

@@ -17,7 +17,7 @@ from edgefashion.bundles.guard import check
 from edgefashion.conversion.ir import is_photo_network, refuse_half, to_ir
 from edgefashion.conversion.originals import expected_answers, foreign_file, saved_model_of
 from edgefashion.conversion.output import Conversion, default_out, write_gated
-from edgefashion.data import fashion_mnist
+from edgefashion.data import fashion_mnist, splits
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation.reference import reference_images, save_reference
 from edgefashion.inference import classifier, decision, foreign_files, load, onnx_litert_engine
@@ -114,7 +114,7 @@ def _facts(
 ) -> Facts:
     """A bundle's facts for a network trained elsewhere."""
     train_images, train_labels = fashion_mnist.load("train")
-    _, held_out = fashion_mnist.split(train_labels, fashion_mnist.VALIDATION_SPLIT)
+    _, held_out = splits.split(train_labels, splits.VALIDATION_SPLIT)
     test_images, test_labels = fashion_mnist.load("test")
     test = original(test_images)
     accuracy = float(np.mean(test.argmax(1) == test_labels))
@@ -130,5 +130,5 @@ def _facts(
         thresholds=Thresholds(decision.accept_threshold(original(train_images[held_out])), "training images"),
         metrics={"original": Measured(accuracy)},
         data_sha256=fashion_mnist.SHA256,
-        split_seed=fashion_mnist.SPLIT_SEED,
+        split_seed=splits.SPLIT_SEED,
     )

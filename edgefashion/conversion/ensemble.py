@@ -16,6 +16,8 @@ from edgefashion.conversion.ir import image_side, to_ir
 from edgefashion.conversion.originals import expected_answers, foreign_file, saved_model_of
 from edgefashion.conversion.output import Conversion, write_gated
 from edgefashion.data import fashion_mnist
+from edgefashion.data.splits import SPLIT_SEED, VALIDATION_SPLIT
+from edgefashion.data.splits import split as split_images
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation.reference import reference_images, save_reference
 from edgefashion.inference import decision, load
@@ -83,10 +85,10 @@ def _ensemble_facts(members: Sequence[resolve.Model], out: Path, merged: Any, ma
     classifier = load.load(path, precision="fp32", purpose="throughput")
     train_images, train_labels = fashion_mnist.load("train")
     known = [found.bundle.facts if found.bundle else None for found in members]
-    splits = {(of.validation_split, of.validation_seed) if of else (None, fashion_mnist.SPLIT_SEED) for of in known}
+    splits = {(of.validation_split, of.validation_seed) if of else (None, SPLIT_SEED) for of in known}
     # Images that one member held out another may have been trained on. Only a split common to all is validation.
-    split, split_seed = splits.pop() if len(splits) == 1 else (None, fashion_mnist.SPLIT_SEED)
-    _, held_out = fashion_mnist.split(train_labels, split or fashion_mnist.VALIDATION_SPLIT, split_seed)
+    split, split_seed = splits.pop() if len(splits) == 1 else (None, SPLIT_SEED)
+    _, held_out = split_images(train_labels, split or VALIDATION_SPLIT, split_seed)
     test_images, test_labels = fashion_mnist.load("test")
     test = classifier(test_images)
     save_reference(making.part("reference"), test)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgefashion.bundles import bundle, card, draft, resolve
+from edgefashion.bundles import bundle, card, draft, places, resolve
 from edgefashion.bundles.facts import Facts, Measured
 from edgefashion.conversion.ir import describe
-from edgefashion.conversion.parity import Parity, write_and_compare
+from edgefashion.conversion.parity_gate import Parity, write_and_compare
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, load
@@ -38,7 +38,7 @@ def default_out(found: resolve.Model) -> Path:
 
     Raises :class:`BadInputError` if that would replace a bundle of another network.
     """
-    shipped = resolve.model_dirs()[-1]
+    shipped = places.model_dirs()[-1]
     if found.bundle is not None and shipped.absolute() not in found.bundle.path.absolute().parents:
         return found.bundle.path
     out = Path("models") / found.name

@@ -15,11 +15,11 @@ import numpy as np
 from edgefashion.bundles import bundle, card, draft, model_files
 from edgefashion.bundles.facts import Measured
 from edgefashion.bundles.guard import check
-from edgefashion.conversion import accuracy_control, calibration_sets
+from edgefashion.conversion import accuracy_control, calibration_sets, int8_gate
 from edgefashion.conversion.calibration_sets import CalibrationSets
 from edgefashion.conversion.post_training import loaded, quantize_plain, quietly
 from edgefashion.data import fashion_mnist
-from edgefashion.errors import BadInputError, GateError
+from edgefashion.errors import BadInputError
 from edgefashion.evaluation import agreement
 from edgefashion.inference import load
 from edgefashion.inference.classifier import Classifier
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class QuantizeOptions:
     """How to calibrate and what INT8 may cost."""
 
-    max_drop: float = 0.005
+    max_drop: float = int8_gate.MAX_DROP
     """Accuracy INT8 may lose, 0 to 1."""
     calibration: int = 300
     """Training images to calibrate on; NNCF's own default."""
@@ -125,7 +125,7 @@ def quantize(
     int8 = _quantized(fp32, before, sets, options.max_drop)
     with draft.draft(made.path, made) as making:
         result = _write(making, made, before, int8, sets)
-        passed = result.drop <= options.max_drop
+        passed = int8_gate.passes(result.drop, options.max_drop)
         making.add_report("int8", {**result.as_json(), "max_drop": options.max_drop, "passed": passed})
         if passed:
             measured = Measured(result.test_accuracy_after, result.agreement.as_json())
@@ -136,11 +136,13 @@ def quantize(
         card.write_card(making)
     if not passed:
         assert result.control is not None  # plain quantization would have passed
-        raise GateError(
-            f"accuracy gate failed: of {result.gate_images:,} images kept from calibration INT8 gets "
-            f"{result.accuracy_after:.4f} right, FP32 {result.accuracy_before:.4f}: a drop of {result.drop:.4f}, above "
-            f"--max-drop {options.max_drop:g}, though {result.control.in_short()}. The FP32 IR is kept in "
-            f"{made.path}; try more --calibration images or a larger --max-drop"
+        raise int8_gate.failed(
+            images=result.gate_images,
+            before=result.accuracy_before,
+            after=result.accuracy_after,
+            max_drop=options.max_drop,
+            tried=result.control.in_short(),
+            kept=made.path,
         )
     return bundle.open_bundle(made.path), result
 
@@ -167,7 +169,7 @@ def _quantized(fp32: Path, before: Classifier, sets: CalibrationSets, max_drop: 
     with _timed(seconds, "gate"):
         accuracy_plain = sets.gate(loaded(plain.ir))
     ir = plain.ir
-    if accuracy_before - accuracy_plain > max_drop:
+    if not int8_gate.passes(accuracy_before - accuracy_plain, max_drop):
         with _timed(seconds, "accuracy_control"), quietly():
             ir, control = accuracy_control.control(plain, sets.selection(), max_drop)
     return _Int8(ir, plain.bias_correction, accuracy_before, accuracy_plain, control, seconds)

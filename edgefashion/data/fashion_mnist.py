@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE_PX: Final = 28
-VALIDATION_SPLIT: Final = 0.1
-"""Share of the training images that is held out by default."""
-SPLIT_SEED: Final = 0
-"""The seed that chooses the held-out images. It is the same for every training, whatever the training's own seed."""
 
 
 @dataclass(frozen=True)
@@ -155,36 +151,6 @@ def load(part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 # --- Splits ----------------------------------------------------------------------------------
-
-
-def split(
-    labels: NDArray[np.int64], validation_split: float, seed: int = SPLIT_SEED
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Stratified, seeded split of ``labels`` into sorted (training, validation) indices.
-
-    Every training uses the same seed, whatever its own one is. So no network is measured on images that another one,
-    its teacher, was trained on, and runs are compared on the same images.
-    ``validation_split`` 0.1 of Fashion-MNIST's 60,000 gives 54,000 and 6,000, 600 a class.
-    """
-    validation = _stratified(labels, round(len(labels) * validation_split), seed)
-    return np.setdiff1d(np.arange(len(labels)), validation), validation
-
-
-def calibration_indices(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """``count`` sorted indices, drawn evenly over the classes, for post-training quantization."""
-    return _stratified(labels, min(count, len(labels)), seed)
-
-
-def _stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    rng = np.random.default_rng(seed)
-    # Each class's images in random order, then every class's first, every class's second, ...:
-    # a prefix of any length is as even over the classes as it can be.
-    order = rng.permutation(len(labels))
-    rank = np.empty(len(labels), np.int64)
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
-        rank[members] = np.arange(len(members)) * len(labels) // len(members)
-    return np.sort(order[np.argsort(rank[order], kind="stable")][:count])
 
 
 # --- data preview ----------------------------------------------------------------------------

@@ -93,6 +93,7 @@ def decode_image(
         with warnings.catch_warnings():
             # Pillow warns of half-broken metadata and large sizes. Only the picture counts here.
             warnings.simplefilter("ignore")
+            _import_formats()
             with Image.open(file, formats=_FORMATS) as opened:
                 width, height = opened.size
                 whole: tuple[int, int, int, int] | None = None
@@ -135,6 +136,11 @@ _ORIENTATION: Final = 0x0112
 _ON_ITS_SIDE: Final = (5, 6, 7, 8)
 
 _FORMATS: Final = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+
+
+def _import_formats() -> None:
+    """Import what reads our formats: where one of them is missing Pillow imports all the seventy that it knows."""
+    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 
 def _as_bgr(picture: Image.Image) -> NDArray[np.uint8]:

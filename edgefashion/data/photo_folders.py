@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefashion.data import fashion_mnist, images
+from edgefashion.data import images
 from edgefashion.data.images import perceptual_hash
 from edgefashion.errors import BadInputError
 from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN
@@ -45,8 +45,6 @@ LABELS: Final[tuple[str, ...]] = (
 FEW: Final = 20
 """A label with fewer photos than this is trained and measured poorly."""
 
-KEPT_FROM_CALIBRATION: Final = 0.5
-"""Share of the photos, by sender, that INT8 is never calibrated on."""
 
 SAME_BITS: Final = 4
 """Two photos whose 64-bit perceptual hashes differ in at most so many bits are taken for the same picture. In a set of
@@ -162,55 +160,6 @@ def read(photos: Sequence[Photo], skipped: list[str]) -> Iterator[tuple[Photo, N
             skipped.append(str(error))
         else:
             yield photo, picture
-
-
-def split(photos: Sequence[Photo], share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Indices of (training, held-out) photos; no sender is in both, and about ``share`` of every
-    label is held out.
-
-    Of 500 random splits by sender the one that comes nearest. Raises :class:`BadInputError` for
-    a single sender.
-    """
-    senders, sender_of = np.unique([p.sender for p in photos], return_inverse=True)
-    if len(senders) < 2:
-        raise BadInputError(
-            f"all {len(photos):,} photos are by one sender ({senders[0]}): nothing can be held out. Name files "
-            "SENDER-anything.jpg or put each sender's into a sub-folder"
-        )
-    labels, label_of = np.unique([p.label for p in photos], return_inverse=True)
-    table = np.zeros((len(senders), len(labels)))
-    np.add.at(table, (sender_of, label_of), 1)
-    wanted = table.sum(0) * share
-    rng = np.random.default_rng(seed)
-    nearest, cost = np.zeros(len(senders), bool), np.inf
-    for _ in range(500):
-        order = rng.permutation(len(senders))
-        held = np.zeros(len(senders), bool)
-        held[order[: max(1, int(np.searchsorted(table[order].sum(1).cumsum(), len(photos) * share, "right")))]] = True
-        distance = float((np.abs(table[held].sum(0) - wanted) / np.maximum(wanted, 1)).sum())
-        if distance < cost:
-            nearest, cost = held, distance
-    held_out = nearest[sender_of]
-    return list(np.flatnonzero(~held_out)), list(np.flatnonzero(held_out))
-
-
-def for_calibration(photos: Sequence[Photo]) -> tuple[list[Photo], list[Photo]]:
-    """The photos of known garments, parted by sender: those to calibrate INT8 on, and those to measure it on.
-
-    The same photos are always parted in the same way, so that what calibrated a network measures no other one either.
-    Raises :class:`BadInputError` for a single sender.
-    """
-    known = [photo for photo in photos if photo.known]
-    if not known:
-        raise BadInputError("no photo shows a garment with a name: INT8 cannot be calibrated. Add such photos")
-    calibrates_at, measures_at = split(known, KEPT_FROM_CALIBRATION, seed=0)
-    return [known[at] for at in calibrates_at], [known[at] for at in measures_at]
-
-
-def evenly(photos: Sequence[Photo], count: int) -> list[Photo]:
-    """``count`` of the photos, drawn evenly over the labels; all of them where there are no more."""
-    labels = np.unique([photo.label for photo in photos], return_inverse=True)[1]
-    return [photos[at] for at in fashion_mnist.calibration_indices(labels, count, seed=0)]
 
 
 # --- data check ------------------------------------------------------------------------------

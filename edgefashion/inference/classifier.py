@@ -41,7 +41,9 @@ class Runner(Protocol):
     """One engine with one network loaded. Batches arrive as uint8 (n, height, width, channels)."""
 
     input_shape: tuple[int, ...]
-    settings: dict[str, Any]
+
+    @property
+    def settings(self) -> dict[str, Any]: ...
 
     @property
     def runtime_precision(self) -> str: ...
@@ -50,7 +52,7 @@ class Runner(Protocol):
 
 
 @runtime_checkable
-class MaskRunner(Runner, Protocol):
+class MaskRunner(Protocol):
     """A Runner that also tells where in a photo the garment is."""
 
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -59,7 +61,7 @@ class MaskRunner(Runner, Protocol):
 
 
 @runtime_checkable
-class StartRunner(Runner, Protocol):
+class StartRunner(Protocol):
     """A Runner that may answer batches in threads of its own."""
 
     def starts(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from edgefashion.bundles import bundle, resolve
+from edgefashion.bundles import bundle, places, resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference import tensorflow_engine
 from edgefashion.inference.classifier import ENGINES, Classifier, Runner
@@ -17,12 +17,13 @@ from edgefashion.system.text import quoted, without_password
 
 
 def load(
-    model: str | Path = resolve.DEFAULT_MODEL,
+    model: str | Path = places.DEFAULT_MODEL,
     *,
     engine: str | None = None,
     precision: str | None = None,
     purpose: str = "latency",
     threads: int | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Classifier:
     """Load a MODEL, ready to answer.
 
@@ -39,6 +40,8 @@ def load(
         purpose: ``"latency"`` answers one image soonest, ``"throughput"`` most images a second. The classifier's
             ``settings`` say what was picked for it.
         threads: 0 means all cores. None: one for a single image and all for a batch.
+        meanwhile: Called once while OpenVINO compiles the network, to do what can be done until then, such as reading
+            the first picture. Other engines do not call it. What it raises is raised.
 
     Raises:
         BadInputError: A model or an option that cannot be used.
@@ -69,7 +72,7 @@ def load(
         raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(bundle.PRECISIONS)}")
     run: Runner
     if engine == "openvino":
-        run, path, precision = _in_openvino(found, precision, purpose, threads)
+        run, path, precision = _in_openvino(found, precision, purpose, threads, meanwhile)
         labels, threshold = run.labels, run.accept_threshold
     else:
         if precision not in (None, "fp32"):
@@ -101,7 +104,11 @@ _ORIGINALS: Final[dict[str, Callable[[Path], Runner]]] = {
 
 
 def _in_openvino(
-    found: resolve.Model, precision: str | None, purpose: str, threads: int | None
+    found: resolve.Model,
+    precision: str | None,
+    purpose: str,
+    threads: int | None,
+    meanwhile: Callable[[], object] | None,
 ) -> tuple[OpenVinoRunner, Path, str]:
     """The network in OpenVINO, the file it was read from, and the precision it runs in."""
     if found.kind in resolve.FOREIGN:
@@ -112,13 +119,13 @@ def _in_openvino(
             hint = f"Run: edgefashion convert {quoted(found.path)} --int8"
             raise BadInputError(f"{found.path} has no {precision}. {hint}")
         with foreign_files.temporary_ir(found.path) as (ir, _):
-            return OpenVinoRunner(ir, precision, purpose, threads), found.path, precision
+            return OpenVinoRunner(ir, precision, purpose, threads, meanwhile), found.path, precision
     path, precision = _ir(found, precision)
     if not resolve.is_shipped(path):
         from edgefashion.bundles.guard import check  # here: the shipped bundles' start must not pay for it
 
         check.check(path)
-    return OpenVinoRunner(path, precision, purpose, threads), path, precision
+    return OpenVinoRunner(path, precision, purpose, threads, meanwhile), path, precision
 
 
 def _ir(found: resolve.Model, precision: str | None) -> tuple[Path, str]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
 from edgefashion.bundles.bundle import RT_INFO
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference.classifier import BATCH, Done, Failed, image_shape
+from edgefashion.inference.openvino_import import openvino
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,22 +44,26 @@ def compile_config(precision: str, purpose: str, threads: int, *, one_image: boo
 
 def cpu_has_bf16() -> bool:
     """True if OpenVINO can run in BF16 on this CPU."""
-    import openvino as ov
-
-    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVinoRunner:
     """An IR, compiled for one image at once and, when a batch first comes, for 64."""
 
-    def __init__(self, path: Path, precision: str, purpose: str, threads: int | None) -> None:
-        import openvino as ov
-
+    def __init__(
+        self,
+        path: Path,
+        precision: str,
+        purpose: str,
+        threads: int | None,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> None:
+        """``meanwhile`` is called once, while the network is compiled."""
         if purpose not in ("latency", "throughput"):
             raise BadInputError(f"no purpose named {purpose!r}. Known: latency, throughput")
         if precision == "bf16" and not cpu_has_bf16():
             raise MissingError("this CPU cannot run BF16. Use --precision fp32 or int8")
-        self._core = ov.Core()
+        self._core = openvino().Core()
         self._path = path
         self._model = read_ir(path)
         if _rt_info(self._model, FRAME, None):
@@ -76,9 +82,18 @@ class OpenVinoRunner:
         self._batched: dict[tuple[int, ...], _Bound | _Queue] = {}
         self._purpose = purpose
         self._one_image_threads = 1 if threads is None else threads
-        compiled = self._for(1 if purpose == "latency" else BATCH, self._shape).compiled
-        self.settings = _settings(compiled, purpose)
-        self.runtime_precision = _runtime_precision(compiled)
+        compiling = functools.partial(self._for, 1 if purpose == "latency" else BATCH, self._shape)
+        self._compiled = (_beside(compiling, meanwhile) if meanwhile else compiling()).compiled
+
+    @functools.cached_property
+    def settings(self) -> dict[str, Any]:
+        """The settings in force. Worked out when first asked for, as the next one: to answer, neither is needed."""
+        return _settings(self._compiled, self._purpose)
+
+    @functools.cached_property
+    def runtime_precision(self) -> str:
+        """What the layers that do the arithmetic run in."""
+        return _runtime_precision(self._compiled)
 
     def _for(self, images: int, shape: tuple[int, ...]) -> _Bound | _Queue:
         """The network compiled for so many images of ``shape``; it is compiled when first asked for.
@@ -139,6 +154,32 @@ class OpenVinoRunner:
             raise BadInputError("this IR gives no mask. Load the bundle for latency, or convert it again")
         seen = [(bound(images[i : i + 1])[0], bound.mask[0, ..., 0].copy()) for i in range(len(images))]
         return np.stack([probabilities for probabilities, _ in seen]), np.stack([mask for _, mask in seen])
+
+
+_T = TypeVar("_T")
+
+
+def _beside(work: Callable[[], _T], meanwhile: Callable[[], object]) -> _T:
+    """Do ``work`` in a thread of its own and ``meanwhile`` in this one, and give what ``work`` gives. OpenVINO compiles
+    without holding Python's lock, so that both go on at once. Raises what either raises."""
+    given: list[_T] = []
+    raised: list[BaseException] = []
+
+    def do() -> None:
+        try:
+            given.append(work())
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=do, name="compile")
+    thread.start()
+    try:
+        meanwhile()
+    finally:
+        thread.join()
+    if raised:
+        raise raised[0]
+    return given[0]
 
 
 class _Bound:
@@ -235,10 +276,8 @@ class _Queue:
 
 def read_ir(path: Path) -> Any:
     """Read an IR as an ``openvino.Model``; raises :class:`BadInputError` if it is none."""
-    import openvino as ov
-
     try:
-        core = ov.Core()
+        core = openvino().Core()
         # On Windows a mapped file of weights could not be renamed or replaced while the model lives.
         core.set_property({"ENABLE_MMAP": False})
         model = core.read_model(path)

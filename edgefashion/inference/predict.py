@@ -104,17 +104,54 @@ def answer_of(
 
 
 def predict_files(
-    classifier: Classifier, paths: list[Path], top: int = 3
+    model: str | Path | Classifier, paths: list[Path], top: int = 3
 ) -> Iterator[tuple[Path, Prediction | BadInputError]]:
     """Predict image files and every image in folders, one result a file.
 
-    An unreadable file yields its error in place of a prediction. Raises :class:`BadInputError`
-    before the first result for a path that does not exist or a folder without images.
+    ``model`` is loaded if it is not a classifier yet; the first picture is read while it is compiled. An unreadable
+    file yields its error in place of a prediction. Raises :class:`BadInputError` before the first result for a model
+    that cannot be used, a path that does not exist or a folder without images.
     """
+    pictures = _Ahead(_pictures(paths))
+    if isinstance(model, str | Path):
+        from edgefashion.inference.load import load
+
+        model = load(model, meanwhile=pictures.begin)
+    for path, picture in pictures:
+        yield path, picture if isinstance(picture, BadInputError) else predict(model, picture, top=top)
+
+
+_Read = tuple[Path, "NDArray[np.uint8] | BadInputError"]
+"""A file with its BGR picture, or with the reason why it cannot be read."""
+
+
+def _pictures(paths: list[Path]) -> Iterator[_Read]:
     for path in [file for given in paths for file in images.image_paths(given)]:
+        read: NDArray[np.uint8] | BadInputError
         try:
-            picture = images.read_image(path)
+            read = images.read_image(path)
         except BadInputError as error:
-            yield path, error
-        else:
-            yield path, predict(classifier, picture, top=top)
+            read = error
+        yield path, read
+
+
+class _Ahead:
+    """Pictures, of which the first may be read before it is asked for."""
+
+    def __init__(self, pictures: Iterator[_Read]) -> None:
+        self._pictures = pictures
+        self._first: list[_Read] = []
+        self._error: BadInputError | None = None
+
+    def begin(self) -> None:
+        """Read the first one. What prevents that is raised when it is asked for."""
+        try:
+            self._first = [next(self._pictures)]
+        except BadInputError as error:
+            self._error = error
+
+    def __iter__(self) -> Iterator[_Read]:
+        if self._error:
+            raise self._error
+        yield from self._first
+        yield from self._pictures

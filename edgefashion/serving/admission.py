@@ -7,23 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from edgefashion.serving.statuses import BUSY, DRAINING, LARGE, LATE, RefusedError
+
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A reason to refuse a request, in both protocols."""
-
-    outcome: str
-    """As the metrics call it."""
-    http: int
-    """The HTTP status."""
-    grpc: str
-    """The name of a ``grpc.StatusCode``."""
-    retry_after_s: int | None = None
 
 
 MOST_VALUES: Final = 500_000
@@ -35,22 +23,6 @@ MESSAGES_BYTES: Final = 2 << 30
 
 _LEAST_CALLS: Final = 8
 """So many gRPC calls are taken at once, however large a message may be."""
-
-BUSY = Refusal("overloaded", 503, "RESOURCE_EXHAUSTED", 1)
-DRAINING = Refusal("draining", 503, "UNAVAILABLE", 5)
-LATE = Refusal("timeout", 504, "DEADLINE_EXCEEDED")
-SLOW = Refusal("timeout", 408, "DEADLINE_EXCEEDED")
-LARGE = Refusal("too_large", 413, "RESOURCE_EXHAUSTED")
-BROKEN = Refusal("error", 500, "INTERNAL")
-
-
-class RefusedError(Exception):
-    """A request that is not answered, though nothing is wrong with what it asks."""
-
-    def __init__(self, refusal: Refusal, reason: str) -> None:
-        super().__init__(reason)
-        self.refusal = refusal
-        self.reason = reason
 
 
 def check_values(count: int) -> None:

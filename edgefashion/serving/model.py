@@ -16,7 +16,7 @@ from kserve.protocol.infer_type import to_http_parameters
 from edgefashion.bundles import model_files
 from edgefashion.inference import preprocess
 from edgefashion.inference.predict import answer_of, see
-from edgefashion.serving import request_input
+from edgefashion.serving import encoded_pictures, request_input
 from edgefashion.version import __version__
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Garments(Model):  # type: ignore[misc]
         return [*found, {"name": "box", "datatype": "INT32", "shape": [-1, 4]}]
 
     async def predict(self, payload: Any, *_: Any) -> Any:
-        """A v2 request's answer. Raises ``InvalidInput`` or :class:`edgefashion.serving.admission.RefusedError`."""
+        """A v2 request's answer. Raises ``InvalidInput`` or :class:`edgefashion.serving.statuses.RefusedError`."""
         if not isinstance(payload, InferRequest):
             raise InvalidInput("this server speaks version 2 of the protocol. Ask /v2/models/NAME/infer")
         given = request_input.the_input(payload.inputs)
@@ -174,7 +174,7 @@ class Garments(Model):  # type: ignore[misc]
         return {"probabilities": np.stack([p for p, _ in looks]), "mask": np.stack([mask for _, mask in looks])}
 
     def _of_pictures(self, given: Any, end_s: float) -> Tensors:
-        encoded = request_input.encoded_of(given, self.most_images)
+        encoded = encoded_pictures.encoded_of(given, self.most_images)
         classifier = self._classifier()
         count = len(encoded)
         found: Tensors = {
@@ -186,7 +186,7 @@ class Garments(Model):  # type: ignore[misc]
         }
         for number, one in enumerate(encoded):
             self.gate.check_time(end_s)
-            seen = see(classifier, request_input.decoded(one, number, self.most_pixels))
+            seen = see(classifier, encoded_pictures.decoded(one, number, self.most_pixels))
             if seen is None:
                 continue
             item, probabilities = seen

@@ -13,7 +13,8 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
-from edgefashion.serving.admission import BROKEN, Refusal, RefusedError, check_values
+from edgefashion.serving.admission import check_values
+from edgefashion.serving.statuses import BROKEN, Refusal, RefusedError
 from edgefashion.version import __version__
 
 if TYPE_CHECKING:

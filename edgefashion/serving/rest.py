@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from edgefashion.serving.admission import BUSY, DRAINING, LARGE, SLOW, RefusedError
 from edgefashion.serving.protocol import JSON_LENGTH, refusal_of
+from edgefashion.serving.statuses import BUSY, DRAINING, LARGE, SLOW, RefusedError
 from edgefashion.system.complaints import complain
 from edgefashion.system.http_server import HttpServer, TimedConnection
 

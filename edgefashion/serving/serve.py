@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles import places, resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.load import load
@@ -24,7 +24,7 @@ BACKLOG: Final = 2048
 
 
 def serve(
-    models: Sequence[str] = (resolve.PHOTO_MODEL,),
+    models: Sequence[str] = (places.PHOTO_MODEL,),
     options: ServeOptions | None = None,
     on_ready: Callable[[Addresses], None] = lambda _: None,
     **given: Any,

@@ -11,7 +11,7 @@ Colour = tuple[int, int, int]
 """Red, green, blue."""
 
 GARMENT: Final[Colour] = (64, 220, 151)
-"""An accepted answer and its garment's box. No channel is below 63: see :func:`edgefashion.camera.outputs.text.lay`."""
+"""An accepted answer and its garment's box. No channel is below 63: see ``camera/outputs/lettering.py``."""
 
 UNSURE: Final[Colour] = (250, 180, 64)
 """An answer that is not accepted, and its box."""

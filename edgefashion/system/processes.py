@@ -106,7 +106,7 @@ class Child(_End):
             stderr=subprocess.PIPE if keep_stderr else subprocess.DEVNULL,
             env=child_environment(**(environment or {})),
             pass_fds=() if inherit is None else (inherit,),
-            start_new_session=True,  # a Ctrl-C is for us to act on; and it has a process group to be killed with
+            start_new_session=True,  # a Ctrl-C does not reach it, and kill() reaches all of its process group
         )
         # A pipe can be read or written with a time limit only on some systems; a thread may wait on all.
         self._reader = threading.Thread(target=self._read, name=name, daemon=True)

@@ -25,13 +25,12 @@ from edgefashion.system.extras import need
 from edgefashion.system.text import reason_of
 from edgefashion.tagging import old_tables, parquet
 from edgefashion.tagging.parquet import NoTableError
-from edgefashion.tagging.row import Row
+from edgefashion.tagging.row import FIELDS, Row
 from edgefashion.tagging.text_set import TextSet
 
 if TYPE_CHECKING:
     from edgefashion.inference.preprocess import Box
 
-FIELDS: Final = ("path", "label", "confidence", "top", "accepted", "box", "width", "height", "phash", "error")
 SUFFIXES: Final = (".parquet", ".csv", ".jsonl")
 
 NO_ROW: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)

@@ -1,7 +1,7 @@
 """The processes that decode pictures. One that dies or hangs is replaced.
 
-The picture it was at is tried once more where the process died, for that may have been another's doing (of all
-processes the system ends a large one when memory is short), and not where it hung.
+A picture at which a process died is tried once more, for it may not be the reason: where memory is short the system
+ends a large process. A picture at which one hung is not tried again in this run.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from edgefashion.inference.preprocess import Box
@@ -34,3 +34,6 @@ class Row:
     """True for an error that is not the picture's own: its file could not be had, in time or at all. The next run
     reads the picture again. This is no column of the table; :mod:`edgefashion.tagging.formats` says where it is kept.
     """
+
+
+FIELDS: Final = ("path", "label", "confidence", "top", "accepted", "box", "width", "height", "phash", "error")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from edgefashion.bundles.resolve import PHOTO_MODEL
+from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.load import load

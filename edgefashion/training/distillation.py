@@ -16,7 +16,7 @@ from edgefashion.labels import LABELS
 from edgefashion.system import files, text
 from edgefashion.system.text import without_password
 from edgefashion.training.fashion_augment import DRAWN
-from edgefashion.training.zoo import ZOO
+from edgefashion.training.zoo.registry import ZOO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

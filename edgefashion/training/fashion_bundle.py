@@ -11,7 +11,7 @@ import numpy as np
 
 from edgefashion.bundles import bundle, card, draft
 from edgefashion.bundles.facts import Facts, Measured, Thresholds
-from edgefashion.data import fashion_mnist
+from edgefashion.data import fashion_mnist, splits
 from edgefashion.evaluation import metrics, reference
 from edgefashion.inference import decision
 from edgefashion.inference.classifier import PIXELS
@@ -20,7 +20,8 @@ from edgefashion.labels import LABELS
 from edgefashion.training.history import draw_curves, write_history
 from edgefashion.training.run import Run
 from edgefashion.training.temperature import divide_logits, fit_temperature
-from edgefashion.training.zoo import INPUT_SHAPE, architecture
+from edgefashion.training.zoo.architecture import INPUT_SHAPE
+from edgefashion.training.zoo.registry import architecture
 
 
 def write_fashion_bundle(out: Path, run: Run, history: list[dict[str, float]]) -> bundle.Bundle:
@@ -76,7 +77,7 @@ def write_fashion_bundle(out: Path, run: Run, history: list[dict[str, float]]) -
             versions=training_versions(),
             data_sha256=fashion_mnist.SHA256,
             seed=options.seed,
-            split_seed=fashion_mnist.SPLIT_SEED,
+            split_seed=splits.SPLIT_SEED,
             validation_split=options.validation_split,
         )
         card.write_card(making)

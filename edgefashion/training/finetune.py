@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle, draft, resolve
-from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.bundles import bundle, draft, places, resolve
+from edgefashion.data import fashion_mnist, photo_folders, splits
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, preprocess
 from edgefashion.inference.tensorflow_engine import load_keras
@@ -65,7 +65,7 @@ def finetune(
     out: str | Path,
     options: FinetuneOptions = FinetuneOptions(),
     *,
-    start: str = resolve.PHOTO_MODEL,
+    start: str = places.PHOTO_MODEL,
     on_step: StepProgress | None = None,
     on_epoch: EpochProgress | None = None,
     **given: Any,
@@ -102,7 +102,7 @@ def finetune(
     draft.check_target(out)
     found = photo_folders.scan(*map(Path, folders))
     _check(found)
-    fit_at, held_at = photo_folders.split(found.photos, options.validation_split, options.seed)
+    fit_at, held_at = splits.split_by_sender(found.photos, options.validation_split, options.seed)
     skipped = list(found.skipped)
     held_photos, seen = [], []
     for photo, picture in photo_folders.read([found.photos[i] for i in held_at], skipped):
@@ -164,7 +164,7 @@ def _scores(held: list[photo_folders.Photo], model: keras.Model, answered: NDArr
     seen = tuple(seen_as(photo, p, PHOTO_LABELS) for photo, p in zip(held, answered, strict=True))
     measured = PhotoEvaluation(ARCH, "fp32", "held-out senders", 0.0, seen, ())
     images, labels = fashion_mnist.load("train")
-    _, validation = fashion_mnist.split(labels, fashion_mnist.VALIDATION_SPLIT, 0)
+    _, validation = splits.split(labels, splits.VALIDATION_SPLIT, 0)
     images, labels = images[validation[:FASHION_VALIDATION]], labels[validation[:FASHION_VALIDATION]]
     fashion = decision.likeliest(probabilities(model, preprocess.as_photos(images)))
     return Scores(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from edgefashion.bundles.resolve import PHOTO_MODEL
+from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.errors import BadInputError
 from edgefashion.training.fashion_augment import AUGMENTATIONS, DRAWN, LAYERS
-from edgefashion.training.zoo import Architecture, Recipe, architecture
+from edgefashion.training.zoo.architecture import Architecture, Recipe
+from edgefashion.training.zoo.registry import architecture
 
 OPTIMIZERS: Final = {
     "sgd": "SGD",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.data import photo_folders, splits
 from edgefashion.data.drawn import STORED_PX, wall
 from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
@@ -88,7 +88,7 @@ def photo_batches(
     import cv2
 
     images, labels = fashion
-    fashion_at, _ = fashion_mnist.split(labels, fashion_mnist.VALIDATION_SPLIT, 0)
+    fashion_at, _ = splits.split(labels, splits.VALIDATION_SPLIT, 0)
     rng = np.random.default_rng((options.seed, 1))
     names = list(GROUPS)
     prior = np.array([_PRIORS.get(name, 1.0) for name in names], np.float32)

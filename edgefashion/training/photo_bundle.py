@@ -10,18 +10,18 @@ import numpy as np
 
 from edgefashion.bundles import bundle, card, draft
 from edgefashion.bundles.facts import Facts, Measured, PhotoFigures, Thresholds
-from edgefashion.data import fashion_mnist
+from edgefashion.data import fashion_mnist, splits
 from edgefashion.evaluation import reference
 from edgefashion.evaluation.reference import reference_images
 from edgefashion.inference import decision, preprocess
 from edgefashion.inference.classifier import PHOTO_PIXELS
 from edgefashion.inference.tensorflow_engine import export_saved_model
 from edgefashion.labels import PHOTO_LABELS
-from edgefashion.training import zoo
 from edgefashion.training.fashion_bundle import training_versions
 from edgefashion.training.history import draw_curves, write_history
 from edgefashion.training.options import FinetuneOptions
 from edgefashion.training.photo_fit import Trained
+from edgefashion.training.zoo import registry
 
 if TYPE_CHECKING:
     import keras
@@ -54,7 +54,7 @@ def write_bundle(
     model = trained.model
     test_images, test_labels = fashion_mnist.load("test")
     test = decision.likeliest(probabilities(model, preprocess.as_photos(test_images)))
-    arch = zoo.architecture(ARCH)
+    arch = registry.architecture(ARCH)
     with draft.draft(out) as making:
         model.save(making.part("keras"))
         export_saved_model(model, making.part("saved_model"))
@@ -78,7 +78,7 @@ def write_bundle(
             versions=training_versions(),
             data_sha256=fashion_mnist.SHA256,
             seed=options.seed,
-            validation_split=fashion_mnist.VALIDATION_SPLIT,
+            validation_split=splits.VALIDATION_SPLIT,
         )
         card.write_card(making)
     return bundle.open_bundle(out)

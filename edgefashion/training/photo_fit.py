@@ -12,12 +12,11 @@ import numpy as np
 from edgefashion.data import fashion_mnist, photo_folders
 from edgefashion.inference.tensorflow_engine import tensorflow
 from edgefashion.labels import PHOTO_LABELS
-from edgefashion.training import zoo
 from edgefashion.training.options import FinetuneOptions
 from edgefashion.training.photo_batches import GROUPS, Batch, TrainingPhotos, photo_batches
 from edgefashion.training.run import StepProgress
 from edgefashion.training.train import EpochProgress
-from edgefashion.training.zoo import efficientnet_lite0
+from edgefashion.training.zoo import efficientnet_lite0, photo
 
 if TYPE_CHECKING:
     import keras
@@ -61,14 +60,14 @@ def train(
     tf = tensorflow("to train")
     fashion = fashion_mnist.load("train")
     tf.keras.utils.set_random_seed(options.seed)
-    model = zoo.kiosk(to_train=True)
+    model = photo.kiosk(to_train=True)
     if start is None:
         efficientnet_lite0.load_imagenet(model)
     else:
         efficientnet_lite0.unfold(start, model)
     material = TrainingPhotos(chosen, skipped)
     history = _fit(model, options, material, photo_batches(material, fashion, options), on_step, on_epoch)
-    plain = zoo.kiosk()
+    plain = photo.kiosk()
     efficientnet_lite0.fold(model, plain)
     return Trained(plain, history, len(material.photos))
 

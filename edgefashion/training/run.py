@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.data import fashion_mnist
+from edgefashion.data import fashion_mnist, splits
 from edgefashion.inference.tensorflow_engine import tensorflow
 from edgefashion.system import files, machine
 from edgefashion.training import distillation
 from edgefashion.training.backbone import head_of, layers_after, load_backbone
 from edgefashion.training.fashion_augment import DRAWN, LAYERS, MIXING
 from edgefashion.training.options import OPTIMIZERS, SEED_LIMIT, TrainOptions
-from edgefashion.training.zoo import CLASSES, INPUT_SHAPE, architecture
+from edgefashion.training.zoo.architecture import CLASSES, INPUT_SHAPE
+from edgefashion.training.zoo.registry import architecture
 
 if TYPE_CHECKING:
     import keras
@@ -58,10 +59,10 @@ class Run:
         self._cache = cache
         self._kept: dict[str, NDArray[Any]] = {}
         self.images, self.labels = fashion_mnist.load("train")
-        fit_at, self.validation_at = fashion_mnist.split(self.labels, options.validation_split)
+        fit_at, self.validation_at = splits.split(self.labels, options.validation_split)
         if options.limit is not None:
             # Drawn from the training part alone: validation images stay unseen.
-            fit_at = fit_at[fashion_mnist.calibration_indices(self.labels[fit_at], options.limit, options.seed)]
+            fit_at = fit_at[splits.calibration_indices(self.labels[fit_at], options.limit, options.seed)]
         self.fit_at: NDArray[np.int64] = fit_at
         self._transfer = self._transferred() if options.weights != "none" else None
         self._taught = (

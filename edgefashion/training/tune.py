@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.data import fashion_mnist
+from edgefashion.data import fashion_mnist, splits
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.system import files
 from edgefashion.system.extras import need
 from edgefashion.training.options import fashion_architecture, options_for
-from edgefashion.training.zoo import Architecture, architecture
+from edgefashion.training.zoo.architecture import Architecture
+from edgefashion.training.zoo.registry import architecture
 
 if TYPE_CHECKING:
     import optuna
@@ -164,7 +165,7 @@ def _trial(trial: optuna.Trial, options: TuneOptions, on_trial: TrialProgress | 
         seed=options.seed,
         limit=options.limit,
         # A source that held nothing out left nothing to choose on.
-        validation_split=arch.recipe.validation_split or fashion_mnist.VALIDATION_SPLIT,
+        validation_split=arch.recipe.validation_split or splits.VALIDATION_SPLIT,
     )
     run = Run(run_options)
     accuracy = 0.0

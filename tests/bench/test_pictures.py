@@ -10,7 +10,7 @@ import pytest
 
 from edgefashion.bench import pictures
 from edgefashion.bundles import resolve
-from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.data import photo_folders, splits
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation import photos
 from edgefashion.inference import preprocess
@@ -77,7 +77,7 @@ def test_right_answers_are_those_of_evaluate(photo_folder: Path, tmp_path: Path)
     assert made.photos is not None
     classifier = load("kiosk", precision="int8")
     right, n = pictures.count_right(classifier, made.photos)
-    _, held_out = photo_folders.for_calibration(photo_folders.scan(photo_folder).photos)
+    _, held_out = splits.for_calibration(photo_folders.scan(photo_folder).photos)
     names = {photo.path for photo in held_out}
     seen = [one for one in photos.evaluate_photos(classifier, photo_folder).seen if one.photo.path in names]
     assert (right, n) == (sum(one.right for one in seen), len(seen))
@@ -123,7 +123,7 @@ def test_fashion_calibrates_with_what_the_network_was_fitted_on(tmp_path: Path, 
     assert chosen.calibration is not None
     images, labels = train_set
     images_of = {image.tobytes() for image in np.load(chosen.calibration)}
-    _, held_out = fashion_mnist.split(labels, 0.9, facts.validation_seed)
+    _, held_out = splits.split(labels, 0.9, facts.validation_seed)
     assert not images_of & {image.tobytes() for image in images[held_out]}
     assert len(images_of) == pictures.CALIBRATION
     assert chosen.notes == ()

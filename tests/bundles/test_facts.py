@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from helpers.bundles import FACTS
 
-from edgefashion.bundles import bundle, draft, resolve
+from edgefashion.bundles import bundle, draft, places
 from edgefashion.bundles.facts import Facts, MadeElsewhere, Measured, PhotoFigures, takes_photos
 
 NAMES = ("edge", "edge-teachers", "kiosk")
 """The teachers travel with the source alone."""
-SHIPPED = [path for name in NAMES if (path := resolve.model_dirs()[-1] / name).is_dir()]
+SHIPPED = [path for name in NAMES if (path := places.model_dirs()[-1] / name).is_dir()]
 
 
 def test_there_are_shipped_bundles() -> None:
     """The models that the tests below are about are there."""
-    assert {path.name for path in SHIPPED} >= {resolve.DEFAULT_MODEL, resolve.PHOTO_MODEL}
+    assert {path.name for path in SHIPPED} >= {places.DEFAULT_MODEL, places.PHOTO_MODEL}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
@@ -32,7 +32,7 @@ def test_a_shipped_bundle_is_written_as_it_was_read(path: Path, tmp_path: Path) 
 
 def test_the_shipped_facts() -> None:
     """The typed facts of the shipped networks are the fields of their files."""
-    edge, kiosk = (bundle.open_bundle(resolve.model_dirs()[-1] / name) for name in ("edge", "kiosk"))
+    edge, kiosk = (bundle.open_bundle(places.model_dirs()[-1] / name) for name in ("edge", "kiosk"))
     told = json.loads((edge.path / bundle.INFO).read_text())
     assert edge.test_accuracy("int8") == told["metrics"]["int8"]["test_accuracy"]
     assert edge.facts.metrics["int8"].agreement == told["metrics"]["int8"]["agreement"]

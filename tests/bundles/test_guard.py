@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from helpers import hostile
 
-from edgefashion.bundles import bundle, resolve
+from edgefashion.bundles import bundle, places, resolve
 from edgefashion.bundles.guard import check
 from edgefashion.camera import demo_clip
 from edgefashion.data import images
@@ -193,7 +193,7 @@ def test_onnx_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_flipped_weights_in_a_bundle(seed: int, tmp_path: Path, no_child: None) -> None:
     """Weights turned over that still make a network are found by the bundle's manifest."""
-    copy = Path(shutil.copytree(resolve.model_dirs()[-1] / resolve.DEFAULT_MODEL, tmp_path / "edge"))
+    copy = Path(shutil.copytree(places.model_dirs()[-1] / places.DEFAULT_MODEL, tmp_path / "edge"))
     case = next(case for case in CASES if case.name == f".bin flipped, seed {seed}")
     case.make(tmp_path)
     shutil.copyfile(tmp_path / "m.bin", copy / "int8.bin")
@@ -342,10 +342,10 @@ assert not extra, extra
 @pytest.mark.linux_only("Windows allows links to administrators only")
 def test_what_counts_as_shipped(tmp_path: Path) -> None:
     """A bundle counts as shipped by where it really lies: not by its name, nor by a path or link that leads out."""
-    shipped = resolve.model_dirs()[-1] / resolve.DEFAULT_MODEL
+    shipped = places.model_dirs()[-1] / places.DEFAULT_MODEL
     assert resolve.is_shipped(shipped / "int8.xml")
     assert not resolve.is_shipped(Path("models") / "nobody" / "int8.xml")
-    copy = Path(shutil.copytree(shipped, tmp_path / "models" / resolve.DEFAULT_MODEL))
+    copy = Path(shutil.copytree(shipped, tmp_path / "models" / places.DEFAULT_MODEL))
     assert not resolve.is_shipped(copy / "int8.xml")
     out = os.path.relpath(copy, shipped)
     assert not resolve.is_shipped(shipped / out / "int8.xml")

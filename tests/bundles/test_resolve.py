@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.bundles import alter, make
 
-from edgefashion.bundles import bundle, resolve
+from edgefashion.bundles import bundle, places, resolve
 from edgefashion.errors import BadInputError
 
 pytestmark = pytest.mark.usefixtures("work")
@@ -82,12 +82,12 @@ def test_resolve_refuses(model: str, message: str) -> None:
 
 def test_resolve_own_before_shipped() -> None:
     """A name is looked up in ``./models`` before the bundles shipped with the package."""
-    shipped = resolve.resolve(resolve.DEFAULT_MODEL)
-    assert shipped.path.parent == resolve.model_dirs()[-1]
-    assert shipped.name == resolve.DEFAULT_MODEL
-    own = Path("models") / resolve.DEFAULT_MODEL
+    shipped = resolve.resolve(places.DEFAULT_MODEL)
+    assert shipped.path.parent == places.model_dirs()[-1]
+    assert shipped.name == places.DEFAULT_MODEL
+    own = Path("models") / places.DEFAULT_MODEL
     make(own)
-    assert resolve.resolve(resolve.DEFAULT_MODEL).path == own
+    assert resolve.resolve(places.DEFAULT_MODEL).path == own
     known = [found.path for found in resolve.known()]
     assert own in known
     assert shipped.path not in known

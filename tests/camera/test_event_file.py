@@ -14,7 +14,7 @@ import pytest
 from helpers.camera import PATIENCE_S, wait_until
 from helpers.events import event, fill, frames, parse, program, settle, small_disk, tell
 
-from edgefashion.camera import moment
+from edgefashion.camera.events.event import Event
 from edgefashion.camera.events.file import SYNC_S, open_file
 from edgefashion.camera.events.open import open_sink
 from edgefashion.camera.events.sink import line
@@ -32,7 +32,7 @@ def test_appended(tmp_path: Path) -> None:
     for start in (0, 3):
         sink = open_sink(str(path))
         tell(sink, range(start, start + 2))
-        sink.tell(moment.Event("t", start + 2, "none", None, np.float32(0.5), float("nan")))  # type: ignore[arg-type]
+        sink.tell(Event("t", start + 2, "none", None, np.float32(0.5), float("nan")))  # type: ignore[arg-type]
         sink.close()
         sink.close()
         assert sink.lost == 0

@@ -14,8 +14,9 @@ from helpers.camera import blank
 from helpers.drawing import GREEN, RED, WHITE, count, draw
 
 from edgefashion.camera import demo_clip, wording
-from edgefashion.camera.moment import CONDITIONS, Health, Kept, Moment
-from edgefashion.camera.outputs import overlay, text
+from edgefashion.camera.events.event import CONDITIONS
+from edgefashion.camera.moment import Health, Kept, Moment
+from edgefashion.camera.outputs import lettering, overlay
 from edgefashion.inference import preprocess
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def test_no_old_answer(condition: str, test_set: Arrays) -> None:
     )
     np.testing.assert_array_equal(shown, draw(scene, condition=condition))
     assert count(shown, GREEN) == 0
-    assert np.median(shown) <= text.GROUND
+    assert np.median(shown) <= lettering.GROUND
     loud = condition in ("stale", "reconnecting")
     assert count(shown, RED if loud else WHITE) > 1000
 
@@ -108,7 +109,7 @@ def test_what_is_kept_is_always_said(size_wh: tuple[int, int], monkeypatch: pyte
             assert (picture != unsaid).any()
             inset = (top == 128).all(2).sum(0) > 20
             if condition == "live":
-                ground = (top.max(2) <= text.GROUND).any(0)
+                ground = (top.max(2) <= lettering.GROUND).any(0)
                 assert np.flatnonzero(ground).max() < np.flatnonzero(inset).min() - 2
 
 
@@ -200,8 +201,8 @@ def test_a_drawn_picture_goes_with_its_moment() -> None:
 
 def test_drawn_with_opencv_4(monkeypatch: pytest.MonkeyPatch) -> None:
     """An OpenCV without fonts of its own draws the words with strokes."""
-    text.drawn.cache_clear()
+    lettering.drawn.cache_clear()
     monkeypatch.delattr(cv2, "FontFace", raising=False)
     shown = draw(np.zeros((720, 1280, 3), np.uint8), "garment", label="Ankle boot")
-    text.drawn.cache_clear()
+    lettering.drawn.cache_clear()
     assert count(shown, GREEN) > 1000

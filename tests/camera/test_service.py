@@ -16,8 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from edgefashion.camera import settings, settings_file
-from edgefashion.camera.service import systemd, windows_task
-from edgefashion.camera.service import unit as service_unit
+from edgefashion.camera.service import systemctl, systemd_unit, windows_task
 from edgefashion.cli import main
 from edgefashion.errors import BadInputError
 
@@ -81,9 +80,9 @@ def unit_of(facts: dict[str, Any], folder: Path) -> str:
     text = "" if facts.get("config") == "window" else "headless = true\n"
     config = configuration(folder / facts["config"], text) if "config" in facts else None
     facts = {name: value for name, value in facts.items() if name != "config"}
-    options = service_unit.configured(config, **facts) if config else service_unit.ServiceOptions(**facts)
-    service_unit.check_screen(options)
-    return service_unit.unit(options)
+    options = systemd_unit.configured(config, **facts) if config else systemd_unit.ServiceOptions(**facts)
+    systemd_unit.check_screen(options)
+    return systemd_unit.unit(options)
 
 
 @pytest.mark.linux_only("systemd is Linux's")
@@ -144,11 +143,11 @@ def test_the_unit_is_walled_in(tmp_path: Path) -> None:
 
 def test_the_command_exists() -> None:
     """What the unit starts is this installation, and every flag it gives is one of the camera's settings."""
-    program = service_unit.executable()
+    program = systemd_unit.executable()
     assert Path(program[0]).is_absolute()
     done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip()
-    flags = [word[2:] for word in service_unit.arguments("x") + service_unit.arguments(None) if word.startswith("--")]
+    flags = [word[2:] for word in systemd_unit.arguments("x") + systemd_unit.arguments(None) if word.startswith("--")]
     assert set(flags) <= {*settings.FIELDS, "config"}
 
 
@@ -191,11 +190,11 @@ def test_impossible_services(text: str, facts: dict[str, Any], says: str, tmp_pa
 @linux
 def test_a_dry_run_tells_what_install_would_refuse(call: Call, tmp_path: Path) -> None:
     """A dry run prints the unit all the same, and every obstacle that install would stop at, each in a line."""
-    unit = systemd.unit_path(user=True)
+    unit = systemctl.unit_path(user=True)
     assert not unit.exists()
     config = configuration(tmp_path / "c", "headless = true\nsource = '/dev/video97'\n")
     code, out, error = call("install", "--dry-run", "--config", config, "--account", "nobody-of-that-name")
-    assert (code, out.startswith(service_unit.MARK)) == (0, True)
+    assert (code, out.startswith(systemd_unit.MARK)) == (0, True)
     lines = error.splitlines()
     assert all(line.startswith("edgefashion: ") for line in lines)
     assert "there is no such account" in error
@@ -209,9 +208,9 @@ def test_a_dry_run_tells_what_install_would_refuse(call: Call, tmp_path: Path) -
 def test_an_account_may_write_elsewhere(tmp_path: Path) -> None:
     """With an account of its own, the folders that the configuration names are opened to the service."""
     config = configuration(tmp_path, 'headless = true\nevents = ["/srv/a b/e.jsonl", "mqtt://host/x", "here.jsonl"]\n')
-    options = service_unit.configured(config, account="nobody")
-    service_unit.check_folders(options)
-    assert re.findall("ReadWritePaths=(.*)", service_unit.unit(options)) == ['"/srv/a b"']
+    options = systemd_unit.configured(config, account="nobody")
+    systemd_unit.check_folders(options)
+    assert re.findall("ReadWritePaths=(.*)", systemd_unit.unit(options)) == ['"/srv/a b"']
 
 
 @pytest.mark.linux_only("systemd is Linux's")
@@ -269,16 +268,16 @@ def test_without_systemd(call: Call) -> None:
 def test_root_is_needed(monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path) -> None:
     """Without the right to, the error is the very line that has it, also where the configuration is root's alone."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(systemd, "need_systemd", lambda root: None)
-    monkeypatch.setattr(systemd, "unit_path", lambda user=False, root=None: tmp_path / "edgefashion.service")
+    monkeypatch.setattr(systemctl, "need_systemd", lambda root: None)
+    monkeypatch.setattr(systemctl, "unit_path", lambda user=False, root=None: tmp_path / "edgefashion.service")
     monkeypatch.setattr(settings_file, "load", lambda path: pytest.fail("the configuration was read"))
     config = configuration(tmp_path / "my kiosk")
     code, out, error = call("install", "--config", config)
     assert (code, out) == (2, "")
-    program = service_unit.executable()[0]
+    program = systemd_unit.executable()[0]
     assert error.endswith(f"Run: sudo {program} service install --config '{config}'\n")
     with pytest.raises(BadInputError, match="sudo"):
-        systemd.install(service_unit.ServiceOptions())
+        systemctl.install(systemd_unit.ServiceOptions())
     assert not (tmp_path / "edgefashion.service").exists()
 
 
@@ -289,9 +288,9 @@ def test_an_installation_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path:
     home = tmp_path / "home"
     (home / "bin").mkdir(parents=True)
     home.chmod(0o700)
-    monkeypatch.setattr(service_unit, "executable", lambda: [str(home / "bin/edgefashion")])
+    monkeypatch.setattr(systemd_unit, "executable", lambda: [str(home / "bin/edgefashion")])
     with pytest.raises(BadInputError, match="is closed to the service's account"):
-        systemd.check_reach(None)
+        systemctl.check_reach(None)
 
 
 # What `systemctl show` printed, and the line made of it.
@@ -311,17 +310,17 @@ RUNNING = {
 
 def test_status_in_a_line() -> None:
     """A running service, one that is being started anew and a stopped one each read as a sentence."""
-    assert systemd.describe(RUNNING, 100.0) == (
+    assert systemctl.describe(RUNNING, 100.0) == (
         "edgefashion.service: installed, enabled, running since Mon 2026-03-02 08:00:00 UTC, watchdog fed 3 s ago, "
         "150 MB, started anew 0 times. live: 30 fps, 1,234 frames"
     )
     failing = {**RUNNING, "ActiveState": "activating", "SubState": "auto-restart", "Result": "watchdog"}
     failing |= {"NRestarts": "7", "MemoryCurrent": "[not set]", "StatusText": "", "WatchdogTimestampMonotonic": "0"}
-    assert systemd.describe(failing, 100.0) == (
+    assert systemctl.describe(failing, 100.0) == (
         "edgefashion.service: installed, enabled, activating (auto-restart, watchdog), started anew 7 times"
     )
     stopped = {**failing, "ActiveState": "inactive", "UnitFileState": "disabled", "NRestarts": "0"}
-    assert "disabled, stopped since its installation" in systemd.describe(stopped, 100.0)
+    assert "disabled, stopped since its installation" in systemctl.describe(stopped, 100.0)
 
 
 # --- Windows ---------------------------------------------------------------------------------
@@ -366,7 +365,7 @@ def test_the_windows_task(at: str, trigger: str, principal: tuple[str, str], cal
     assert actions is not None
     assert who is not None
     assert actions.get("Context") == who.get("id")
-    assert task.findtext("Actions/Exec/Command", namespaces=space) == service_unit.executable()[0]
+    assert task.findtext("Actions/Exec/Command", namespaces=space) == systemd_unit.executable()[0]
     arguments = subprocess.list2cmdline(["camera", "--wait", "--config", str(config)])
     assert (task.findtext("Actions/Exec/Arguments", namespaces=space) or "").endswith(arguments)
     assert task.findtext("Actions/Exec/WorkingDirectory", namespaces=space) == str(config.parent)
@@ -374,7 +373,7 @@ def test_the_windows_task(at: str, trigger: str, principal: tuple[str, str], cal
 
 def test_a_task_at_startup_has_no_screen(tmp_path: Path) -> None:
     """A window is refused of a task that starts before anybody logs on."""
-    options = service_unit.configured(configuration(tmp_path, ""), user=False)
+    options = systemd_unit.configured(configuration(tmp_path, ""), user=False)
     with pytest.raises(BadInputError, match="no screen"):
         windows_task.task(options, "startup")
     assert "LogonTrigger" in windows_task.task(replace(options, user=True), "logon")
@@ -384,4 +383,4 @@ def test_windows_is_shown_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows the service's commands name the task's."""
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(Exception, match="edgefashion service task"):
-        systemd.status()
+        systemctl.status()

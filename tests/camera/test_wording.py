@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgefashion.camera import wording
-from edgefashion.camera.moment import ANSWERS, CONDITIONS, Kept
+from edgefashion.camera.events.event import ANSWERS, CONDITIONS
+from edgefashion.camera.moment import Kept
 
 
 @pytest.mark.parametrize(

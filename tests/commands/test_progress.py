@@ -105,6 +105,17 @@ def test_short_work_writes_nothing(tmp_path: Path, test_set: Arrays) -> None:
     assert all(int(line.partition(":")[2][:2]) >= 15 for line in progress_lines(done.stderr)[:1])
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes the streams")
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
+def test_nobody_hears_it(closed: str, tmp_path: Path, photo_folder: Path) -> None:
+    """Where stderr is closed or cannot be written the work goes on, and stdout has the result alone."""
+    evaluate = (sys.executable, "-c", SOON, "evaluate", "edge", "--photos", str(photo_folder), "--json")
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *evaluate]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=120, check=False)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["n"] == 168
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a terminal of its own is POSIX's")
 def test_a_terminal_gets_a_bar(tmp_path: Path, photo_folder: Path) -> None:
     """On a terminal there is one line that moves and is gone at the end, not a line now and then."""

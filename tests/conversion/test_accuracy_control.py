@@ -11,7 +11,7 @@ import pytest
 
 from edgefashion.bundles import bundle
 from edgefashion.conversion import accuracy_control, calibration_sets
-from edgefashion.data import fashion_mnist
+from edgefashion.data import fashion_mnist, splits
 from edgefashion.inference.load import load
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_its_images_are_neither_calibrations_nor_the_gates(trained: bundle.Bundl
     assert len(of.selection().images) == accuracy_control.IMAGES
     images, labels = fashion_mnist.load("train")
     assert trained.facts.validation_split
-    fit_at, gate_at = fashion_mnist.split(labels, trained.facts.validation_split, trained.facts.validation_seed)
+    fit_at, gate_at = splits.split(labels, trained.facts.validation_split, trained.facts.validation_seed)
     seen: list[Any] = []
     of.gate(lambda given: seen.append(given) or np.zeros((len(given), 10), np.float32))  # type: ignore[arg-type,func-returns-value]
     assert np.array_equal(seen[0], images[gate_at])

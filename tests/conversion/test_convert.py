@@ -13,7 +13,7 @@ import pytest
 from edgefashion.bundles import bundle
 from edgefashion.bundles.guard import check
 from edgefashion.conversion.convert import convert
-from edgefashion.conversion.parity import PARITY_LIMIT
+from edgefashion.conversion.parity_gate import PARITY_LIMIT
 from edgefashion.errors import BadInputError, GateError
 from edgefashion.inference.load import load
 from edgefashion.inference.tensorflow_engine import export_saved_model

@@ -125,7 +125,7 @@ def test_calibration_never_sees_the_gates_images(converted: bundle.Bundle, tmp_p
     """NNCF is given exactly the asked number of training images, none of them held out."""
     import nncf
 
-    from edgefashion.data import fashion_mnist
+    from edgefashion.data import fashion_mnist, splits
 
     given: list[Any] = []
     real = nncf.Dataset
@@ -138,7 +138,7 @@ def test_calibration_never_sees_the_gates_images(converted: bundle.Bundle, tmp_p
     quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.1, calibration=50))
     images, labels = fashion_mnist.load("train")
     assert converted.facts.validation_split
-    fit_at, gate_at = fashion_mnist.split(labels, converted.facts.validation_split, converted.facts.validation_seed)
+    fit_at, gate_at = splits.split(labels, converted.facts.validation_split, converted.facts.validation_seed)
     fit, gate = ({images[i].tobytes() for i in at} for at in (fit_at, gate_at))
     seen = {item.tobytes() for item in given}
     assert len(given) == 50

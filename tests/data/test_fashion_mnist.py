@@ -12,7 +12,7 @@ import pytest
 from helpers.dataset import TRAIN_LABELS, altered, place, raw_bytes
 from numpy.typing import NDArray
 
-from edgefashion.data import fashion_mnist
+from edgefashion.data import fashion_mnist, splits
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.labels import LABELS
 
@@ -150,7 +150,7 @@ def test_load(part: str, count: int) -> None:
 def test_split(train: tuple[Picture, NDArray[np.int64]]) -> None:
     """A tenth of the training images is 54,000 and 6,000, 600 a class, disjoint and complete."""
     labels = train[1]
-    fit_at, held_out = fashion_mnist.split(labels, fashion_mnist.VALIDATION_SPLIT, seed=0)
+    fit_at, held_out = splits.split(labels, splits.VALIDATION_SPLIT, seed=0)
     assert (len(fit_at), len(held_out)) == (54_000, 6_000)
     assert np.bincount(labels[held_out]).tolist() == [600] * 10
     assert np.array_equal(np.sort(np.concatenate([fit_at, held_out])), np.arange(60_000))
@@ -159,8 +159,8 @@ def test_split(train: tuple[Picture, NDArray[np.int64]]) -> None:
 @pytest.mark.parametrize(("seed", "same"), [(7, True), (8, False)])
 def test_split_seeded(seed: int, same: bool, train: tuple[Picture, NDArray[np.int64]]) -> None:
     """The same seed draws the same validation images, another seed others."""
-    first = fashion_mnist.split(train[1], 0.1, seed=7)
-    again = fashion_mnist.split(train[1], 0.1, seed)
+    first = splits.split(train[1], 0.1, seed=7)
+    again = splits.split(train[1], 0.1, seed)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True)) is same
 
 
@@ -170,7 +170,7 @@ def test_split_seeded(seed: int, same: bool, train: tuple[Picture, NDArray[np.in
 )
 def test_calibration_even(asked: int, expected: int, train: tuple[Picture, NDArray[np.int64]]) -> None:
     """Any number of calibration images is drawn once each and as evenly over the classes as it divides."""
-    chosen = fashion_mnist.calibration_indices(train[1], asked, seed=0)
+    chosen = splits.calibration_indices(train[1], asked, seed=0)
     counts = np.bincount(train[1][chosen], minlength=10)
     assert len(chosen) == expected
     assert counts.max() - counts.min() <= 1
@@ -179,7 +179,7 @@ def test_calibration_even(asked: int, expected: int, train: tuple[Picture, NDArr
 
 def test_calibration_seeded(train: tuple[Picture, NDArray[np.int64]]) -> None:
     """The seed alone decides which calibration images are drawn."""
-    first, same, other = (fashion_mnist.calibration_indices(train[1], 300, seed) for seed in (3, 3, 4))
+    first, same, other = (splits.calibration_indices(train[1], 300, seed) for seed in (3, 3, 4))
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
 
@@ -187,7 +187,7 @@ def test_calibration_seeded(train: tuple[Picture, NDArray[np.int64]]) -> None:
 def test_calibration_keeps_shares() -> None:
     """Of classes of unequal size each is drawn in its own share."""
     labels = np.repeat(np.arange(3), [600, 300, 100])
-    assert np.bincount(labels[fashion_mnist.calibration_indices(labels, 100, seed=0)]).tolist() == [60, 30, 10]
+    assert np.bincount(labels[splits.calibration_indices(labels, 100, seed=0)]).tolist() == [60, 30, 10]
 
 
 def test_contact_sheet(train: tuple[Picture, NDArray[np.int64]]) -> None:

@@ -23,7 +23,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefashion.camera import demo_clip, moment
+from edgefashion.camera import demo_clip
+from edgefashion.camera.events.event import ANSWERS, CONDITIONS
 from edgefashion.camera.outputs.recording import Recorder
 from edgefashion.camera.outputs.window import WINDOW
 from edgefashion.camera.sources.source import Frame, Source
@@ -269,7 +270,7 @@ def parse(lines: str) -> list[dict[str, Any]]:
     events = [json.loads(line) for line in lines.splitlines()]
     for event in events:
         assert tuple(event) == FIELDS
-        assert event["state"] in {*moment.ANSWERS, *moment.CONDITIONS, "fault"}
+        assert event["state"] in {*ANSWERS, *CONDITIONS, "fault"}
         assert event["label"] is None or event["label"] in LABELS
     return events
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from helpers.camera import wait_until
 
-from edgefashion.camera import moment
+from edgefashion.camera.events.event import Event, now
 
 if TYPE_CHECKING:
     from edgefashion.camera.events.sink import Sink
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 FIELDS = ("time", "frame", "state", "label", "confidence", "latency_ms", "reason")
 
 
-def event(number: int, label: str = "Coat") -> moment.Event:
+def event(number: int, label: str = "Coat") -> Event:
     """An answer whose frame is ``number``."""
-    return moment.Event(moment.now(), number, "garment", label, 0.9, 2.5)
+    return Event(now(), number, "garment", label, 0.9, 2.5)
 
 
 class Heard:
@@ -35,9 +35,9 @@ class Heard:
     def __init__(self, *, gone: bool = False, failing: str | None = None) -> None:
         self.gone = gone
         self.failing = failing
-        self.events: list[moment.Event] = []
+        self.events: list[Event] = []
 
-    def tell(self, event: moment.Event) -> None:
+    def tell(self, event: Event) -> None:
         self.events.append(event)
 
     def fault(self) -> str | None:
@@ -75,11 +75,11 @@ def frames(path: Path, kept: int = 0) -> list[int]:
 
 _PROGRAM = """
 import time
-from edgefashion.camera import moment
+from edgefashion.camera.events import event as events
 from edgefashion.camera.events.open import open_sink
 
 def event(number):
-    return moment.Event(moment.now(), number, "garment", "Coat", 0.9, 2.5)
+    return events.Event(events.now(), number, "garment", "Coat", 0.9, 2.5)
 
 def tell(sink, numbers):
     for number in numbers:

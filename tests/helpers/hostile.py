@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles import places
 from edgefashion.labels import LABELS
 
 IR = tuple[str, bytes]
@@ -79,7 +79,7 @@ def small() -> IR:
 @functools.cache
 def edge() -> IR:
     """The shipped network's INT8 IR."""
-    path = resolve.model_dirs()[-1] / resolve.DEFAULT_MODEL / "int8.xml"
+    path = places.model_dirs()[-1] / places.DEFAULT_MODEL / "int8.xml"
     return path.read_text(encoding="utf-8"), path.with_suffix(".bin").read_bytes()
 
 

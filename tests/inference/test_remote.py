@@ -23,7 +23,8 @@ from helpers.camera import NetworkCamera, wait_until
 from edgefashion.bench import run
 from edgefashion.bundles import model_files
 from edgefashion.camera import demo_clip, loop, server_fallback
-from edgefashion.camera.moment import Event, Moment
+from edgefashion.camera.events.event import Event
+from edgefashion.camera.moment import Moment
 from edgefashion.camera.networks import Networks
 from edgefashion.camera.outputs.reopening import ReopeningOutput
 from edgefashion.camera.server_fallback import Served

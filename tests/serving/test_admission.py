@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from edgefashion.errors import BadInputError
-from edgefashion.serving.admission import Gate, RefusedError, most_calls
+from edgefashion.serving.admission import Gate, most_calls
+from edgefashion.serving.statuses import RefusedError
 
 
 @pytest.mark.parametrize(("mebibytes", "calls"), [(1, 576), (32, 64), (2000, 8)])

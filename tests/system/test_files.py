@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
+
+from edgefashion.errors import BadInputError
 from edgefashion.system import files
 
 
@@ -12,3 +16,22 @@ def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "abc").write_text("abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert files.sha256(tmp_path / "abc") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("chart.jpg", "chart.jpg: only PNG pictures are written. Give a name ending in .png"),
+        ("folder.png", "folder.png: only PNG pictures are written"),
+        ("nowhere/chart.png", "cannot be written: its folder does not exist or is read-only"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused(name: str, says: str, tmp_path: Path) -> None:
+    """Another kind of file, a folder and a missing folder are refused; a new file and one to replace are not."""
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(BadInputError, match=re.escape(says)):
+        files.check_output(tmp_path / name, (".png",), "only PNG pictures")
+    (tmp_path / "old.PNG").touch()
+    for good in ("new.png", "old.PNG"):
+        files.check_output(tmp_path / good, (".png",), "only PNG pictures")
+    assert not (tmp_path / "new.png").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import edgefashion.camera.page.page
-from edgefashion.camera.outputs.text import GROUND
+from edgefashion.camera.outputs.lettering import GROUND
 from edgefashion.system import palette
 
 STATIC = Path(edgefashion.camera.page.page.__file__).with_name("static")

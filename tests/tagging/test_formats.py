@@ -15,7 +15,7 @@ from helpers.tagging import EDGE, ROWS, SUFFIXES, finished
 from edgefashion.errors import MissingError
 from edgefashion.inference.predict import Prediction
 from edgefashion.tagging import formats
-from edgefashion.tagging.row import Row
+from edgefashion.tagging.row import FIELDS, Row
 from edgefashion.tagging.table import Ledger, read_rows
 
 
@@ -51,7 +51,7 @@ def test_json_lines_are_predicts(tmp_path: Path) -> None:
         "phash": "00ff00ff00ff00ff",
         "error": None,
     }
-    assert Prediction(None, None).as_json("").keys() - {"source"} <= set(formats.FIELDS)
+    assert Prediction(None, None).as_json("").keys() - {"source"} <= set(FIELDS)
 
 
 def test_pandas_reads_the_csv(tmp_path: Path) -> None:
@@ -91,5 +91,5 @@ def test_csv_has_one_header(tmp_path: Path) -> None:
     """However often a CSV is added to, it has one header and as many cells a row."""
     out = finished(finished(tmp_path / "t.csv", ROWS[:1]))
     rows = list(_cells(out))
-    assert [tuple(row) == formats.FIELDS for row in rows] == [True, False, False, False]
+    assert [tuple(row) == FIELDS for row in rows] == [True, False, False, False]
     assert {len(row) for row in rows} == {10}

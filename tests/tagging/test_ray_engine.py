@@ -20,7 +20,7 @@ import pytest
 from helpers.reaper import LIMIT_S, kept
 from helpers.types import Arrays
 
-from edgefashion.bundles.resolve import PHOTO_MODEL
+from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.camera import demo_clip
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference import load

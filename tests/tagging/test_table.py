@@ -13,8 +13,8 @@ from helpers.events import fill, small_disk
 from helpers.tagging import EDGE, KIOSK, ROWS, SUFFIXES, finished, program, refusal, tagged
 
 from edgefashion.errors import BadInputError
-from edgefashion.tagging import formats, parquet, text_set
-from edgefashion.tagging.row import Row
+from edgefashion.tagging import parquet, text_set
+from edgefashion.tagging.row import FIELDS, Row
 from edgefashion.tagging.table import Ledger, read_rows
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs fork and signals")
@@ -370,7 +370,7 @@ def test_link(tmp_path: Path) -> None:
 def test_nothing_new(tmp_path: Path) -> None:
     """A finished table to which nothing is added is not written anew; of no pictures at all there is an empty one."""
     out = finished(tmp_path / "t.csv", ())
-    assert out.read_text() == ",".join(formats.FIELDS) + "\n"
+    assert out.read_text() == ",".join(FIELDS) + "\n"
     number = out.stat().st_ino
     left = tmp_path / ".t.csv.part"
     left.write_text("left by a run that was killed")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edgefashion.inference.tensorflow_engine import tensorflow
-from edgefashion.training.zoo import efficientnet_lite0, kiosk
+from edgefashion.training.zoo import efficientnet_lite0
+from edgefashion.training.zoo.photo import kiosk
 
 
 def ramp() -> Any:

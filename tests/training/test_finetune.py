@@ -13,7 +13,7 @@ import pytest
 from helpers.types import Run
 
 from edgefashion.bundles import bundle
-from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.data import fashion_mnist, photo_folders, splits
 from edgefashion.data.images import read_image
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, preprocess
@@ -56,7 +56,7 @@ def test_the_report_is_of_senders_not_trained_on(tuned: finetune.Finetuning, pho
         set(tuned.after.per_label) == set(tuned.before.per_label) == {"T-shirt", "Trouser", "Dress", "Coat", "Footwear"}
     )
     found = photo_folders.scan(photo_folder).photos
-    _, held = photo_folders.split(found, 0.25, 0)
+    _, held = splits.split_by_sender(found, 0.25, 0)
     known = [found[i] for i in held if found[i].label not in ("Unknown", "No garment")]
     views = np.stack([preprocess.view(read_image(p.path)) for p in known])
     answers = decision.best(load(tuned.bundle.path, engine="tensorflow")(views), PHOTO_LABELS)

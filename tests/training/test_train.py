@@ -57,11 +57,11 @@ def test_exports_are_float32(trained: bundle.Bundle) -> None:
 
 def test_threshold_rejects_one_percent_of_held_out_garments(trained: bundle.Bundle, train_set: Arrays) -> None:
     """The accept threshold was chosen on the validation images and accepts 99 % of them."""
-    from edgefashion.data import fashion_mnist
+    from edgefashion.data import splits
 
     images, labels = train_set
     assert trained.facts.validation_split
-    _, held_out = fashion_mnist.split(labels, trained.facts.validation_split, trained.facts.validation_seed)
+    _, held_out = splits.split(labels, trained.facts.validation_split, trained.facts.validation_seed)
     confidence = load(trained.path, engine="keras")(images[held_out]).max(1)
     assert np.mean(confidence >= trained.accept_threshold) == pytest.approx(0.99, abs=0.002)
 
@@ -285,7 +285,7 @@ def test_a_transfer_runs_its_backbone_once(tmp_path: Path, monkeypatch: pytest.M
     many epochs there are; only the two dense layers learn."""
     import keras
 
-    from edgefashion.training.zoo import ZOO
+    from edgefashion.training.zoo.registry import ZOO
 
     keras.utils.set_random_seed(1)
     backbone = ZOO["resnet50"].build().get_layer("resnet50")
@@ -322,7 +322,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     import keras
 
     from edgefashion.training.backbone import load_backbone
-    from edgefashion.training.zoo import ZOO
+    from edgefashion.training.zoo.registry import ZOO
 
     backbone = ZOO["resnet50"].build().get_layer("resnet50")
     other = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
@@ -338,12 +338,12 @@ def test_the_temperature_is_in_the_network(tmp_path: Path) -> None:
     made = train("edge", out=tmp_path / "edge", epochs=2, limit=1000, validation_split=0.03, teacher=())
     facts = made.report()["train"]
     assert facts["temperature"] != 1.0
-    import edgefashion.data.fashion_mnist as data
+    from edgefashion.data import fashion_mnist, splits
     from edgefashion.training.temperature import fit_temperature
 
-    images, labels = data.load("train")
+    images, labels = fashion_mnist.load("train")
     assert made.facts.validation_split
-    _, held_out = data.split(labels, made.facts.validation_split, made.facts.validation_seed)
+    _, held_out = splits.split(labels, made.facts.validation_split, made.facts.validation_seed)
     answers = load(made.path, engine="keras")(images[held_out])
     assert fit_temperature(answers, labels[held_out]) == pytest.approx(1.0, abs=0.01)
 

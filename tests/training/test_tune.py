@@ -14,7 +14,7 @@ import pytest
 
 from edgefashion.errors import BadInputError
 from edgefashion.training.tune import TuneOptions, tune
-from edgefashion.training.zoo import ZOO
+from edgefashion.training.zoo.registry import ZOO
 
 if TYPE_CHECKING:
     from helpers.types import Run

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edgefashion.errors import BadInputError
-from edgefashion.training.zoo import CLASSES, INPUT_SHAPE, ZOO, architecture
+from edgefashion.training.zoo.architecture import CLASSES, INPUT_SHAPE
+from edgefashion.training.zoo.registry import ZOO, architecture
 
 FASHION = [name for name in ZOO if name != "kiosk"]
 

@@ -23,9 +23,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from edgefashion.camera.events.event import now
 from edgefashion.camera.events.mqtt_client import Broker, make_client, parse, properties
 from edgefashion.camera.events.sink import CAPACITY, CLOSE_S, Sink, backoff, line, told
-from edgefashion.camera.moment import now
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.system.extras import need
 from edgefashion.system.text import reason_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
-    from edgefashion.camera.moment import Event
+    from edgefashion.camera.events.event import Event
 
 WINDOW: Final = 10
 """Events on their way at a time, not yet acknowledged to the end, and sent in a twentieth of a second: a broker that

@@ -19,7 +19,7 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any, Final
 
-from edgefashion.camera.moment import Event
+from edgefashion.camera.events.event import Event
 from edgefashion.system.backoff import Backoff
 from edgefashion.system.text import reason_of
 
@@ -63,7 +63,7 @@ class _Dropped(Event):
 
 
 class Sink(ABC):
-    """An :class:`edgefashion.camera.moment.EventSink`: a bounded buffer and the one thread that writes it away."""
+    """An :class:`EventSink`: a bounded buffer and the one thread that writes it away."""
 
     gone = False
     """True once whoever read the events has left for good, as with ``| head``: nothing more will be written."""

@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera import wording
-from edgefashion.camera.outputs import text
+from edgefashion.camera.outputs import lettering
 from edgefashion.camera.outputs.outlines import draw_box, draw_corners
 from edgefashion.system import palette
 from edgefashion.system.palette import Colour
@@ -102,19 +102,19 @@ class _Sheet:
         self, line: str, at: tuple[int, int], size_px: int, colour: Colour = palette.WHITE, bold: bool = False
     ) -> None:
         """Write on ground that is dark already; ``at`` is the line's upper left corner."""
-        text.lay(self.picture, text.drawn(line, size_px, palette.bgr(colour), bold), *at)
+        lettering.lay(self.picture, lettering.drawn(line, size_px, palette.bgr(colour), bold), *at)
 
     def write_centred(self, line: str, y: int, size_px: int, colour: Colour, bold: bool = False) -> None:
         """Write in the middle of the picture's width; ``y`` is the line's upper edge."""
-        self.write(line, ((self.width - text.width_of(line, size_px, bold)) // 2, y), size_px, colour, bold)
+        self.write(line, ((self.width - lettering.width_of(line, size_px, bold)) // 2, y), size_px, colour, bold)
 
     def label(self, line: str, middle: tuple[float, int], size: float, colour: Colour = palette.WHITE) -> None:
         """Write ``line`` on a dark strip of its own, around (x, y of the upper edge)."""
         pad = self.px(size / 2)
-        size_px = text.fitting(line, self.px(size, _SMALLEST_PX), self.width - 2 * (pad + self.px(_MARGIN) // 2))
-        width, height = text.width_of(line, size_px), text.height_of(size_px)
+        size_px = lettering.fitting(line, self.px(size, _SMALLEST_PX), self.width - 2 * (pad + self.px(_MARGIN) // 2))
+        width, height = lettering.width_of(line, size_px), lettering.height_of(size_px)
         x, y = round(middle[0] - width / 2), middle[1]
-        text.darken(self.picture, x - pad, y - pad // 2, x + width + pad, y + height + pad // 2)
+        lettering.darken(self.picture, x - pad, y - pad // 2, x + width + pad, y + height + pad // 2)
         self.write(line, (x, y), size_px, colour)
 
 
@@ -125,7 +125,7 @@ def _draw_answer(sheet: _Sheet, moment: Moment, times: int) -> None:
     """The answer and all that belongs to it, on a picture that is ``times`` as large as the moment's."""
     _draw_places(sheet, moment, times)
     # Over the outlines: no line goes through the words.
-    text.darken(sheet.picture, 0, sheet.bar_top, sheet.width, sheet.height)
+    lettering.darken(sheet.picture, 0, sheet.bar_top, sheet.width, sheet.height)
     figures_width = _draw_figures(sheet, moment)
     _draw_name(sheet, moment, sheet.width - 3 * sheet.px(_MARGIN) - figures_width)
     _draw_inset(sheet, moment)
@@ -151,12 +151,12 @@ def _draw_figures(sheet: _Sheet, moment: Moment) -> int:
     """Speed and network, at the right end of the bar; returns the width they take."""
     room, size_px = sheet.width - 2 * sheet.px(_MARGIN), sheet.px(_SMALL, _SMALLEST_PX)
     lines = _speed(moment.health), _network(moment)
-    width = max(text.width_of(line, size_px) for line in lines)
+    width = max(lettering.width_of(line, size_px) for line in lines)
     if width > room // 2:
         size_px, width = max(1, int(size_px * room / 2 / width)), room // 2
     for number, line in enumerate(lines):
-        x = sheet.width - sheet.px(_MARGIN) - text.width_of(line, size_px)
-        y = sheet.bar_middle + (number - 1) * text.height_of(size_px)
+        x = sheet.width - sheet.px(_MARGIN) - lettering.width_of(line, size_px)
+        y = sheet.bar_middle + (number - 1) * lettering.height_of(size_px)
         sheet.write(line, (x, y), size_px, palette.GREY)
     return width
 
@@ -168,12 +168,12 @@ def _draw_name(sheet: _Sheet, moment: Moment, room: int) -> None:
     sure = f"{moment.confidence:.0%}" if named and moment.confidence is not None else ""
     colour = palette.OF_STATE[moment.state]
     large, medium = sheet.px(_ANSWER), sheet.px(_SURE)
-    wanted = text.width_of(name, large, True) + text.width_of(sure, medium) + sheet.px(_ANSWER / 3)
+    wanted = lettering.width_of(name, large, True) + lettering.width_of(sure, medium) + sheet.px(_ANSWER / 3)
     shrink = min(1.0, room / wanted)  # a portrait picture's bar is narrow
     large, medium = max(1, int(large * shrink)), max(1, int(medium * shrink))
-    x, y = sheet.px(_MARGIN), sheet.bar_middle - text.height_of(large) // 2
+    x, y = sheet.px(_MARGIN), sheet.bar_middle - lettering.height_of(large) // 2
     sheet.write(name, (x, y), large, colour, bold=True)
-    x += text.width_of(name, large, True) + large // 3
+    x += lettering.width_of(name, large, True) + large // 3
     sheet.write(sure, (x, y + round((large - medium) * 0.97)), medium, colour)  # on the name's baseline
 
 
@@ -203,7 +203,7 @@ def _draw_notice(sheet: _Sheet, moment: Moment) -> None:
     network = _network(moment)
     if moment.health.condition in ("starting", "reconnecting"):  # something is being done about it
         sheet.write(wording.words(moment.health.condition).short, (margin, sheet.bar_middle), size_px, palette.GREY)
-    x = sheet.width - margin - text.width_of(network, size_px)
+    x = sheet.width - margin - lettering.width_of(network, size_px)
     sheet.write(network, (x, sheet.bar_middle), size_px, palette.GREY)
     _draw_note(sheet, moment)
 
@@ -211,12 +211,12 @@ def _draw_notice(sheet: _Sheet, moment: Moment) -> None:
 def _draw_condition(sheet: _Sheet, health: Health) -> None:
     headline, detail = wording.words(health.condition).headline, wording.detail(health.condition, health.reason)
     room = sheet.width - 2 * sheet.px(_MARGIN)
-    large = text.fitting(headline, sheet.px(_ANSWER), room, bold=True)
-    y = (sheet.height - text.height_of(large)) // 2
+    large = lettering.fitting(headline, sheet.px(_ANSWER), room, bold=True)
+    y = (sheet.height - lettering.height_of(large)) // 2
     quiet = health.condition in ("starting", "ended")
     sheet.write_centred(headline, y, large, palette.WHITE if quiet else palette.ALARM, bold=True)
-    small = text.fitting(detail, sheet.px(_NOTE, _SMALLEST_PX), room)
-    sheet.write_centred(detail, y + text.height_of(large) + small // 2, small, palette.WHITE)
+    small = lettering.fitting(detail, sheet.px(_NOTE, _SMALLEST_PX), room)
+    sheet.write_centred(detail, y + lettering.height_of(large) + small // 2, small, palette.WHITE)
 
 
 # --- Both -------------------------------------------------------------------------------------
@@ -229,10 +229,10 @@ def _draw_kept(sheet: _Sheet, moment: Moment) -> None:
     recorded, line = bool(moment.kept.files), wording.kept(moment.kept)
     margin, size_px = sheet.px(_MARGIN), sheet.px(_SMALL, _SMALLEST_PX)
     inset = sheet.px(_INSET) + margin if moment.pixels is not None else 0
-    size_px = text.fitting(line, size_px, max(1, sheet.width - 2 * margin - 2 * size_px - inset))
-    width, height, pad = text.width_of(line, size_px), text.height_of(size_px), size_px // 2
+    size_px = lettering.fitting(line, size_px, max(1, sheet.width - 2 * margin - 2 * size_px - inset))
+    width, height, pad = lettering.width_of(line, size_px), lettering.height_of(size_px), size_px // 2
     x = margin + pad + (size_px if recorded else 0)
-    text.darken(sheet.picture, margin, margin, x + width + pad, margin + height + pad)
+    lettering.darken(sheet.picture, margin, margin, x + width + pad, margin + height + pad)
     if recorded:
         middle, radius = (margin + pad + size_px // 4, margin + pad // 2 + height // 2), max(2, size_px // 3)
         cv2.circle(sheet.picture, middle, radius, palette.bgr(palette.ALARM), cv2.FILLED, cv2.LINE_AA)
@@ -242,7 +242,7 @@ def _draw_kept(sheet: _Sheet, moment: Moment) -> None:
 def _draw_note(sheet: _Sheet, moment: Moment) -> None:
     """What a key just did, above the bar."""
     if moment.note:
-        height = text.height_of(sheet.px(_NOTE, _SMALLEST_PX))
+        height = lettering.height_of(sheet.px(_NOTE, _SMALLEST_PX))
         sheet.label(moment.note, (sheet.width / 2, sheet.bar_top - height - sheet.px(_NOTE)), _NOTE)
 
 
@@ -250,11 +250,11 @@ def _draw_help(sheet: _Sheet) -> None:
     """A panel in the middle that lists the keys."""
     size_px = sheet.px(_NOTE, _SMALLEST_PX)
     row, gap = round(size_px * 1.5), size_px
-    first = max(text.width_of(key, size_px, True) for key, _ in _KEYS)
-    width = first + gap + max(text.width_of(does, size_px) for _, does in _KEYS)
+    first = max(lettering.width_of(key, size_px, True) for key, _ in _KEYS)
+    width = first + gap + max(lettering.width_of(does, size_px) for _, does in _KEYS)
     x, y = (sheet.width - width) // 2, (sheet.height - row * len(_KEYS)) // 2
     for _ in range(2):  # a sixteenth as bright: many small words need darker ground than one line
-        text.darken(sheet.picture, x - gap, y - gap, x + width + gap, y + row * len(_KEYS) + gap)
+        lettering.darken(sheet.picture, x - gap, y - gap, x + width + gap, y + row * len(_KEYS) + gap)
     for number, (key, does) in enumerate(_KEYS):
         at = y + number * row
         sheet.write(key, (x, at), size_px, palette.GARMENT, bold=True)
@@ -296,6 +296,6 @@ def _darkened(image: NDArray[np.uint8] | None, mirror: bool) -> NDArray[np.uint8
     last = _last_dark
     if last is None or last[0] is not image or last[1] != mirror:
         picture = np.zeros((*LARGEST_WH[::-1], 3), np.uint8) if image is None else _grown(image, mirror)
-        text.darken(picture, 0, 0, picture.shape[1], picture.shape[0])
+        lettering.darken(picture, 0, 0, picture.shape[1], picture.shape[0])
         last = _last_dark = (image, mirror, picture)
     return last[2]

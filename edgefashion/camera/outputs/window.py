@@ -50,7 +50,7 @@ class Window:
 
     def __init__(self, fullscreen: bool = False, *, wait: bool = True) -> None:
         self.fullscreen = fullscreen
-        """As the person before it wants it: f changes it."""
+        """Whether it fills the screen. The key f changes it."""
         self._turn = threading.Condition()
         self._ready = self._gone = self._failed = False
         self._error = ""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera import wording
-from edgefashion.camera.moment import now
+from edgefashion.camera.events.event import now
 
 if TYPE_CHECKING:
     from edgefashion.camera.moment import Moment

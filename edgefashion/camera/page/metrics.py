@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from edgefashion.camera.moment import CONDITIONS, Health
+from edgefashion.camera.events.event import CONDITIONS
+from edgefashion.camera.moment import Health
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

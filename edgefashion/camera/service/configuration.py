@@ -6,15 +6,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgefashion.bundles import resolve
-from edgefashion.camera.service import unit
-from edgefashion.camera.service.unit import NAME
+from edgefashion.bundles import places, resolve
+from edgefashion.camera.service import systemd_unit
+from edgefashion.camera.service.systemd_unit import NAME
 from edgefashion.camera.sources.source import is_device, is_stream
 from edgefashion.errors import BadInputError
 from edgefashion.system.text import is_url
 
 if TYPE_CHECKING:
-    from edgefashion.camera.service.unit import ServiceOptions
+    from edgefashion.camera.service.systemd_unit import ServiceOptions
 
 
 def check_configuration(options: ServiceOptions, root: Path | None = None) -> None:
@@ -23,8 +23,8 @@ def check_configuration(options: ServiceOptions, root: Path | None = None) -> No
 
     ``root``: the system below this folder is meant, and its files.
     """
-    unit.check_screen(options)
-    unit.check_folders(options)
+    systemd_unit.check_screen(options)
+    systemd_unit.check_folders(options)
     for key in ("model", "models", "fallback"):
         value = options.values.get(key) or ()
         for model in (value,) if isinstance(value, str) else value:
@@ -33,7 +33,7 @@ def check_configuration(options: ServiceOptions, root: Path | None = None) -> No
 
 
 def _check_model(key: str, model: str, options: ServiceOptions, root: Path | None) -> None:
-    if is_url(model) or model in (resolve.DEFAULT_MODEL, resolve.PHOTO_MODEL, "none"):
+    if is_url(model) or model in (places.DEFAULT_MODEL, places.PHOTO_MODEL, "none"):
         return
     path = _found(key, model, options, root, Path("models") / model)
     if root is None:

@@ -11,12 +11,12 @@ import subprocess
 from typing import TYPE_CHECKING, Final, Literal
 from xml.etree import ElementTree
 
-from edgefashion.camera.service import unit
+from edgefashion.camera.service import systemd_unit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgefashion.camera.service.unit import ServiceOptions
+    from edgefashion.camera.service.systemd_unit import ServiceOptions
 
 NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 NAME: Final = "edgefashion"
@@ -38,7 +38,7 @@ _SETTINGS: Final = {
 
 def task(options: ServiceOptions, at: Literal["logon", "startup"]) -> str:
     """The task's XML: at ``logon`` with a window, as whoever logs on; at ``startup`` as the account LocalService."""
-    unit.check_screen(options)
+    systemd_unit.check_screen(options)
     root = ElementTree.Element("Task", {"version": "1.2", "xmlns": NAMESPACE})
     _put(root, "RegistrationInfo/Description", "edgefashion camera; written by edgefashion service task")
     trigger = "LogonTrigger" if at == "logon" else "BootTrigger"
@@ -54,13 +54,13 @@ def task(options: ServiceOptions, at: Literal["logon", "startup"]) -> str:
     _put(settings, "RestartOnFailure/Count", "255")
     actions = _put(root, "Actions")
     actions.set("Context", "kiosk")
-    program, *first = unit.executable()
+    program, *first = systemd_unit.executable()
     config = str(options.config) if options.config else None
     _put(actions, "Exec/Command", program)
     _put(
         actions,
         "Exec/Arguments",
-        subprocess.list2cmdline([*first, *unit.arguments(config, screen=at == "logon")]),
+        subprocess.list2cmdline([*first, *systemd_unit.arguments(config, screen=at == "logon")]),
     )
     _put(actions, "Exec/WorkingDirectory", str(options.config.parent) if options.config else "%ProgramData%")
     ElementTree.indent(root)

@@ -30,7 +30,7 @@ class Source(Protocol):
     live: bool
     """True of a camera or stream: it gives its newest frame and may come back after it was lost."""
     state: str
-    """One of :data:`edgefashion.camera.moment.CONDITIONS`."""
+    """One of :data:`edgefashion.camera.events.event.CONDITIONS`."""
     reason: str
     """Why, as a phrase, where the state is not live."""
     fps: float

@@ -15,16 +15,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgefashion.camera.service import unit
+from edgefashion.camera.service import systemd_unit
 from edgefashion.camera.service.configuration import check_configuration
-from edgefashion.camera.service.unit import MARK, NAME
+from edgefashion.camera.service.systemd_unit import MARK, NAME
 from edgefashion.camera.sources.source import is_device
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from edgefashion.camera.service.unit import ServiceOptions
+    from edgefashion.camera.service.systemd_unit import ServiceOptions
 
 UNIT: Final = f"{NAME}.service"
 LOG_LINES: Final = 5
@@ -65,7 +65,7 @@ def install(options: ServiceOptions, root: Path | None = None) -> Path:
     configuration or an installation that the service could not run with.
     """
     check_configuration(options, root)
-    text = unit.unit(options)
+    text = systemd_unit.unit(options)
     check_rights(options.user, root)
     path = unit_path(options.user, root)
     check_ours(path)
@@ -203,7 +203,7 @@ def need_systemd(root: Path | None) -> None:
 def need_root(user: bool, root: Path | None) -> None:
     """Raise :class:`BadInputError` with the sudo line where only root may change the service."""
     if sys.platform != "win32" and not user and root is None and os.geteuid() != 0:
-        line = shlex.join(["sudo", *unit.executable(), *sys.argv[1:]])
+        line = shlex.join(["sudo", *systemd_unit.executable(), *sys.argv[1:]])
         raise BadInputError(f"a system service is root's to change. Run: {line}")
 
 
@@ -245,7 +245,7 @@ def check_reach(account: str | None) -> None:
     import pwd
 
     owner = pwd.getpwnam(account).pw_uid if account else None
-    for start in (Path(unit.executable()[0]), Path(sys.executable).resolve(), Path(__file__).resolve()):
+    for start in (Path(systemd_unit.executable()[0]), Path(sys.executable).resolve(), Path(__file__).resolve()):
         for folder in start.parents:
             facts = folder.stat()
             if not facts.st_mode & 0o001 and facts.st_uid != owner and owner != 0:

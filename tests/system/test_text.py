@@ -1,0 +1,32 @@
+"""Words for people: an argument as a shell takes it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+
+from edgefashion.system.text import quoted
+
+NAMES = ["m1", "my models/m 1", "it's", "$HOME", "a;b", "*.onnx", "-m", "ü/b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shell_takes_it_for_one_word(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is in a name, a POSIX shell makes one word of it, the name itself; a plain one stays as it is."""
+    monkeypatch.setattr(os, "name", "posix")
+    assert shlex.split(quoted(name)) == [name]
+    assert quoted("models/m1") == "models/m1"
+
+
+def test_a_path_is_quoted_as_its_text() -> None:
+    """A path is told as it is written."""
+    assert quoted(Path("a b") / "c") == quoted(str(Path("a b") / "c"))
+
+
+def test_windows_takes_double_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows single quotes would be part of the name: spaces are put in double ones."""
+    monkeypatch.setattr(os, "name", "nt")
+    assert (quoted("my models\\m 1"), quoted("C:\\models\\m1")) == ('"my models\\m 1"', "C:\\models\\m1")
