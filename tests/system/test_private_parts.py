@@ -21,6 +21,7 @@ KNOWN = {
     ("kserve", "kserve.protocol.grpc.grpc_predict_v2_pb2_grpc", "serving/grpc_server.py"),
     ("kserve", "kserve.protocol.grpc.servicer.InferenceServicer", "serving/grpc_server.py"),
     ("kserve", "kserve.protocol.infer_type.InferInput", "serving/protocol.py"),
+    ("kserve", "kserve.protocol.infer_type.InferInput", "serving/encoded_pictures.py"),
     ("kserve", "kserve.protocol.infer_type.InferInput", "serving/request_input.py"),
     ("kserve", "kserve.protocol.infer_type.InferRequest", "serving/protocol.py"),
     ("kserve", "kserve.protocol.infer_type.RequestedOutput", "serving/protocol.py"),

@@ -10,23 +10,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from edgefashion.camera.sources.capture_process import CaptureProcess, NotStartedError
+from edgefashion.camera.sources.frame import LOST_S, Frame, Numbering
+from edgefashion.camera.sources.reconnect import STEADY_S, Attempts
 from edgefashion.errors import BadInputError, MissingError
-from edgefashion.system.backoff import Backoff
 from edgefashion.system.processes import Message
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
-STALE_S: Final = 1.0
-"""Without a frame for this long an answer is not of now; for a camera slower than that, three of its intervals."""
-
-LOST_S: Final = 6.0
-"""Without a frame for this long a source is given up. A stream that times out by itself (3 s) says so earlier."""
 
 OPEN_LIMIT_S: Final = 12.0
 """For the child to start and to open the source, which may take a network its 5 s; then it is held to hang."""
@@ -36,65 +30,6 @@ DEVICE_OPEN_LIMIT_S: Final = 45.0 if os.name == "nt" else OPEN_LIMIT_S
 
 DEVICES: Final = ("/dev/video", "/dev/v4l/")
 """How a camera's name begins, besides its number: one by its id is the same after it was plugged in elsewhere."""
-
-RETRY_S: Final = (0.25, 1.25)
-"""First and longest wait before a lost source is opened again. The longest wait, its spread, the second that a silent
-host is waited for and the opening together stay under 3 s, within which a source that is back is to be seen."""
-
-STEADY_S: Final = 10.0
-"""A source that was live for this long begins again with the first wait when it is lost."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture with the time it was taken."""
-
-    image: NDArray[np.uint8]
-    """BGR (h, w, 3)."""
-    time_s: float
-    """``time.monotonic()`` when it left the source."""
-    number: int
-    """Its place in the source, from 0; a live source skips the numbers of dropped frames."""
-
-
-class _Attempts:
-    """Failures in a row to open a source or to keep it open, and when it is to be opened again."""
-
-    def __init__(self, most: int | None) -> None:
-        self.failures = 0
-        self.due_s = time.monotonic()
-        self.backoff = Backoff(*RETRY_S)
-        self._most = most
-
-    def put_off(self, now_s: float, *, failed: bool) -> bool:
-        """Wait until the next attempt; False if there were as many failures as are allowed."""
-        self.failures += failed
-        self.due_s = now_s + self.backoff.next_s()
-        return not failed or self._most is None or self.failures < self._most
-
-
-class _Numbering:
-    """The numbers of a source's frames, over all the processes that have read it, and how fast they come."""
-
-    def __init__(self) -> None:
-        self.next = 0
-        self._base = 0
-        self._last_s = self._interval_s = 0.0
-
-    def add(self, number: int, time_s: float, *, first: bool) -> int:
-        """Take frame ``number`` of the present process, ``first`` after a loss; returns its number in the source."""
-        if first:
-            self._base = self.next - number
-            self._interval_s = 0.0
-        else:
-            self._interval_s += 0.2 * (min(time_s - self._last_s, LOST_S) - self._interval_s)
-        self.next, self._last_s = self._base + number + 1, time_s
-        return self._base + number
-
-    @property
-    def stale_s(self) -> float:
-        """How long the next frame may take."""
-        return max(STALE_S, min(3 * self._interval_s, LOST_S / 2))
 
 
 class Capture:
@@ -118,7 +53,7 @@ class Capture:
         self._changed = threading.Condition()
         self._closing = False
         self._process = CaptureProcess(source, live, self._changed)
-        self._attempts, self._numbering = _Attempts(max_failures), _Numbering()
+        self._attempts, self._numbering = Attempts(max_failures), Numbering()
         self._frame: Frame | None = None
         self._told = ("starting", "")
 

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Final, Protocol
 
-from edgefashion.camera.sources.capture import DEVICES, Capture, Frame
+from edgefashion.camera.sources.capture import DEVICES, Capture
+from edgefashion.camera.sources.frame import Frame
 from edgefashion.data import images
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.system.text import without_password
