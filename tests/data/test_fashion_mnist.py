@@ -10,20 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.dataset import TRAIN_LABELS, altered, place, raw_bytes
+from helpers.types import Arrays
 from numpy.typing import NDArray
 
-from edgefashion.data import fashion_mnist, splits
+from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.labels import LABELS
 
 Picture = NDArray[np.uint8]
 
 TEST_LABELS = "t10k-labels-idx1-ubyte"
-
-
-@pytest.fixture(scope="module")
-def train() -> tuple[Picture, NDArray[np.int64]]:
-    return fashion_mnist.load("train")
 
 
 @pytest.mark.linux_only("the user's folders cannot be set aside on Windows")
@@ -147,52 +143,9 @@ def test_load(part: str, count: int) -> None:
     assert images[:, 14, 14].mean() > 100
 
 
-def test_split(train: tuple[Picture, NDArray[np.int64]]) -> None:
-    """A tenth of the training images is 54,000 and 6,000, 600 a class, disjoint and complete."""
-    labels = train[1]
-    fit_at, held_out = splits.split(labels, splits.VALIDATION_SPLIT, seed=0)
-    assert (len(fit_at), len(held_out)) == (54_000, 6_000)
-    assert np.bincount(labels[held_out]).tolist() == [600] * 10
-    assert np.array_equal(np.sort(np.concatenate([fit_at, held_out])), np.arange(60_000))
-
-
-@pytest.mark.parametrize(("seed", "same"), [(7, True), (8, False)])
-def test_split_seeded(seed: int, same: bool, train: tuple[Picture, NDArray[np.int64]]) -> None:
-    """The same seed draws the same validation images, another seed others."""
-    first = splits.split(train[1], 0.1, seed=7)
-    again = splits.split(train[1], 0.1, seed)
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True)) is same
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [(0, 0), (1, 1), (7, 7), (10, 10), (300, 300), (999, 999), (60_000, 60_000), (70_000, 60_000)],
-)
-def test_calibration_even(asked: int, expected: int, train: tuple[Picture, NDArray[np.int64]]) -> None:
-    """Any number of calibration images is drawn once each and as evenly over the classes as it divides."""
-    chosen = splits.calibration_indices(train[1], asked, seed=0)
-    counts = np.bincount(train[1][chosen], minlength=10)
-    assert len(chosen) == expected
-    assert counts.max() - counts.min() <= 1
-    assert (np.diff(chosen) > 0).all()
-
-
-def test_calibration_seeded(train: tuple[Picture, NDArray[np.int64]]) -> None:
-    """The seed alone decides which calibration images are drawn."""
-    first, same, other = (splits.calibration_indices(train[1], 300, seed) for seed in (3, 3, 4))
-    assert np.array_equal(first, same)
-    assert not np.array_equal(first, other)
-
-
-def test_calibration_keeps_shares() -> None:
-    """Of classes of unequal size each is drawn in its own share."""
-    labels = np.repeat(np.arange(3), [600, 300, 100])
-    assert np.bincount(labels[splits.calibration_indices(labels, 100, seed=0)]).tolist() == [60, 30, 10]
-
-
-def test_contact_sheet(train: tuple[Picture, NDArray[np.int64]]) -> None:
+def test_contact_sheet(train_set: Arrays) -> None:
     """The sheet shows each class's first pictures at twice their size in the class's row, its name in front."""
-    images, labels = train
+    images, labels = train_set
     sheet = fashion_mnist.contact_sheet(images, labels, LABELS, per_class=3)
     assert sheet.dtype == np.uint8
     assert sheet.shape == (560, 150 + 3 * 56)

@@ -11,20 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.photos import put
 from helpers.types import Run
 
-from edgefashion.data import images, photo_folders, splits
+from edgefashion.data import images, photo_folders
 from edgefashion.errors import BadInputError
 from edgefashion.labels import PHOTO_LABELS
-
-
-def put(folder: Path, *names: str) -> None:
-    """Small different pictures under those names."""
-    for i, name in enumerate(names):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        noise = np.random.default_rng(i).integers(0, 256, (6, 6, 3), np.uint8)
-        cv2.imwrite(str(path), cv2.resize(noise, (64, 64), interpolation=cv2.INTER_CUBIC))
 
 
 def huge_png(path: Path) -> None:
@@ -109,25 +101,6 @@ def test_members(label: str, answers: set[str]) -> None:
 def test_every_label_has_members() -> None:
     """No folder name is accepted that an answer could not match."""
     assert all(photo_folders.members(label) for label in photo_folders.LABELS)
-
-
-def test_split_is_by_sender_and_even(photo_folder: Path) -> None:
-    """No sender is on both sides, every photo is on one, and each label is held out by about its share."""
-    found = photo_folders.scan(photo_folder).photos
-    fit, held = splits.split_by_sender(found, 0.25, seed=0)
-    assert sorted(fit + held) == list(range(len(found)))
-    assert not {found[i].sender for i in fit} & {found[i].sender for i in held}
-    assert {label: sum(found[i].label == label for i in held) for label in {p.label for p in found}} == dict.fromkeys(
-        {p.label for p in found}, 6
-    )
-    assert splits.split_by_sender(found, 0.25, seed=0) == (fit, held)
-
-
-def test_one_sender_cannot_be_split(tmp_path: Path) -> None:
-    """With one sender nothing can be held out, and the message says how senders are named."""
-    put(tmp_path, "Coat/me-1.png", "Dress/me-2.png")
-    with pytest.raises(BadInputError, match=r"one sender \(me\).*SENDER-anything"):
-        splits.split_by_sender(photo_folders.scan(tmp_path).photos, 0.2, seed=0)
 
 
 def test_unreadable_and_huge_files_are_left_out(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import edgefashion
 from edgefashion.bundles import resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference.load import load
+from edgefashion.inference.openvino_engine import OpenVinoRunner
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -54,6 +56,40 @@ def test_wrong_options_are_refused(options: dict[str, Any], error: type[Exceptio
     """An unknown engine, precision, purpose or model is answered with the known ones."""
     with pytest.raises(error, match=message):
         load(**options)
+
+
+def test_something_is_done_while_it_is_compiled() -> None:
+    """``meanwhile`` is called once and in the caller's thread, and the network answers as it does without."""
+    calls: list[threading.Thread] = []
+    image = np.full((1, 28, 28, 1), 100, np.uint8)
+    beside = load("edge", meanwhile=lambda: calls.append(threading.current_thread()))
+    assert calls == [threading.current_thread()]
+    np.testing.assert_array_equal(beside(image), load("edge")(image))
+    beside(np.repeat(image, 64, 0))
+    assert len(calls) == 1
+
+
+def test_what_goes_wrong_meanwhile_is_raised() -> None:
+    """An error of ``meanwhile`` is the caller's."""
+
+    def fail() -> None:
+        raise RuntimeError("the picture")
+
+    with pytest.raises(RuntimeError, match="the picture"):
+        load("edge", meanwhile=fail)
+
+
+def test_what_cannot_be_compiled_is_raised_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that cannot be compiled is refused as it is without anything beside it."""
+
+    def refuse(*_: Any) -> None:
+        raise BadInputError("cannot be run")
+
+    monkeypatch.setattr(OpenVinoRunner, "_compile", refuse)
+    calls: list[int] = []
+    with pytest.raises(BadInputError, match="cannot be run"):
+        load("edge", meanwhile=lambda: calls.append(1))
+    assert calls == [1]
 
 
 def test_an_altered_network_is_never_parsed(tmp_path: Path) -> None:

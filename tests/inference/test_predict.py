@@ -205,6 +205,30 @@ def test_predict_files_refuses_first(wrong: str, photos: Path, tmp_path: Path) -
     assert model.shown == []
 
 
+def test_a_model_is_loaded_for_the_pictures(photos: Path) -> None:
+    """Files are answered alike by a MODEL and by the classifier it is loaded as, one whose picture is read while it is
+    compiled included."""
+    by_name = list(predict_files("edge", [photos]))
+    by_classifier = list(predict_files(load("edge"), [photos]))
+    assert [path for path, _ in by_name] == [path for path, _ in by_classifier]
+    for (_, one), (_, other) in zip(by_name, by_classifier, strict=True):
+        if isinstance(one, Prediction):
+            assert isinstance(other, Prediction)
+            assert one.answer == other.answer
+        else:
+            assert str(one) == str(other)
+
+
+@pytest.mark.parametrize(
+    ("model", "picture", "told"),
+    [("edge", "missing.png", "missing.png"), ("nowhere", "missing.png", "nowhere"), ("nowhere", "a.png", "nowhere")],
+)
+def test_the_first_error_is_told(model: str, picture: str, told: str, photos: Path) -> None:
+    """A missing picture is refused before the first result; where the model is wrong too, the model is told of."""
+    with pytest.raises(BadInputError, match=told):
+        next(predict_files(model, [photos / picture]))
+
+
 @pytest.fixture(scope="module")
 def kiosk() -> Classifier:
     return load("kiosk")
