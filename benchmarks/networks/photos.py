@@ -16,139 +16,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from photo_frame import frame
+from photo_results import ANSWERS, FOLDS, RESULTS, folds_of, keep, kept_answers
+from photo_ways import grabcut, linear_probe, measure, padded, plain_background, seeds_way
 
 from edgefashion.data import images, photo_folders
 from edgefashion.evaluation.metrics import auroc
 from edgefashion.evaluation.photos import PhotoEvaluation, seen_as
 from edgefashion.evaluation.plots import worst_photos
 from edgefashion.inference import decision, preprocess
-from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.load import load
 from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, groups
 from edgefashion.training import photo_augment
-from edgefashion.training.zoo import efficientnet_lite0
-
-RESULTS = Path(__file__).parent / "results" / "photos.json"
-ANSWERS = Path(__file__).parent / "results" / "folds"
-FOLDS = 5
-CAPS = ("", "AVX512_CORE_VNNI", "AVX2_VNNI", "AVX2")
-
-
-def folds_of(found: list[photo_folders.Photo]) -> np.ndarray[Any, Any]:
-    """The fold of each photo: by sender, labels spread evenly."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    labels, senders = [p.label for p in found], [p.sender for p in found]
-    fold = np.zeros(len(found), int)
-    splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    for number, (_, test) in enumerate(splitter.split(labels, labels, senders)):
-        fold[test] = number
-    return fold
-
-
-# --- The rungs -------------------------------------------------------------------------------
-
-
-def seeds_way(picture: Any) -> Any:
-    """Grey, resize to 28x28, invert."""
-    import cv2
-
-    return 255 - cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (28, 28), interpolation=cv2.INTER_AREA)
-
-
-def padded(picture: Any) -> Any:
-    """The same, padded to a square first."""
-    import cv2
-
-    height, width = picture.shape[:2]
-    side = max(height, width)
-    rows, columns = side - height, side - width
-    square = cv2.copyMakeBorder(
-        picture, rows // 2, rows - rows // 2, columns // 2, columns - columns // 2, cv2.BORDER_REPLICATE
-    )
-    return seeds_way(square)
-
-
-def grabcut(picture: Any) -> Any:
-    """GrabCut, the garment cut out on white or, where it is bright, on black, then Zalando's steps."""
-    import cv2
-
-    mask = cv2.resize(photo_augment.garment_mask(picture), (picture.shape[1], picture.shape[0])) > 127
-    if not mask.any():
-        return padded(picture)
-    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    background = 255 if grey[mask].mean() < 200 else 0
-    grey[~mask] = background
-    y, x = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    crop = grey[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
-    return preprocess._normalise(crop, float(background))[..., 0]
-
-
-def plain_background(picture: Any) -> Any:
-    """Our own search on a plain background (``garment.find``), whole picture where it finds nothing."""
-    found = preprocess.find(picture)
-    return padded(picture) if found is None else found.pixels[..., 0]
-
-
-def measure(found: list[photo_folders.Photo], see: Callable[[Any], Any], edge: Classifier) -> dict[str, Any]:
-    """A 28x28 way of reading photos, with the Fashion-MNIST network."""
-    right, known, unknown, spent = [], [], [], 0.0
-    for photo, picture in photo_folders.read(found, []):
-        began = time.perf_counter()
-        answer = edge(np.ascontiguousarray(see(picture))[None, ..., None])[0]
-        spent += time.perf_counter() - began
-        if photo.label == UNKNOWN:
-            unknown.append(float(answer.max()))
-        else:
-            known.append(float(answer.max()))
-            right.append(int(answer.argmax()) in photo_folders.members(photo.label))
-    ms = 1000 * spent / max(1, len(known) + len(unknown))
-    return {"accuracy": float(np.mean(right)), "reject_auroc": auroc(known, unknown), "ms": ms}
-
-
-def linear_probe(found: list[photo_folders.Photo], fold: Any) -> dict[str, Any]:
-    """EfficientNet-Lite0 as ImageNet left it, and a linear layer fitted on the other folds."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    from edgefashion.inference.tensorflow_engine import tensorflow
-    from edgefashion.training.zoo.photo import kiosk
-
-    tensorflow("for the probe")
-    import keras
-
-    model = kiosk(to_train=True)
-    efficientnet_lite0.load_imagenet(model)
-    pool = keras.Model(model.inputs, model.get_layer("pool").output)
-    views = np.stack([preprocess.view(picture) for _, picture in photo_folders.read(found, [])])
-    features = np.concatenate([np.asarray(pool(views[i : i + 64])) for i in range(0, len(views), 64)])
-    features = StandardScaler().fit_transform(features)
-    labels = np.array([p.label for p in found])
-    right, score = np.zeros(len(found), bool), np.zeros(len(found))
-    for number in range(FOLDS):
-        rest, held = fold != number, fold == number
-        fitted = LogisticRegression(C=0.003, max_iter=300).fit(features[rest], labels[rest])
-        p = fitted.predict_proba(features[held])
-        reject = list(fitted.classes_).index(UNKNOWN)
-        score[held] = 1 - p[:, reject]
-        p[:, reject] = 0
-        right[held] = fitted.classes_[p.argmax(1)] == labels[held]
-    known = labels != UNKNOWN
-    return {
-        "accuracy": float(right[known].mean()),
-        "reject_auroc": auroc(list(score[known]), list(score[~known])),
-        "per_fold": [float(right[known & (fold == n)].mean()) for n in range(FOLDS)],
-    }
 
 
 def folds(folder: Path, numbers: list[int], options: dict[str, int], leave: str | None) -> None:
@@ -176,13 +61,6 @@ def folds(folder: Path, numbers: list[int], options: dict[str, int], leave: str 
         own = fold[at] == number
         print(number, summary([found[i] for i in at[own]], fold[at[own]], answers[own]), flush=True)
     sum_up(folder)
-
-
-def kept_answers() -> Iterator[tuple[int, Any, Any, str]]:
-    """Each trained fold's number, the photos it answered, their probabilities, and the kind left out or ""."""
-    for file in sorted(ANSWERS.glob("fold?.npz")):
-        with np.load(file) as kept:
-            yield int(file.stem[-1]), kept["at"], kept["answers"], str(kept["leave"])
 
 
 def sum_up(folder: Path) -> None:
@@ -358,12 +236,6 @@ def ladder(folder: Path) -> None:
         print(f"| {name} | {rung['accuracy']:.1%} | {rung['reject_auroc']:.3f} | {ms} |")
 
 
-def keep(facts: dict[str, Any]) -> None:
-    """Add ``facts`` to the stored results."""
-    stored = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps({**stored, **facts}, indent=1) + "\n", encoding="utf-8")
-
-
 # --- No garment ------------------------------------------------------------------------------
 
 CHOOSE_PLACES = ("lobby", "sunset")
@@ -394,52 +266,9 @@ def none_level(folder: Path, empty: Path) -> None:
     print(json.dumps(rows, indent=1))
 
 
-# --- A frame ---------------------------------------------------------------------------------
-
-
-def frame() -> None:
-    """Each cap in a process of its own, one thread; the interpreter's start is not counted."""
-    rows: dict[str, Any] = {}
-    for cap in CAPS:
-        environment = {**os.environ, **({"ONEDNN_MAX_CPU_ISA": cap} if cap else {})}
-        done = subprocess.run(
-            [sys.executable, __file__, "one-frame"], env=environment, capture_output=True, text=True, check=False
-        )
-        name = cap or "uncapped"
-        rows[name] = (
-            json.loads(done.stdout) if done.returncode == 0 else {"error": done.stderr.strip().splitlines()[-1]}
-        )
-        print(f"{name:18} {rows[name]}", flush=True)
-    keep({"frame_p50_ms": rows})
-
-
-def one_frame(model: str = "kiosk", rounds: int = 400) -> None:
-    import cv2
-
-    from edgefashion.inference.predict import predict
-
-    cv2.setNumThreads(1)
-    classifier = load(model)
-    rng = np.random.default_rng(0)
-    scene = cv2.resize(rng.integers(0, 256, (45, 80, 3), np.uint8), (1280, 720), interpolation=cv2.INTER_CUBIC)
-    guide = preprocess.guide_box(1280, 720)
-    spent: dict[str, list[float]] = {"frame to answer": [], "view": [], "network": []}
-    for _ in range(rounds):
-        began = time.perf_counter()
-        predict(classifier, np.asarray(scene, np.uint8), within=guide)
-        spent["frame to answer"].append(time.perf_counter() - began)
-        began = time.perf_counter()
-        view = preprocess.view(np.asarray(scene, np.uint8), guide)
-        seen = time.perf_counter()
-        classifier.look(view)
-        spent["view"].append(seen - began)
-        spent["network"].append(time.perf_counter() - seen)
-    print(json.dumps({name: round(1000 * float(np.median(times[20:])), 3) for name, times in spent.items()}))
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ladder", "folds", "sum-up", "worst", "int8", "none", "frame", "one-frame"))
+    parser.add_argument("what", choices=("ladder", "folds", "sum-up", "worst", "int8", "none", "frame"))
     parser.add_argument("folder", type=Path, nargs="?", default=Path("photos"))
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--fold", type=int, action="append", help="only this fold; may be given again")
@@ -460,7 +289,5 @@ if __name__ == "__main__":
         int8(given.folder)
     elif given.what == "none":
         none_level(given.folder, given.empty)
-    elif given.what == "frame":
-        frame()
     else:
-        one_frame()
+        frame()

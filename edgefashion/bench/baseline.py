@@ -1,21 +1,22 @@
-"""A bench report against an earlier one: what changed beyond the noise the two measured.
+"""A bench report compared with an earlier one: what changed by more than the noise of the two measurements.
 
 Latency and throughput are called worse only if all of this holds:
 
-- the median of the rounds is worse by more than ``LEAST_CHANGE``, which is what one process differs from the
-  next by even on a quiet machine (memory layout: Mytkowicz et al., ASPLOS 2009);
-- so is the best of the rounds: what else runs on a machine only ever slows a round down, so the best one is
-  the least disturbed (Chen and Revels, "Robust benchmarking in noisy environments", 2016);
-- the rounds as a whole are worse at ``SIGNIFICANCE`` by Mann and Whitney's rank test (1947), exact and one-sided,
-  which three rounds a side can just reach;
-- all three hold as well with the machine's own drift taken out: the median change of the same files in other
-  engines of unchanged versions, where there are any. A machine that runs everything at half speed is no regression.
+- The median of the rounds is worse by more than ``LEAST_CHANGE``. Even on a quiet machine two processes differ by that
+  much, because their memory is laid out differently (Mytkowicz et al., ASPLOS 2009).
+- The best of the rounds is worse by as much. Other programs can only slow a round down, so that the best round is the
+  least disturbed one (Chen and Revels, "Robust benchmarking in noisy environments", 2016).
+- The rounds as a whole are worse at ``SIGNIFICANCE`` by Mann and Whitney's rank test (1947), exact and one-sided. Three
+  rounds on each side are just enough for that.
+- All three still hold once the machine's own drift is taken out: the median change of the same files in other engines
+  whose versions have not changed, where there are any. A machine that runs everything at half speed is no regression.
 
-Where others used more than ``machine.BUSY`` of the CPU during either measurement, times are shown and not judged:
-what changes from run to run then is how much they use, and no spread of the rounds of one run shows that.
+Where other programs used more than ``machine.BUSY`` of the CPU during either measurement, times are shown but not
+judged. How much they use changes from run to run, and the rounds of a single run do not show it.
 
-Accuracy is over the same images, so it is exact but for rounding: a drop of more than ``ACCURACY_DROP``
-is a regression. So is a file larger by more than ``SIZE_GROWTH``.
+Accuracy is measured on the same images both times, so that only rounding can change it. A drop of more than
+``ACCURACY_DROP``, and of more than one image, is a regression. So is a file that is larger by more than
+``SIZE_GROWTH``.
 """
 
 from __future__ import annotations
@@ -26,21 +27,24 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
-from edgefashion.bench.report import Report, check, key, titles
+from edgefashion.bench.pictures import FASHION, FASHION_IMAGES
+from edgefashion.bench.report import Report, key, titles
+from edgefashion.bench.report_file import check
 from edgefashion.errors import BadInputError, GateError
 from edgefashion.system.machine import BUSY
+from edgefashion.system.text import quoted
 
 LEAST_CHANGE: Final = 0.05
 SIGNIFICANCE: Final = 0.05
 FEWEST_ROUNDS: Final = 3
 EXACT_PAIRS: Final = 400
 ACCURACY_DROP: Final = 0.001
-"""10 of the 10,000 test images."""
+"""10 of the 10,000 test images. Of fewer pictures one may differ."""
 SIZE_GROWTH: Final = 0.01
-"""An IR's and a SavedModel's metadata differ by less."""
+"""The metadata of an IR and of a SavedModel change by less."""
 
 _FAMILIES: Final = {"keras": "tensorflow", "keras-predict": "tensorflow"}
-"""Engines that share their arithmetic with another: no control for one another."""
+"""Engines that compute with the same library as another one. Neither is a control for the other."""
 
 _PACKAGES: Final = {
     "tensorflow": ("tensorflow", "keras"),
@@ -48,7 +52,7 @@ _PACKAGES: Final = {
     "litert": ("ai-edge-litert",),
     "openvino": ("openvino",),
 }
-"""What a control's time depends on besides the machine."""
+"""The packages that the time of a control depends on, by engine."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +73,19 @@ class Change:
 
 
 def same_machine(machine: dict[str, Any], baseline: Report) -> None:
-    """Raise :class:`BadInputError` if ``baseline`` is from another CPU, whose times say nothing of this one's."""
+    """Raise :class:`BadInputError` if ``baseline`` was measured on another CPU: its times cannot be compared."""
     then = baseline["machine"]
     for name, what in (("cpu", "CPU"), ("cores", "number of cores"), ("isa", "instruction sets")):
         if name in then and name in machine and then[name] != machine[name]:
+            measure = f"edgefashion bench {quoted(baseline['model'])} --json > FILE"
             raise BadInputError(
                 f"--baseline was measured on another {what} ({_words(then[name])}; here {_words(machine[name])}): "
-                "times cannot be compared. Measure one here: edgefashion bench --json > FILE"
+                f"times cannot be compared. Measure one here: {measure}"
             )
 
 
 def compare(report: Report, baseline: Report) -> list[Change]:
-    """Every quantity of every row both reports have, and notes on what else differs.
+    """Every quantity of every row that both reports have, and notes on what else differs.
 
     Takes both in their JSON form; rows are matched by name, threads and instruction-set cap. Raises
     :class:`BadInputError` for what is no report, another CPU's, or one with no row in common.
@@ -94,6 +99,7 @@ def compare(report: Report, baseline: Report) -> list[Change]:
     if not pairs:
         raise BadInputError("--baseline has no row in common with this measurement. Measure the same model and options")
     named = dict(zip(map(key, report["rows"]), titles(report["rows"]), strict=True))
+    pictures = [_pictures(each["settings"]) for each in (baseline, report)]
     changes = []
     for known_by, (old, new) in pairs.items():
         for quantity, rounds, worse_is_more in (
@@ -105,7 +111,7 @@ def compare(report: Report, baseline: Report) -> list[Change]:
             if busy > BUSY:
                 change = replace(change, verdict="unknown")
             changes.append(change)
-        changes.append(_accuracy(named[known_by], old["accuracy"], new["accuracy"]))
+        changes.append(_accuracy(named[known_by], old["accuracy"], new["accuracy"], *pictures))
         changes.append(_size(named[known_by], old["size_bytes"], new["size_bytes"]))
     return changes + _notes(report, baseline, set(before), named)
 
@@ -140,7 +146,7 @@ def _timed(
     text = f"{_figure(was)} to {_figure(now)} {unit} ({share:+.1%})"
     if min(len(old), len(new)) < FEWEST_ROUNDS:
         return Change(row, quantity, "unknown", f"{text}: too few rounds to tell, measure {FEWEST_ROUNDS} or more")
-    # Of throughputs the reciprocals, so that more is worse.
+    # The reciprocal of a throughput is a cost, as a latency is: more is worse.
     old_costs, new_costs = (values if worse_is_more else [1 / v for v in values] for values in (old, new))
     if beyond_noise(old_costs, new_costs):
         if drift is None or drift <= 1:
@@ -154,7 +160,7 @@ def _timed(
 
 
 def beyond_noise(old: list[float], new: list[float]) -> bool:
-    """True if rounds that cost ``new`` are worse than ones that cost ``old``, by the rule above without the drift."""
+    """True if rounds that cost ``new`` are worse than rounds that cost ``old``: the first three conditions above."""
     worse_by = min(of(new) / of(old) for of in (statistics.median, min))
     return worse_by > 1 + LEAST_CHANGE and rank_test(old, new) <= SIGNIFICANCE
 
@@ -180,7 +186,7 @@ def _arrangements(n: int, m: int, u: int) -> int:
         return 0
     if n == 0 or m == 0:
         return int(u == 0)
-    # The largest of all is one of the m, above all n, or one of the n.
+    # The largest value of all is either one of the m, and then it is above all n, or one of the n.
     return _arrangements(n, m - 1, u - n) + _arrangements(n - 1, m, u)
 
 
@@ -218,10 +224,20 @@ def _family(row: dict[str, Any]) -> str:
 # --- Accuracy, size, notes -------------------------------------------------------------------
 
 
-def _accuracy(row: str, old: float, new: float) -> Change:
+def _pictures(settings: dict[str, Any]) -> tuple[str, int]:
+    """What a report's accuracy was measured on, and how many pictures these are. An older report does not say it:
+    there was only one set."""
+    images = settings.get("accuracy_images")
+    count = images if isinstance(images, int) and images > 0 else FASHION_IMAGES
+    return str(settings.get("accuracy_on", FASHION)), count
+
+
+def _accuracy(row: str, old: float, new: float, before: tuple[str, int], now: tuple[str, int]) -> Change:
     points = (new - old) * 100
     text = f"{old:.2%} to {new:.2%} ({points:+.2f} points)"
-    beyond = abs(new - old) > ACCURACY_DROP + 1e-9  # 0.001 itself is no more exact than a float is
+    if before != now:
+        return Change(row, "accuracy", "unknown", f"{text}: not compared, on {before[0]} before and on {now[0]} now")
+    beyond = abs(new - old) > max(ACCURACY_DROP, 1 / now[1]) + 1e-9  # floats are rounded
     return Change(row, "accuracy", ("worse" if new < old else "better") if beyond else "same", text)
 
 

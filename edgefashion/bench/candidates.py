@@ -1,24 +1,21 @@
-"""Who competes in a bench: the rows a model gives, and why some are missing."""
+"""What a bench measures: the rows that a model gives, and why some are missing."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion.bench.peer_files import Spec, file_name, outcome
 from edgefashion.bench.peers import PEERS
-from edgefashion.bundles import resolve
+from edgefashion.bundles import model_files, resolve
+from edgefashion.bundles.places import as_argument
 from edgefashion.errors import BadInputError
-from edgefashion.inference import classifier, load, onnx_litert_engine, openvino_engine
-from edgefashion.inference.classifier import BATCH
+from edgefashion.inference import load, onnx_litert_engine, openvino_engine
 from edgefashion.inference.remote.address import parse
+from edgefashion.labels import LABELS
 from edgefashion.system import machine
 from edgefashion.system.extras import install_line, installed, need
-from edgefashion.system.processes import child_environment
 
 ORIGINALS: Final = ("tensorflow", "keras")
 BESIDE: Final = (*PEERS, *ORIGINALS)
@@ -42,7 +39,6 @@ ISA_CAPS: Final = {
 }
 """``--isa``'s names: oneDNN's own name of the cap, and what the CPU must have for it to be one."""
 
-_CONVERSION_LIMIT_S: Final = 300
 _IMPORT: Final = {
     "tensorflow": "tensorflow",
     "keras": "tensorflow",
@@ -52,8 +48,8 @@ _IMPORT: Final = {
 
 
 @dataclass(frozen=True)
-class Contender:
-    """One row to be: an engine, a precision and where its files are."""
+class Candidate:
+    """One row to be measured: an engine, a precision and where its files are."""
 
     name: str
     model: str
@@ -64,7 +60,10 @@ class Contender:
     size_bytes: int
     isa: str | None = None
     own: dict[str, Any] | None = None
-    """How a file from elsewhere is fed in its own runtime, as :class:`edgefashion.inference.onnx_litert_engine.OwnRuntime` takes it."""
+    """How a file from elsewhere is fed in its own runtime, as
+    :class:`edgefashion.inference.onnx_litert_engine.OwnRuntime` takes it."""
+    labels: tuple[str, ...] = LABELS
+    """What the network's answers stand for."""
 
     @property
     def converted(self) -> bool:
@@ -78,13 +77,13 @@ class Contender:
         return f"{self.name}{threads}{f' under {self.isa}' if self.isa else ''}"
 
 
-def contenders(
+def of_model(
     model: str | Path,
     vs: tuple[str, ...] | None = None,
     threads: int | None = None,
     isa: tuple[str, ...] = (),
     own: onnx_litert_engine.Own | None = None,
-) -> tuple[list[Contender], list[str]]:
+) -> tuple[list[Candidate], list[str]]:
     """The rows MODEL gives, and notes on those it could have given.
 
     ``vs`` names what to measure beside the IRs (any of :data:`BESIDE`); None means what is installed.
@@ -95,69 +94,34 @@ def contenders(
     Raises :class:`BadInputError` for an unknown one of either.
     """
     found = resolve.resolve(model)
-    if unknown := set(vs or ()) - set(BESIDE):
-        raise BadInputError(f"--vs: no engine named {min(unknown)!r}. Known: {', '.join(BESIDE)}")
-    if unknown := set(isa) - set(ISA_CAPS):
-        raise BadInputError(f"--isa: no instruction set named {min(unknown)!r}. Known: {', '.join(ISA_CAPS)}")
+    _check_known("--vs: no engine", vs or (), BESIDE)
+    _check_known("--isa: no instruction set", isa, ISA_CAPS)
     if own and vs is None:
         vs = () if isa else (own.engine,)
     beside, notes = _installed(vs, isa, own)
-    rows: list[Contender] = []
-    each = (threads,) if threads is not None else (1, 0) if machine.cores() > 1 else (1,)
-
-    def add(engine: str, precision: str, size_bytes: int, at: tuple[int | None, ...] = (None,), **more: Any) -> None:
-        suffix = f" {precision.upper()}" if engine in ("openvino", *PEERS) else ""
-        rows.extend(
-            Contender(f"{TITLES[engine]}{suffix}", str(found.path), engine, precision, n, size_bytes, **more)
-            for n in at
-        )
-
-    parts = found.bundle if found.kind == "bundle" else None
-    if parts is not None:
-        originals = {form: parts.size_bytes(form) for form in ("keras", "saved_model") if parts.has(form)}
-        irs = {p: parts.size_bytes(p) for p in ("fp32", "int8") if parts.has(p)}
-        if "int8" not in irs:
-            notes.append("No INT8 row: this bundle has no INT8 IR. Run: edgefashion convert --int8")
-    elif found.kind == "ir":
-        stem = found.path.stem
-        size = sum(p.stat().st_size for p in (found.path, found.path.with_suffix(".bin")))
-        originals, irs = {}, {stem if stem in classifier.PRECISIONS else "fp32": size}
-    else:
-        files = [found.path] if found.path.is_file() else [p for p in found.path.rglob("*") if p.is_file()]
-        originals, irs = {found.kind: sum(f.stat().st_size for f in files)}, {}
+    forms = _forms(found, own)
+    if not forms.irs:
         need("tensorflow", f"to measure {found.path}")
-    if "keras" in beside and "keras" in originals:
-        add("keras-predict", "fp32", originals["keras"])
-        add("keras", "fp32", originals["keras"])
-    if "tensorflow" in beside and "saved_model" in originals:
-        add("tensorflow", "fp32", originals["saved_model"])
+    rows = _Rows(found, forms, threads, isa)
+    rows.add_originals(beside)
     if own and own.engine in beside:
-        add(own.engine, own.precision, own.path.stat().st_size, each)
-        rows = [replace(row, model=str(own.path), own=own.fed) for row in rows]
-    for peer in (peer for peer in PEERS if peer in beside and originals):
-        for precision in ("fp32", "int8"):
-            add(peer, precision, 0, each)
-    for cap in isa or (None,):
-        for precision, size in irs.items():
-            add("openvino", precision, size, each if threads is not None or not cap else (1,), isa=cap)
-            if precision == "fp32" and parts is not None and not isa and openvino_engine.cpu_has_bf16():
-                add("openvino", "bf16", size, each)
-    if parts is not None and not isa and not openvino_engine.cpu_has_bf16():
-        notes.append("No BF16 row: this CPU cannot run it.")
-    without = set(beside) - {row.engine.removesuffix("-predict") for row in rows}
+        rows.add_own(own)
+    rows.add_peers(beside)
+    rows.add_irs()
+    if not rows.found:
+        hint = f"Run: edgefashion convert {as_argument(found.path)}"
+        raise BadInputError(f"{found.path} holds nothing to measure. {hint}")
+    without = set(beside) - {row.engine.removesuffix("-predict") for row in rows.found}
     named = own.path if own else found.path
-    notes.extend(
-        f"No {TITLES[name]} row: {named} holds no SavedModel or .keras file for it." for name in sorted(without)
-    )
-    if not rows:
-        raise BadInputError(f"{found.path} holds nothing to measure. Run: edgefashion convert {found.name}")
-    return rows, notes
+    missing = [f"No {TITLES[name]} row: {named} holds no SavedModel or .keras file for it." for name in sorted(without)]
+    return rows.found, [*notes, *_missing_irs(found, forms, isa), *missing]
 
 
-def served(
+def of_server(
     url: str, vs: tuple[str, ...] | None, threads: int | None, isa: tuple[str, ...]
-) -> tuple[list[Contender], list[str]]:
-    """The row of the model at ``url``, and those of the IRs of this machine's models that ``vs`` names.
+) -> tuple[list[Candidate], list[str], bool]:
+    """The row of the model at ``url``, and those of the IRs of this machine's models that ``vs`` names; notes; whether
+    the model takes photos.
 
     Raises :class:`BadInputError` for what cannot be measured of a served model, and as
     :func:`edgefashion.inference.load.load` does.
@@ -171,12 +135,125 @@ def served(
     found = load.load(url)
     protocol = {"grpc": "gRPC"}.get(parse(url).scheme, "HTTP")
     name = f"{TITLES['remote']}, {protocol} {found.precision.upper()}"
-    rows = [Contender(name, url, "remote", found.precision, None, 0)]
+    rows = [Candidate(name, url, "remote", found.precision, None, 0, labels=found.labels)]
     for name in vs or ():
-        beside, _ = contenders(name, (), threads)
+        beside, _ = of_model(name, (), threads)
         rows += [replace(row, name=f"{row.name} of {name}" if len(vs or ()) > 1 else row.name) for row in beside]
     note = "The machine and the memory are those of the one that asks; its async is several requests at once."
-    return rows, [note]
+    return rows, [note], found.takes_photos
+
+
+def cappable(chosen: list[Candidate]) -> tuple[list[Candidate], list[str]]:
+    """Without the rows whose cap lies above what this CPU has, and notes that say so."""
+    known = set(machine.isa())
+    if not machine.isa_is_whole():
+        known |= {flag for _, flag in ISA_CAPS.values()}  # the row's kernels tell what it ran in
+    above = {c.isa for c in chosen if c.isa and ISA_CAPS[c.isa][1] not in known}
+    kept = [c for c in chosen if c.isa not in above]
+    if not kept:
+        raise BadInputError(f"--isa: this CPU has none of {', '.join(sorted(filter(None, above)))}")
+    return kept, [f"No {cap} row: this CPU does not have it." for cap in ISA_CAPS if cap in above]
+
+
+# --- What a model holds ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Forms:
+    """What of a model can be measured, and its bytes on disk."""
+
+    originals: dict[str, int]
+    """By form: ``keras``, ``saved_model``."""
+    irs: dict[str, int]
+    """By precision."""
+
+
+def _forms(found: resolve.Model, own: onnx_litert_engine.Own | None) -> _Forms:
+    if found.kind == "bundle":
+        parts = found.bundle
+        assert parts is not None
+        # The FP16 IR has the FP32 one's weights, rounded, and computes in FP32 too: it stands in where that is missing.
+        whole = "fp32" if parts.has("fp32") else "fp16"
+        return _Forms(
+            originals={form: parts.size_bytes(form) for form in ("keras", "saved_model") if parts.has(form)},
+            irs={precision: parts.size_bytes(precision) for precision in (whole, "int8") if parts.has(precision)},
+        )
+    if found.precision is not None:  # an IR: ours of a file from elsewhere, or one that was given
+        return _Forms({}, {own.ir_precision if own else found.precision: model_files.size_bytes(found.path)})
+    files = [found.path] if found.path.is_file() else [p for p in found.path.rglob("*") if p.is_file()]
+    return _Forms({found.kind: sum(f.stat().st_size for f in files)}, {})
+
+
+def _missing_irs(found: resolve.Model, forms: _Forms, isa: tuple[str, ...]) -> list[str]:
+    """Notes on the rows that a bundle's IRs do not give."""
+    if found.kind != "bundle" or found.bundle is None:
+        return []
+    notes = []
+    if "int8" not in forms.irs:
+        notes.append(f"No INT8 row: this bundle has no INT8 IR. {found.bundle.how_to_make('int8')}")
+    if not isa and not openvino_engine.cpu_has_bf16():
+        notes.append("No BF16 row: this CPU cannot run it.")
+    elif not isa and "fp32" not in forms.irs:
+        notes.append("No BF16 row: this bundle has no FP32 IR.")
+    return notes
+
+
+class _Rows:
+    """A model's rows, in the order they are reported in."""
+
+    def __init__(self, found: resolve.Model, forms: _Forms, threads: int | None, isa: tuple[str, ...]) -> None:
+        self.found: list[Candidate] = []
+        self._of, self._forms, self._isa = found, forms, isa
+        self._labels = found.bundle.labels if found.bundle is not None else LABELS
+        self._each = (threads,) if threads is not None else (1, 0) if machine.cores() > 1 else (1,)
+        self._capped = self._each if threads is not None else (1,)
+
+    def _add(
+        self, engine: str, precision: str, size_bytes: int, at: tuple[int | None, ...] = (None,), **more: Any
+    ) -> None:
+        """A row for each number of threads in ``at``; None: the engine is not told any."""
+        suffix = f" {precision.upper()}" if engine in ("openvino", *PEERS) else ""
+        of = {"model": str(self._of.path), "labels": self._labels, **more}
+        self.found += [
+            Candidate(
+                f"{TITLES[engine]}{suffix}", engine=engine, precision=precision, threads=n, size_bytes=size_bytes, **of
+            )
+            for n in at
+        ]
+
+    def add_originals(self, beside: tuple[str, ...]) -> None:
+        originals = self._forms.originals
+        if "keras" in beside and "keras" in originals:
+            self._add("keras-predict", "fp32", originals["keras"])
+            self._add("keras", "fp32", originals["keras"])
+        if "tensorflow" in beside and "saved_model" in originals:
+            self._add("tensorflow", "fp32", originals["saved_model"])
+
+    def add_own(self, own: onnx_litert_engine.Own) -> None:
+        """The file from elsewhere in the runtime it was made for."""
+        size = own.path.stat().st_size
+        self._add(own.engine, own.precision, size, self._each, model=str(own.path), own=own.fed)
+
+    def add_peers(self, beside: tuple[str, ...]) -> None:
+        for peer in (peer for peer in PEERS if peer in beside and self._forms.originals):
+            for precision in ("fp32", "int8"):
+                self._add(peer, precision, 0, self._each)
+
+    def add_irs(self) -> None:
+        bf16 = self._of.kind == "bundle" and not self._isa and openvino_engine.cpu_has_bf16()
+        for cap in self._isa or (None,):
+            for precision, size in self._forms.irs.items():
+                self._add("openvino", precision, size, self._capped if cap else self._each, isa=cap)
+                if precision == "fp32" and bf16:
+                    self._add("openvino", "bf16", size, self._each)
+
+
+# --- What is installed -----------------------------------------------------------------------
+
+
+def _check_known(what: str, given: Collection[str], known: Collection[str]) -> None:
+    if unknown := set(given) - set(known):
+        raise BadInputError(f"{what} named {min(unknown)!r}. Known: {', '.join(known)}")
 
 
 def _installed(
@@ -201,62 +278,3 @@ def _missing(name: str, own: onnx_litert_engine.Own | None = None) -> str | None
     if name in PEERS and not own:
         wanted += ["tensorflow", *(["tf2onnx"] if name == "onnxruntime" else [])]
     return next((module for module in wanted if not installed(module)), None)
-
-
-def cappable(chosen: list[Contender]) -> tuple[list[Contender], list[str]]:
-    """Without the rows whose cap lies above what this CPU has, and notes that say so."""
-    known = set(machine.isa())
-    if not machine.isa_is_whole():
-        known |= {flag for _, flag in ISA_CAPS.values()}  # the row's kernels tell what it ran in
-    above = {c.isa for c in chosen if c.isa and ISA_CAPS[c.isa][1] not in known}
-    kept = [c for c in chosen if c.isa not in above]
-    if not kept:
-        raise BadInputError(f"--isa: this CPU has none of {', '.join(sorted(filter(None, above)))}")
-    return kept, [f"No {cap} row: this CPU does not have it." for cap in ISA_CAPS if cap in above]
-
-
-def with_files(
-    chosen: list[Contender], folder: Path, batches: tuple[int, ...], step: Callable[[str], None]
-) -> tuple[list[Contender], list[str]]:
-    """The contenders with the peers' files made, without those whose files could not be, and why."""
-    failed: dict[tuple[str, str], str] = {}
-    for peer in dict.fromkeys(c.engine for c in chosen if c.converted):
-        step(f"convert for {TITLES[peer]}")
-        precisions = tuple(dict.fromkeys(c.precision for c in chosen if c.engine == peer))
-        model = next(c.model for c in chosen if c.engine == peer)
-        spec = Spec(model, peer, precisions, tuple(sorted({1, BATCH, *batches})), str(folder))
-        failed |= {(peer, precision): reason for precision, reason in _convert(spec).items() if reason}
-    rows, notes = [], []
-    for c in chosen:
-        if reason := failed.get((c.engine, c.precision)):
-            notes.append(f"No {c.name} row: {reason}")
-        elif c.converted:
-            size = (folder / file_name(c.precision, 1, c.engine)).stat().st_size
-            rows.append(replace(c, model=str(folder), size_bytes=size))
-        else:
-            rows.append(c)
-    return rows, list(dict.fromkeys(notes))
-
-
-def _convert(spec: Spec) -> dict[str, str]:
-    """Make one peer's files in a process of its own; of each precision why that failed, or nothing."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "edgefashion.bench.peer_files", spec.as_json()],
-            env=child_environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            timeout=_CONVERSION_LIMIT_S,
-        )
-        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        ended = f"it could not be converted ({last[:200]})"
-    except subprocess.TimeoutExpired:
-        ended = f"its conversion took longer than {_CONVERSION_LIMIT_S} s"
-    reasons = {}
-    for precision in spec.precisions:
-        told = outcome(Path(spec.folder), spec.peer, precision)
-        said = told.read_text(encoding="utf-8") if told.is_file() else None
-        reasons[precision] = ended if said is None else f"it could not be converted ({said[:200]})" if said else ""
-    return reasons

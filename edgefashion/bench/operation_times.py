@@ -37,7 +37,7 @@ def _profile(classifier: Classifier, images: NDArray[np.uint8]) -> list[dict[str
 
     from edgefashion.inference.openvino_engine import compile_config, read_ir
 
-    assert classifier.source is not None  # only OpenVINO's are asked for
+    assert classifier.source is not None  # the caller asks for networks in OpenVINO only
     model = read_ir(classifier.source)
     shape = (1, *tuple(model.input(0).shape)[1:])
     model.reshape(list(shape))
@@ -51,7 +51,7 @@ def _profile(classifier: Classifier, images: NDArray[np.uint8]) -> list[dict[str
             request.infer([images[i % len(images)].astype(dtype).reshape(shape)], share_inputs=True)
         return {info.node_name: info for info in request.profiling_info}
 
-    # Its means are over every call since it was compiled, and the first one is many times slower.
+    # OpenVINO tells the mean of all calls since it compiled the network, and the first call is many times slower.
     before, calls = run(_WARM_UP_CALLS), len(images)
     after = run(calls)
     found = []
@@ -60,7 +60,7 @@ def _profile(classifier: Classifier, images: NDArray[np.uint8]) -> list[dict[str
         if name not in after or not (mean_us := after[name].real_time.total_seconds() * 1e6):
             continue
         first_us = before[name].real_time.total_seconds() * 1e6 * _WARM_UP_CALLS
-        # Half a microsecond more: OpenVINO cuts its means, it does not round them.
+        # OpenVINO cuts off what is less than a microsecond: on average half of one.
         latency_us = (mean_us + 0.5) * (calls + _WARM_UP_CALLS) / calls - first_us / calls
         found.append(
             {

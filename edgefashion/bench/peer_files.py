@@ -1,32 +1,30 @@
 """A network in the peers' own formats, for :mod:`edgefashion.bench.run`: ONNX and LiteRT, FP32 and INT8.
 
-Started as ``python -m edgefashion.bench.peer_files SPEC`` for one peer: a converter that crashes or hangs takes
-its own rows with it and no more.
+Runs in a process of its own for each peer, which :mod:`edgefashion.bench.peer_conversion` starts: a converter that
+crashes or hangs takes its own rows with it and no more.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from edgefashion.bundles import resolve
-from edgefashion.data import fashion_mnist
+from edgefashion.bundles.facts import takes_photos
 from edgefashion.errors import BadInputError, EdgeFashionError
-from edgefashion.inference import classifier, tensorflow_engine
+from edgefashion.inference import classifier, preprocess, tensorflow_engine
+from edgefashion.inference.classifier import BATCH
 from edgefashion.inference.onnx_litert_engine import SUFFIXES
+from edgefashion.inference.preprocess import FASHION_PX
 from edgefashion.system.extras import need
+from edgefashion.system.processes import Parent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-CALIBRATION: Final = 300
-"""Images INT8 is calibrated on: as many, and the same, as our own by default; in batches, the last one filled up."""
 
 _OPSET: Final = 18
 
@@ -41,38 +39,62 @@ class Spec:
     precisions: tuple[str, ...]
     batches: tuple[int, ...]
     folder: str
-    """Where the files go, one a precision and batch size, and why some do not."""
-
-    def as_json(self) -> str:
-        """For the command line of the process that is to do it."""
-        return json.dumps(asdict(self))
-
-
-def file_name(precision: str, batch: int, peer: str) -> str:
-    """The peers' files are static in their batch, like our own networks: a dynamic one is slower in both."""
-    return f"{precision}-{batch}.{SUFFIXES[peer]}"
+    """Where the files go, one a precision and batch size."""
+    calibration: str | None
+    """A .npy file of the uint8 images that INT8 is calibrated on: Fashion-MNIST's, or photos of the network's size."""
+    fashion: bool
+    """Whether a photo network gets a file for Fashion-MNIST's enlarged images too, which are smaller than photos."""
 
 
-def outcome(folder: Path, peer: str, precision: str) -> Path:
-    """The file that ends one precision's conversion: empty, or with the reason why it failed."""
-    return folder / f"{peer}-{precision}.outcome"
+def file_name(precision: str, batch: int, peer: str, side: int | None = None) -> str:
+    """The peers' files are static in their shape, like our own networks: a dynamic one is slower in both.
+
+    ``side``: the edge of the images that it takes, where that is not the network's own.
+    """
+    return f"{precision}-{batch}{f'-{side}px' if side else ''}.{SUFFIXES[peer]}"
 
 
-def write(spec: Spec) -> None:
-    """Write the network for one peer, for each precision and batch size, and the outcome of each precision.
-    Raises :class:`BadInputError` for a network that has no original."""
+def write(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Write the network for one peer, precision by precision; after each one its name, and why it failed or nothing.
+
+    Raises :class:`BadInputError` for a network that has no original.
+    """
     network, folder = _Network(spec.model), Path(spec.folder)
+    calibration = None if spec.calibration is None else np.load(spec.calibration)
     write_one = _write_onnx if spec.peer == "onnxruntime" else _write_litert
+    files: list[tuple[int, int | None]] = [(batch, None) for batch in spec.batches]
+    if spec.fashion and network.takes_photos:
+        files.append((BATCH, FASHION_PX))
     for precision in spec.precisions:
         reason = ""
         try:
-            if precision == "int8" and network.takes_photos:
-                raise BadInputError("a photo network is calibrated on photos, which bench has none of")
-            for batch in spec.batches:
-                write_one(network, batch, precision, folder / file_name(precision, batch, spec.peer))
+            for batch, side in files:
+                of = network.given(batch, side, calibration if precision == "int8" else None)
+                write_one(of, folder / file_name(precision, batch, spec.peer, side))
         except Exception as error:  # the converters raise of all kinds, and the next precision may go well
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        outcome(folder, spec.peer, precision).write_text(reason, encoding="utf-8")
+        yield precision, reason
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A network that takes images of one shape, and what INT8 is calibrated on."""
+
+    function: Any
+    """A tf.function of the images, which answers the probabilities."""
+    spec: Any
+    """The TensorSpec of what it takes."""
+    calibration: NDArray[np.uint8] | None
+    """Images (n, height, width, channels) in whole batches; None for FP32."""
+
+    def batches(self) -> Iterator[NDArray[Any]]:
+        """The calibration images as the network takes them, the last batch filled up."""
+        assert self.calibration is not None
+        batch, *shape = self.spec.shape
+        for at in range(0, len(self.calibration), batch):
+            part = self.calibration[at : at + batch]
+            whole = np.resize(part, (batch, *part.shape[1:]))
+            yield whole.reshape(batch, *shape).astype(self.spec.dtype.as_numpy_dtype)
 
 
 class _Network:
@@ -83,8 +105,8 @@ class _Network:
         self._call: Callable[[Any], Any]
         found = resolve.resolve(model)
         part = found.path
-        self._facts = found.bundle.info if found.bundle is not None else {}
-        if found.bundle is not None:
+        if found.kind == "bundle":
+            assert found.bundle is not None
             form = next((form for form in ("saved_model", "keras") if found.bundle.has(form)), None)
             if form is None:
                 raise BadInputError(f"{found.path} holds no original to convert")
@@ -95,59 +117,46 @@ class _Network:
             ((name, image),) = signature.structured_input_signature[1].items()
             self._kept = loaded
             self._call = lambda images: signature(**{name: images})
-            self.shape, self.dtype = tuple(image.shape)[1:], image.dtype
+            self._shape, self._dtype = tuple(image.shape)[1:], image.dtype
         else:
             keras = tensorflow_engine.load_keras(part)
             self._call = lambda images: keras(images, training=False)
-            self.shape, self.dtype = tuple(keras.input_shape)[1:], self._tf.as_dtype(keras.inputs[0].dtype)
-        if None in self.shape:
-            self.shape = classifier.image_shape(self.shape)
-        self.takes_photos = self.shape[-1] == 3
+            self._shape, self._dtype = tuple(keras.input_shape)[1:], self._tf.as_dtype(keras.inputs[0].dtype)
+        if None in self._shape:
+            self._shape = classifier.image_shape(self._shape)
+        self.takes_photos = takes_photos(self._shape)
 
-    def function(self, batch: int) -> tuple[Any, Any]:
-        """The network of so many images as a tf.function, and the TensorSpec of what it takes."""
-        spec = self._tf.TensorSpec((batch, *self.shape), self.dtype, name="images")
+    def given(self, batch: int, side: int | None, calibration: NDArray[np.uint8] | None) -> _Given:
+        """The network that takes ``batch`` images of ``side`` pixels a side (None: of its own shape)."""
+        shape = self._shape if side is None else (side, side, self._shape[-1])
+        spec = self._tf.TensorSpec((batch, *shape), self._dtype, name="images")
 
         @self._tf.function(input_signature=[spec])  # type: ignore[untyped-decorator]
         def probabilities(images: Any) -> Any:
             return self._tf.identity(tensorflow_engine.answer_of(self._call(images)), name="probabilities")
 
-        return probabilities, spec
-
-    def calibration(self, batch: int) -> Iterator[NDArray[Any]]:
-        """The training images INT8 is calibrated on, in whole batches."""
-        images, labels = fashion_mnist.load("train")
-        share, seed = (
-            self._facts.get("validation_split") or fashion_mnist.VALIDATION_SPLIT,
-            self._facts.get("seed") or 0,
-        )
-        fit_at, _ = fashion_mnist.split(labels, share, self._facts.get("split_seed", seed))
-        chosen = images[fit_at[fashion_mnist.calibration_indices(labels[fit_at], CALIBRATION, seed)]]
-        for at in range(0, len(chosen), batch):
-            part = np.resize(chosen[at : at + batch], (batch, *chosen.shape[1:]))
-            yield part.reshape(batch, *self.shape).astype(self.dtype.as_numpy_dtype)
+        if calibration is not None and self.takes_photos and calibration.shape[-1] == 1:
+            calibration = preprocess.as_photos(calibration, shape[0])
+        return _Given(probabilities, spec, calibration)
 
 
-def _write_onnx(network: _Network, batch: int, precision: str, path: Path) -> None:
+def _write_onnx(given: _Given, path: Path) -> None:
     need("tf2onnx", "to convert to ONNX")
     import tf2onnx
 
-    function, spec = network.function(batch)
     # For INT8 the network is written as FP32 first and quantized from that file.
-    plain = path.with_suffix(".fp32.onnx") if precision == "int8" else path
-    tf2onnx.convert.from_function(function, input_signature=[spec], opset=_OPSET, output_path=str(plain))
-    if precision == "int8":
-        _quantize_onnx(network, batch, plain, path)
+    plain = path if given.calibration is None else path.with_suffix(".fp32.onnx")
+    tf2onnx.convert.from_function(given.function, input_signature=[given.spec], opset=_OPSET, output_path=str(plain))
+    if given.calibration is not None:
+        _quantize_onnx(given.batches(), plain, path)
         plain.unlink()
 
 
-def _quantize_onnx(network: _Network, batch: int, plain: Path, path: Path) -> None:
+def _quantize_onnx(images: Iterator[NDArray[Any]], plain: Path, path: Path) -> None:
     """ONNX Runtime's own static quantization, signed with scales per channel: of its kinds the fastest."""
     need("onnxruntime", "to quantize for ONNX Runtime")
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    images = network.calibration(batch)
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
         def get_next(self) -> dict[str, Any] | None:
@@ -168,24 +177,26 @@ def _quantize_onnx(network: _Network, batch: int, plain: Path, path: Path) -> No
     prepared.unlink()
 
 
-def _write_litert(network: _Network, batch: int, precision: str, path: Path) -> None:
+def _write_litert(given: _Given, path: Path) -> None:
     import tensorflow as tf
 
-    function, _ = network.function(batch)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
-    if precision == "int8":
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([given.function.get_concrete_function()])
+    if given.calibration is not None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([part] for part in network.calibration(batch))
+        converter.representative_dataset = lambda: ([part] for part in given.batches())
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     path.write_bytes(converter.convert())
 
 
 def main() -> None:
-    """Convert what the command line's JSON says; the last line of stderr says why not."""
+    """Convert what the parent says, and tell it of each precision."""
+    parent = Parent()
+    spec = Spec(**parent.receive())
     try:
-        write(Spec(**json.loads(sys.argv[1])))
+        for precision, reason in write(spec):
+            parent.send({"precision": precision, "reason": reason})
     except EdgeFashionError as error:
-        sys.exit(str(error))
+        parent.send({"error": str(error)})
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""The contenders of a bench side by side, each in a process of its own, round after round."""
+"""The candidates of a bench side by side, each in a process of its own, round after round."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import numpy as np
 
-from edgefashion.bench.candidates import ISA_CAPS, Contender
+from edgefashion.bench.candidates import ISA_CAPS, Candidate
 from edgefashion.bench.report import BenchOptions, Row
 from edgefashion.bench.worker_process import Worker
 from edgefashion.errors import EdgeFashionError
@@ -23,69 +24,73 @@ _WHOLE_S: Final = 1200.0
 """For the test images, all of them: of photos, on a slow CPU at one thread, a quarter of an hour."""
 
 
-class Race:
-    """The contenders' processes side by side; one that fails drops out with a note."""
+class Rounds:
+    """The candidates' processes side by side; one that fails drops out with a note."""
 
-    def __init__(self, options: BenchOptions, step: Callable[[str], None], notes: list[str]) -> None:
-        self._options, self._step, self._notes = options, step, notes
-        self._runners: list[_Runner] = []
+    def __init__(
+        self, options: BenchOptions, step: Callable[[str], None], notes: list[str], photos: Path | None = None
+    ) -> None:
+        """``step`` is told what is done next, ``notes`` grows by why a row is missing, and ``photos`` is the file of
+        photos that accuracy is measured on (None: Fashion-MNIST's test images)."""
+        self._options, self._step, self._notes, self._photos = options, step, notes, photos
+        self._running: list[_Measured] = []
         self._failure: EdgeFashionError | None = None
         self.others_cpu_share = 0.0
         """Of the CPU, 0 to 1, while the rounds were measured."""
 
-    def start(self, chosen: list[Contender]) -> None:
+    def start(self, chosen: list[Candidate]) -> None:
         for c in chosen:
             self._step(f"start {c.title}")
-            runner = _Runner(c, self._options)
-            self._runners.append(runner)
-            self._go(runner, runner.start)
+            one = _Measured(c, self._options, self._photos)
+            self._running.append(one)
+            self._go(one, one.start)
 
     def run(self) -> None:
-        load = machine.OthersLoad([runner.pid for runner in self._runners])
+        load = machine.OthersLoad([one.pid for one in self._running])
         for number in range(self._options.rounds):
             # Each round starts with another engine, so that none is always the first.
-            for runner in _rotated(self._runners, number):
-                self._step(f"round {number + 1} of {self._options.rounds}: {runner.contender.title}")
-                self._go(runner, runner.round)
+            for one in _rotated(self._running, number):
+                self._step(f"round {number + 1} of {self._options.rounds}: {one.candidate.title}")
+                self._go(one, one.round)
         self.others_cpu_share = round(load.share(), 3)
-        for runner in list(self._runners):
-            self._step(f"accuracy of {runner.contender.title}")
-            self._go(runner, runner.finish)
+        for one in list(self._running):
+            self._step(f"accuracy of {one.candidate.title}")
+            self._go(one, one.finish)
         for _ in range(self._options.cold_starts):
-            for runner in list(self._runners):
-                self._step(f"cold start of {runner.contender.title}")
-                self._go(runner, runner.cold_start)
+            for one in list(self._running):
+                self._step(f"cold start of {one.candidate.title}")
+                self._go(one, one.cold_start)
 
-    def _go(self, runner: _Runner, do: Callable[[], None]) -> None:
+    def _go(self, one: _Measured, do: Callable[[], None]) -> None:
         try:
             do()
         except EdgeFashionError as error:
             self._failure = self._failure or error
-            self._notes.append(f"No {runner.contender.title} row: {error}")
-            self._runners.remove(runner)
-            runner.close()
+            self._notes.append(f"No {one.candidate.title} row: {error}")
+            self._running.remove(one)
+            one.close()
 
     def rows(self) -> list[Row]:
-        if not self._runners and self._failure is not None:
+        if not self._running and self._failure is not None:
             raise self._failure
-        return [runner.row() for runner in self._runners]
+        return [one.row() for one in self._running]
 
     def close(self) -> None:
-        for runner in self._runners:
-            runner.close()
+        for one in self._running:
+            one.close()
 
 
-def _rotated(items: list[_Runner], by: int) -> list[_Runner]:
+def _rotated(items: list[_Measured], by: int) -> list[_Measured]:
     by %= max(1, len(items))
     return items[by:] + items[:by]
 
 
-class _Runner:
-    """A contender's process and what it has answered so far."""
+class _Measured:
+    """A candidate's process and what it has answered so far."""
 
-    def __init__(self, contender: Contender, options: BenchOptions) -> None:
-        self.contender = contender
-        self._options = options
+    def __init__(self, candidate: Candidate, options: BenchOptions, photos: Path | None) -> None:
+        self.candidate = candidate
+        self._options, self._photos = options, photos
         self._worker: Worker | None = None
         self._batch = BATCH
         self._cold_s: list[float] = []
@@ -95,11 +100,12 @@ class _Runner:
         self._end: dict[str, Any] = {}
 
     def _spawn(self) -> Worker:
-        names = ("model", "engine", "precision", "threads", "own")
-        spec: dict[str, Any] = {name: getattr(self.contender, name) for name in names}
+        names = ("model", "engine", "precision", "threads", "own", "labels")
+        spec: dict[str, Any] = {name: getattr(self.candidate, name) for name in names}
         spec["batches"] = self._options.batches
-        cap = {"ONEDNN_MAX_CPU_ISA": ISA_CAPS[self.contender.isa][0]} if self.contender.isa else {}
-        return Worker(self.contender.title, "edgefashion.bench.worker", spec, cap)
+        spec["photos"] = str(self._photos) if self._photos else None
+        cap = {"ONEDNN_MAX_CPU_ISA": ISA_CAPS[self.candidate.isa][0]} if self.candidate.isa else {}
+        return Worker(self.candidate.title, "edgefashion.bench.worker", spec, cap)
 
     def _ask(self, do: str, seconds: float = 0.0, *, limit_s: float = 0.0, **request: Any) -> dict[str, Any]:
         assert self._worker is not None
@@ -121,7 +127,7 @@ class _Runner:
         if "peak_rss_mb" not in self._end:
             # Before the queue is made: memory is that of the engine as a kiosk uses it.
             self._end |= self._ask("memory")
-        if self.contender.engine in ("openvino", "remote"):
+        if self.candidate.engine in ("openvino", "remote"):
             self._queue.append(self._ask("queue", seconds)["throughput_fps"])
 
     @property
@@ -150,12 +156,12 @@ class _Runner:
         right, n = self._end["right"], self._end["n"]
         first = self._worker.first
         return Row(
-            name=self.contender.name,
-            engine=self.contender.engine,
-            precision=self.contender.precision,
+            name=self.candidate.name,
+            engine=self.candidate.engine,
+            precision=self.candidate.precision,
             runtime_precision=self._end["runtime_precision"],
             threads=first["settings"]["threads"],
-            isa=self.contender.isa,
+            isa=self.candidate.isa,
             batch=self._batch,
             latency_us={"p50": percentiles[50], "p90": percentiles[90], "p99": percentiles[99]},
             latency_p50_rounds_us=[round(median(r), 2) for r in self._latency_us],
@@ -168,7 +174,7 @@ class _Runner:
             accuracy=right / n,
             accuracy_ci95=wilson95(right, n),
             marked=None,
-            size_bytes=self.contender.size_bytes,
+            size_bytes=self.candidate.size_bytes,
             cold_start_s=round(median(self._cold_s or [self._worker.cold_start_s]), 3),
             peak_rss_mb=round(self._end["peak_rss_mb"], 1),
             settings=first["settings"],

@@ -10,158 +10,236 @@ from __future__ import annotations
 import contextlib
 import shlex
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from edgefashion.bench.candidates import cappable, contenders, served, with_files
-from edgefashion.bench.report import BenchOptions, BenchReport, Row, titles
-from edgefashion.bench.rounds import Race
-from edgefashion.bundles import resolve
+from edgefashion.bench import candidates, estimate, peer_conversion, pictures
+from edgefashion.bench.candidates import Candidate
+from edgefashion.bench.report import BenchOptions, BenchReport, Row
+from edgefashion.bench.rounds import Rounds
+from edgefashion.bundles import places, resolve
+from edgefashion.bundles.facts import takes_photos
+from edgefashion.bundles.guard import check
 from edgefashion.errors import BadInputError, EdgeFashionError
-from edgefashion.inference import foreign_files
+from edgefashion.inference import foreign_files, openvino_engine
 from edgefashion.inference.classifier import BATCH
 from edgefashion.inference.onnx_litert_engine import Own
-from edgefashion.system import files, machine
-from edgefashion.system.extras import need
+from edgefashion.system import machine
 from edgefashion.system.text import is_url, without_password
 
-__all__ = ["BenchOptions", "BenchReport", "Row", "bench", "plot"]
+__all__ = ["BenchOptions", "BenchReport", "Row", "bench"]
 
 MARKED_FROM: Final = 0.005
 """Accuracy, 0 to 1, by which a row may differ from the original's unmarked."""
 
+OnProgress = Callable[[str, int, int], None]
+"""Is called with what is being done, the steps done and their number."""
+
+OnEstimate = Callable[[float, str], None]
+"""Is called with the seconds that something will about take, and with what it is."""
+
 
 def bench(
-    model: str | Path = resolve.DEFAULT_MODEL,
+    model: str | Path = places.DEFAULT_MODEL,
     *,
     vs: tuple[str, ...] | None = None,
     threads: int | None = None,
     isa: tuple[str, ...] = (),
+    photos: Sequence[Path] = (),
     options: BenchOptions | None = None,
-    on_progress: Callable[[str, int, int], None] | None = None,
+    on_estimate: OnEstimate | None = None,
+    on_progress: OnProgress | None = None,
 ) -> BenchReport:
     """Measure MODEL with every engine it can run on, side by side, on this CPU.
 
-    ``vs``, ``threads``, ``isa``: see :func:`contenders`. ``on_progress`` is called with what is being
-    done, the steps done and their number. Raises :class:`BadInputError` for settings that cannot be,
-    and the first failure where no row is left.
+    ``vs``, ``threads``, ``isa``: see :func:`edgefashion.bench.candidates.of_model`. ``photos``: folders of labelled
+    photos, for a photo network: the peers' INT8 is calibrated on those of some senders, and accuracy is measured on
+    those of the others. ``on_estimate`` is called once, before the measuring. Raises :class:`BadInputError` for
+    settings that cannot be, and the first failure where no row is left.
     """
     options = options or BenchOptions()
+    _check_options(options, threads)
+    with _opened(model) as opened, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        chosen, photo, notes = _candidates(opened, vs, threads, isa)
+        if photos and not photo:
+            raise BadInputError(f"{without_password(str(model))} is no photo network. Leave --photos out")
+        if photos:
+            pictures.check(photos)
+        if photo:
+            options = replace(options, batches=(BATCH,))  # of photos, each twenty times the work
+        steps = _Steps(chosen, options, on_progress, photos=bool(photos))
+        if on_estimate:
+            on_estimate(*estimate.of(chosen, options, photo=photo))
+        measured_on = _pictures(opened.found, chosen, photos, Path(folder), photo=photo, step=steps.next)
+        chosen, failed = peer_conversion.with_files(chosen, Path(folder), options.batches, measured_on, steps.next)
+        if not chosen:
+            raise EdgeFashionError(f"nothing is left to measure. {' '.join(failed)}")
+        notes += [*opened.notes, *failed, *measured_on.notes]
+        rows, others = _measured(chosen, options, steps, notes, measured_on.photos)
+    if others > machine.BUSY:
+        notes.append(f"Others used {others:.0%} of this machine's CPU: measure again when it is idle.")
+    steps.end()
+    return BenchReport(
+        model=without_password(str(model)),
+        machine={**machine.describe(), "others_cpu_share": others},
+        settings=asdict(options)
+        | {"threads": threads, "vs": None if vs is None else list(vs), "isa": list(isa)}
+        | measured_on.as_settings(),
+        rows=_marked(rows, opened, photos=bool(photos)),
+        notes=notes,
+        command=_command(model, options, vs=vs, threads=threads, isa=isa or None, photos=photos),
+    )
+
+
+# --- What is measured ------------------------------------------------------------------------
+
+
+def _check_options(options: BenchOptions, threads: int | None) -> None:
     if options.rounds < 1 or options.seconds <= 0:
         raise BadInputError("--rounds must be at least 1 and --seconds above 0")
     if threads is not None and threads < 0:
         raise BadInputError("--threads must be at least 0 (0 means all cores)")
-    with _opened(model) as (found, own, said), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        if found and found.bundle is not None and found.bundle.info["input_shape"][-1] == 3:
-            options = replace(options, batches=(BATCH,))  # of photos, each twenty times the work
-        chosen, notes = contenders(found.path, vs, threads, isa, own) if found else served(str(model), vs, threads, isa)
-        chosen, more = cappable(chosen)
-        notes += [*more, *said]
-        converted = {c.engine for c in chosen if c.converted}
-        steps = len(converted) + len(chosen) * (options.rounds + 2 + options.cold_starts)
-        done = 0
 
-        def step(doing: str) -> None:
-            nonlocal done
-            if on_progress:
-                on_progress(doing, done, steps)
-            done += 1
 
-        chosen, more = with_files(chosen, Path(folder), options.batches, step)
-        notes += more
-        if not chosen:
-            raise EdgeFashionError(f"nothing is left to measure. {' '.join(more)}")
-        race = Race(options, step, notes)
-        try:
-            race.start(chosen)
-            race.run()
-        finally:
-            race.close()
-        rows, others = race.rows(), race.others_cpu_share
-    if others > machine.BUSY:
-        notes.append(f"Others used {others:.0%} of this machine's CPU: measure again when it is idle.")
-    if on_progress:
-        on_progress("done", steps, steps)
-    return BenchReport(
-        model=without_password(str(model)),
-        machine={**machine.describe(), "others_cpu_share": others},
-        settings={
-            **asdict(options),
-            "threads": threads,
-            "vs": list(vs) if vs is not None else None,
-            "isa": list(isa),
-        },
-        rows=marked(rows, found, own.engine if own else None) if found else rows,
-        notes=notes,
-        command=_command(model, options, vs=vs, threads=threads, isa=isa or None),
-    )
+@dataclass(frozen=True)
+class Opened:
+    """What MODEL names, in a form that OpenVINO runs."""
+
+    url: str = ""
+    """Of a served model; empty for another."""
+    found: resolve.Model | None = None
+    """None for a served model."""
+    own: Own | None = None
+    """The file from elsewhere that the model was made from."""
+    notes: tuple[str, ...] = ()
+    """What to say of that file."""
 
 
 @contextlib.contextmanager
-def _opened(model: str | Path) -> Iterator[tuple[resolve.Model | None, Own | None, list[str]]]:
-    """What MODEL names, in a form that OpenVINO runs, None for a served one; the file it was made from elsewhere; what
-    to say of that."""
+def _opened(model: str | Path) -> Iterator[Opened]:
     if is_url(model):
-        yield None, None, []
+        yield Opened(url=str(model))
         return
     found = resolve.resolve(model)
     if found.kind in foreign_files.KINDS:
         with foreign_files.temporary_ir(found.path) as (ir, theirs):
-            yield resolve.resolve(ir), theirs.own, [theirs.in_short()]
+            yield Opened("", resolve.resolve(ir), theirs.own, (theirs.in_short(),))
+    elif found.kind == "bundle" and found.bundle is not None:
+        yield Opened("", found, foreign_files.original(found.bundle))
     else:
-        yield found, foreign_files.original(found.bundle) if found.bundle and found.kind == "bundle" else None, []
+        yield Opened("", found)
 
 
-def _command(model: str | Path, options: BenchOptions, **given: tuple[str, ...] | int | None) -> str:
+def _candidates(
+    opened: Opened, vs: tuple[str, ...] | None, threads: int | None, isa: tuple[str, ...]
+) -> tuple[list[Candidate], bool, list[str]]:
+    """The rows to measure, whether they are those of a photo network, and notes."""
+    if opened.found is None:
+        chosen, notes, photo = candidates.of_server(opened.url, vs, threads, isa)
+    else:
+        chosen, notes = candidates.of_model(opened.found.path, vs, threads, isa, opened.own)
+        photo = _takes_photos(opened.found)
+    chosen, above = candidates.cappable(chosen)
+    return chosen, photo, [*notes, *above]
+
+
+def _takes_photos(found: resolve.Model) -> bool:
+    if found.bundle is not None:
+        return found.bundle.takes_photos
+    if found.kind == "ir":
+        check.check(found.path)
+        return takes_photos([int(n) for n in openvino_engine.read_ir(found.path).input(0).shape])
+    return False  # an original outside a bundle does not say what its answers stand for
+
+
+def _pictures(
+    found: resolve.Model | None,
+    chosen: list[Candidate],
+    folders: Sequence[Path],
+    into: Path,
+    *,
+    photo: bool,
+    step: Callable[[str], None],
+) -> pictures.Pictures:
+    calibrates = any(c.converted and c.precision == "int8" for c in chosen)
+    if folders:
+        step("read the photos")
+        return pictures.of_photos(folders, into, calibrates=calibrates)
+    facts = found.bundle.facts if found and found.bundle else None
+    return pictures.of_fashion(facts, into, calibrates=calibrates, enlarged=photo)
+
+
+def _measured(
+    chosen: list[Candidate], options: BenchOptions, steps: _Steps, notes: list[str], photos: Path | None
+) -> tuple[list[Row], float]:
+    """The rows, and the share of the CPU that others used meanwhile; ``notes`` grows by why a row is missing."""
+    rounds = Rounds(options, steps.next, notes, photos)
+    try:
+        rounds.start(chosen)
+        rounds.run()
+        return rounds.rows(), rounds.others_cpu_share
+    finally:
+        rounds.close()
+
+
+class _Steps:
+    """Tells how far a bench is."""
+
+    def __init__(
+        self, chosen: list[Candidate], options: BenchOptions, on_progress: OnProgress | None, *, photos: bool
+    ) -> None:
+        converted = {c.engine for c in chosen if c.converted}
+        self._count = photos + len(converted) + len(chosen) * (options.rounds + 2 + options.cold_starts)
+        self._done, self._tell = 0, on_progress
+
+    def next(self, doing: str) -> None:
+        """Begin the next step."""
+        if self._tell:
+            self._tell(doing, self._done, self._count)
+        self._done += 1
+
+    def end(self) -> None:
+        """All is done."""
+        if self._tell:
+            self._tell("done", self._count, self._count)
+
+
+# --- What is said of it ----------------------------------------------------------------------
+
+
+def _command(
+    model: str | Path, options: BenchOptions, *, photos: Sequence[Path], **given: tuple[str, ...] | int | None
+) -> str:
     """The command line that measures the same again."""
     words = ["edgefashion", "bench", without_password(str(model))]
     for name, value in {**given, "rounds": options.rounds, "seconds": options.seconds}.items():
         if value is not None:
             words += [f"--{name}", (",".join(value) or "none") if isinstance(value, tuple) else str(value)]
+    for folder in photos:
+        words += ["--photos", str(folder)]
     return shlex.join(words)
 
 
-def marked(rows: list[Row], found: resolve.Model, own: str | None = None) -> list[Row]:
-    """The rows, those marked whose accuracy is not the original's: that of engine ``own``, or TensorFlow's."""
-    originals = (own,) if own else ("tensorflow", "keras")
-    measured = next((row.accuracy for row in rows if row.engine in originals), None)
-    stated = found.bundle.info["metrics"].get("original", {}).get("test_accuracy") if found.bundle else None
-    original = stated if measured is None else measured
-    if original is None:
-        return rows
+def _marked(rows: list[Row], opened: Opened, *, photos: bool) -> list[Row]:
+    if opened.found is None:
+        return rows  # beside a served model stand rows of other models
+    engines = (opened.own.engine,) if opened.own else candidates.ORIGINALS
+    original = next((row.accuracy for row in rows if row.engine in engines), None)
+    if original is None and photos:
+        # A bundle states nothing of these photos, but a row in FP32 has the original's weights.
+        original = next((row.accuracy for row in rows if row.precision == "fp32"), None)
+    elif original is None and opened.found.bundle:
+        original = opened.found.bundle.test_accuracy("original")
+    return rows if original is None else marked(rows, original)
+
+
+def marked(rows: list[Row], original: float) -> list[Row]:
+    """The rows, those marked whose accuracy is not the ``original``'s."""
     return [
         replace(row, marked=f"accuracy {row.accuracy - original:+.2%} from the original's".replace("%", " points"))
         if abs(row.accuracy - original) > MARKED_FROM
         else row
         for row in rows
     ]
-
-
-def plot(report: BenchReport, path: Path) -> None:
-    """Write a PNG chart: batch-1 latency and best throughput of each row."""
-    need("matplotlib", "to draw the chart")
-    from matplotlib.figure import Figure
-
-    rows = report.rows[::-1]
-    names = titles([asdict(r) for r in rows])
-    colours = ["#0068b5" if r.engine == "openvino" else "#9aa5b1" for r in rows]
-    figure = Figure(figsize=(11, 1.6 + 0.5 * len(rows)), layout="constrained")
-    figure.suptitle(f"{report.model} on {report.machine['cpu']}, {report.machine['cores']} cores")
-    latency, throughput = figure.subplots(1, 2, sharey=True)
-    p50 = [r.latency_us["p50"] for r in rows]
-    best = [max(r.throughput_fps, r.throughput_async_fps or 0) for r in rows]
-    for axes, values, label, form in (
-        (latency, p50, "latency of one image, p50, microseconds (log scale, less is better)", "{:,.0f}"),
-        (throughput, best, "images a second (more is better)", "{:,.0f}"),
-    ):
-        bars = axes.barh(names, values, color=colours)
-        axes.bar_label(bars, [form.format(v) for v in values], padding=4)
-        axes.set_xlabel(label)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.margins(x=0.18)
-    latency.set_xscale("log")
-    latency.set_xlim(min(p50) / 2, max(p50) * 4)
-    with files.written_aside(path) as aside:
-        figure.savefig(aside, dpi=110)

@@ -1,21 +1,18 @@
-"""One engine in one process, measured on request: the other end of :mod:`edgefashion.bench.run`.
+"""One engine in one process, measured on request: the other end of :mod:`edgefashion.bench.worker_process`.
 
-Started as ``python -m edgefashion.bench.worker SPEC``. Answers the first image, says so, then
-obeys JSON lines on stdin with JSON lines on stdout. Nothing else runs in the process, so its
-start, its memory and its threads are the engine's alone.
+The first message says what is to be measured. The process answers it once it has answered its first image; then each
+message says what to ``do``. Nothing else runs in the process, so its start, its memory and its threads are the
+engine's alone (the thread that hears the parent sleeps until a message comes).
 """
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgefashion.labels import LABELS
+from edgefashion.system.processes import Parent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,24 +28,18 @@ _PROFILED_IMAGES = 300
 
 def main() -> None:
     """Serve one measuring process."""
-    # stdout is the protocol's: whatever a library prints goes to stderr.
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def reply(message: dict[str, Any]) -> None:
-        print(json.dumps(message), file=replies, flush=True)
-
-    spec = json.loads(sys.argv[1])
+    parent = Parent()
+    spec = parent.receive()
     from edgefashion.errors import EdgeFashionError
 
     try:
         worker = _Worker(spec)
-        reply(worker.first_answer())
-        for line in sys.stdin:
-            request = json.loads(line)
-            reply(getattr(worker, request.pop("do"))(**request))
+        parent.send(worker.first_answer())
+        while True:
+            request = parent.receive()
+            parent.send(getattr(worker, request.pop("do"))(**request))
     except EdgeFashionError as error:
-        reply({"error": str(error), "exit_code": error.exit_code})
+        parent.send({"error": str(error), "exit_code": error.exit_code})
 
 
 class _Worker:
@@ -56,6 +47,8 @@ class _Worker:
         self._spec = spec
         self._classifier = self._load("latency")
         self._queue: Classifier | None = None
+        self._photos = Path(spec["photos"]) if spec["photos"] else None
+        """The labelled photos that accuracy is measured on; None: Fashion-MNIST's test images."""
         self._images: NDArray[np.uint8] | None = None
         self._timed: NDArray[np.uint8] | None = None
         """What the times are taken with: pictures of the size that the network works on."""
@@ -69,7 +62,7 @@ class _Worker:
             return load(spec["model"], purpose=purpose)
         if spec["engine"] not in ENGINES:
             path, run = Path(spec["model"]), _in_its_runtime(spec)
-            return Classifier(path.name, LABELS, spec["engine"], spec["precision"], 0.0, path, run)
+            return Classifier(path.name, tuple(spec["labels"]), spec["engine"], spec["precision"], 0.0, path, run)
         return load(
             spec["model"], engine=spec["engine"], precision=spec["precision"], threads=spec["threads"], purpose=purpose
         )
@@ -81,20 +74,25 @@ class _Worker:
         return {"settings": self._classifier.settings}
 
     def prepare(self) -> dict[str, Any]:
-        """Load the test images and warm both paths up; tell the batch sizes to try."""
+        """Load the pictures and warm both paths up; tell the batch sizes to try."""
+        from edgefashion.bench import pictures
+        from edgefashion.bench.peers import BatchesRunner
         from edgefashion.data import fashion_mnist
         from edgefashion.inference import preprocess
         from edgefashion.inference.classifier import BATCH
 
-        self._images, self._labels = fashion_mnist.load("test")
-        self._timed = self._images[:_THROUGHPUT_IMAGES]
-        if self._classifier.takes_photos:
-            self._timed = preprocess.as_photos(self._images[:_THROUGHPUT_PHOTOS], preprocess.PHOTO_PX)
+        if self._photos:
+            self._timed = pictures.to_time(self._photos, _THROUGHPUT_PHOTOS)
+        else:
+            self._images, self._labels = fashion_mnist.load("test")
+            self._timed = self._images[:_THROUGHPUT_IMAGES]
+            if self._classifier.takes_photos:
+                self._timed = preprocess.as_photos(self._images[:_THROUGHPUT_PHOTOS], preprocess.PHOTO_PX)
         for i in range(_WARM_UP_CALLS):
             self._classifier(self._timed[i : i + 1])
         self._classifier(self._timed)
-        choose = getattr(self._classifier.run, "batches", None)
-        return {"batches": choose(self._spec["batches"]) if choose else [BATCH]}
+        run = self._classifier.run
+        return {"batches": run.batches(self._spec["batches"]) if isinstance(run, BatchesRunner) else [BATCH]}
 
     def latency(self, seconds: float, min_calls: int) -> dict[str, Any]:
         """Batch-1 calls, one after the other: each one's microseconds."""
@@ -147,9 +145,13 @@ class _Worker:
         return {"peak_rss_mb": peak_rss_mb()}
 
     def accuracy(self) -> dict[str, Any]:
-        """Right answers over the whole test set."""
+        """Right answers to all the pictures."""
+        from edgefashion.bench import pictures
         from edgefashion.inference import decision
 
+        if self._photos:
+            right, n = pictures.count_right(self._classifier, self._photos)
+            return {"right": right, "n": n}
         assert self._images is not None
         answers = decision.likeliest(self._classifier(self._images))
         return {"right": int((answers == self._labels).sum()), "n": len(self._labels)}

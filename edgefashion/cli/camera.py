@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -41,18 +42,7 @@ def camera(
 
     Example: edgefashion camera --source clip.mp4 --headless
     """
-    import threading
-
-    # Signals only set a flag: a frame in the making is finished and everything is closed.
-    stop = threading.Event()
-    received: list[int] = []
-
-    def on_signal(number: int, _: object) -> None:
-        received.append(number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
+    stop, received = _stopped_by_signals()
 
     from edgefashion.camera import app, settings_file
 
@@ -70,3 +60,20 @@ def camera(
     print(told, file=sys.stderr)
     if received:
         raise typer.Exit(128 + received[0])
+
+
+def _stopped_by_signals() -> tuple[threading.Event, list[int]]:
+    """What Ctrl-C and SIGTERM set, and the signals that came.
+
+    They only set a flag: a frame in the making is finished and everything is closed.
+    """
+    stop = threading.Event()
+    received: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        received.append(number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    return stop, received

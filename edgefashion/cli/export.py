@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles.places import DEFAULT_MODEL, PHOTO_MODEL
 
 export_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Write models for other model servers.")
 
@@ -52,7 +52,7 @@ def ovms(
     """
     from edgefashion.conversion.ovms import repository, texts
 
-    wanted = models or [resolve.DEFAULT_MODEL, resolve.PHOTO_MODEL]
+    wanted = models or [DEFAULT_MODEL, PHOTO_MODEL]
     done = repository.export(wanted, folder, precision=precision, storage=storage)
     for version in done.versions:
         served = version.served

@@ -1,4 +1,4 @@
-"""`edgefashion service`: parse, call one function of :mod:`edgefashion.camera.service.systemd`, print."""
+"""`edgefashion service`: parse, call one function of :mod:`edgefashion.camera.service.systemctl`, print."""
 
 from __future__ import annotations
 
@@ -38,26 +38,29 @@ def install(
         int, typer.Option(min=5, max=3600, help="Start it anew after so long without an inference.")
     ] = 30,
     root: RootOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the unit; change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the unit and what install would refuse; change nothing.")
+    ] = False,
 ) -> None:
     """Write a systemd unit for the camera, enable it and start it.
 
     Example: sudo edgefashion service install --config /etc/edgefashion.toml
     """
-    from edgefashion.camera.service import systemd, unit
+    from edgefashion.camera.service import configuration, systemctl, systemd_unit
     from edgefashion.errors import BadInputError
 
     if user and (account or root):
         raise BadInputError(f"--user and {'--account' if account else '--root'} exclude each other. Leave one out")
     if not dry_run:
-        systemd.check_rights(user, root)  # before the configuration, which may be root's alone
-    options = unit.configured(config, user=user, account=account, memory_mb=memory_mb, watchdog_s=watchdog_s)
+        systemctl.check_rights(user, root)  # before the configuration, which may be root's alone
+    options = systemd_unit.configured(config, user=user, account=account, memory_mb=memory_mb, watchdog_s=watchdog_s)
     if dry_run:
-        unit.check_screen(options)
-        unit.check_folders(options)
-        print(unit.unit(options), end="")
+        configuration.check_configuration(options, root)
+        print(systemd_unit.unit(options), end="")
+        for obstacle in systemctl.obstacles(options, root):
+            print(f"edgefashion: {obstacle}", file=sys.stderr)
         return
-    path = systemd.install(options, root)
+    path = systemctl.install(options, root)
     print(f"{path} is written and enabled" + ("" if root else "; the service runs"))
     if options.config is None:
         print("No edgefashion.toml was found: it runs headless with the defaults", file=sys.stderr)
@@ -69,12 +72,12 @@ def status(user: UserOption = False, root: RootOption = None) -> None:
 
     Example: edgefashion service status
     """
-    from edgefashion.camera.service import systemd
+    from edgefashion.camera.service import systemctl
 
-    well, line = systemd.status(user, root)
+    well, line = systemctl.status(user, root)
     print(line)
-    if root is None and systemd.unit_path(user).exists():
-        for each in systemd.log(user):
+    if root is None and systemctl.unit_path(user).exists():
+        for each in systemctl.log(user):
             print(f"  {each}")
     if not well:
         raise typer.Exit(3)
@@ -86,9 +89,9 @@ def remove(user: UserOption = False, root: RootOption = None) -> None:
 
     Example: sudo edgefashion service remove
     """
-    from edgefashion.camera.service import systemd
+    from edgefashion.camera.service import systemctl
 
-    print(f"{systemd.remove(user, root)} is removed")
+    print(f"{systemctl.remove(user, root)} is removed")
 
 
 @service_app.command("task")
@@ -101,13 +104,13 @@ def task(
 
     Example: edgefashion service task --out edgefashion.xml
     """
-    from edgefashion.camera.service import unit, windows_task
+    from edgefashion.camera.service import systemd_unit, windows_task
     from edgefashion.errors import BadInputError
 
     if at not in ("logon", "startup"):
         raise BadInputError(f"--at takes logon or startup, not {at!r}")
     logon = at == "logon"
-    text = windows_task.task(unit.configured(config, user=logon), "logon" if logon else "startup")
+    text = windows_task.task(systemd_unit.configured(config, user=logon), "logon" if logon else "startup")
     if out is None:
         print(text, end="")
         return

@@ -33,20 +33,29 @@ def isa(results: Results) -> str:
 
 def cold_start(results: Results) -> str:
     """From the start of a process to its first answer."""
-    found = results.json("cold_start.json")
+    networks = results.json("cold_start.json")["networks"]
     names = {
         "predict": "`edgefashion predict`",
+        "predict, earlier": "the earlier `edgefashion predict`",
         "bare": "bare OpenVINO",
         "bare, CACHE_DIR": "bare OpenVINO with its model cache",
         "TensorFlow": "TensorFlow",
     }
     seconds = table(
-        ("start of a process to its first answer", "median"),
-        ((names[name], f"{taken:.2f} s") for name, taken in found["seconds"].items()),
+        ("network", "start of a process to its first answer", "median"),
+        (
+            (f"`{network}`", names[name], f"{taken:.2f} s")
+            for network, found in networks.items()
+            for name, taken in found["seconds"].items()
+        ),
     )
     ratios = table(
-        ("ratio", "median", "quartiles"),
-        ((" / ".join(names[one] for one in name.split(" / ")), *spread(of)) for name, of in found["ratios"].items()),
+        ("network", "ratio", "median", "quartiles"),
+        (
+            (f"`{network}`", " / ".join(names[one] for one in name.split(" / ")), *spread(of))
+            for network, found in networks.items()
+            for name, of in found["ratios"].items()
+        ),
     )
     return f"{seconds}\n\n{ratios}"
 

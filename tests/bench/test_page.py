@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from helpers.browser import CONTRAST, Browser, chromium
 
-from edgefashion.bench.page import page as bench_page
 from edgefashion.bench.page.charts import time_us
+from edgefashion.bench.page.page import page as drawn
+from edgefashion.bench.page.page import write
 from edgefashion.bench.report import titles
 from edgefashion.errors import BadInputError
 
@@ -98,7 +99,7 @@ def browser() -> Iterator[Browser]:
 
 def test_every_figure_is_shown(short_report: dict[str, Any]) -> None:
     """The table has a row for each measured one with every figure of it, and the page the machine and the command."""
-    page = Page(bench_page.page(short_report))
+    page = Page(drawn(short_report))
     for place, row in enumerate(short_report["rows"], 1):
         name = f"{place}{row['name']}"
         cells = next(cells for cells in page.rows if cells and cells[0].removesuffix("fastest") == name)
@@ -123,7 +124,7 @@ def test_every_figure_is_shown(short_report: dict[str, Any]) -> None:
 
 def test_fastest_row_is_named_first(short_report: dict[str, Any]) -> None:
     """The first figure of the page is the least median, with its row's name; that row alone is marked."""
-    page = Page(bench_page.page(short_report))
+    page = Page(drawn(short_report))
     fastest = min(short_report["rows"], key=lambda row: row["latency_us"]["p50"])
     start = page.words.index("One image, median")
     assert page.words[start:].startswith(f"One image, median{time_us(fastest['latency_us']['p50'])}{fastest['name']}")
@@ -133,7 +134,7 @@ def test_fastest_row_is_named_first(short_report: dict[str, Any]) -> None:
 
 def test_tables_and_charts_can_be_heard(wide_report: dict[str, Any]) -> None:
     """Every table has a caption and scopes on its headers, every chart a name; marks without words are hidden."""
-    page = Page(bench_page.page(wide_report))
+    page = Page(drawn(wide_report))
     count = [tag for tag, _ in page.tags].count
     assert count("table") == count("caption") >= 3
     assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
@@ -150,7 +151,7 @@ def test_an_older_report_can_be_drawn(short_report: dict[str, Any]) -> None:
     for row in older["rows"]:
         for name in ("latency_percentiles_us", "throughput_rounds_fps", "operations"):
             del row[name]
-    page = Page(bench_page.page(older))
+    page = Page(drawn(older))
     assert "Latency of one image" in page.words
     assert "Time by operation" not in page.words
     assert "To repeat it" not in page.words
@@ -158,7 +159,7 @@ def test_an_older_report_can_be_drawn(short_report: dict[str, Any]) -> None:
 
 def test_rows_of_one_name_are_told_apart(wide_report: dict[str, Any]) -> None:
     """Rows of one engine under other threads or instruction sets have names of their own, and marks are shown."""
-    page = Page(bench_page.page(wide_report))
+    page = Page(drawn(wide_report))
     found = titles(wide_report["rows"])
     assert len(set(found)) == len(found)
     assert {"LiteRT INT8, 1 thread", "LiteRT INT8, all threads", "OpenVINO INT8, AVX2_VNNI"} <= set(found)
@@ -168,7 +169,7 @@ def test_rows_of_one_name_are_told_apart(wide_report: dict[str, Any]) -> None:
 
 def test_nothing_comes_from_elsewhere(wide_report: dict[str, Any]) -> None:
     """The file alone is the page: no address of anything else is in it, and its policy allows none."""
-    text = bench_page.page(wide_report)
+    text = drawn(wide_report)
     assert not re.search(r"https?:|url\(|@import|\bsrc=", text)
     assert not {tag for tag, _ in Page(text).tags} & {"script", "img", "iframe", "object", "embed", "form", "base"}
     assert "default-src 'none'" in text
@@ -176,7 +177,7 @@ def test_nothing_comes_from_elsewhere(wide_report: dict[str, Any]) -> None:
 
 def test_hostile_text_stays_text(hostile_report: dict[str, Any]) -> None:
     """Markup in a name, a path, a version or a kernel is shown as it is written."""
-    text = bench_page.page(hostile_report)
+    text = drawn(hostile_report)
     page = Page(text)
     assert not {tag for tag, _ in page.tags} & {"script", "img"}
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
@@ -187,7 +188,7 @@ def test_hostile_text_stays_text(hostile_report: dict[str, Any]) -> None:
 def test_only_a_report_is_drawn() -> None:
     """Anything else is refused in words."""
     with pytest.raises(BadInputError, match="rows is missing"):
-        bench_page.page({"model": "edge", "machine": {"cpu": "a"}, "settings": {}})
+        drawn({"model": "edge", "machine": {"cpu": "a"}, "settings": {}})
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -199,7 +200,7 @@ def test_in_a_real_browser(
     """Chromium shows the page at a desktop's and a phone's width without scrolling sideways, asks for nothing else,
     has nothing to complain of, and follows the reader's light or dark."""
     path = tmp_path / "bench.html"
-    bench_page.write(request.getfixturevalue(kind), path)
+    write(request.getfixturevalue(kind), path)
     browser.complaints.clear()
     browser.requests.clear()
     browser.open(path, width_px, dark=dark)
@@ -219,7 +220,7 @@ def test_in_a_real_browser(
 def test_words_stand_out(dark: bool, wide_report: dict[str, Any], browser: Browser, tmp_path: Path) -> None:
     """No word's contrast with what is behind it is below 4.5 to 1."""
     path = tmp_path / "bench.html"
-    bench_page.write(wide_report, path)
+    write(wide_report, path)
     browser.open(path, 1280, dark=dark)
     assert browser.evaluate(CONTRAST) >= 4.5
 
@@ -228,4 +229,4 @@ def test_json_and_page_agree(short_report: dict[str, Any], tmp_path: Path) -> No
     """A page drawn from a stored JSON is the page that was drawn from the report."""
     stored = tmp_path / "bench.json"
     stored.write_text(json.dumps(short_report), encoding="utf-8")
-    assert bench_page.page(json.loads(stored.read_text(encoding="utf-8"))) == bench_page.page(short_report)
+    assert drawn(json.loads(stored.read_text(encoding="utf-8"))) == drawn(short_report)

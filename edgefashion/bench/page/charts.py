@@ -1,4 +1,4 @@
-"""The bench page's charts, as inline SVG: marks on a shared axis, and the scatter of accuracy and latency.
+"""The charts of the bench page as inline SVG: marks on a shared axis, and the scatter of accuracy and latency.
 
 Marks are placed in percent of the width, so they fit any screen while their words stay HTML and keep their
 size. The scatter's words are inside it: it is drawn twice, for a wide and for a narrow screen.
@@ -14,9 +14,9 @@ from itertools import islice
 from typing import Final
 
 TICKS: Final = 7
-"""The most labels an axis gets: as many as have room on a phone."""
+"""The most labels of an axis: there is no room for more on a phone."""
 NAMED_POINTS: Final = 10
-"""Of more points the scatter names the best alone; the others have their numbers."""
+"""Where there are more points, the scatter names only the best one and numbers the others."""
 HEIGHT_PX: Final = 30
 """Of one row's marks."""
 
@@ -97,7 +97,7 @@ def marks(axis: Axis, drawn: str) -> str:
 
 
 def axis_labels(axis: Axis) -> str:
-    """The axis's numbers, to stand under its rows."""
+    """The numbers of the axis, which stand below its rows."""
     words = []
     for value, place in zip(axis.ticks, _percents(axis), strict=True):
         percent = axis.at(value)
@@ -111,7 +111,7 @@ def _percents(axis: Axis) -> list[str]:
 
 
 def bar(axis: Axis, low: float, high: float, style: str, height_px: float) -> str:
-    """A bar from ``low`` to ``high`` of the CSS class ``style``; one too short to be seen is made a hair long."""
+    """A bar of the CSS class ``style`` from ``low`` to ``high``, wide enough to be seen in any case."""
     x, width = axis.at(low), max(axis.at(high) - axis.at(low), 0.15)
     y = (HEIGHT_PX - height_px) / 2
     return f'<rect class="{style}" x="{x:.2f}%" width="{width:.2f}%" y="{y:g}" height="{height_px:g}" rx="1.5"/>'
@@ -168,16 +168,12 @@ def _scatter(points: list[Point], title: str, description: str, style: str, widt
         f'<svg class="scatter {style}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">',
         f"<title>{escape(title)}</title><desc>{escape(description)}</desc>",
     ]
+    digits = 0 if y_axis.high - y_axis.low > 5 else 1
     for value in y_axis.ticks:
         at = y(value / 100)
-        digits = 0 if y_axis.high - y_axis.low > 5 else 1
         parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"/>')
         parts.append(f'<text x="{left - 8}" y="{at + 4:.1f}" text-anchor="end">{value:.{digits}f} %</text>')
-    room = (right - left) / 64
-    shown = x_axis.ticks
-    while len(shown) > room:
-        shown = shown[::2]
-    for value in shown:
+    for value in _fewer(x_axis.ticks, (right - left) / 64):
         at = x(value)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{bottom}"/>')
         parts.append(f'<text x="{at:.1f}" y="{bottom + 18}" text-anchor="middle">{_tick(value, "µs")}</text>')
@@ -193,7 +189,7 @@ def _scatter(points: list[Point], title: str, description: str, style: str, widt
         )
     taken: list[Box] = [_around(x(p.latency_us), y(p.accuracy), 7, 7) for p in points]
     whiskers = [_around(x(p.latency_us), y(sum(p.ci95) / 2), 2, (y(p.ci95[0]) - y(p.ci95[1])) / 2) for p in points]
-    # The best first: it is the one whose name must not be left out.
+    # The best one first: its name must not be left out for want of room.
     for p in sorted(points, key=lambda p: ("best" not in p.style, p.latency_us)):
         named = len(points) <= NAMED_POINTS or "best" in p.style
         parts += _label(p, named, x(p.latency_us), y(p.accuracy), taken, whiskers, (left, top, right, bottom))
@@ -201,6 +197,13 @@ def _scatter(points: list[Point], title: str, description: str, style: str, widt
         f'<circle class="dot {p.style}" cx="{x(p.latency_us):.1f}" cy="{y(p.accuracy):.1f}" r="5"/>' for p in points
     ]
     return "".join(parts) + "</svg>"
+
+
+def _fewer(ticks: list[float], most: float) -> list[float]:
+    """Every second of them, again and again, until there are no more than ``most``."""
+    while len(ticks) > most:
+        ticks = ticks[::2]
+    return ticks
 
 
 def _around(x: float, y: float, half_width: float, half_height: float) -> Box:

@@ -50,7 +50,7 @@ def latency(rows: list[PageRow]) -> str:
 
 
 def _spread(facts: dict[str, Any]) -> tuple[float, ...]:
-    """Percentiles 0, 1, 25, 50, 75, 99 and 100; what an older report has, twice."""
+    """Percentiles 0, 1, 25, 50, 75, 99 and 100. An older report has only p50 and p99, which stand in for the others."""
     every = facts.get("latency_percentiles_us")
     if every:
         return tuple(every[p] for p in (0, 1, 25, 50, 75, 99, 100))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -10,18 +11,20 @@ from edgefashion.bench.page.charts import time_us
 from edgefashion.bench.page.figures import accuracy, latency, throughput
 from edgefashion.bench.page.rows import PageRow, page_rows, share, times
 from edgefashion.bench.page.tables import by_batch, operations, table
-from edgefashion.bench.report import Report, check, threads
+from edgefashion.bench.pictures import FASHION
+from edgefashion.bench.report import Report, threads
+from edgefashion.bench.report_file import check
 from edgefashion.system import files
 from edgefashion.system.text import size
 
 ORIGINALS: Final = ("keras-predict", "keras", "tensorflow")
-"""The engines that run the network as it was trained: what the others are compared with."""
+"""The engines that run the network as it was trained. The others are compared with them."""
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def write(report: Report, path: Path) -> None:
-    """Write :func:`page` to ``path``, aside first."""
+    """Write the page to ``path``: to a file beside it first, which then takes its place."""
     text = page(report)
     with files.written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
@@ -53,7 +56,7 @@ def page(report: Report) -> str:
         "<main>",
         _tiles(rows),
         _warnings(rows),
-        table(rows),
+        table(rows, str(report["settings"].get("accuracy_on", FASHION))),
         latency(rows),
         accuracy(rows),
         throughput(rows),
@@ -76,68 +79,67 @@ def page(report: Report) -> str:
 
 
 def _tiles(rows: list[PageRow]) -> str:
-    """Who wins at what, and against which row."""
-    originals = [row for row in rows if row.facts["engine"] in ORIGINALS]
-
-    def against(winner: PageRow, others: list[PageRow], ratio: Any, what: str) -> str:
-        others = [row for row in (originals or others) if row is not winner]
-        if not others:
-            return ""
-        nearest = min(others, key=lambda row: ratio(row))
-        return f"{times(ratio(nearest))} times {what} {nearest.title}"
-
-    soonest = next(row for row in rows if row.fastest)
-    most = max(rows, key=lambda row: row.fps)
-    right = max(rows, key=lambda row: row.facts["accuracy"])
-    small = min(rows, key=lambda row: row.facts["size_bytes"])
-    quick = min(rows, key=lambda row: row.facts["cold_start_s"])
-    low, high = right.facts["accuracy_ci95"]
-    inside = sum(low <= row.facts["accuracy"] <= high for row in rows)
-    alike = f"; all {len(rows)} rows lie in it" if inside == len(rows) > 1 else ""
-    tiles = [
-        (
-            "One image, median",
-            time_us(soonest.p50_us),
-            soonest.title,
-            against(soonest, rows, lambda row: row.p50_us / soonest.p50_us, "sooner than") + _doubt(soonest, rows),
-        ),
-        (
-            "Images a second",
-            f"{most.fps:,.0f}",
-            most.title,
-            against(most, rows, lambda row: most.fps / row.fps, "as many as"),
-        ),
-        (
-            "Right answers",
-            share(right.facts["accuracy"]),
-            right.title,
-            f"95 % interval {share(low)} to {share(high)}{alike}",
-        ),
-        (
-            "Size",
-            size(small.facts["size_bytes"]),
-            small.title,
-            against(
-                small, rows, lambda row: row.facts["size_bytes"] / max(1, small.facts["size_bytes"]), "smaller than"
-            ),
-        ),
-        (
-            "Start to first answer",
-            f"{quick.facts['cold_start_s']:.2f} s",
-            quick.title,
-            against(quick, rows, lambda row: row.facts["cold_start_s"] / quick.facts["cold_start_s"], "sooner than"),
-        ),
-    ]
+    """The best row in each respect, and how far it is ahead of which other row."""
     cells = "".join(
         f"<div><dt>{what}</dt><dd class=value>{escape(value)}</dd><dd class=who>{escape(who)}</dd>"
         f"<dd class=note>{escape(note)}</dd></div>"
-        for what, value, who, note in tiles
+        for what, value, who, note in (*_times(rows), _rightness(rows), *_costs(rows))
     )
     return f'<section aria-label="The best of each"><dl class=tiles>{cells}</dl></section>'
 
 
+_Tile = tuple[str, str, str, str]
+"""The respect, the best value, the row that has it, and a note."""
+
+
+def _times(rows: list[PageRow]) -> list[_Tile]:
+    soonest = next(row for row in rows if row.fastest)
+    most = max(rows, key=lambda row: row.fps)
+    sooner = _against(soonest, rows, lambda row: row.p50_us / soonest.p50_us, "sooner than")
+    return [
+        ("One image, median", time_us(soonest.p50_us), soonest.title, sooner + _doubt(soonest, rows)),
+        (
+            "Images a second",
+            f"{most.fps:,.0f}",
+            most.title,
+            _against(most, rows, lambda row: most.fps / row.fps, "as many as"),
+        ),
+    ]
+
+
+def _rightness(rows: list[PageRow]) -> _Tile:
+    right = max(rows, key=lambda row: row.facts["accuracy"])
+    low, high = right.facts["accuracy_ci95"]
+    inside = sum(low <= row.facts["accuracy"] <= high for row in rows)
+    alike = f"; all {len(rows)} rows lie in it" if inside == len(rows) > 1 else ""
+    interval = f"95 % interval {share(low)} to {share(high)}{alike}"
+    return "Right answers", share(right.facts["accuracy"]), right.title, interval
+
+
+def _costs(rows: list[PageRow]) -> list[_Tile]:
+    small = min(rows, key=lambda row: row.facts["size_bytes"])
+    quick = min(rows, key=lambda row: row.facts["cold_start_s"])
+    least_bytes, least_s = small.facts["size_bytes"], quick.facts["cold_start_s"]
+    smaller = _against(small, rows, lambda row: row.facts["size_bytes"] / max(1, least_bytes), "smaller than")
+    sooner = _against(quick, rows, lambda row: row.facts["cold_start_s"] / least_s, "sooner than")
+    return [
+        ("Size", size(least_bytes), small.title, smaller),
+        ("Start to first answer", f"{least_s:.2f} s", quick.title, sooner),
+    ]
+
+
+def _against(winner: PageRow, rows: list[PageRow], ratio: Callable[[PageRow], float], what: str) -> str:
+    """How many times better than the nearest of the originals, or of all rows where there is no original."""
+    originals = [row for row in rows if row.facts["engine"] in ORIGINALS]
+    others = [row for row in (originals or rows) if row is not winner]
+    if not others:
+        return ""
+    nearest = min(others, key=ratio)
+    return f"{times(ratio(nearest))} times {what} {nearest.title}"
+
+
 def _doubt(winner: PageRow, rows: list[PageRow]) -> str:
-    """Who else may be the fastest: rows with a round that beat the winner's slowest."""
+    """Which other rows may be as fast: those with a round that was faster than the winner's slowest round."""
     slowest = max(winner.facts["latency_p50_rounds_us"])
     near = [r.title for r in rows if r is not winner and min(r.facts["latency_p50_rounds_us"]) < slowest]
     named = " and ".join(near if len(near) < 3 else [near[0], f"{len(near) - 1} others"])
@@ -170,6 +172,8 @@ def _facts(machine: dict[str, Any], settings: dict[str, Any]) -> str:
         "cold_starts": "Cold starts",
         "threads": "OpenVINO's threads",
         "vs": "Originals measured",
+        "accuracy_on": "Accuracy on",
+        "accuracy_images": "Pictures for accuracy",
     }
     ours = {named.get(name, name.replace("_", " ")): value for name, value in settings.items()}
     if "threads" in settings:

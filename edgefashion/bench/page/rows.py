@@ -29,7 +29,7 @@ class PageRow:
 
     @property
     def classes(self) -> str:
-        """CSS classes that say whose row it is, and whether it is the one to look at."""
+        """CSS classes: whether the row is OpenVINO's, and whether it is the fastest."""
         return ("ours" if self.facts["engine"] == "openvino" else "other") + (" best" if self.fastest else "")
 
     @property
@@ -40,13 +40,13 @@ class PageRow:
 
 
 def page_rows(found: list[dict[str, Any]]) -> list[PageRow]:
-    """A report's rows, numbered from 1, each with a name of its own; the least median is marked."""
+    """A report's rows, numbered from 1, each with a name of its own. The one with the least median is marked."""
     least = min(range(len(found)), key=lambda i: found[i]["latency_us"]["p50"])
     return [PageRow(i + 1, title, found[i], i == least) for i, title in enumerate(titles(found))]
 
 
 def by_latency(row: PageRow) -> float:
-    """What the fastest row is first by."""
+    """The key to sort rows by, the fastest one first."""
     return row.p50_us
 
 

@@ -13,46 +13,11 @@ OPERATIONS_SHOWN: Final = 20
 PROFILES_OPEN: Final = 4
 
 
-def table(rows: list[PageRow]) -> str:
-    """Every figure of every row, the best of each column in bold."""
+def table(rows: list[PageRow], accuracy_on: str) -> str:
+    """Every figure of every row, the best of each column in bold. ``accuracy_on``: what accuracy was measured on."""
     batches = sorted({row.facts["batch"] for row in rows})
-    best = {
-        "p50": min(row.facts["latency_us"]["p50"] for row in rows),
-        "p90": min(row.facts["latency_us"]["p90"] for row in rows),
-        "p99": min(row.facts["latency_us"]["p99"] for row in rows),
-        "throughput_fps": max(row.facts["throughput_fps"] for row in rows),
-        "throughput_async_fps": max(row.facts["throughput_async_fps"] or 0 for row in rows),
-        "accuracy": max(row.facts["accuracy"] for row in rows),
-        "size_bytes": min((row.facts["size_bytes"] for row in rows if row.facts["size_bytes"]), default=None),
-        **{name: min(row.facts[name] for row in rows) for name in ("cold_start_s", "peak_rss_mb")},
-    }
-
-    def cell(name: str, value: Any, text: str) -> str:
-        if len(rows) > 1 and value == best[name]:
-            return f"<td class=best>{text}<span class=hidden> (best)</span></td>"
-        return f"<td>{text}</td>"
-
-    lines = []
-    for row in rows:
-        r = row.facts
-        low, high = r["accuracy_ci95"]
-        marked = f"<small class=marked>{escape(r['marked'])}</small>" if r.get("marked") else ""
-        cells = [
-            f"<th scope=row class=row>{row.heading}{marked}</th>",
-            f"<td class=word>{escape(r['runtime_precision'])}</td>",
-            f"<td>{r['threads'] or 'all'}</td>",
-            *(cell(q, r["latency_us"][q], figures(r["latency_us"][q])) for q in ("p50", "p90", "p99")),
-            f"<td>{r['batch']}</td>" if len(batches) > 1 else "",
-            cell("throughput_fps", r["throughput_fps"], f"{r['throughput_fps']:,.0f}"),
-            "<td>-</td>"
-            if r["throughput_async_fps"] is None
-            else cell("throughput_async_fps", r["throughput_async_fps"], f"{r['throughput_async_fps']:,.0f}"),
-            cell("accuracy", r["accuracy"], f"{share(r['accuracy'])} <small>{share(low)} to {share(high)}</small>"),
-            cell("size_bytes", r["size_bytes"], size(r["size_bytes"])),
-            cell("cold_start_s", r["cold_start_s"], f"{r['cold_start_s']:.2f} s"),
-            cell("peak_rss_mb", r["peak_rss_mb"], f"{r['peak_rss_mb']:,.0f} MB"),
-        ]
-        lines.append(f'<tr class="{row.classes}{" fastest" if row.fastest else ""}">{"".join(cells)}</tr>')
+    best = _best(rows)
+    lines = [_line(row, best, batch=len(batches) > 1, alone=len(rows) == 1) for row in rows]
     batch = ["<th scope=col rowspan=2>batch</th>"] if len(batches) > 1 else []
     head = (
         "<tr><th scope=col rowspan=2>engine</th>"
@@ -72,9 +37,51 @@ def table(rows: list[PageRow]) -> str:
         f"throughput, accuracy, size, cold start and memory of each engine</caption><thead>{head}</thead>"
         f"<tbody>{''.join(lines)}</tbody></table></div><p class=legend>Best of each column in bold. Images a second: "
         f"in {sizes}, one after the other (sync), and through OpenVINO's asynchronous queue (async). Accuracy: with "
-        "its 95 % interval, on the test images. Cold start: process start to first answer. Memory: the process's "
-        "peak.</p></section>"
+        f"its 95 % interval, on {escape(accuracy_on)}. Cold start: process start to first answer. Memory: the "
+        "process's peak.</p></section>"
     )
+
+
+def _best(rows: list[PageRow]) -> dict[str, Any]:
+    """The best value of each column."""
+    return {
+        "p50": min(row.facts["latency_us"]["p50"] for row in rows),
+        "p90": min(row.facts["latency_us"]["p90"] for row in rows),
+        "p99": min(row.facts["latency_us"]["p99"] for row in rows),
+        "throughput_fps": max(row.facts["throughput_fps"] for row in rows),
+        "throughput_async_fps": max(row.facts["throughput_async_fps"] or 0 for row in rows),
+        "accuracy": max(row.facts["accuracy"] for row in rows),
+        "size_bytes": min((row.facts["size_bytes"] for row in rows if row.facts["size_bytes"]), default=None),
+        **{name: min(row.facts[name] for row in rows) for name in ("cold_start_s", "peak_rss_mb")},
+    }
+
+
+def _line(row: PageRow, best: dict[str, Any], *, batch: bool, alone: bool) -> str:
+    """One row. ``batch``: whether the table has that column; ``alone``: of a single row nothing is the best."""
+
+    def cell(name: str, value: Any, text: str) -> str:
+        if not alone and value == best[name]:
+            return f"<td class=best>{text}<span class=hidden> (best)</span></td>"
+        return f"<td>{text}</td>"
+
+    r = row.facts
+    low, high = r["accuracy_ci95"]
+    queued = r["throughput_async_fps"]
+    marked = f"<small class=marked>{escape(r['marked'])}</small>" if r.get("marked") else ""
+    cells = [
+        f"<th scope=row class=row>{row.heading}{marked}</th>",
+        f"<td class=word>{escape(r['runtime_precision'])}</td>",
+        f"<td>{r['threads'] or 'all'}</td>",
+        *(cell(q, r["latency_us"][q], figures(r["latency_us"][q])) for q in ("p50", "p90", "p99")),
+        f"<td>{r['batch']}</td>" if batch else "",
+        cell("throughput_fps", r["throughput_fps"], f"{r['throughput_fps']:,.0f}"),
+        "<td>-</td>" if queued is None else cell("throughput_async_fps", queued, f"{queued:,.0f}"),
+        cell("accuracy", r["accuracy"], f"{share(r['accuracy'])} <small>{share(low)} to {share(high)}</small>"),
+        cell("size_bytes", r["size_bytes"], size(r["size_bytes"])),
+        cell("cold_start_s", r["cold_start_s"], f"{r['cold_start_s']:.2f} s"),
+        cell("peak_rss_mb", r["peak_rss_mb"], f"{r['peak_rss_mb']:,.0f} MB"),
+    ]
+    return f'<tr class="{row.classes}{" fastest" if row.fastest else ""}">{"".join(cells)}</tr>'
 
 
 def by_batch(rows: list[PageRow]) -> str:

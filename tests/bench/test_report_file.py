@@ -11,7 +11,8 @@ import pytest
 from helpers.bench_reports import STEADY, made, report
 
 from edgefashion.bench import baseline
-from edgefashion.bench.report import Report, read
+from edgefashion.bench.report import Report
+from edgefashion.bench.report_file import read
 from edgefashion.errors import BadInputError
 
 GARBAGE: list[tuple[str, bytes | Callable[[Report], object]]] = [

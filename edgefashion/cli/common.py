@@ -1,0 +1,56 @@
+"""What several commands share: their arguments, the checks of a file to write, and tables."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+MODEL_HELP: Final = (
+    "A bundle's name, or a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml. Default: the shipped model."
+)
+SERVED_HELP: Final = MODEL_HELP.replace(" Default", " Or the URL of a served one. Default")
+
+ServedModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=SERVED_HELP, show_default=False)]
+ModelsArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help=MODEL_HELP, show_default=False)]
+ServedModelsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[MODEL]...", help=SERVED_HELP, show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def check_png(out: Path) -> None:
+    """Fail before the work, not after it, if ``out`` cannot be written."""
+    from edgefashion.system.files import check_output
+
+    check_output(out, (".png",), "only PNG pictures")
+
+
+def new_table(*columns: str) -> Any:
+    """A plain table; a column whose name starts with ``>`` is right-aligned."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        right = column.startswith(">")
+        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=right)
+    return table
+
+
+def print_table(table: Any) -> None:
+    """Print what :func:`new_table` made."""
+    from rich.console import Console
+
+    # Into a pipe or a file a table must not be cut to 80 columns.
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def names_of(listed: str | None, none: str = "") -> tuple[str, ...] | None:
+    """What an option lists with commas, less the word for nothing; None where it was not given."""
+    if listed is None:
+        return None
+    names = (name.strip() for name in listed.split(","))
+    return tuple(dict.fromkeys(name for name in names if name and name != none))

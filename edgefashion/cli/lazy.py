@@ -1,0 +1,69 @@
+"""Commands that are imported when they are asked for: no command waits for the import of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+PLAIN: Final[dict[str, Any]] = {
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "add_completion": False,
+}
+"""How every command is made. Plain help: it reads the same in every terminal, and costs no import of rich."""
+
+
+class Commands(MutableMapping[str, Any]):
+    """Commands by name, in the order in which ``--help`` lists them."""
+
+    def __init__(self, homes: Mapping[str, str]) -> None:
+        """``homes``: for each command where it is, as ``module:name``. What is there is a function or a ``Typer``."""
+        self._homes = homes
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            module, at = self._homes[name].split(":")
+            self._made[name] = _command(name, getattr(import_module(module), at))
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("a command is not taken away")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._homes or name in self._made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._homes, **self._made})
+
+    def __len__(self) -> int:
+        return len({**self._homes, **self._made})
+
+
+def group(homes: Mapping[str, str]) -> type[TyperGroup]:
+    """The class of a group with these commands: see :class:`Commands`."""
+
+    class LazyGroup(TyperGroup):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.commands = Commands(homes)
+
+    return LazyGroup
+
+
+def _command(name: str, found: Any) -> Any:
+    """What Typer makes of a command's function, or of the ``Typer`` of a family of commands."""
+    holder = typer.Typer(**PLAIN)
+    holder.callback()(lambda: None)  # without it Typer would take the one command for the whole
+    if isinstance(found, typer.Typer):
+        holder.add_typer(found, name=name)
+    else:
+        holder.command(name)(found)
+    return typer.main.get_command(holder).commands[name]  # type: ignore[attr-defined]

@@ -1,0 +1,302 @@
+"""`edgefashion zoo`, `train` and `tune`: parse, call one function of :mod:`edgefashion.training`, print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from edgefashion.bundles.places import PHOTO_MODEL, as_argument
+from edgefashion.cli.common import JsonOption, new_table, print_table
+from edgefashion.errors import BadInputError
+from edgefashion.system.text import quoted
+
+if TYPE_CHECKING:
+    from edgefashion.cli.progress import Progress
+    from edgefashion.training.finetune import Finetuning, Scores
+    from edgefashion.training.tune import Tuned
+
+
+def zoo() -> None:
+    """List the networks: source, parameters, MACs, reported and measured accuracy.
+
+    Example: edgefashion zoo
+    """
+    from edgefashion.bundles.resolve import known
+    from edgefashion.training.zoo.registry import ZOO, measured
+
+    recorded = measured()
+    bundles: dict[str, list[str]] = {}
+    for made in known():
+        accuracy = made.test_accuracy("original")
+        told = made.name if accuracy is None else f"{made.name} {accuracy:.2%}"
+        bundles.setdefault(str(made.facts.architecture), []).append(told)
+    table = new_table("name", "what it is", "source", ">parameters", ">MACs", ">reported", ">measured", "bundles here")
+    for arch in ZOO.values():
+        runs = [run for run in recorded.values() if run["arch"] == arch.name]
+        # Of several trainings the one whose source reports the network's figure; of ours the first seed's.
+        run = next((run for run in runs if run["reported"] == arch.reported_accuracy), None)
+        ours = f"{run['accuracy']:.2%}{'*' if run['note'] else ' '}" if run else "- "
+        reported = "-" if arch.reported_accuracy is None else f"{arch.reported_accuracy:.2%}"
+        facts = arch.name, arch.summary, arch.source
+        here = ", ".join(bundles.get(arch.name, ()))
+        table.add_row(*facts, f"{arch.parameters:,}", f"{arch.macs / 1e6:.1f} M", reported, ours, here)
+    print_table(table)
+    print(
+        "measured: on the 10,000 test images by benchmarks/networks/seeds.py; * not trained as its source did: "
+        "see benchmarks/README.md"
+    )
+
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting of the network; repeatable.", show_default=False),
+]
+TeacherOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Learn this model's answers; several are averaged. none: labels only.",
+        show_default=False,
+    ),
+]
+
+
+def train(
+    arch: Annotated[str, typer.Argument(help="A network's name; `edgefashion zoo` lists them.")],
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="sgd, rmsprop, adagrad, adadelta, adam, adamax, nadam, adamw or muon.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Step size.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="none, turn-flip-zoom, turn-shear-zoom, crop-flip-erase or crop-flip-mix.")
+    ] = None,
+    validation_split: Annotated[float | None, typer.Option(help="Share of the training images held out.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Two runs with one seed agree. Default: 0.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The bundle to write. Default: models/ARCH.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run's last epoch.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Train on so many images only, to try things out.")] = None,
+    settings: SetOption = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="For resnet50: imagenet (default), a weights file, or none to train all of it."),
+    ] = None,
+    teacher: TeacherOption = None,
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="For kiosk: a folder of photos, a sub-folder a label. May be repeated.", show_default=False),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="For kiosk: the bundle to start from, or imagenet. Default: kiosk.", show_default=False),
+    ] = None,
+) -> None:
+    """Train a network on Fashion-MNIST, or kiosk on photos; what is not given is its source's.
+
+    Example: edgefashion train cnn-242k --epochs 10 --out models/mine
+    """
+    flags = {
+        "optimizer": optimizer, "learning_rate": learning_rate, "augment": augment, "limit": limit, "set": settings,
+        "weights": weights, "teacher": teacher, "resume": resume, "epochs": epochs, "batch_size": batch_size,
+        "validation_split": validation_split, "seed": seed, "photos": photos, "start": start,
+    }  # fmt: skip
+    given = {name: value for name, value in flags.items() if not (value is None or value is False or value == [])}
+    trainer = TRAINERS.get(arch, FASHION)
+    for name in given:
+        if name in trainer.refuses:
+            raise BadInputError(trainer.refusal.format(flag=f"--{name.replace('_', '-')}", arch=arch))
+    trainer.run(arch, out or Path("models") / arch, given)
+
+
+def _train_on_fashion(arch: str, out: Path, given: dict[str, Any]) -> None:
+    from edgefashion.cli.progress import Progress
+    from edgefashion.training.train import train as run
+
+    if "set" in given:
+        given["settings"] = _pairs(given.pop("set"))
+    if "teacher" in given:
+        given["teacher"] = tuple(name for name in given["teacher"] if name != "none")
+    kept = "resume" in given
+    with Progress("reading the images and building the network") as progress:
+        shown = _Epochs(progress)
+        try:
+            made = run(
+                arch,
+                out=out,
+                on_prepare=shown.prepare,
+                on_start=shown.start,
+                on_step=shown.step,
+                on_epoch=shown.finished,
+                **given,
+            )
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
+            if kept or shown.epochs:
+                progress.say(f"stopped; go on with: edgefashion train {arch} --out {quoted(out)} --resume")
+            raise
+    print(f"{made.path}: {made.test_accuracy('original'):.2%} of the test images right")
+
+
+def _train_on_photos(arch: str, out: Path, given: dict[str, Any]) -> None:
+    from edgefashion.cli.progress import Progress
+    from edgefashion.training.finetune import finetune
+    from edgefashion.training.options import FinetuneOptions
+
+    folders = given.pop("photos", None)
+    if not folders:
+        raise BadInputError(f"{arch} learns from photos. Give a folder of them with --photos")
+    start = given.pop("start", PHOTO_MODEL)
+    with Progress("reading photos and finding the garments in them") as progress:
+        options = FinetuneOptions(**given)
+        shown = _Epochs(progress, options.epochs)
+        done = finetune(folders, out, options, start=start, on_step=shown.step, on_epoch=shown.finished)
+    _print_finetuning(done, folders)
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What trains a network: a function, and the flags of ``train`` that are not for it."""
+
+    run: Callable[[str, Path, dict[str, Any]], None]
+    refuses: frozenset[str]
+    refusal: str
+
+
+FASHION: Final = Trainer(
+    _train_on_fashion,
+    frozenset({"photos", "start"}),
+    f"--photos and --start are for {PHOTO_MODEL}; {{arch}} learns from Fashion-MNIST alone",
+)
+TRAINERS: Final = {
+    PHOTO_MODEL: Trainer(
+        _train_on_photos,
+        frozenset({"optimizer", "learning_rate", "augment", "limit", "set", "weights", "teacher", "resume"}),
+        "{flag} is not for {arch}, whose recipe is fixed. Leave it out",
+    ),
+}
+"""By the network's name; all others are trained by :data:`FASHION`."""
+
+
+class _Epochs:
+    """A training's progress: its steps on the bar, a line for each epoch."""
+
+    def __init__(self, progress: Progress, epochs: int = 0) -> None:
+        self._progress, self._all = progress, epochs
+        self.epochs = 0
+        """Finished in this run."""
+
+    def start(self, _: int, epochs: int) -> None:
+        self._all = epochs
+
+    def prepare(self, done: int, total: int) -> None:
+        self._progress.step(done, total, "asking the teacher")
+
+    def step(self, epoch: int, batch: int, steps: int, logs: dict[str, float]) -> None:
+        figures = "".join(f"  {name} {logs[name]:.3f}" for name in ("loss", "accuracy") if name in logs)
+        # Counted over all epochs: how long the whole training takes is what one waits for.
+        self._progress.step(epoch * steps + batch, self._all * steps, f"epoch {epoch + 1} of {self._all}{figures}")
+
+    def finished(self, row: dict[str, float]) -> None:
+        self.epochs += 1
+        metrics = "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "seconds"))
+        self._progress.say(f"epoch {row['epoch']:.0f}: {metrics}  ({row['seconds']:.0f} s)")
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    """``NAME=VALUE`` arguments as a dictionary; raises :class:`BadInputError` for one without ``=``."""
+    for pair in given:
+        if "=" not in pair:
+            raise BadInputError(f"--set {pair}: give NAME=VALUE, like --set dropout=0.3")
+    return dict(pair.split("=", 1) for pair in given)
+
+
+def _print_finetuning(done: Finetuning, folders: list[Path]) -> None:
+    """What the training changed, and what to do next."""
+    before, after = done.before, done.after
+    table = new_table(f"{done.held_out:,} photos of senders not trained on", ">before", ">after")
+
+    def row(name: str, of: Callable[[Scores], float | None], form: str = ".1%") -> None:
+        values = (None if scores is None else of(scores) for scores in (before, after))
+        table.add_row(name, *("-" if value is None else format(value, form) for value in values))
+
+    row("all labels", lambda scores: scores.accuracy)
+    for label in after.per_label:
+        row(label, lambda scores, label=label: scores.per_label.get(label))  # type: ignore[misc]
+    row("AUROC, known against Unknown", lambda scores: scores.reject_auroc, ".3f")
+    row("Fashion-MNIST, validation images", lambda scores: scores.fashion_accuracy, ".2%")
+    print_table(table)
+    if done.skipped:
+        print(f"{len(done.skipped):,} skipped; the first: {done.skipped[0]}")
+    print(f"{done.bundle.path}: trained on {done.trained:,} photos. Next:")
+    photos = " ".join(f"--photos {quoted(folder)}" for folder in folders)
+    print(f"  edgefashion convert {as_argument(done.bundle.path)} --int8 {photos}")
+
+
+def tune(
+    arch: Annotated[str, typer.Argument(help="A network's name; `edgefashion zoo` lists them.")],
+    trials: Annotated[int, typer.Option(help="Finished trials the study shall have, earlier ones counted.")] = 20,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A database several machines can share, like postgresql://user@host/name. Default: a SQLite file.",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of every trial. Default: searched, or the network's own.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Train on so many images only, to try things out.")] = None,
+    seed: Annotated[int, typer.Option(help="For the search and every training.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the study and its plot. Default: tune-ARCH.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search a network's settings on the validation images; run again to go on.
+
+    Example: edgefashion tune cnn-413k --trials 50
+    """
+    from edgefashion.cli.progress import Progress
+    from edgefashion.training.tune import TuneOptions
+    from edgefashion.training.tune import tune as run
+
+    options = TuneOptions(arch, trials, storage, epochs, limit, seed)
+    names = list(options.space)
+    with Progress("searching") as progress:
+
+        def show(number: int, epochs_run: int, chosen: dict[str, Any], accuracy: float | None) -> None:
+            settings = "  ".join(f"{name} {chosen[name]}" for name in names)
+            result = f"cut short after {epochs_run}" if accuracy is None else f"{accuracy:.2%}"
+            progress.say(f"trial {number}: {result}  {settings}")
+            progress.step(number + 1, trials, "trials begun")
+
+        done = run(options, out or Path(f"tune-{arch}"), show)
+    _print_tuned(done, arch, names, as_json)
+
+
+def _print_tuned(done: Tuned, arch: str, names: list[str], as_json: bool) -> None:
+    if as_json:
+        rows = [{"trial": n, "val_accuracy": value, "parameters": p} for n, value, p in done.trials]
+        facts = {
+            "architecture": arch,
+            "best": done.best,
+            "val_accuracy": done.val_accuracy,
+            "train": done.train_line,
+            "plot": str(done.plot),
+            "trials": rows,
+        }
+        print(json.dumps(facts))
+        return
+    table = new_table(">trial", ">validation", *names)
+    whole = [(number, value, given) for number, value, given in done.trials if value is not None]
+    for number, value, given in sorted(whole, key=lambda trial: -trial[1])[:5]:
+        table.add_row(str(number), f"{value:.2%}", *(str(given[name]) for name in names))
+    print_table(table)
+    print(f"{len(done.trials)} trials, {len(done.trials) - len(whole)} of them cut short: {done.plot}")
+    print(done.train_line)
