@@ -100,6 +100,8 @@ def _table(name: str, report: Row) -> str:
     for title, ratios in _ratios(rows).items():
         low, _, high = statistics.quantiles(ratios, n=4)
         lines.append(f"| {title} | {statistics.median(ratios):.2f} | {low:.2f} to {high:.2f} |")
+    if report["settings"].get("photos"):
+        lines += ["", *report["notes"]]
     return "\n".join(lines)
 
 

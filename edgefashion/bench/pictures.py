@@ -104,11 +104,11 @@ def of_photos(folders: Sequence[Path], folder: Path, *, calibrates: bool) -> Pic
     if calibration:
         views, _ = _read(splits.evenly(fit, CALIBRATION), named, skipped)
         np.save(calibration, views)
-        notes.append(f"The peers' INT8 is calibrated on {len(views):,} photos of {named}.")
+        notes.append(f"The peers' INT8 is calibrated on {len(views):,} photos in {named}.")
     views, labels = _read(splits.evenly(held_out, MOST_PHOTOS), named, skipped)
     photos = folder / "photos.npz"
     np.savez(photos, views=views, labels=labels)
-    accuracy_on = f"{len(views):,} photos of {named}"
+    accuracy_on = f"{len(views):,} photos in {named}"
     notes.append(
         f"Accuracy is measured on {accuracy_on} by {len({photo.sender for photo in held_out}):,} other senders, which "
         "calibrated no peer. The network itself may have been trained on them."

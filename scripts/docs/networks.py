@@ -13,6 +13,11 @@ def engines(results: Results) -> str:
     return results.text("peers.md")
 
 
+def engines_on_photos(results: Results) -> str:
+    """Every engine on the photo network's weights; the benchmark writes it."""
+    return results.text("peers_kiosk.md")
+
+
 def zoo(results: Results) -> str:
     """Every network of the zoo, reported and measured; the benchmark writes it."""
     return results.text("seeds.md")
@@ -166,6 +171,7 @@ def edge_seeds(results: Results) -> str:
 
 PARTS: Final[dict[str, Callable[[Results], str]]] = {
     "engines": engines,
+    "engines-on-photos": engines_on_photos,
     "isa": isa,
     "cold-start": cold_start,
     "overhead": overhead,

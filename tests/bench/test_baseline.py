@@ -226,13 +226,13 @@ def test_accuracy_rule(accuracy: float, verdict: str) -> None:
 @pytest.mark.parametrize(("accuracy", "verdict"), [(0.93, "same"), (0.929, "worse")])
 def test_accuracy_on_few_photos(accuracy: float, verdict: str) -> None:
     """Of few photos a single one may differ; a second one lost is a regression."""
-    photos = {"accuracy_on": "700 photos of shop", "accuracy_images": 700}
+    photos = {"accuracy_on": "700 photos in shop", "accuracy_images": 700}
     old, new = ({**report(made(STEADY, accuracy=each)), "settings": photos} for each in (0.9314, accuracy))
     changes = baseline.compare(new, old)
     assert [c.verdict for c in changes if c.quantity == "accuracy"] == [verdict]
 
 
-@pytest.mark.parametrize("photos", [{"accuracy_on": "700 photos of shop"}, {"accuracy_images": 700}])
+@pytest.mark.parametrize("photos", [{"accuracy_on": "700 photos in shop"}, {"accuracy_images": 700}])
 def test_accuracy_on_other_pictures_is_not_compared(photos: dict[str, Any]) -> None:
     """Accuracy on other pictures, or on more of them, is shown and not judged; an older report is of
     Fashion-MNIST's test images."""

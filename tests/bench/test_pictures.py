@@ -49,15 +49,15 @@ def test_what_was_measured_on_is_said(photo_folder: Path, tmp_path: Path) -> Non
     made = pictures.of_photos([photo_folder], tmp_path, calibrates=True)
     assert made.calibration is not None
     assert made.notes == (
-        f"The peers' INT8 is calibrated on {len(np.load(made.calibration))} photos of {photo_folder}.",
+        f"The peers' INT8 is calibrated on {len(np.load(made.calibration))} photos in {photo_folder}.",
         (
-            f"Accuracy is measured on {made.images} photos of {photo_folder} by 2 other senders, which calibrated no "
+            f"Accuracy is measured on {made.images} photos in {photo_folder} by 2 other senders, which calibrated no "
             "peer. The network itself may have been trained on them."
         ),
     )
     assert made.as_settings() == {
         "photos": [str(photo_folder)],
-        "accuracy_on": f"{made.images} photos of {photo_folder}",
+        "accuracy_on": f"{made.images} photos in {photo_folder}",
         "accuracy_images": made.images,
     }
 

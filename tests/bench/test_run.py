@@ -137,8 +137,8 @@ def test_accuracy_on_photos_is_of_all_engines_alike(on_photos: BenchReport, phot
     assert right == pytest.approx([right[0]] * 3, abs=1)
     assert n > right[0] > n / 3, "drawn garments, but garments"
     assert on_photos.settings["photos"] == [str(photo_folder)]
-    assert on_photos.settings["accuracy_on"] == f"{n} photos of {photo_folder}"
-    assert f"The peers' INT8 is calibrated on 24 photos of {photo_folder}." in on_photos.notes
+    assert on_photos.settings["accuracy_on"] == f"{n} photos in {photo_folder}"
+    assert f"The peers' INT8 is calibrated on 24 photos in {photo_folder}." in on_photos.notes
     assert f"--photos {photo_folder}" in on_photos.command
 
 
@@ -180,5 +180,21 @@ def test_a_bare_photo_ir_is_measured_on_photos(photo_folder: Path, tmp_path: Pat
     for file in model_files.files_of(made.verified("int8")):
         shutil.copy(file, tmp_path / f"mine{file.suffix}")
     report = run.bench(tmp_path / "mine.xml", vs=(), threads=1, photos=(photo_folder,), options=SHORT)
-    assert report.settings["accuracy_on"].endswith(f"photos of {photo_folder}")
+    assert report.settings["accuracy_on"].endswith(f"photos in {photo_folder}")
     assert len(report.rows) == 1
+
+
+def test_rows_have_what_the_page_draws(short_report: dict[str, Any]) -> None:
+    """Each row has its calls' percentiles and rounds, each OpenVINO row its operations, none of them a constant."""
+    assert short_report["command"] == "edgefashion bench edge --vs none --threads 1 --rounds 3 --seconds 0.02"
+    for row in short_report["rows"]:
+        percentiles = row["latency_percentiles_us"]
+        assert len(percentiles) == 101
+        assert percentiles == sorted(percentiles)
+        assert [percentiles[p] for p in (50, 90, 99)] == [row["latency_us"][q] for q in ("p50", "p90", "p99")]
+        assert len(row["throughput_rounds_fps"]) == len(row["latency_p50_rounds_us"]) == 3
+        kinds = [operation["type"] for operation in row["operations"]]
+        assert 4 <= kinds.count("Convolution") <= 7, "edge has seven, of which a few may take less than a microsecond"
+        assert "Const" not in kinds
+        assert all(operation["latency_us"] > 0 for operation in row["operations"])
+        assert row["operations"][kinds.index("Convolution")]["shape"] == [1, 32, 14, 14], "the first one's output"
