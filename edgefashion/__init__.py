@@ -97,7 +97,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     module, there = _HOMES[name]
-    return getattr(import_module(module), there)
+    found = globals()[name] = getattr(import_module(module), there)
+    return found
 
 
 def __dir__() -> list[str]:

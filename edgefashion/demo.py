@@ -18,7 +18,7 @@ from edgefashion.camera.networks import Networks
 from edgefashion.camera.outputs.recording import Recording
 from edgefashion.camera.outputs.reopening import ReopeningOutput
 from edgefashion.camera.sources.source import Frame, open_source
-from edgefashion.conversion import convert, output, quantize
+from edgefashion.conversion import convert, quantize, write_bundle
 from edgefashion.data import fashion_mnist
 from edgefashion.data.images import write_png
 from edgefashion.system.extras import installed
@@ -36,7 +36,7 @@ _FRAMES_EACH: Final = 20
 class DemoResult:
     """What the demo made and measured."""
 
-    conversion: output.Conversion
+    conversion: write_bundle.Conversion
     quantization: quantize.Quantization | None
     """None without the int8 extra."""
     report: BenchReport

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from edgefashion.data import drawn
+from edgefashion.data import drawn as drawn_module
 
 EDGE = 192
 MEASURE = {"lobby": 2, "workshop": 2, "studio": 2, "bridge": 1, "sunset": 1}
@@ -122,7 +122,7 @@ def write(out: Path, probes: dict[str, Any], often: dict[str, int], hand: Any, c
     for number in range(count):
         place = places[rng.integers(len(places))]
         room = view(probes[place], rng)
-        wall = cv2.resize(drawn.wall(rng), (EDGE, EDGE), interpolation=cv2.INTER_AREA)
+        wall = cv2.resize(drawn_module.wall(rng), (EDGE, EDGE), interpolation=cv2.INTER_AREA)
         save(place, "room", number, room)
         save(place, "hand", number, with_hand(room if number % 2 else wall, hand, rng))
         if number % 2:

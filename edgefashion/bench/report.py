@@ -92,9 +92,6 @@ class Row:
     """Of one image, in the order they run: name, type, primitive, shape, latency_us; None for other engines."""
 
 
-# --- What a row is called --------------------------------------------------------------------
-
-
 def key(row: dict[str, Any]) -> Key:
     """By what a row is found again in another report."""
     return row["name"], row["threads"], row.get("isa") or ""

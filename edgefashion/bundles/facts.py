@@ -262,9 +262,6 @@ def _rest(told: Mapping[str, Any], *known: str) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name not in known}
 
 
-# --- Reading a field, its kind checked -------------------------------------------------------
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

@@ -31,16 +31,21 @@ SNAPSHOTS: Final = Path("snapshots")
 
 
 def run_camera(
-    *, stop: threading.Event | None = None, on_answer: loop.OnAnswer | None = None, **settings: Any
+    settings: CameraSettings | None = None,
+    *,
+    stop: threading.Event | None = None,
+    on_answer: loop.OnAnswer | None = None,
+    **given: Any,
 ) -> loop.Summary:
     """Name the garment in view, live, until the source ends or ``stop`` is set.
 
     Args:
+        settings: All settings, where they are there already, as from :func:`edgefashion.camera.settings.merge`.
         stop: Set it in another thread to end the camera.
         on_answer: Called with every answered frame, and with the prediction for that one frame.
-        settings: Any field of :class:`edgefashion.camera.settings.CameraSettings` by its name: ``model``, ``source``,
-            ``headless``, ``events``, ``record``, ``web``, ... Without ``events`` a headless camera prints its events
-            on stdout. No ``edgefashion.toml`` is read.
+        given: Without ``settings``: any field of :class:`edgefashion.camera.settings.CameraSettings` by its name:
+            ``model``, ``source``, ``headless``, ``events``, ``record``, ``web``, ... Without ``events`` a headless
+            camera prints its events on stdout. No ``edgefashion.toml`` is read.
 
     Returns:
         ``frames`` and ``seconds`` of the run, how often the source was lost, and the other faults.
@@ -62,10 +67,10 @@ def run_camera(
         >>> done.frames > 0, len(labels) > 0
         (True, True)
     """
-    for name in settings:
+    for name in given:
         if name not in FIELDS:
             raise BadInputError(f"the camera has no setting {name}. Known: {', '.join(FIELDS)}")
-    return run(merge({}, settings), stop, on_answer)
+    return run(settings or merge({}, given), stop, on_answer)
 
 
 def run(

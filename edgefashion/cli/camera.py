@@ -1,4 +1,4 @@
-"""`edgefashion camera`: parse, call :func:`edgefashion.camera.app.run`, print."""
+"""`edgefashion camera`: parse, call :func:`edgefashion.camera.app.run_camera`, print."""
 
 from __future__ import annotations
 
@@ -44,13 +44,14 @@ def camera(
     """
     stop, received = _stopped_by_signals()
 
-    from edgefashion.camera import app, settings_file
+    from edgefashion.camera import settings_file
+    from edgefashion.camera.app import run_camera
 
     file = settings_file.find(config)
     settings = merge(settings_file.load(file) if file else {}, given(context))
     if file:
         print(f"settings from {file}", file=sys.stderr)
-    summary = app.run(settings, stop)
+    summary = run_camera(settings, stop=stop)
     rate = summary.frames / summary.seconds if summary.seconds else 0.0
     if summary.unheard:
         raise typer.Exit(128 + 13)  # as a shell reports SIGPIPE

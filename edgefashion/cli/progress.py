@@ -68,7 +68,7 @@ class State:
         self._stage_began, self._first_done = time.monotonic(), 0
 
     def count(self, done: int, total: int | None) -> None:
-        """So much is done of so much (None: not known)."""
+        """How much is done, and of how much (None: not known)."""
         if total != self.total:
             # What was there when counting began (an earlier run's work) says nothing about how fast this one is.
             self._stage_began, self._first_done = time.monotonic(), done

@@ -46,7 +46,7 @@ def install(
 
     Example: sudo edgefashion service install --config /etc/edgefashion.toml
     """
-    from edgefashion.camera.service import configuration, systemctl, systemd_unit
+    from edgefashion.camera.service import configuration_check, systemctl, systemd_unit
     from edgefashion.errors import BadInputError
 
     if user and (account or root):
@@ -55,7 +55,7 @@ def install(
         systemctl.check_rights(user, root)  # before the configuration, which may be root's alone
     options = systemd_unit.configured(config, user=user, account=account, memory_mb=memory_mb, watchdog_s=watchdog_s)
     if dry_run:
-        configuration.check_configuration(options, root)
+        configuration_check.check_configuration(options, root)
         print(systemd_unit.unit(options), end="")
         for obstacle in systemctl.obstacles(options, root):
             print(f"edgefashion: {obstacle}", file=sys.stderr)

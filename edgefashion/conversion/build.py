@@ -14,8 +14,8 @@ from edgefashion.conversion.calibration_sets import check_calibration
 from edgefashion.conversion.convert import convert
 from edgefashion.conversion.embed import Embedding
 from edgefashion.conversion.ensemble import convert_ensemble
-from edgefashion.conversion.output import Conversion
 from edgefashion.conversion.quantize import Quantization, QuantizeOptions, quantize
+from edgefashion.conversion.write_bundle import Conversion
 from edgefashion.errors import BadInputError
 from edgefashion.system.extras import need
 
@@ -89,7 +89,7 @@ def build(
     several = [models] if isinstance(models, str | Path) else list(models)
     options, folders = QuantizeOptions(max_drop, calibration), [Path(folder) for folder in photos]
     if frame_wh is not None:
-        embed.frame_size("{}x{}".format(*frame_wh))
+        embed.check_frame_size(frame_wh)
     if int8:
         need("nncf", "to quantize to INT8")
         for model in several:

@@ -16,7 +16,7 @@ from edgefashion.bundles.facts import Facts, MadeElsewhere, Measured, Thresholds
 from edgefashion.bundles.guard import check
 from edgefashion.conversion.ir import is_photo_network, refuse_half, to_ir
 from edgefashion.conversion.originals import expected_answers, foreign_file, saved_model_of
-from edgefashion.conversion.output import Conversion, default_out, write_gated
+from edgefashion.conversion.write_bundle import Conversion, default_out, write_gated
 from edgefashion.data import fashion_mnist, splits
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation.reference import reference_images, save_reference

@@ -72,11 +72,15 @@ class Embedding:
 def frame_size(text: str) -> tuple[int, int]:
     """``"640x480"`` to (640, 480). Raises :class:`BadInputError` unless both edges are from 28 to 4096."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip(), re.ASCII)
-    size_wh = (int(found[1]), int(found[2])) if found else (0, 0)
+    return check_frame_size((int(found[1]), int(found[2])) if found else (0, 0), repr(text))
+
+
+def check_frame_size(size_wh: tuple[int, int], called: str = "") -> tuple[int, int]:
+    """``size_wh`` itself. Raises :class:`BadInputError` of what it is ``called``, unless both edges are 28 to 4096."""
     if not all(MIN_EDGE_PX <= edge <= MAX_EDGE_PX for edge in size_wh):
         raise BadInputError(
             f"--embed takes a frame's WIDTHxHEIGHT, each from {MIN_EDGE_PX} to {MAX_EDGE_PX} pixels "
-            f"(640x480), not {text!r}"
+            f"(640x480), not {called or '{}x{}'.format(*size_wh)}"
         )
     return size_wh
 

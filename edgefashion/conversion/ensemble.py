@@ -14,7 +14,7 @@ from edgefashion.bundles.facts import Facts, Measured, Thresholds
 from edgefashion.bundles.guard import check
 from edgefashion.conversion.ir import image_side, to_ir
 from edgefashion.conversion.originals import expected_answers, foreign_file, saved_model_of
-from edgefashion.conversion.output import Conversion, write_gated
+from edgefashion.conversion.write_bundle import Conversion, write_gated
 from edgefashion.data import fashion_mnist
 from edgefashion.data.splits import SPLIT_SEED, VALIDATION_SPLIT
 from edgefashion.data.splits import split as split_images

@@ -162,9 +162,6 @@ def read(photos: Sequence[Photo], skipped: list[str]) -> Iterator[tuple[Photo, N
             yield photo, picture
 
 
-# --- data check ------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Check:
     """What :func:`check` found."""

@@ -22,7 +22,7 @@ MESSAGES_BYTES: Final = 2 << 30
 """Memory for the messages of all gRPC calls together. gRPC itself limits the number of calls only."""
 
 _LEAST_CALLS: Final = 8
-"""So many gRPC calls are taken at once, however large a message may be."""
+"""gRPC calls that are taken at once in any case, however large a message may be."""
 
 
 def check_values(count: int) -> None:

@@ -12,7 +12,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from edgefashion.errors import BadInputError
 from edgefashion.serving.admission import check_values, most_calls
 from edgefashion.serving.protocol import refusal_of
-from edgefashion.system.complaints import complain
+from edgefashion.system.server_log import complain
 
 if TYPE_CHECKING:
     from edgefashion.serving.metrics import Metrics

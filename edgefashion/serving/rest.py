@@ -18,8 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edgefashion.serving.protocol import JSON_LENGTH, refusal_of
 from edgefashion.serving.statuses import BUSY, DRAINING, LARGE, SLOW, RefusedError
-from edgefashion.system.complaints import complain
 from edgefashion.system.http_server import HttpServer, TimedConnection
+from edgefashion.system.server_log import complain
 
 if TYPE_CHECKING:
     import socket

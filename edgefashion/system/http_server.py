@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from edgefashion.system.complaints import complain
+from edgefashion.system.server_log import complain
 
 if TYPE_CHECKING:
     import socket
@@ -69,7 +69,7 @@ class HttpServer(uvicorn.Server):
     Args:
         app: the ASGI application.
         connection: makes the protocol of each connection: a class, or a partial of one.
-        who: whose complaints these are, as :func:`edgefashion.system.complaints.complain` takes it.
+        who: whose complaints these are, as :func:`edgefashion.system.server_log.complain` takes it.
         log_level: ``error`` has uvicorn's errors logged; ``critical`` has nothing logged.
         grace_s: seconds after which connections that are still open at the end are cut; None leaves them to uvicorn.
         options: what only one of the servers sets.

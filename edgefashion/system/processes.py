@@ -188,8 +188,13 @@ class Child(_End):
             if thread.is_alive():
                 thread.join(LAST_WORDS_S)
         self._deliver(None)
-        with contextlib.suppress(OSError), self._process:  # closes its pipes
-            self.spent_s += time.thread_time()
+        # Closing a pipe waits for whoever reads it: a process that it left behind may hold its stderr for good.
+        left = any(thread.is_alive() for thread in self._helpers)
+        for pipe in (self._process.stdin, self._process.stdout, None if left else self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        self.spent_s += time.thread_time()
 
 
 class Parent(_End):

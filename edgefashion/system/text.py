@@ -31,11 +31,11 @@ def quoted(argument: str | Path) -> str:
     return shlex.quote(text)
 
 
-def reason_of(error: BaseException | str) -> str:
-    """An error, or what a library says of one, in a few words, on one line and without a full stop."""
+def reason_of(error: BaseException | str, longest: int = 200) -> str:
+    """An error, or what a library says of one, on one line of ``longest`` characters at most, without a full stop."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()).rstrip(" .") or type(error).__name__
+    return " ".join(str(error).split())[:longest].rstrip(" .") or type(error).__name__
 
 
 def last_line(text: str, longest: int = 200) -> str:

@@ -189,9 +189,6 @@ def _found(path: str) -> Iterator[str]:
         raise BadInputError(f"{path} does not exist. Give picture files, folders, globs or URLs")
 
 
-# --- URLs ------------------------------------------------------------------------------------
-
-
 def _remote(url: str) -> Iterator[str]:
     first, _, rest = url.partition("::")
     protocol = first.partition("://")[0]

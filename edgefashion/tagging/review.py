@@ -30,7 +30,7 @@ from edgefashion.tagging.inventory import open_picture
 from edgefashion.tagging.row import Row
 
 PER_LABEL: Final = 200
-"""So many pictures of a label are shown."""
+"""The number of pictures of a label that are shown, at most."""
 
 THUMB_PX: Final = 160
 """Longest edge of a picture on the page."""

@@ -9,7 +9,7 @@ from typing import Final, Self
 import numpy as np
 
 _RECENT: Final = 1 << 16
-"""So many hashes are kept in a Python set before they are sorted into the array."""
+"""The number of hashes kept in a Python set before they are sorted into the array."""
 
 
 class TextSet:

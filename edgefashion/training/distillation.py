@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VIEWS: Final = 25
-"""So many random variants of each image are asked about, and the pupil's epochs take turns."""
+"""The number of random variants of each image that the teacher answers. The pupil's epochs take turns."""
 
 PrepareProgress = Callable[[int, int], None]
 """Called while teachers are asked, with the variants of the images done and their number."""

@@ -154,9 +154,6 @@ def _check(found: photo_folders.PhotoSet) -> None:
         )
 
 
-# --- The result ------------------------------------------------------------------------------
-
-
 def _scores(held: list[photo_folders.Photo], model: keras.Model, answered: NDArray[np.float32]) -> Scores:
     """The figures of the network that ``answered`` the photos ``held`` so: float32 (photos, 12)."""
     from edgefashion.evaluation.photos import PhotoEvaluation, seen_as

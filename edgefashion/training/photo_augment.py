@@ -104,9 +104,6 @@ def _tone(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
     return np.asarray(out, np.uint8)
 
 
-# --- No garment ------------------------------------------------------------------------------
-
-
 def backgrounds(
     photo: NDArray[np.uint8], mask: NDArray[np.uint8], rng: np.random.Generator, count: int = 2
 ) -> list[NDArray[np.uint8]]:

@@ -34,7 +34,7 @@ StepProgress = Callable[[int, int, int, dict[str, float]], None]
 
 WARM_UP_EPOCHS: Final = 2
 FEATURE_VIEWS: Final = 5
-"""So many random variants of each image go through a frozen backbone once, and the epochs take turns."""
+"""The number of random variants of each image that go through a frozen backbone once. The epochs take turns."""
 
 
 class Run:

@@ -98,6 +98,3 @@ def train(
     made = write_fashion_bundle(out, run, history)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return made
-
-
-# --- The bundle ------------------------------------------------------------------------------

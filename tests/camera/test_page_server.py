@@ -19,7 +19,7 @@ from helpers.web import Loop, ask_and_never_read, events, get, live, unsent_byte
 from edgefashion.camera.page import server, streams
 from edgefashion.camera.page.page import Page
 from edgefashion.errors import EdgeFashionError
-from edgefashion.system import complaints
+from edgefashion.system import server_log
 
 # --- Viewers that misbehave -------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ def test_stdout_stays_silent(capfd: pytest.CaptureFixture[str], page: Page) -> N
         stranger.sendall(b"\x16\x03\x01 no HTTP at all\r\n\r\n")
         stranger.recv(1000)
     assert get(page, "/nowhere").status == 404
-    complaints._said.clear()
+    server_log._said.clear()
     for _ in range(3):
         page.take(live(image=np.zeros((4, 4, 7), np.uint8)))
         assert get(page, "/picture.jpg").status == 503

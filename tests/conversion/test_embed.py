@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgefashion.bundles import bundle, draft, resolve
-from edgefashion.conversion import convert, originals, output
+from edgefashion.conversion import convert, originals, write_bundle
 from edgefashion.conversion.embed import FrameParity, FrameReader, embed, frame_size, in_python
 from edgefashion.conversion.graph import fixed_size
 from edgefashion.data import drawn
@@ -149,7 +149,7 @@ def test_converting_anew_drops_the_embedded_ir(
 ) -> None:
     """An embedded IR and its report do not outlive a conversion: they were made of the IR before."""
     monkeypatch.setattr(originals, "installed", lambda _: False)  # the answers stored at training are quicker
-    monkeypatch.setattr(output, "measure_irs", lambda *_: None)
+    monkeypatch.setattr(write_bundle, "measure_irs", lambda *_: None)
     copy = Path(shutil.copytree(edge.path, tmp_path / "edge"))
     made = convert.convert(copy).bundle
     assert not made.has("embedded")

@@ -13,7 +13,7 @@ pytest.importorskip("uvicorn", reason='uvicorn is not installed (pip install "ed
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from edgefashion.system import complaints
+from edgefashion.system import server_log
 from edgefashion.system.http_server import HttpServer, TimedConnection
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_who_does_not_leave_is_cut_off() -> None:
 
 def test_errors_of_the_event_loop_are_complaints(capfd: pytest.CaptureFixture[str]) -> None:
     """What fails where nobody waits for it is one line on stderr, under the server's name."""
-    complaints._said.clear()
+    server_log._said.clear()
 
     async def meanwhile(*_: object) -> None:
         asyncio.get_running_loop().call_exception_handler({"message": "a callback failed", "exception": OSError("x")})

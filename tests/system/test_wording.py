@@ -48,7 +48,9 @@ ALLOWED: Final = {
         "tomllib has the place of a mistake in its text alone before Python 3.14"
     ),
     ("camera/settings_file.py", "'end of document' in message"): "the same",
-    ("inference/remote/errors.py", "_TOO_LARGE in said"): "gRPC has one status for two things, and says which in words",
+    ("inference/remote/errors.py", "_TOO_LARGE.search(said)"): (
+        "gRPC has one status for a busy server and for a message that is too large, and says which in words"
+    ),
     ("inference/remote/errors.py", "str(error.status() or '').rpartition('.')"): "a status, and no sentence",
     ("tagging/old_tables.py", "words in error"): "tables of older versions hold nothing but their sentences",
 }

@@ -152,7 +152,7 @@ class OnDemand:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        """``folder`` None: nothing is kept, and who asks for it is told."""
+        """``folder``: where clips and snapshots go. With None nothing is kept, and the screen says so."""
         self._folder = folder
         self._clips = None if folder is None else Clips(folder)
         self._job: _Job | None = None

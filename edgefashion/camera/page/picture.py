@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgefashion.camera.outputs.outlines import draw_box, draw_corners
 from edgefashion.system import palette
-from edgefashion.system.complaints import complain
+from edgefashion.system.server_log import complain
 
 if TYPE_CHECKING:
     from edgefashion.camera.moment import Moment

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edgefashion.errors import MissingError
-from edgefashion.system.complaints import log_to_stderr
 from edgefashion.system.http_server import HttpServer, TimedConnection
+from edgefashion.system.server_log import log_to_stderr
 
 if TYPE_CHECKING:
     import socket

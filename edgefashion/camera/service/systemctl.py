@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgefashion.camera.service import systemd_unit
-from edgefashion.camera.service.configuration import check_configuration
+from edgefashion.camera.service.configuration_check import check_configuration
 from edgefashion.camera.service.systemd_unit import MARK, NAME
 from edgefashion.camera.sources.source import is_device
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
@@ -160,9 +160,6 @@ def log(user: bool = False) -> list[str]:
     command = [journal, which, UNIT, "--no-pager", "--output=short-iso", f"--lines={LOG_LINES}", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False)
     return done.stdout.splitlines()
-
-
-# --- What has to be so -----------------------------------------------------------------------
 
 
 def obstacles(options: ServiceOptions, root: Path | None = None) -> Iterator[str]:

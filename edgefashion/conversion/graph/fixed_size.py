@@ -142,9 +142,6 @@ def _sharpened(shrunk: Any, rows: int, columns: int) -> Any:
     return ops.reshape(levels, _constant([1, rows, columns, 1]), special_zero=False)
 
 
-# --- Resizing --------------------------------------------------------------------------------
-
-
 def area_weights(size: int, to: int) -> NDArray[np.float32]:
     """The weights of ``size`` pixels in the mean of each of ``to`` equal parts, which are no more than the pixels, as
     OpenCV's INTER_AREA has them: (to, size), each row's sum 1."""

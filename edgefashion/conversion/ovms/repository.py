@@ -258,9 +258,6 @@ def _write(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-# --- Reading a repository --------------------------------------------------------------------
-
-
 def contents_of(folder: Path) -> Contents:
     """What the repository ``folder`` says of itself.
 

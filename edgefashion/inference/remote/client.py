@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from edgefashion.errors import EdgeFashionError
 from edgefashion.inference.remote.address import Address
-from edgefashion.inference.remote.errors import ServerError, is_unknown, short_reason, stranger, told, unknown
+from edgefashion.inference.remote.errors import ServerError, is_unknown, stranger, told, unknown
+from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +99,7 @@ class Client:
             tensors = {name: result.as_numpy(name) for name in outputs}
             facts = self._facts(result.get_response())
         except Exception as error:  # tritonclient raises of all kinds for an answer that is malformed
-            raise ServerError(f"{self.address} answers what is no inference ({short_reason(error)})") from error
+            raise ServerError(f"{self.address} answers what is no inference ({reason_of(error)})") from error
         if missing := [name for name, found in tensors.items() if found is None or found.shape[:1] != (len(images),)]:
             raise ServerError(f"{self.address} answers {len(images)} images without {missing[0]} of each")
         return Answered(tensors, facts)

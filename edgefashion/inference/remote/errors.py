@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.inference.remote.address import Address
 from edgefashion.system.text import reason_of
 
-_SHOWN_CHARS: Final = 200
 _MISSING: Final = ("404", "NOT_FOUND")
 _FORBIDDEN: Final = ("401", "403", "UNAUTHENTICATED", "PERMISSION_DENIED")
 _REFUSED: Final = ("400", "405", "411", "413", "415", "422", "INVALID_ARGUMENT", "OUT_OF_RANGE", "UNIMPLEMENTED")
 """Statuses of a request that a server will never take. Any other may be different the next time."""
 _EXHAUSTED: Final = "RESOURCE_EXHAUSTED"
 """What gRPC calls both a busy server, which is worth asking again, and a message that is too large for it."""
-_TOO_LARGE: Final = "larger than max"
-"""What gRPC's library itself says of such a message. It has no status of its own for it."""
+_TOO_LARGE: Final = re.compile(r"larger than|more than [\d.,]+ (?:[kM]B|bytes)")
+"""What gRPC's library and servers say of such a message, for which gRPC has no status of its own."""
 
 
 class _HintedError(EdgeFashionError):
@@ -42,20 +42,20 @@ def told(address: Address, error: Exception, limit_s: float) -> EdgeFashionError
 
     from tritonclient.utils import InferenceServerException
 
-    status, said = _status(error), short_reason(error)
+    status, said = _status(error), reason_of(error)
     if isinstance(error, TimeoutError) or status == "DEADLINE_EXCEEDED":
         return ServerError(f"{address} gives no answer within {limit_s:g} s", "Is its server well?")
     if isinstance(error, ssl.SSLError):
         return ServerError(f"{address} cannot be trusted: {said}", "SSL_CERT_FILE may name another authority")
     if isinstance(error, InferenceServerException):
-        said = short_reason(error.message() or error)
+        said = reason_of(error.message() or error)
     if not isinstance(error, InferenceServerException) or status == "UNAVAILABLE":
         return ServerError(f"{address} cannot be reached: {said}", "Is its server running?")
     if status in _FORBIDDEN:
         return RefusedError(f"{address} wants another account ({said})", "Write it as USER:PASSWORD@ before the host")
     if status in _MISSING:
         return unknown(address)
-    if status in _REFUSED or (status == _EXHAUSTED and _TOO_LARGE in said):
+    if status in _REFUSED or (status == _EXHAUSTED and _TOO_LARGE.search(said)):
         return RefusedError(f"{address} refuses the request: {said}")
     return ServerError(f"{address} fails: {said}" + (f" ({status})" if status else ""))
 
@@ -76,11 +76,6 @@ def stranger(address: Address) -> RefusedError:
     return RefusedError(
         f"{address}: what answers there is no server of the Open Inference protocol", "Check host and port"
     )
-
-
-def short_reason(error: BaseException | str) -> str:
-    """An error in a few words, short enough for a log."""
-    return reason_of(error)[:_SHOWN_CHARS].rstrip(" .")
 
 
 def _status(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from docs.results import Results, share, table
+from doc_parts.results import Results, share, table
 
 CHOSEN_LEVEL: Final = "0.2"
 """The level of "no garment" that ships: ``NONE_LEVEL`` of the package."""

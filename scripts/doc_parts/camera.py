@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from docs.results import Results, table
+from doc_parts.results import Results, table
 
 
 def steady(results: Results) -> str:

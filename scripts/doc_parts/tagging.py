@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from docs.results import Results, share, size_text, table
+from doc_parts.results import Results, share, size_text, table
 
 _SPEEDS: Final = {
     "predict, one at a time": "`predict`, one picture at a time",

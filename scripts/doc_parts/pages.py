@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from docs import benchmarks, camera, commands, networks, photos, serving, tagging
-from docs.parts import PageError, filled
-from docs.results import Results
+from doc_parts import benchmarks, camera, commands, networks, photos, serving, tagging
+from doc_parts.parts import PageError, filled
+from doc_parts.results import Results
 
 _TABLES = {**photos.PARTS, **networks.PARTS, **camera.PARTS, **tagging.PARTS, **serving.PARTS, **benchmarks.PARTS}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from docs.results import Results, middle, share, size_text, spread, table
+from doc_parts.results import Results, middle, share, size_text, spread, table
 
 
 def engines(results: Results) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from docs.results import Results, table
+from doc_parts.results import Results, table
 
 
 def scripts(results: Results) -> str:

@@ -6,13 +6,13 @@ import logging
 
 import pytest
 
-from edgefashion.system import complaints
-from edgefashion.system.complaints import complain, log_to_stderr
+from edgefashion.system import server_log
+from edgefashion.system.server_log import complain, log_to_stderr
 
 
 @pytest.fixture(autouse=True)
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(complaints, "_said", {})
+    monkeypatch.setattr(server_log, "_said", {})
 
 
 def test_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,7 +28,7 @@ def test_once_in_a_while(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         complain("it hangs")
         complain("it burns")
     assert capsys.readouterr().err.count("\n") == 2
-    monkeypatch.setattr(complaints, "QUIET_S", -1.0)
+    monkeypatch.setattr(server_log, "QUIET_S", -1.0)
     complain("it hangs")
     assert capsys.readouterr().err == "edgefashion: page: it hangs\n"
 
@@ -40,10 +40,14 @@ def test_many(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.count("\n") == 100
 
 
-def test_what_uvicorn_logs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_uvicorn_logs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what uvicorn logs the errors are complaints, and the rest is not written."""
-    log_to_stderr()
     log = logging.getLogger("uvicorn.error")
+    # As it is in a new process: another test may have had KServe set up all logging anew.
+    monkeypatch.setattr(log, "handlers", [])
+    monkeypatch.setattr(log, "disabled", False)
+    log.setLevel(logging.NOTSET)
+    log_to_stderr.__wrapped__()
     log.info("a client came")
     log.error("a client broke")
     assert capsys.readouterr().err == "edgefashion: page: a client broke\n"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docs.parts import PageError
+from doc_parts.parts import PageError
 
 
 @dataclass(frozen=True)

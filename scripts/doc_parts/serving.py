@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from docs.results import Results, share, size_text, table
+from doc_parts.results import Results, share, size_text, table
 
 _SERVED: Final = (("edge", "images"), ("kiosk", "images"), ("kiosk", "pictures"))
 _CLIENTS: Final = (1, 4, 16, 64)
