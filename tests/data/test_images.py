@@ -356,3 +356,13 @@ def test_decode_names_its_stream() -> None:
     """What cannot be decoded is told by the name it was given."""
     with pytest.raises(BadInputError, match="the third picture is no BMP"):
         decode_image(io.BytesIO(b"GIF89a"), "the third picture")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp", "bmp"])
+def test_pixels_at_most(suffix: str, tmp_path: Path) -> None:
+    """A picture of more pixels than asked for is refused with its size, in whatever format."""
+    path = tmp_path / f"it.{suffix}"
+    cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint8))
+    assert decode_image(path, "it", most_pixels=1200).width == 40
+    with pytest.raises(BadInputError, match="it has more than 1,199 pixels, 40 x 30"):
+        decode_image(path, "it", most_pixels=1199)

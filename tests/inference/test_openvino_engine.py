@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from edgefashion.errors import MissingError
+from edgefashion.inference import preprocess
 from edgefashion.inference.load import load
 from edgefashion.inference.openvino_engine import cpu_has_bf16
 
@@ -45,3 +46,21 @@ def test_precision_is_what_runs(precision: str, expected: str) -> None:
             load(precision=precision)
     else:
         assert load(precision=precision).runtime_precision == expected
+
+
+def test_started(test_set: Arrays) -> None:
+    """Batches handed to the queue are answered with the probabilities and masks of single pictures."""
+    images = np.stack([preprocess.view(image) for image in preprocess.as_photos(test_set[0][:70])])
+    classifier, single = load("kiosk", purpose="throughput"), load("kiosk")
+    answers: dict[int, Any] = {}
+    errors: list[BaseException] = []
+    for at in range(0, len(images), 64):
+        classifier.start(images[at : at + 64], lambda p, masks, at=at: answers.update({at: (p, masks)}), errors.append)  # type: ignore[misc]
+    classifier.wait()
+    assert errors == []
+    probabilities = np.concatenate([answers[at][0] for at in (0, 64)])
+    masks = np.concatenate([answers[at][1] for at in (0, 64)])
+    for at in (0, 63, 64, 69):
+        p, mask = single.look(images[at])
+        assert np.allclose(probabilities[at], p, atol=1e-4)
+        assert np.allclose(masks[at], mask, atol=1e-3)
