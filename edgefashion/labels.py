@@ -31,11 +31,18 @@ PHOTO_LABELS: Final[tuple[str, ...]] = (*LABELS, UNKNOWN, NO_GARMENT)
 """What a photo network tells apart: the ten, and the two ways of being none of them."""
 
 
+_GROUP_OF: Final = {member: group for group, members in GROUPS.items() for member in members}
+
+
+def group_of(label: str) -> str:
+    """A label's group, or the label itself where it is in none."""
+    return _GROUP_OF.get(label, label)
+
+
 def groups(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """The ``labels`` with those of a group under the group's name: name -> positions in ``labels``."""
-    member_of = {member: group for group, members in GROUPS.items() for member in members}
     found: dict[str, tuple[int, ...]] = {}
     for position, label in enumerate(labels):
-        name = member_of.get(label, label)
+        name = group_of(label)
         found[name] = (*found.get(name, ()), position)
     return found

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgefashion.cli.common import JsonOption, check_png, new_table, print_table
+from edgefashion.errors import BadInputError
 
 if TYPE_CHECKING:
     from edgefashion.data.photo_folders import Check
+    from edgefashion.data.scene_check import SceneCheck
 
 data_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Fetch and look at Fashion-MNIST; check photos."
@@ -65,13 +67,31 @@ def show(
 
 @data_app.command("check")
 def check(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of photos, a sub-folder a label.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...", help="Folders of photos, a sub-folder a label, or of annotated scenes (COCO)."
+        ),
+    ],
     as_json: JsonOption = False,
 ) -> None:
-    """Look through photos before training: unreadable files, duplicates, small or missing labels.
+    """Look through photos or scenes before training: unreadable files, duplicates, small or missing labels.
 
     Example: edgefashion data check photos/
     """
+    from edgefashion.data.scene_check import holds_scenes
+
+    of_scenes = {folder: holds_scenes(folder) for folder in folders}
+    if all(of_scenes.values()):
+        _check_scenes(folders, as_json)
+    elif any(of_scenes.values()):
+        first = next(folder for folder in folders if of_scenes[folder])
+        raise BadInputError(f"{first} is a folder of scenes, others are of photos. Check each kind by itself")
+    else:
+        _check_photos(folders, as_json)
+
+
+def _check_photos(folders: list[Path], as_json: bool) -> None:
     from edgefashion.data import photo_folders
 
     found = photo_folders.check(*folders)
@@ -79,18 +99,8 @@ def check(
         pairs = [[str(a.path), str(b.path)] for a, b in found.duplicates]
         facts = {"labels": found.counts, "senders": found.senders, "skipped": found.skipped, "duplicates": pairs}
         print(json.dumps(facts))
-    else:
-        _print_check(found)
-
-
-def _print_check(found: Check) -> None:
-    from edgefashion.data.photo_folders import FEW
-
-    table = new_table("label", ">photos", "note")
-    for label, count in found.counts.items():
-        note = "none" if not count else f"few: at least {FEW} are wanted" if label in found.few else ""
-        table.add_row(label, f"{count:,}", note)
-    print_table(table)
+        return
+    _print_counts(found, "photos")
     for a, b in found.duplicates:
         differ = "" if a.label == b.label else "  <- one picture, two labels"
         print(f"duplicate: {a.path}  {b.path}{differ}")
@@ -100,3 +110,35 @@ def _print_check(found: Check) -> None:
         f"{sum(found.counts.values()):,} photos by {found.senders:,} senders, "
         f"{len(found.duplicates):,} duplicates, {len(found.skipped):,} skipped"
     )
+
+
+def _check_scenes(folders: list[Path], as_json: bool) -> None:
+    from edgefashion.cli.progress import Progress
+    from edgefashion.data.scene_check import check_scenes
+
+    with Progress("looking at scenes") as progress:
+        found = check_scenes(*folders, on_progress=progress.step)
+    if as_json:
+        pairs = [[str(a.path), str(b.path)] for a, b in found.duplicates]
+        sizes = {"scenes": found.scenes, "empty": found.empty, "groups": found.groups}
+        print(json.dumps({"labels": found.counts, **sizes, "skipped": found.skipped, "duplicates": pairs}))
+        return
+    _print_counts(found, "things")
+    for a, b in found.duplicates:
+        print(f"duplicate: {a.path}  {b.path}{'' if a.group == b.group else '  <- one picture, two groups'}")
+    for line in found.skipped:
+        print(f"skipped: {line}")
+    print(
+        f"{found.scenes:,} scenes ({found.empty:,} of them empty) in {found.groups:,} groups, "
+        f"{sum(found.counts.values()):,} things, {len(found.duplicates):,} duplicates, {len(found.skipped):,} skipped"
+    )
+
+
+def _print_counts(found: Check | SceneCheck, things: str) -> None:
+    from edgefashion.data.photo_folders import FEW
+
+    table = new_table("label", f">{things}", "note")
+    for label, count in found.counts.items():
+        note = "none" if not count else f"few: at least {FEW} are wanted" if label in found.few else ""
+        table.add_row(label, f"{count:,}", note)
+    print_table(table)

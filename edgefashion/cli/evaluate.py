@@ -17,6 +17,7 @@ from edgefashion.errors import BadInputError
 if TYPE_CHECKING:
     from edgefashion.evaluation.fashion import Evaluation
     from edgefashion.evaluation.photos import PhotoEvaluation
+    from edgefashion.evaluation.scenes import SceneEvaluation, Share
 
 
 def evaluate(
@@ -29,26 +30,45 @@ def evaluate(
         list[Path] | None,
         typer.Option(help="Measure on photos instead: a sub-folder a label. May be repeated.", show_default=False),
     ] = None,
+    scenes: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Measure on annotated scenes instead: pictures and a COCO file. May be repeated.", show_default=False
+        ),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Write the confusion matrix as a PNG; with --photos the worst mistakes.")
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="With --scenes: write a contact sheet of the worst pictures as a PNG.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure accuracy, per-class scores and confusion on the 10,000 test images, or on photos.
-    Several models are averaged.
+    """Measure accuracy, per-class scores and confusion on the 10,000 test images, or on photos; or on annotated scenes,
+    how many garments are found and named right. Several models are averaged.
 
     Example: edgefashion evaluate --photos photos/ --plot worst.png
     """
-    if photos and part != "test":
-        raise BadInputError("--on is for Fashion-MNIST; --photos measures on the photos of its folders")
+    given = "--photos" if photos else "--scenes" if scenes else None
+    if photos and scenes:
+        raise BadInputError("--photos and --scenes are measured each by itself. Give one of them")
+    if given and part != "test":
+        what = "photos" if photos else "pictures"
+        raise BadInputError(f"--on is for Fashion-MNIST; {given} measures on the {what} of its folders")
     if part not in ("test", "train"):
         raise BadInputError(f"--on must be test or train, not {part}")
-    if not photos:
+    if plot and scenes:
+        raise BadInputError("--plot is not for --scenes. Their contact sheet is written by --sheet")
+    if sheet and not scenes:
+        raise BadInputError("--sheet is for --scenes. Give a folder of annotated scenes")
+    if given and models and len(models) > 1:
+        raise BadInputError(f"{given} measures one model at a time. Give one")
+    if photos:
+        _evaluate_on_photos(models[0] if models else PHOTO_MODEL, precision, photos, plot, as_json)
+    elif scenes:
+        _evaluate_on_scenes(models[0] if models else PHOTO_MODEL, precision, scenes, sheet, as_json)
+    else:
         _evaluate_on_fashion(models or [DEFAULT_MODEL], part, precision, plot, as_json)
-        return
-    if models and len(models) > 1:
-        raise BadInputError("--photos measures one model at a time. Give one")
-    _evaluate_on_photos(models[0] if models else PHOTO_MODEL, precision, photos, plot, as_json)
 
 
 def _evaluate_on_fashion(models: list[str], part: str, precision: str | None, plot: Path | None, as_json: bool) -> None:
@@ -112,16 +132,19 @@ def _evaluate_on_photos(
 
 def _print_photo_evaluation(result: PhotoEvaluation, plot: Path | None) -> None:
     facts = result.as_json()
-    table = new_table("label", ">photos", ">right", ">accepted", "most often taken for")
-    for label, accuracy in result.per_label.items():
-        of = result.of(label)
-        wrong = Counter(s.answer or "nothing" for s in of if not s.right).most_common(1)
+    also = [">arguable"] if result.has_also else []
+    columns = ">photos", ">right", *also, ">accepted", ">of them right"
+    table = new_table("label", *columns, "most often taken for")
+    for label, row in result.by_label.items():
+        wrong = Counter(s.answer or "nothing" for s in result.of(label) if not s.right).most_common(1)
         most = f"{wrong[0][0]} ({wrong[0][1]})" if wrong else "-"
-        table.add_row(label, f"{len(of):,}", f"{accuracy:.1%}", f"{result.accepted(of) or 0:.1%}", most)
+        shares = [row.accuracy, *([row.defensible_accuracy] if also else []), row.accepted, row.accepted_right]
+        table.add_row(label, f"{row.n:,}", *map(_percent, shares), most)
     for label in ("Unknown", "No garment"):
         if of := result.of(label):
-            right = f"{facts['no_garment_right']:.1%}" if label == "No garment" else "-"
-            table.add_row(label, f"{len(of):,}", right, f"{result.accepted(of) or 0:.1%}", "-")
+            right = facts["no_garment_right"] if label == "No garment" else None
+            shares = [right, *([None] if also else []), result.accepted(of), None]
+            table.add_row(label, f"{len(of):,}", *map(_percent, shares), "-")
     print_table(table)
     for line in result.skipped[:10]:
         print(f"skipped: {line}", file=sys.stderr)
@@ -136,7 +159,81 @@ def _print_photo_evaluation(result: PhotoEvaluation, plot: Path | None) -> None:
             f"Unknown: AUROC {result.reject_auroc:.4f}, {facts['accepted_unknown']:.1%} of "
             f"{facts['n_unknown']:,} accepted"
         )
+    if result.accepted_right is not None and result.reliability is not None:
+        print(
+            f"accepted answers, to all photos: {result.accepted_right:.1%} right; "
+            f"calibration error {result.reliability.ece:.3f}"
+        )
+    if result.defensible_accuracy is not None:
+        print(f"with the labels that are as right: {result.defensible_accuracy:.2%} of the known photos")
     if result.skipped:
         print(f"{len(result.skipped):,} folders or files skipped")
     if plot:
         print(plot)
+
+
+def _evaluate_on_scenes(
+    model: str, precision: str | None, folders: list[Path], sheet: Path | None, as_json: bool
+) -> None:
+    from edgefashion.cli.progress import Progress
+    from edgefashion.data.images import write_png
+    from edgefashion.evaluation.scene_sheet import worst_scenes
+    from edgefashion.evaluation.scenes import evaluate_scenes
+    from edgefashion.inference.load import load
+
+    if sheet:
+        check_png(sheet)
+    with Progress("looking at scenes") as progress:
+        result = evaluate_scenes(load(model, precision=precision), *folders, on_progress=progress.step)
+    if sheet:
+        write_png(sheet, worst_scenes(result))
+    if as_json:
+        print(json.dumps(result.as_json()))
+    else:
+        _print_scene_evaluation(result, sheet)
+
+
+def _print_scene_evaluation(result: SceneEvaluation, sheet: Path | None) -> None:
+    columns = {
+        "n": "garments",
+        "ap50": "AP50",
+        "found": "found",
+        "named_right": "named right",
+        "box_accuracy": "right by true box",
+        "accepted_recall": "accepted and right",
+        "accepted_precision": "of accepted right",
+    }
+    confusion = result.confusion
+    table = new_table("label", *(f">{column}" for column in columns.values()), "most often taken for")
+    for label, facts in result.as_json()["per_label"].items():
+        wrong = {name: n for name, n in confusion.get(label, {}).items() if name not in (label, "not found")}
+        most = max(wrong, key=lambda name: wrong[name]) if wrong else None
+        shares = (_percent(facts[key]) for key in list(columns)[1:])
+        table.add_row(label, f"{facts['n']:,}", *shares, f"{most} ({wrong[most]})" if most else "-")
+    print_table(table)
+    for line in result.skipped[:10]:
+        print(f"skipped: {line}", file=sys.stderr)
+    print(f"{result.model} {result.precision}: AP50 {_percent(result.ap50)}, of {len(result.seen):,} scenes")
+    for share, words in (
+        (result.found, "garments found"),
+        (result.named, "of those found named right"),
+        (result.alone(), "named right by their true box"),
+        (result.recall(), "found, named right and accepted"),
+        (result.correct(), "accepted answers right"),
+        (result.unknown, "Unknown things given a name"),
+    ):
+        _print_share(share, words)
+    if result.skipped:
+        print(f"{len(result.skipped):,} pictures or annotations skipped")
+    if sheet:
+        print(sheet)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _print_share(share: Share, words: str) -> None:
+    if share.ci95 is not None:
+        low, high = share.ci95
+        print(f"{_percent(share.value)} of {share.n:,} {words} (95 % interval {low:.1%} to {high:.1%})")

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.data import images
+from edgefashion.data import coco_file, images
 from edgefashion.data.images import perceptual_hash
 from edgefashion.errors import BadInputError
 from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN
@@ -62,6 +62,10 @@ class Photo:
     sender: str
     kind: str | None = None
     """A finer name of the garment (Blazer, Hoodie, ...), where the folder's ``photos.csv`` gives one."""
+    also: tuple[str, ...] = ()
+    """Other labels that are as right for it, where ``photos.csv`` gives them."""
+    worn: bool = False
+    """True where ``photos.csv`` says that somebody wears it: there is more in the photo than the garment."""
 
     @property
     def known(self) -> bool:
@@ -90,7 +94,7 @@ def scan(*folders: Path) -> PhotoSet:
     for folder in folders:
         if not folder.is_dir():
             raise BadInputError(f"{folder} is no folder. Give one with a sub-folder of photos for each label")
-        kinds = _kinds(folder)
+        listed = _listed(folder)
         for below in sorted(p for p in folder.iterdir() if p.is_dir()):
             label = _label_of(below.name)
             found = sorted(p for p in below.rglob("*") if p.suffix.lower() in images.IMAGE_SUFFIXES and p.is_file())
@@ -99,25 +103,37 @@ def scan(*folders: Path) -> PhotoSet:
                     skipped.append(f"{below}: no label is named so{_near(below.name)}; {len(found):,} files left out")
                 continue
             photos += [
-                Photo(path, label, _sender(path, below), kinds.get(path.relative_to(folder).as_posix()))
+                Photo(path, label, _sender(path, below), **listed.get(path.relative_to(folder).as_posix(), {}))
                 for path in found
             ]
     if not photos:
+        if scenes := [folder for folder in folders if coco_file.find(folder)]:
+            raise BadInputError(f"{scenes[0]} has a COCO file: it is a folder of annotated scenes. Use --scenes")
         hint = skipped[0] if skipped else f"give a sub-folder for each label: {', '.join(LABELS)}"
         raise BadInputError(f"{', '.join(map(str, folders))} holds no labelled photo: {hint}")
     return PhotoSet(folders, tuple(photos), tuple(skipped))
 
 
-def _kinds(folder: Path) -> dict[str, str]:
-    """Finer kinds by file, from a ``photos.csv`` with the columns ``file`` and ``kind``, if there is one."""
+def _listed(folder: Path) -> dict[str, dict[str, Any]]:
+    """What a ``photos.csv`` tells of files, if there is one: its columns are ``file`` and any of ``kind``, ``also``
+    (labels separated by ``|``) and ``worn`` (1 where somebody wears the garment)."""
     listed = folder / "photos.csv"
     try:
         with listed.open(newline="", encoding="utf-8") as lines:
-            return {row["file"]: row["kind"] for row in csv.DictReader(lines) if row.get("file") and row.get("kind")}
+            return {row["file"]: _told(row) for row in csv.DictReader(lines) if row.get("file")}
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInputError(f"{listed} cannot be read: {error}. Mend it or take it away") from None
+
+
+def _told(row: dict[str, str | None]) -> dict[str, Any]:
+    also = tuple(name for told in (row.get("also") or "").split("|") if (name := _label_of(told)))
+    return {
+        "kind": row.get("kind") or None,
+        "also": also,
+        "worn": (row.get("worn") or "").strip() in ("1", "True", "true"),
+    }
 
 
 def _label_of(name: str) -> str | None:
@@ -135,8 +151,17 @@ def _sender(path: Path, label_folder: Path) -> str:
     below = path.relative_to(label_folder).parts
     if len(below) > 1:
         return below[0]
-    prefix = re.split(r"[-_]", path.stem, maxsplit=1)
-    return prefix[0] if len(prefix) > 1 else path.stem
+    return prefix_of(path.stem)
+
+
+def prefix_of(stem: str) -> str:
+    """A file name's part before its first ``-`` or ``_``; all of it where there is none."""
+    return re.split(r"[-_]", stem, maxsplit=1)[0] or stem
+
+
+def has_labels(folder: Path) -> bool:
+    """True for a folder with a sub-folder that has a label's name: a photo folder."""
+    return any(_label_of(below.name) for below in folder.iterdir() if below.is_dir())
 
 
 def members(label: str) -> tuple[int, ...]:

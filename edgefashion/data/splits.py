@@ -87,6 +87,22 @@ def split_by_sender(photos: Sequence[Photo], share: float, seed: int) -> tuple[l
     return list(np.flatnonzero(~held_out)), list(np.flatnonzero(held_out))
 
 
+def split_by_group(groups: Sequence[str], share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Indices of (training, held-out) scenes, given the group of each; no group is in both, and ``share`` of the groups
+    is held out. Raises :class:`BadInputError` for a single group."""
+    names = sorted(set(groups), key=lambda name: (len(name), name))
+    if len(names) < 2:
+        raise BadInputError(
+            f"all {len(groups):,} scenes are of one group ({names[0]}): nothing can be held out. Name files "
+            "CAMERA-anything.jpg, or give each image of the COCO file its group"
+        )
+    order = np.random.default_rng(seed).permutation(len(names))
+    held = {names[at] for at in order[: max(1, int(len(names) * share))]}
+    return [i for i, group in enumerate(groups) if group not in held], [
+        i for i, group in enumerate(groups) if group in held
+    ]
+
+
 def for_calibration(photos: Sequence[Photo]) -> tuple[list[Photo], list[Photo]]:
     """The photos of known garments, parted by sender: those to calibrate INT8 on, and those to measure it on.
 

@@ -11,6 +11,7 @@ _EXTRAS = {
     "tensorflow": ("TensorFlow", "train"),
     "keras": ("Keras", "train"),
     "optuna": ("Optuna", "train"),
+    "pycocotools": ("pycocotools", "train"),
     "nncf": ("NNCF", "int8"),
     "onnxruntime": ("ONNX Runtime", "bench"),
     "ai_edge_litert": ("LiteRT", "bench"),

@@ -1,0 +1,147 @@
+"""One annotated thing of a scene: its label, its box, its outline and the mask of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgefashion.data.coco_file import Entry
+from edgefashion.data.scene_labels import HEAD, PERSON
+from edgefashion.errors import BadInputError
+from edgefashion.labels import UNKNOWN
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+"""(x, y, width, height) in pixels."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One annotated thing of a scene."""
+
+    label: str
+    """One of ``scene_labels.SCENE_LABELS``."""
+    box: Box
+    """(x, y, width, height) in pixels, inside the picture."""
+    segmentation: Any = None
+    """Its outline as COCO has it: polygons [[x, y, x, y, ...], ...], or a run-length code; None where only the box
+    was drawn."""
+    crowd: bool = False
+    """True for several things outlined as one: training leaves it out, and COCO's measure ignores it."""
+    also: tuple[str, ...] = ()
+    """Other labels that are as right for it."""
+    kind: str = ""
+    """The finer name that it was annotated with."""
+    unclear: bool = False
+    """True where too little of it is seen to name it: the finder learns from it, and no answer to it counts."""
+
+    @property
+    def known(self) -> bool:
+        """True for a garment that has a name of ours."""
+        return self.label not in (UNKNOWN, PERSON, HEAD)
+
+    @property
+    def garment(self) -> bool:
+        """True for a garment, Unknown ones too; False for a person and a head."""
+        return self.label not in (PERSON, HEAD)
+
+    def mask(self, height: int, width: int) -> NDArray[np.uint8]:
+        """The thing's outline filled: uint8 (height, width), 1 inside. The box, where it has no outline.
+
+        Raises :class:`BadInputError` for a run-length code that is none of a picture of this size.
+        """
+        if isinstance(self.segmentation, dict):
+            return _run_lengths(self.segmentation, height, width)
+        drawn = np.zeros((height, width), np.uint8)
+        if self.segmentation:
+            import cv2
+
+            limit = 4 * max(height, width)  # what is far outside must not leave the 32 bits that OpenCV draws with
+            for polygon in self.segmentation:
+                points = np.clip(np.asarray(polygon, np.float64).reshape(-1, 2), -limit, limit)
+                # Each by itself: where two overlap, filled together, there would be a hole.
+                cv2.fillPoly(drawn, [np.rint(points).astype(np.int32)], 1)
+        if not drawn.any():
+            x, y, w, h = self.box
+            drawn[math.floor(y) : math.ceil(y + h), math.floor(x) : math.ceil(x + w)] = 1
+        return drawn
+
+
+def _run_lengths(code: Entry, height: int, width: int) -> NDArray[np.uint8]:
+    counts = code["counts"]
+    lengths = np.array(_decompressed(counts) if isinstance(counts, str | bytes) else counts, np.int64)
+    if lengths.ndim != 1 or lengths.sum() != height * width or (lengths < 0).any():
+        raise BadInputError(f"an outline's run lengths do not fill a picture of {width} x {height}. Export it again")
+    column_wise = np.repeat(np.arange(len(lengths)) % 2, lengths)
+    return column_wise.reshape(width, height).T.astype(np.uint8)
+
+
+def _decompressed(code: str | bytes) -> list[int]:
+    """The run lengths of COCO's compressed text: five bits a character, from the third on as the difference from the
+    last but one. Not by pycocotools, which decodes a broken text into a wrong mask without a word."""
+    counts: list[int] = []
+    number = shift = 0
+    for character in code.encode() if isinstance(code, str) else code:
+        bits = character - 48
+        number |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            number -= (bits & 16) << (shift - 4)  # its sign
+            counts.append(number + (counts[-2] if len(counts) > 2 else 0))
+            number = shift = 0
+    return counts
+
+
+def outline_of(entry: Entry, size_wh: tuple[int, int]) -> Any:
+    """An annotation's outline, in a picture of (width, height); None where only a box was drawn.
+
+    Raises :class:`BadInputError`, whose words follow the annotation's name, for one that cannot be used.
+    """
+    given = entry.get("segmentation")
+    if isinstance(given, dict):
+        if list(given.get("size") or ()) != [size_wh[1], size_wh[0]] or "counts" not in given:
+            raise BadInputError("has an outline of another picture's size. Left out")
+        return given
+    if not isinstance(given, list):
+        return None
+    polygons = [given] if given and not isinstance(given[0], list) else given
+    for polygon in polygons:
+        if not isinstance(polygon, list) or len(polygon) % 2 or not all(_is_number(each) for each in polygon):
+            raise BadInputError("has an outline that is no list of x, y, x, y, ... Left out")
+    # Two points and a line enclose nothing.
+    return [polygon for polygon in polygons if len(polygon) >= 6] or None
+
+
+def box_of(entry: Entry, outline: Any, size_wh: tuple[int, int]) -> Box:
+    """An annotation's box, else that of its outline, cut at the edges of a picture of (width, height).
+
+    Raises :class:`BadInputError` as :func:`outline_of` does.
+    """
+    given = entry.get("bbox")
+    if isinstance(given, list) and len(given) == 4 and all(_is_number(each) for each in given):
+        x, y, w, h = map(float, given)
+    elif isinstance(outline, list):
+        points = np.concatenate([np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in outline])
+        (x, y), (w, h) = points.min(0).tolist(), np.ptp(points, 0).tolist()
+    elif outline:
+        rows, columns = np.nonzero(_run_lengths(outline, size_wh[1], size_wh[0]))
+        if not len(rows):
+            raise BadInputError("has an empty outline. Left out")
+        x, y = float(columns.min()), float(rows.min())
+        w, h = float(np.ptp(columns)) + 1, float(np.ptp(rows)) + 1
+    else:
+        raise BadInputError("has neither a box nor an outline. Left out")
+    left, top = max(0.0, x), max(0.0, y)
+    right, bottom = min(float(size_wh[0]), x + w), min(float(size_wh[1]), y + h)
+    if right <= left or bottom <= top:
+        raise BadInputError("has a box without an area, or outside the picture. Left out")
+    return left, top, right - left, bottom - top
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and -1e9 < value < 1e9  # false for NaN, too
