@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +46,12 @@ def convert(
         list[Path] | None,
         typer.Option(help="For INT8 of a photo network: photos to calibrate on. May be repeated.", show_default=False),
     ] = None,
+    scenes: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="For the finder of a photo network: scenes to calibrate it on. May be repeated.", show_default=False
+        ),
+    ] = None,
     embed: EmbedOption = None,
     scale: Annotated[
         str | None,
@@ -64,7 +69,6 @@ def convert(
     from edgefashion.conversion.build import build
     from edgefashion.conversion.embed import frame_size
 
-    stages, begun = 1 + int8 + (embed is not None), itertools.count(1)
     with Progress("looking at the model") as progress:
         done = build(
             models or DEFAULT_MODEL,
@@ -74,8 +78,9 @@ def convert(
             max_drop=max_drop,
             calibration=calibration,
             photos=photos or (),
+            scenes=scenes or (),
             frame_wh=None if embed is None else frame_size(embed),
-            on_stage=lambda doing: progress.stage(f"{next(begun)} of {stages}: {doing}"),
+            on_stage=progress.stage,
         )
     _print_build(done, max_drop)
 
@@ -92,6 +97,9 @@ def _print_build(done: Build, max_drop: float) -> None:
         table.add_row(p.precision, size(made.size_bytes(p.precision)), accuracy, f"{gate} ({p.reference})")
     if quantization:
         _add_int8(table, quantization, max_drop)
+    for one in done.finder:
+        gate = f"passed: finds {one.found_too:.1%} of what FP32 finds in {one.pictures:,} pictures, {one.more:.1%} more"
+        table.add_row(f"finder, {one.precision}", size(one.size_bytes), "-", gate)
     if done.embedding:
         _add_embedded(table, done.embedding)
     print_table(table)

@@ -92,6 +92,13 @@ def train(
         list[Path] | None,
         typer.Option(help="For kiosk: a folder of photos, a sub-folder a label. May be repeated.", show_default=False),
     ] = None,
+    scenes: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="For kiosk: a folder of pictures with their garments outlined, as a COCO file. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(help="For kiosk: the bundle to start from, or imagenet. Default: kiosk.", show_default=False),
@@ -104,7 +111,7 @@ def train(
     flags = {
         "optimizer": optimizer, "learning_rate": learning_rate, "augment": augment, "limit": limit, "set": settings,
         "weights": weights, "teacher": teacher, "resume": resume, "epochs": epochs, "batch_size": batch_size,
-        "validation_split": validation_split, "seed": seed, "photos": photos, "start": start,
+        "validation_split": validation_split, "seed": seed, "photos": photos, "scenes": scenes, "start": start,
     }  # fmt: skip
     given = {name: value for name, value in flags.items() if not (value is None or value is False or value == [])}
     trainer = TRAINERS.get(arch, FASHION)
@@ -147,15 +154,15 @@ def _train_on_photos(arch: str, out: Path, given: dict[str, Any]) -> None:
     from edgefashion.training.finetune import finetune
     from edgefashion.training.options import FinetuneOptions
 
-    folders = given.pop("photos", None)
-    if not folders:
-        raise BadInputError(f"{arch} learns from photos. Give a folder of them with --photos")
+    folders, marked = given.pop("photos", []), given.pop("scenes", [])
+    if not folders and not marked:
+        raise BadInputError(f"{arch} learns from photos. Give a folder of them with --photos, or scenes with --scenes")
     start = given.pop("start", PHOTO_MODEL)
     with Progress("reading photos and finding the garments in them") as progress:
         options = FinetuneOptions(**given)
         shown = _Epochs(progress, options.epochs)
-        done = finetune(folders, out, options, start=start, on_step=shown.step, on_epoch=shown.finished)
-    _print_finetuning(done, folders)
+        done = finetune(folders, out, options, scenes=marked, start=start, on_step=shown.step, on_epoch=shown.finished)
+    _print_finetuning(done, folders, marked)
 
 
 @dataclass(frozen=True)
@@ -169,8 +176,8 @@ class Trainer:
 
 FASHION: Final = Trainer(
     _train_on_fashion,
-    frozenset({"photos", "start"}),
-    f"--photos and --start are for {PHOTO_MODEL}; {{arch}} learns from Fashion-MNIST alone",
+    frozenset({"photos", "scenes", "start"}),
+    f"--photos, --scenes and --start are for {PHOTO_MODEL}; {{arch}} learns from Fashion-MNIST alone",
 )
 TRAINERS: Final = {
     PHOTO_MODEL: Trainer(
@@ -215,7 +222,7 @@ def _pairs(given: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in given)
 
 
-def _print_finetuning(done: Finetuning, folders: list[Path]) -> None:
+def _print_finetuning(done: Finetuning, folders: list[Path], marked: list[Path]) -> None:
     """What the training changed, and what to do next."""
     before, after = done.before, done.after
     table = new_table(f"{done.held_out:,} photos of senders not trained on", ">before", ">after")
@@ -233,8 +240,11 @@ def _print_finetuning(done: Finetuning, folders: list[Path]) -> None:
     if done.skipped:
         print(f"{len(done.skipped):,} skipped; the first: {done.skipped[0]}")
     print(f"{done.bundle.path}: trained on {done.trained:,} photos. Next:")
-    photos = " ".join(f"--photos {quoted(folder)}" for folder in folders)
-    print(f"  edgefashion convert {as_argument(done.bundle.path)} --int8 {photos}")
+    given = [
+        *(f"--photos {quoted(folder)}" for folder in folders),
+        *(f"--scenes {quoted(folder)}" for folder in marked),
+    ]
+    print(f"  edgefashion convert {as_argument(done.bundle.path)} --int8 {' '.join(given)}")
 
 
 def tune(

@@ -14,6 +14,7 @@ from edgefashion.conversion.calibration_sets import check_calibration
 from edgefashion.conversion.convert import convert
 from edgefashion.conversion.embed import Embedding
 from edgefashion.conversion.ensemble import convert_ensemble
+from edgefashion.conversion.finder import FinderIr, add_finder
 from edgefashion.conversion.quantize import Quantization, QuantizeOptions, quantize
 from edgefashion.conversion.write_bundle import Conversion
 from edgefashion.errors import BadInputError
@@ -24,6 +25,7 @@ ENSEMBLE: Final = Path("models/ensemble")
 
 CONVERTING: Final = "converting and comparing with the original"
 QUANTIZING: Final = "quantizing to INT8 and comparing accuracy"
+FINDING: Final = "converting the finder and comparing what it finds"
 EMBEDDING: Final = "embedding the preprocessing and comparing with Python's"
 
 
@@ -37,6 +39,8 @@ class Build:
     """None where INT8 was not asked for."""
     embedding: Embedding | None
     """None where no IR for frames was asked for."""
+    finder: tuple[FinderIr, ...] = ()
+    """What the IRs of the bundle's finder find; empty where it has no original of one."""
 
 
 def build(
@@ -48,6 +52,7 @@ def build(
     max_drop: float = QuantizeOptions.max_drop,
     calibration: int = QuantizeOptions.calibration,
     photos: Sequence[str | Path] = (),
+    scenes: Sequence[str | Path] = (),
     frame_wh: tuple[int, int] | None = None,
     on_stage: Callable[[str], None] | None = None,
 ) -> Build:
@@ -67,13 +72,14 @@ def build(
         photos: Photo folders, a sub-folder a label, that INT8 of a photo network is calibrated on and gated with.
         frame_wh: (width, height) in pixels, each from 28 to 4096, of the BGR frames, uint8 (1, height, width, 3), that
             one more IR takes.
-        on_stage: Called with what is done next, in words.
+        scenes: Scenes folders, pictures with a COCO file, that the finder of a photo network is calibrated on besides.
+        on_stage: Called with what is done next, in words, and which step of how many that is.
 
     Raises:
         BadInputError: A model that cannot be converted, an option out of range, an output that cannot be written, or a
             photo network without ``photos``.
-        GateError: The IRs do not answer like the original, INT8 loses more than ``max_drop``, or the IR for frames
-            does not answer like Python's preprocessing.
+        GateError: The IRs do not answer like the original, INT8 loses more than ``max_drop``, the finder's IRs miss
+            what its original finds, or the IR for frames does not answer like Python's preprocessing.
         MissingError: Fashion-MNIST, NNCF, or what has to run the original, is not installed.
 
     Example:
@@ -97,7 +103,11 @@ def build(
                 check_calibration(found.bundle, folders)
     if scale and len(several) > 1:
         raise BadInputError("--scale is for one .onnx or .tflite file. Convert them one by one")
-    tell = on_stage or (lambda _: None)
+    stages = _stages(several, int8=int8, embed=frame_wh is not None)
+
+    def tell(doing: str) -> None:
+        if on_stage:
+            on_stage(f"{stages.index(doing) + 1} of {len(stages)}: {doing}")
 
     tell(CONVERTING)
     done = convert(several[0], out, scale) if len(several) == 1 else convert_ensemble(several, Path(out or ENSEMBLE))
@@ -105,7 +115,23 @@ def build(
     if int8:
         tell(QUANTIZING)
         made, quantization = quantize(made, options, folders)
+    finds: tuple[FinderIr, ...] = ()
+    if FINDING in stages:
+        tell(FINDING)
+        made, finds = add_finder(made, folders, [Path(folder) for folder in scenes], int8=int8)
     if frame_wh is not None:
         tell(EMBEDDING)
         made, embedding = embed.embed(made, frame_wh)
-    return Build(made, done, quantization, embedding)
+    return Build(made, done, quantization, embedding, finds)
+
+
+def _stages(models: Sequence[str | Path], *, int8: bool, embed: bool) -> list[str]:
+    """What will be done, in its order."""
+    only = resolve.resolve(models[0]).bundle if len(models) == 1 else None
+    there = (
+        (CONVERTING, True),
+        (QUANTIZING, int8),
+        (FINDING, only is not None and only.has("finder_keras")),
+        (EMBEDDING, embed),
+    )
+    return [stage for stage, asked in there if asked]

@@ -1,12 +1,11 @@
 """Photos to a photo network: fine-tune ``kiosk`` on folders of labelled photos and Fashion-MNIST.
 
-The held-out photos are by other senders than those trained on; the accept threshold is chosen
-and the result reported on them, beside what the starting network made of the same photos.
+The held-out photos are by other senders than those trained on; what an answer needs to count is chosen and the result
+reported on them, beside what the starting network made of the same photos.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,12 +16,14 @@ import numpy as np
 from edgefashion.bundles import bundle, draft, places, resolve
 from edgefashion.data import fashion_mnist, photo_folders, splits
 from edgefashion.errors import BadInputError
+from edgefashion.evaluation.acceptance import choose_rule
 from edgefashion.inference import decision, preprocess
 from edgefashion.inference.tensorflow_engine import load_keras
 from edgefashion.labels import PHOTO_LABELS
 from edgefashion.system.extras import need
+from edgefashion.training import held_out
 from edgefashion.training.options import FinetuneOptions
-from edgefashion.training.photo_bundle import ARCH, probabilities, write_bundle
+from edgefashion.training.photo_bundle import ARCH, TrainedFinder, probabilities, write_bundle
 from edgefashion.training.photo_fit import train
 from edgefashion.training.run import StepProgress
 from edgefashion.training.train import EpochProgress
@@ -65,6 +66,7 @@ def finetune(
     out: str | Path,
     options: FinetuneOptions = FinetuneOptions(),
     *,
+    scenes: Sequence[str | Path] = (),
     start: str = places.PHOTO_MODEL,
     on_step: StepProgress | None = None,
     on_epoch: EpochProgress | None = None,
@@ -76,6 +78,8 @@ def finetune(
         folders: Photo folders, each with a sub-folder of photos for each label.
         out: The bundle to write.
         options: How to train.
+        scenes: Scenes folders, pictures with every garment outlined in a COCO file. With them the bundle gets a finder,
+            which finds every garment of a picture, trained on scenes and photos; without, that of ``start``.
         start: The photo network's bundle to start from, or ``"imagenet"``.
         on_step: Called after a batch with the epoch (from 0), the batches done, their number and the loss.
         on_epoch: Called after an epoch with its row of ``history.csv``.
@@ -100,41 +104,62 @@ def finetune(
     need("tensorflow", "to train")
     need("matplotlib", "to draw the training curves")
     draft.check_target(out)
-    found = photo_folders.scan(*map(Path, folders))
-    _check(found)
-    fit_at, held_at = splits.split_by_sender(found.photos, options.validation_split, options.seed)
-    skipped = list(found.skipped)
-    held_photos, seen = [], []
-    for photo, picture in photo_folders.read([found.photos[i] for i in held_at], skipped):
-        held_photos.append(photo)
-        seen.append(preprocess.view(picture))
-    if not any(photo.known for photo in held_photos):
-        raise BadInputError("none of the held-out photos shows a known garment and can be read. Add photos by others")
-    views = np.stack(seen)
+    parts = held_out.part(folders, scenes, options.validation_split, options.seed)
+    held_photos, views = parts.held_views()
     beginning = None if start == IMAGENET else photo_network(start)
     before = _scores(held_photos, beginning, probabilities(beginning, views)) if beginning is not None else None
 
     trained = train(
-        [found.photos[i] for i in fit_at], options, skipped, start=beginning, on_step=on_step, on_epoch=on_epoch
+        parts.fit_photos,
+        options,
+        parts.skipped,
+        marked=parts.fit_scenes,
+        start=beginning,
+        on_step=on_step,
+        on_epoch=on_epoch,
     )
+    found = _train_finder(parts, options, trained.model, on_step) if scenes else None
     answered = probabilities(trained.model, views)
     after = _scores(held_photos, trained.model, answered)
     known = answered[[photo.known for photo in held_photos]]
+    truths = [(photo.label, *photo.also) for photo in held_photos]
+    chosen = choose_rule(answered, truths)
     made = write_bundle(
         out,
         trained,
         options,
-        accept=(decision.accept_threshold(known, PHOTO_LABELS), f"{len(known):,} photos of senders not trained on"),
+        accept=chosen.thresholds(f"{len(held_photos):,} photos of senders not trained on"),
         photo_figures={"held_out": {"n": len(known), "accuracy": after.accuracy, "reject_auroc": after.reject_auroc}},
         report={
             "start": start,
-            "photos": dict(Counter(photo.label for photo in found.photos)),
-            "senders": len({photo.sender for photo in found.photos}),
+            "photos": dict(parts.labels),
+            "senders": len({photo.sender for photo in (*parts.fit_photos, *parts.held_photos)}),
+            "scenes": len(parts.fit_scenes) + len(parts.held_scenes),
             "before": asdict(before) if before else None,
             "after": asdict(after),
         },
+        held_out=(answered, truths, chosen),
+        finder=found,
+        finder_of=None if start == IMAGENET else resolve.resolve(start).bundle,
     )
-    return Finetuning(made, before, after, trained.photos, len(held_photos), tuple(skipped))
+    return Finetuning(made, before, after, trained.photos, len(held_photos), tuple(parts.skipped))
+
+
+def _train_finder(
+    parts: held_out.Parts, options: FinetuneOptions, start: keras.Model, on_step: StepProgress | None
+) -> TrainedFinder:
+    """The finder, trained on the same pictures; its backbone begins from the photo network's."""
+    from edgefashion.training import finder_fit, finder_material
+
+    material = finder_material.gather(parts.fit_scenes, parts.fit_photos, parts.skipped)
+
+    def told(step: int, steps: int, losses: dict[str, float]) -> None:
+        if on_step:
+            on_step(0, step, steps, {"loss": losses["heat_loss"]})
+
+    how = finder_fit.FinderOptions(steps=options.finder_steps, seed=options.seed)
+    model, history = finder_fit.train(material, how, start, told)
+    return TrainedFinder(model, history)
 
 
 def photo_network(start: str) -> keras.Model:
@@ -143,15 +168,6 @@ def photo_network(start: str) -> keras.Model:
     if found.bundle is None or found.bundle.facts.architecture != ARCH:
         raise BadInputError(f"{start} is no bundle of the photo network {ARCH}. Start from one, or from {IMAGENET}")
     return load_keras(found.bundle.verified("keras"))
-
-
-def _check(found: photo_folders.PhotoSet) -> None:
-    counts = Counter(photo.label for photo in found.photos)
-    if len({photo.label for photo in found.photos if photo.known}) < 2:
-        only = ", ".join(f"{label} ({n})" for label, n in counts.items())
-        raise BadInputError(
-            f"the photos have one garment's label only: {only}. A network learns differences: add another label"
-        )
 
 
 def _scores(held: list[photo_folders.Photo], model: keras.Model, answered: NDArray[np.float32]) -> Scores:

@@ -117,6 +117,8 @@ class FinetuneOptions:
     """The backbone's; the heads learn ``HEAD_RATE`` times as fast."""
     fashion_images: int = 48
     """Fashion-MNIST images a step; they are small and cost a third of a step."""
+    finder_steps: int = 1800
+    """Steps of 16 frames that the finder learns, where there are scenes to learn it from."""
 
     def __post_init__(self) -> None:
         for rule, ok in (
@@ -125,6 +127,7 @@ class FinetuneOptions:
             ("--validation-split must be above 0 and up to 0.5", 0 < self.validation_split <= 0.5),
             ("--learning-rate must be above 0", self.learning_rate > 0),
             ("the Fashion-MNIST images a step must be at least 1", self.fashion_images >= 1),
+            ("--finder-steps must be at least 1", self.finder_steps >= 1),
             ("--seed must be from 0 to 4294967295", 0 <= self.seed < 2**32),
         ):
             if not ok:

@@ -44,15 +44,24 @@ def garment_mask(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def augment(
-    photo: NDArray[np.uint8], mask: NDArray[np.uint8] | None, rng: np.random.Generator
+    photo: NDArray[np.uint8],
+    mask: NDArray[np.uint8] | None,
+    rng: np.random.Generator,
+    *,
+    close: float = 1.0,
+    upright: bool = False,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """A random variant of a stored photo, BGR (224, 224, 3), and of its mask: (160, 160, 3) and
-    (20, 20) from 0 to 1. Turned, moved, zoomed, stretched, mirrored; tone, blur, noise, JPEG; a part hidden."""
+    (20, 20) from 0 to 1. Turned, moved, zoomed, stretched, mirrored; tone, blur, noise, JPEG; a part hidden.
+
+    ``close``: how much nearer than stored the garment is looked at. ``upright``: it is worn, and never on its side.
+    """
     import cv2
 
     edge = photo.shape[0]
-    zoom, stretch = np.exp(rng.uniform(np.log(0.7), np.log(1.15))) * 1.12, np.exp(rng.uniform(-0.25, 0.25))
-    angle = np.deg2rad(rng.normal(0, 10) if rng.random() < 0.9 else rng.choice([-90, 90, 180]))
+    zoom, stretch = close * np.exp(rng.uniform(np.log(0.7), np.log(1.15))) * 1.12, np.exp(rng.uniform(-0.25, 0.25))
+    lying = not upright and rng.random() >= 0.9
+    angle = np.deg2rad(rng.choice([-90, 90, 180]) if lying else rng.normal(0, 5 if upright else 10))
     scale: NDArray[Any] = zoom * PHOTO_PX / edge * np.array([np.sqrt(stretch), 1 / np.sqrt(stretch)])
     if rng.random() < 0.5:
         scale[0] = -scale[0]
@@ -68,10 +77,11 @@ def augment(
         moved = cv2.warpAffine(mask, move, size, flags=cv2.INTER_LINEAR)
         shrunk = cv2.resize(moved, cells.shape, interpolation=cv2.INTER_AREA)
         cells = np.asarray(shrunk, np.float32) / np.float32(255)
-    return np.asarray(_tone(np.asarray(varied, np.uint8), rng)), cells
+    return np.asarray(toned(np.asarray(varied, np.uint8), rng)), cells
 
 
-def _tone(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def toned(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A BGR picture (side, side, 3) in other light, through another camera, a part of it hidden."""
     import cv2
 
     edge = photo.shape[0]

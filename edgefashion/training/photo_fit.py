@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.data import fashion_mnist, photo_folders
+from edgefashion.data import fashion_mnist, photo_folders, scenes
 from edgefashion.inference.tensorflow_engine import tensorflow
 from edgefashion.labels import PHOTO_LABELS
 from edgefashion.training.options import FinetuneOptions
-from edgefashion.training.photo_batches import GROUPS, Batch, TrainingPhotos, photo_batches
+from edgefashion.training.photo_batches import Batch, photo_batches
+from edgefashion.training.photo_material import TARGETS, TrainingPhotos
 from edgefashion.training.run import StepProgress
 from edgefashion.training.train import EpochProgress
 from edgefashion.training.zoo import efficientnet_lite0, photo
@@ -48,12 +49,15 @@ def train(
     options: FinetuneOptions,
     skipped: list[str],
     *,
+    marked: Sequence[scenes.Scene] = (),
     start: keras.Model | None = None,
     on_step: StepProgress | None = None,
     on_epoch: EpochProgress | None = None,
 ) -> Trained:
-    """Train the photo network on the ``chosen`` photos and Fashion-MNIST, from a plain photo network or,
-    where ``start`` is None, from the ImageNet weights. Files that cannot be read are added to ``skipped``.
+    """Train the photo network on the ``chosen`` photos, the ``marked`` scenes' garments and Fashion-MNIST.
+
+    It begins from a plain photo network or, where ``start`` is None, from the ImageNet weights. Files that cannot be
+    read are added to ``skipped``.
 
     Raises :class:`MissingError` without the ``train`` extra, Fashion-MNIST or the package with the weights.
     """
@@ -65,11 +69,11 @@ def train(
         efficientnet_lite0.load_imagenet(model)
     else:
         efficientnet_lite0.unfold(start, model)
-    material = TrainingPhotos(chosen, skipped)
+    material = TrainingPhotos(chosen, skipped, marked)
     history = _fit(model, options, material, photo_batches(material, fashion, options), on_step, on_epoch)
     plain = photo.kiosk()
     efficientnet_lite0.fold(model, plain)
-    return Trained(plain, history, len(material.photos))
+    return Trained(plain, history, material.photos)
 
 
 def _kinds_head(model: keras.Model, count: int) -> Any:
@@ -89,7 +93,7 @@ def _fit(
 ) -> list[dict[str, float]]:
     """Train ``model`` for the options' epochs; returns a row an epoch."""
     tf = tensorflow("to train")
-    steps = max(1, len(material.photos) // options.garments)
+    steps = max(1, material.photos // options.garments)
     learner = _Learner(model, options, len(material.kinds), steps * options.epochs)
     history = []
     for epoch in range(options.epochs):
@@ -121,23 +125,25 @@ class _Learner:
         head = [*(v for v in model.trainable_variables if v.path in in_head), *of_kinds]
         backbone = [v for v in model.trainable_variables if v.path not in in_head]
         self._parts = (
-            (backbone, _optimizer(options.learning_rate, 0.02, backbone, steps)),
-            (head, _optimizer(HEAD_RATE * options.learning_rate, 0.01, head, steps)),
+            (backbone, optimizer(options.learning_rate, 0.02, backbone, steps)),
+            (head, optimizer(HEAD_RATE * options.learning_rate, 0.01, head, steps)),
         )
-        self._membership = np.zeros((len(PHOTO_LABELS), len(GROUPS)), np.float32)
-        for group, at in enumerate(GROUPS.values()):
+        self._membership = np.zeros((len(PHOTO_LABELS), len(TARGETS)), np.float32)
+        for group, at in enumerate(TARGETS.values()):
             self._membership[list(at), group] = 1
         self.step = tf.function(self._step)
-        """Train on a batch's six tensors; returns the losses of the labels, the masks and Fashion-MNIST."""
+        """Train on a batch's seven tensors; returns the losses of the labels, the masks and Fashion-MNIST."""
 
-    def _step(self, pictures: Any, targets: Any, masks: Any, kinds: Any, fashion: Any, fashion_labels: Any) -> Any:
+    def _step(
+        self, pictures: Any, targets: Any, masks: Any, mask_known: Any, kinds: Any, fashion: Any, fashion_labels: Any
+    ) -> Any:
         tf = tensorflow("to train")
         with tf.GradientTape() as tape:
             answer = self._model(pictures, training=True)
             # The loss of a group is the loss of its members' sum: a photo only says "footwear".
             grouped = tf.matmul(tf.nn.softmax(answer["probabilities"]), self._membership)
             loss = -tf.reduce_mean(tf.reduce_sum(targets * tf.math.log(grouped + 1e-8), 1))
-            covered = tf.nn.sigmoid_cross_entropy_with_logits(masks, answer["mask"])
+            covered = tf.nn.sigmoid_cross_entropy_with_logits(masks, answer["mask"]) * mask_known[:, None, None, None]
             told = tf.cast(kinds >= 0, tf.float32)
             finer = told * tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(kinds, 0), answer["kinds"])
             small = self._model(fashion, training=True)["probabilities"]
@@ -159,7 +165,7 @@ class _Learner:
             optimizer.finalize_variable_values(variables)
 
 
-def _optimizer(rate: float, decay: float, variables: list[Any], steps: int) -> keras.optimizers.Optimizer:
+def optimizer(rate: float, decay: float, variables: list[Any], steps: int) -> keras.optimizers.Optimizer:
     """AdamW for ``variables``, its rate warmed up over a sixth of the ``steps`` and annealed over the others."""
     import keras
 

@@ -39,10 +39,11 @@ _WEIGHTS: Final = "models/efficientnet-lite0-57934424.pth"
 BN_EPSILON: Final = 1e-3
 
 
-def features(pixels: Any, *, to_train: bool = False) -> dict[int, Any]:
+def features(pixels: Any, *, to_train: bool = False, head: bool = True) -> dict[int, Any]:
     """The backbone on float pixels 0 to 255, (n, h, w, 3): its last feature map at each stride.
 
-    Stride 32 is the head convolution's, (n, h/32, w/32, 1280). Batch normalization is folded into
+    Stride 32 is the head convolution's, (n, h/32, w/32, 1280), or with ``head`` off what goes into it, of 320
+    channels. Batch normalization is folded into
     the convolutions: its ImageNet statistics stay, in training too. ``to_train`` keeps its scale as a weight of
     its own beside kernel and bias, which learns as the unfolded network does in 2/3 of its time;
     :func:`fold` turns such a network into a plain one.
@@ -71,7 +72,7 @@ def features(pixels: Any, *, to_train: bool = False) -> dict[int, Any]:
             if step == 1 and channels_in == channels:
                 y = layers.Add(name=f"{name}_add")([x, y])
             x, channels_in, block = y, channels, block + 1
-    taps[stride] = relu6(convolution(x, HEAD, 1, 1, "head"), "head")
+    taps[stride] = relu6(convolution(x, HEAD, 1, 1, "head"), "head") if head else x
     return taps
 
 
@@ -122,7 +123,8 @@ def load_imagenet(model: keras.Model) -> None:
     Raises :class:`MissingError` without the package that carries them.
     """
     stored = read_weights()
-    for name in _convolutions():
+    there = {layer.name for layer in model.layers}
+    for name in (name for name in _convolutions() if name in there):
         if name in ("stem", "head"):
             key, norm = f"_conv_{name}", {"stem": "_bn0", "head": "_bn1"}[name]
         else:
@@ -151,10 +153,13 @@ def fold(trained: keras.Model, plain: keras.Model) -> None:
 
 def unfold(plain: keras.Model, trained: keras.Model) -> None:
     """Copy a plain network into the same network made ``to_train``, each scale the length of its
-    channel's kernel: fine-tuning then goes on with steps of a like size in every channel."""
+    channel's kernel: fine-tuning then goes on with steps of a like size in every channel.
+
+    Layers that ``plain`` lacks stay as they are: another network on this backbone starts from its weights."""
     scaled = set(_convolutions())
+    known = {layer.name for layer in plain.layers}
     for layer in trained.layers:
-        if not layer.weights:
+        if not layer.weights or layer.name not in known:
             continue
         weights = plain.get_layer(layer.name).get_weights()
         if layer.name in scaled:

@@ -1,0 +1,183 @@
+"""The finder's IRs: converted from its original, quantized, and gated by what they find."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion.bundles import bundle, card, draft, model_files
+from edgefashion.conversion.post_training import quietly
+from edgefashion.data import drawn, fashion_mnist, photo_folders, scenes, splits
+from edgefashion.errors import GateError
+from edgefashion.inference.finder import FINDER_PX, FOUND, GARMENT_KINDS, Region, overlap, regions
+from edgefashion.inference.openvino_finder import OpenVinoFinder
+from edgefashion.inference.preprocess import squeezed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PICTURES: Final = 300
+"""Pictures that INT8 is calibrated on, and pictures that gate it, at most."""
+
+SAME: Final = 0.5
+"""Overlap from which two boxes of one kind are the same find."""
+
+LEAST_FOUND: Final = 0.95
+"""Share of what the FP32 finder finds that an IR has to find too, or nothing is written."""
+
+
+@dataclass(frozen=True)
+class FinderIr:
+    """What an IR of the finder finds beside the FP32 one's finds, at the bundle's own score."""
+
+    precision: str
+    pictures: int
+    """Pictures that calibration has not seen."""
+    finds: int
+    """Garments that FP32 finds in them."""
+    found_too: float
+    """Share of these that this IR finds too, 0 to 1."""
+    more: float
+    """What it finds besides, as a share of ``finds``."""
+    size_bytes: int
+
+
+def add_finder(
+    made: bundle.Bundle, photos: Sequence[Path] = (), marked: Sequence[Path] = (), *, int8: bool = True
+) -> tuple[bundle.Bundle, tuple[FinderIr, ...]]:
+    """Write the finder's FP16 IR into a bundle that has its original, and with ``int8`` its INT8 IR, calibrated on the
+    pictures of photo folders and scenes folders.
+
+    Without pictures, both are done with drawn ones. Raises :class:`GateError` where an IR finds too little of what the
+    original finds.
+    """
+    import openvino as ov
+
+    pictures = _pictures(photos, marked) or _drawn()
+    calibrate, gate = pictures[::2][:PICTURES], pictures[1::2][:PICTURES] or pictures
+    floor = made.facts.thresholds.found or FOUND
+    with draft.draft(made.path, made) as making:
+        plain = _convert(made.verified("finder_keras"))
+        irs = {"finder_fp16": plain}
+        if int8:
+            irs["finder_int8"] = _quantize(plain, calibrate)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            exact = Path(folder) / "finder.xml"
+            ov.save_model(plain, exact, compress_to_fp16=False)
+            expected = _found(exact, gate, floor)
+        measured = []
+        for part, ir in irs.items():
+            xml = making.part(part)
+            ov.save_model(ir, xml, compress_to_fp16=part == "finder_fp16")
+            measured.append(_compared(part.removeprefix("finder_"), expected, _found(xml, gate, floor), xml))
+            if measured[-1].found_too < LEAST_FOUND:
+                raise GateError(
+                    f"the finder in {measured[-1].precision} finds only {measured[-1].found_too:.1%} of what it finds "
+                    f"in FP32 in {len(gate)} pictures. Nothing is written; give more pictures to calibrate on"
+                )
+        making.add_report("finder", {"irs": [asdict(one) for one in measured]})
+        card.write_card(making)
+    return bundle.open_bundle(made.path), tuple(measured)
+
+
+def _convert(keras: Path) -> Any:
+    """The finder as an ``openvino.Model`` of static batch 1."""
+    import openvino as ov
+
+    from edgefashion.inference.tensorflow_engine import export_saved_model, load_keras
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        saved = Path(folder) / "saved_model"
+        export_saved_model(load_keras(keras), saved)
+        ir = ov.convert_model(saved)
+        ir.reshape([1, FINDER_PX, FINDER_PX, 3])
+        return ir
+
+
+def _quantize(plain: Any, pictures: Sequence[NDArray[np.uint8]]) -> Any:
+    """In INT8 but for its last convolutions: a box's edge is a logarithm, and a step of 8 bits is too much of it."""
+    import logging
+
+    import nncf
+
+    with quietly():
+        nncf.set_log_level(logging.ERROR)
+        return nncf.quantize(
+            plain.clone(),
+            nncf.Dataset([picture[None] for picture in pictures]),
+            subset_size=len(pictures),
+            fast_bias_correction=True,
+            ignored_scope=nncf.IgnoredScope(names=_last_convolutions(plain)),
+        )
+
+
+def _last_convolutions(ir: Any) -> list[str]:
+    """The names of the convolutions between the answer and the first ReLU before it."""
+    found: set[str] = set()
+    waiting, seen = [ir.output(0).get_node()], set[str]()
+    while waiting:
+        op = waiting.pop()
+        name = op.get_friendly_name()
+        if name in seen or op.get_type_name() == "Clamp":
+            continue
+        seen.add(name)
+        if op.get_type_name() == "Convolution":
+            found.add(name)
+            continue
+        waiting += [value.get_node() for value in op.input_values()]
+    return sorted(found)
+
+
+def _pictures(photos: Sequence[Path], marked: Sequence[Path]) -> list[NDArray[np.uint8]]:
+    """Pictures as the finder sees them, photos and scenes in turn."""
+    skipped: list[str] = []
+    of_photos = list(photo_folders.scan(*photos).photos) if photos else []
+    of_scenes = list(scenes.scan_scenes(*marked).scenes) if marked else []
+    rng = np.random.default_rng(0)
+    some = [of_scenes[at] for at in rng.permutation(len(of_scenes))[:PICTURES]]
+    views = [squeezed(picture, FINDER_PX) for _, picture in scenes.read(some, skipped)]
+    chosen = splits.evenly(of_photos, 2 * PICTURES - len(views)) if of_photos else []
+    views += [squeezed(picture, FINDER_PX) for _, picture in photo_folders.read(chosen, skipped)]
+    return [views[at] for at in rng.permutation(len(views))]
+
+
+def _drawn() -> list[NDArray[np.uint8]]:
+    """Fashion-MNIST's garments, drawn as photos."""
+    rng = np.random.default_rng(0)
+    images, _ = fashion_mnist.load("test")
+    return [squeezed(drawn.photo_of(image, rng), FINDER_PX) for image in images[:PICTURES]]
+
+
+def _found(xml: Path, pictures: Sequence[NDArray[np.uint8]], floor: float) -> list[list[Region]]:
+    run = OpenVinoFinder(xml, "fp32", 1)
+    return [[r for r in regions(run(p[None])[0], floor) if r.kind in GARMENT_KINDS] for p in pictures]
+
+
+def _compared(precision: str, expected: list[list[Region]], given: list[list[Region]], xml: Path) -> FinderIr:
+    finds = sum(map(len, expected))
+    both = sum(
+        any(_same(one, other) for other in theirs) for ours, theirs in zip(expected, given, strict=True) for one in ours
+    )
+    besides = sum(
+        not any(_same(one, other) for other in ours)
+        for ours, theirs in zip(expected, given, strict=True)
+        for one in theirs
+    )
+    share = max(finds, 1)
+    return FinderIr(
+        precision, len(expected), finds, both / share if finds else 1.0, besides / share, model_files.size_bytes(xml)
+    )
+
+
+def _same(one: Region, other: Region) -> bool:
+    return one.kind == other.kind and overlap(_corners(one), _corners(other)) >= SAME
+
+
+def _corners(region: Region) -> NDArray[np.float64]:
+    x, y, w, h = region.box
+    return np.array([x, y, x + w, y + h])

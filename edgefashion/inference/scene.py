@@ -1,0 +1,97 @@
+"""A picture with several garments: find them, cut each out, name it, and say which is the main one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgefashion.inference import preprocess
+from edgefashion.inference.finder import GARMENT_KINDS, MOST, Region
+from edgefashion.labels import PHOTO_LABELS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgefashion.inference.classifier import Classifier
+
+MARGIN: Final = 0.1
+"""Share of its box that a garment is looked at with on each side; in training too."""
+
+SMALLEST_PX: Final = 12
+"""A box with a shorter edge shows too little to be named."""
+
+UNLIKELY: Final = 0.15
+"""What a label counts where the finder has seen a garment of another kind. Two garments that cover one another, a coat
+and the shirt below it, are told apart by this."""
+
+_LABELS_OF: Final = {
+    "upper": ("T-shirt/top", "Pullover", "Shirt"),
+    "outer": ("Coat", "Pullover", "Shirt"),
+    "lower": ("Trouser",),
+    "whole": ("Dress", "Coat"),
+    "footwear": ("Sandal", "Sneaker", "Ankle boot"),
+    "bag": ("Bag",),
+}
+"""The labels that garments of a kind have. Unknown and No garment are likely of any."""
+
+HELD_WORN: Final = 0.5
+"""Probability of being worn below which a garment is held up, hangs or lies."""
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """One garment that was found and looked at."""
+
+    region: Region
+    box: preprocess.Box
+    """(x, y, width, height) in pixels of the picture."""
+    within: preprocess.Box
+    """What the network saw: the box with a margin."""
+    pixels: NDArray[np.uint8]
+    """What it saw, (160, 160, 3)."""
+    probabilities: NDArray[np.float32]
+    """(classes,)"""
+
+
+def look(
+    classifier: Classifier, picture: NDArray[np.uint8], found: list[Region], whole: preprocess.Box
+) -> list[Looked]:
+    """Cut what was ``found`` in the part ``whole`` of a BGR picture (h, w, 3) out of it and name it, the main one
+    first."""
+    looked = []
+    for region in [region for region in found if region.kind in GARMENT_KINDS][:MOST]:
+        box = region.in_pixels(whole)
+        if min(box[2:]) < SMALLEST_PX:
+            continue
+        within = with_margin(box, picture.shape[1], picture.shape[0])
+        pixels = preprocess.view(picture, within)
+        probabilities = as_kind(classifier(pixels)[0], region.kind, classifier.labels)
+        looked.append(Looked(region, box, within, pixels, probabilities))
+    return sorted(looked, key=lambda one: importance(one.region), reverse=True)
+
+
+def with_margin(box: preprocess.Box, width: int, height: int) -> preprocess.Box:
+    """A box with :data:`MARGIN` around it, inside a picture of (width, height)."""
+    x, y, w, h = box
+    x0, y0 = max(0, round(x - MARGIN * w)), max(0, round(y - MARGIN * h))
+    x1, y1 = min(width, round(x + (1 + MARGIN) * w)), min(height, round(y + (1 + MARGIN) * h))
+    return x0, y0, max(1, x1 - x0), max(1, y1 - y0)
+
+
+def as_kind(probabilities: NDArray[np.float32], kind: str, labels: tuple[str, ...]) -> NDArray[np.float32]:
+    """Probabilities (classes,) of a garment that the finder takes for one of a ``kind``."""
+    likely = _LABELS_OF.get(kind)
+    if likely is None or labels != PHOTO_LABELS:
+        return probabilities
+    weight = np.array([1.0 if label in likely or label in PHOTO_LABELS[-2:] else UNLIKELY for label in labels])
+    weighed = probabilities * weight
+    return np.asarray(weighed / max(float(weighed.sum()), 1e-12), np.float32)
+
+
+def importance(region: Region) -> tuple[bool, float]:
+    """By which the main garment is chosen: held up before worn, then large and in the middle."""
+    x, y, w, h = region.box
+    off = max(abs(x + w / 2 - 0.5), abs(y + h / 2 - 0.5))
+    return region.worn < HELD_WORN, w * h * (1 - off)

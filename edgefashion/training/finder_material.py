@@ -1,0 +1,191 @@
+"""What the finder's training frames are put together from: street scenes, cut-out people, garments and grounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgefashion.data import images, photo_folders, scenes
+from edgefashion.errors import BadInputError
+from edgefashion.inference.finder import KINDS
+from edgefashion.labels import GROUPS, NO_GARMENT
+from edgefashion.training import photo_augment
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STORED_PX: Final = 320
+"""Longest edge of a stored picture."""
+
+_KIND_OF: Final = {
+    "T-shirt/top": "upper",
+    "T-shirt": "upper",
+    "Shirt": "upper",
+    "Pullover": "upper",
+    "Coat": "outer",
+    "Dress": "whole",
+    "Trouser": "lower",
+    "Bag": "bag",
+    **dict.fromkeys((*GROUPS, *GROUPS["Footwear"]), "footwear"),
+    "Person": "person",
+    "Head": "head",
+}
+"""The finder's kind of a label."""
+
+_KIND_OF_UNKNOWN: Final = {
+    **dict.fromkeys(("skirt", "skirts", "shorts", "leggings", "tights", "pants", "capris"), "lower"),
+    **dict.fromkeys(("romper", "jumper", "jumpsuit", "overall", "kurtas", "kurtis", "tunics", "dress"), "whole"),
+    **dict.fromkeys(("vest", "bodysuit", "undershirt", "blouse", "waistcoat", "sweaters"), "upper"),
+    **dict.fromkeys(("jacket", "cape", "jackets", "blazer", "coat", "outwear"), "outer"),
+}
+"""The finder's kind of garments that none of the ten labels names: they are found, and then named Unknown."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A thing in a picture."""
+
+    kind: int
+    """Position in :data:`edgefashion.inference.finder.KINDS`."""
+    box: tuple[float, float, float, float]
+    """x0, y0, x1, y1 in pixels."""
+    worn: float
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A picture with what is in it."""
+
+    picture: NDArray[np.uint8]
+    """BGR (h, w, 3)."""
+    things: tuple[Placed, ...]
+    shape: NDArray[np.uint8] | None
+    """Where the garment, or the people, are: (h, w), 0 to 255. None where that is not known: nothing is cut out."""
+    tells: NDArray[np.float32] = field(default_factory=lambda: np.ones(len(KINDS), np.float32))
+    """1 for each kind that is marked wherever the picture shows it."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that training frames are put together from."""
+
+    scenes: list[Cut]
+    photos: list[Cut]
+    photo_weight: NDArray[np.float64]
+    """How often each photo is drawn."""
+    grounds: list[NDArray[np.uint8]]
+    """Pictures without a garment, BGR."""
+    groundless: list[NDArray[np.uint8]]
+    """Pictures without a garment in which the finder must find none: shelves, hands, rooms."""
+
+
+def kind_of(label: str, category: str = "") -> int | None:
+    """The channel that finds a thing of ``label``, or of a ``category`` that is Unknown; None where none does."""
+    kind = _KIND_OF.get(label) or _KIND_OF_UNKNOWN.get(category.casefold())
+    return None if kind is None else KINDS.index(kind)
+
+
+def gather(marked: Sequence[scenes.Scene], photos: Sequence[photo_folders.Photo], skipped: list[str]) -> Material:
+    """Read everything. Files that cannot be read are added to ``skipped`` with their reason."""
+    made_of_scenes: list[Cut] = []
+    for scene in marked:
+        try:
+            made_of_scenes.append(of_scene(scene))
+        except BadInputError as error:
+            skipped.append(str(error))
+    shot, pictures, empty = [], [], []
+    for photo, picture in photo_folders.read(photos, skipped):
+        small = _stored(picture)
+        if photo.label == NO_GARMENT:
+            empty.append(small)
+            continue
+        shot.append(photo)
+        pictures.append(small)
+    with ThreadPoolExecutor() as pool:
+        masks = list(pool.map(photo_augment.garment_mask, pictures))
+    rng = np.random.default_rng(0)
+    cuts, weight, grounds = [], [], []
+    for photo, picture, mask in zip(shot, pictures, masks, strict=True):
+        kind = kind_of(photo.label, photo.kind or "")
+        cut = None if kind is None or photo.worn else of_photo(picture, mask, kind)
+        if cut is not None:
+            cuts.append(cut)
+            weight.append(_OFTEN.get(KINDS[kind or 0], 1.0))
+        if not photo.worn:
+            squared = _squared(picture)
+            grounds += photo_augment.backgrounds(squared, mask, rng)
+    share = np.array(weight)
+    return Material(made_of_scenes, cuts, share / max(share.sum(), 1e-9), grounds, empty)
+
+
+_OFTEN: Final = {"bag": 3.0, "footwear": 1.5, "whole": 1.5, "outer": 1.5}
+"""Kinds that the photos seldom show are drawn oftener."""
+
+
+def of_scene(scene: scenes.Scene) -> Cut:
+    """A street scene with its marked things; its people are what may be cut out of it."""
+    picture = images.read_image(scene.path)
+    small = _stored(picture)
+    height, width = small.shape[:2]
+    across, down = width / scene.width, height / scene.height
+    placed, shape = [], None
+    for thing in scene.things:
+        kind = kind_of(thing.label, thing.kind)
+        if kind is None or thing.crowd:
+            continue
+        x, y, w, h = thing.box
+        placed.append(Placed(kind, (x * across, y * down, (x + w) * across, (y + h) * down), 1.0))
+        if thing.label == "Person" and thing.segmentation:
+            mask = _resized(thing.mask(scene.height, scene.width) * np.uint8(255), width, height)
+            shape = mask if shape is None else np.maximum(shape, mask)
+    tells = np.ones(len(KINDS), np.float32)
+    there = {one.kind for one in placed}
+    for name in ("person", "head"):
+        if KINDS.index(name) not in there:
+            tells[KINDS.index(name)] = 0
+    return Cut(small, tuple(placed), shape, tells)
+
+
+def of_photo(picture: NDArray[np.uint8], mask: NDArray[np.uint8], kind: int) -> Cut | None:
+    """A photo of one garment that lies or hangs; None where ``mask`` (56, 56) looks wrong: it must be in one piece in
+    the middle, neither a speck nor everything."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    count, patches, stats, _ = cv2.connectedComponentsWithStats((mask > 127).astype(np.uint8), connectivity=8)
+    if count < 2:
+        return None
+    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    keep = np.isin(patches, [i for i in range(1, count) if stats[i, 4] >= stats[largest, 4] / 6])
+    share = float(keep.mean())
+    if not 0.08 < share < 0.93 or keep[20:36, 20:36].mean() < 0.5:
+        return None
+    shape = _resized((mask * keep.astype(np.uint8)), width, height)
+    rows, columns = np.flatnonzero((shape > 127).any(1)), np.flatnonzero((shape > 127).any(0))
+    if not len(rows) or not len(columns):
+        return None
+    box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    return Cut(picture, (Placed(kind, box, 0.0),), shape)
+
+
+def _stored(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+
+    shrink = min(1.0, STORED_PX / max(picture.shape[:2]))
+    return np.asarray(cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _squared(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+
+    return np.asarray(cv2.resize(picture, (224, 224), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _resized(mask: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    import cv2
+
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

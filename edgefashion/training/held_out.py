@@ -1,0 +1,94 @@
+"""What a photo network is trained on and what is held out: photos by sender, scenes by group."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgefashion.data import photo_folders, scenes, splits
+from edgefashion.data.photo_folders import Photo
+from edgefashion.errors import BadInputError
+from edgefashion.inference import preprocess
+from edgefashion.inference.scene import with_margin
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that was given, parted."""
+
+    fit_photos: list[Photo]
+    fit_scenes: list[scenes.Scene]
+    held_photos: list[Photo]
+    held_scenes: list[scenes.Scene]
+    skipped: list[str]
+    labels: Counter[str]
+    """Garments of each label, photos and scenes together."""
+
+    def held_views(self) -> tuple[list[Photo], NDArray[np.uint8]]:
+        """The held-out garments, and what a photo network sees of each, RGB uint8 (n, 160, 160, 3): a photo as it is,
+        a garment of a scene cut out by its true box. Raises :class:`BadInputError` where no known one can be read."""
+        photos, views = [], []
+        for photo, picture in photo_folders.read(self.held_photos, self.skipped):
+            photos.append(photo)
+            views.append(preprocess.view(picture))
+        for scene, picture in scenes.read(self.held_scenes, self.skipped):
+            for thing in scene.things:
+                if thing.garment and not (thing.crowd or thing.unclear):
+                    x, y, w, h = (round(edge) for edge in thing.box)
+                    within = with_margin((x, y, max(1, w), max(1, h)), scene.width, scene.height)
+                    photos.append(_as_photo(scene, thing))
+                    views.append(preprocess.view(picture, within))
+        if not any(photo.known for photo in photos):
+            raise BadInputError(
+                "none of the held-out pictures shows a known garment and can be read. Add some by others"
+            )
+        return photos, np.stack(views)
+
+
+def part(
+    folders: Sequence[str | Path], scene_folders: Sequence[str | Path], validation_split: float, seed: int
+) -> Parts:
+    """Scan photo folders and scenes folders, any number of each, and hold a share of the senders and groups out.
+
+    Raises :class:`BadInputError` for none of either, for one label only, and where nothing can be held out.
+    """
+    if not folders and not scene_folders:
+        raise BadInputError("there is nothing to learn from. Give photos with --photos, or scenes with --scenes")
+    photos = photo_folders.scan(*map(Path, folders)) if folders else photo_folders.PhotoSet((), (), ())
+    marked = scenes.scan_scenes(*map(Path, scene_folders)) if scene_folders else scenes.SceneSet((), (), ())
+    labels = Counter(photo.label for photo in photos.photos)
+    labels += Counter(_folder_label(thing.label) for scene in marked.scenes for thing in scene.things if thing.garment)
+    if len({label for label in labels if label in _KNOWN}) < 2:
+        only = ", ".join(f"{label} ({n})" for label, n in labels.items())
+        raise BadInputError(f"only one garment's label is there: {only}. A network learns differences: add another")
+    fit_at, held_at = splits.split_by_sender(photos.photos, validation_split, seed) if photos.photos else ([], [])
+    groups = [scene.group for scene in marked.scenes]
+    fit_scene, held_scene = splits.split_by_group(groups, validation_split, seed) if groups else ([], [])
+    return Parts(
+        [photos.photos[i] for i in fit_at],
+        [marked.scenes[i] for i in fit_scene],
+        [photos.photos[i] for i in held_at],
+        [marked.scenes[i] for i in held_scene],
+        [*photos.skipped, *marked.skipped],
+        labels,
+    )
+
+
+_KNOWN = frozenset(photo_folders.LABELS[:-2])
+
+
+def _folder_label(label: str) -> str:
+    return "T-shirt" if label == "T-shirt/top" else label
+
+
+def _as_photo(scene: scenes.Scene, thing: scenes.Thing) -> Photo:
+    also = tuple(map(_folder_label, thing.also))
+    return Photo(scene.path, _folder_label(thing.label), f"scene {scene.group}", thing.kind or None, also, worn=True)

@@ -1,0 +1,240 @@
+"""The photo network's training material in memory: photos, garments cut out of scenes, pieces of background."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgefashion.data import photo_folders, scenes
+from edgefashion.data.drawn import STORED_PX, wall
+from edgefashion.errors import BadInputError
+from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, groups
+from edgefashion.training import photo_augment
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TARGETS: Final[dict[str, tuple[int, ...]]] = {
+    **groups(PHOTO_LABELS),
+    **{member: (PHOTO_LABELS.index(member),) for members in GROUPS.values() for member in members},
+}
+"""What a picture can be taught as: the groups of labels, and the members of groups, each with its positions among the
+network's answers."""
+
+ALSO_SHARE: Final = 0.35
+"""What the other labels that are as right for a picture get of its target, all together."""
+
+SCENE_MARGIN: Final = 0.35
+"""Share of its box that a garment cut out of a scene is stored with on each side."""
+
+SEEN_MARGIN: Final = 0.1
+"""Share of its box that a garment found in a frame is looked at with on each side."""
+
+SMALLEST: Final = 0.002
+"""Share of a scene that a garment covers at least, or it tells nothing."""
+
+WHITE: Final = 243
+"""Grey level from which a studio's ground is white."""
+
+NEW_GROUND: Final = 0.6
+"""How often a studio's white ground is replaced."""
+
+SOURCES: Final = {"lying": 0.5, "scene": 0.26, "worn": 0.24}
+"""Share of the garments of a batch: photos of garments lying or hanging, garments cut out of scenes, and photos of
+which ``photos.csv`` says that the garment is worn. A source that is missing leaves its share to the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One picture of a garment to train on."""
+
+    picture: NDArray[np.uint8]
+    """BGR (224, 224, 3)."""
+    mask: NDArray[np.uint8] | None
+    """Where the garment is, (56, 56), 0 to 255; None where nobody knows."""
+    target: NDArray[np.float32]
+    """Over :data:`TARGETS`."""
+    label: str
+    sender: str
+    kind: str | None = None
+    source: str = "lying"
+    """One of :data:`SOURCES`."""
+    close: float = 1.0
+    ground: NDArray[np.uint8] | None = None
+    """Of a studio picture: where its white ground is, (224, 224), 0 to 255."""
+
+    @property
+    def worn(self) -> bool:
+        """True for a garment that hangs on somebody as it does on everybody."""
+        return self.source != "lying"
+
+
+def target_of(label: str, also: Iterable[str] = ()) -> NDArray[np.float32]:
+    """What a picture with a photo folder's label teaches, over :data:`TARGETS`. A kind of shoe is taught as the group
+    and as the kind."""
+    target = np.zeros(len(TARGETS), np.float32)
+    names = list(TARGETS)
+
+    def add(one: str, share: float) -> None:
+        plain = "T-shirt/top" if one == "T-shirt" else one
+        group = next((group for group, members in GROUPS.items() if plain in members), None)
+        if group is None:
+            target[names.index(plain)] += share
+        else:
+            target[names.index(group)] += share / 2
+            target[names.index(plain)] += share / 2
+
+    others = [name for name in also if name != label]
+    add(label, 1 - ALSO_SHARE if others else 1.0)
+    for name in others:
+        add(name, ALSO_SHARE / len(others))
+    return target
+
+
+class TrainingPhotos:
+    """Everything a batch is drawn from."""
+
+    def __init__(
+        self,
+        chosen: Sequence[photo_folders.Photo],
+        skipped: list[str],
+        marked: Sequence[scenes.Scene] = (),
+    ) -> None:
+        rng = np.random.default_rng(0)
+        photos, pictures, small = [], [], []
+        self.empty: list[NDArray[np.uint8]] = []
+        for photo, picture in photo_folders.read(chosen, skipped):
+            squared = _resized(picture, (STORED_PX, STORED_PX))
+            if photo.label == NO_GARMENT:
+                self.empty.append(squared)
+                continue
+            photos.append(photo)
+            pictures.append(squared)
+            shrink = min(1.0, 400 / max(picture.shape[:2]))
+            small.append(_resized(picture, (round(picture.shape[1] * shrink), round(picture.shape[0] * shrink))))
+        with ThreadPoolExecutor() as pool:
+            masks = list(pool.map(photo_augment.garment_mask, small))
+        self.items = [_of_photo(*each) for each in zip(photos, pictures, masks, strict=True)]
+        self.items += [item for scene, picture in scenes.read(marked, skipped) for item in of_scene(scene, picture)]
+        if not self.items:
+            raise BadInputError("no training photo could be read")
+        self.photos = len(self.items)
+        self.background = [
+            piece
+            for item, mask in zip(self.items, masks, strict=False)
+            if not item.worn
+            for piece in photo_augment.backgrounds(item.picture, mask, rng)
+        ]
+        self._weigh()
+        self.kinds = sorted({item.kind for item in self.items if item.kind})
+
+    def _weigh(self) -> None:
+        there = [name for name in SOURCES if any(item.source == name for item in self.items)]
+        self._weights = np.zeros(len(self.items))
+        for name in there:
+            at = [i for i, item in enumerate(self.items) if item.source == name]
+            labels = Counter(self.items[i].label for i in at)
+            senders = Counter(self.items[i].sender for i in at)
+            # Rare labels oftener, prolific senders seldomer, both by less than would make them equal.
+            weight = np.array([labels[self.items[i].label] ** -0.5 * senders[self.items[i].sender] ** -0.3 for i in at])
+            self._weights[at] = SOURCES[name] * weight / weight.sum()
+        self._weights /= self._weights.sum()
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[Item]:
+        """So many pictures of garments, at random."""
+        return [self.items[at] for at in rng.choice(len(self.items), count, p=self._weights)]
+
+    def before_a_ground(self, item: Item, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """The item's picture (224, 224, 3); of a studio picture mostly before another ground than white."""
+        if item.ground is None or rng.random() >= NEW_GROUND:
+            return item.picture
+        of = self.empty if self.empty and (rng.random() < 0.4 or not self.background) else self.background
+        ground = of[rng.integers(len(of))] if of and rng.random() < 0.8 else _resized(wall(rng), (STORED_PX, STORED_PX))
+        white = item.ground[..., None].astype(np.float32) / 255
+        return np.asarray(item.picture * (1 - white) + ground * white, np.uint8)
+
+    def none(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A picture (160, 160, 3) without a garment."""
+        drawn = rng.random()
+        if drawn < 0.15:
+            return photo_augment.spoiled(self.items[rng.integers(len(self.items))].picture, rng)
+        if drawn < 0.25 or not (self.background or self.empty):
+            picture = wall(rng)
+        else:
+            of = self.empty if self.empty and (drawn < 0.75 or not self.background) else self.background
+            picture = of[rng.integers(len(of))]
+        return photo_augment.augment(picture, None, rng)[0]
+
+
+def _of_photo(photo: photo_folders.Photo, picture: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Item:
+    return Item(
+        picture,
+        None if photo.worn else mask,
+        target_of(photo.label, photo.also),
+        photo.label,
+        photo.sender,
+        photo.kind,
+        source="worn" if photo.worn else "lying",
+        ground=white_ground(picture),
+    )
+
+
+def white_ground(picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Where the white ground of a studio picture (224, 224, 3) is, 0 to 255, reached from its rim; None where there is
+    none to speak of."""
+    import cv2
+
+    white = np.asarray(picture.min(2) >= WHITE, np.uint8)
+    count, patches = cv2.connectedComponents(white, connectivity=4)
+    rim = np.unique(np.concatenate([patches[0], patches[-1], patches[:, 0], patches[:, -1]]))
+    ground = np.isin(patches, rim[rim > 0]) if count > 1 else np.zeros_like(white, bool)
+    if ground.mean() < 0.15:
+        return None
+    wide = cv2.dilate(ground.astype(np.uint8) * 255, np.ones((3, 3), np.uint8))
+    return np.asarray(cv2.GaussianBlur(wide, (3, 3), 0), np.uint8)
+
+
+def of_scene(scene: scenes.Scene, picture: NDArray[np.uint8]) -> list[Item]:
+    """The garments of a scene, each cut out with what is around it, as it is when a finder has found it."""
+    import cv2
+
+    items = []
+    for thing in scene.things:
+        if (
+            not thing.garment
+            or thing.crowd
+            or thing.unclear
+            or thing.box[2] * thing.box[3] < SMALLEST * scene.width * scene.height
+        ):
+            continue
+        x, y, w, h = thing.box
+        x0, y0 = round(x - SCENE_MARGIN * w), round(y - SCENE_MARGIN * h)
+        x1, y1 = round(x + (1 + SCENE_MARGIN) * w), round(y + (1 + SCENE_MARGIN) * h)
+        rim = max(0, -x0, -y0, x1 - scene.width, y1 - scene.height)
+        wide = cv2.copyMakeBorder(picture, rim, rim, rim, rim, cv2.BORDER_REPLICATE)[
+            y0 + rim : y1 + rim, x0 + rim : x1 + rim
+        ]
+        mask = np.pad(thing.mask(scene.height, scene.width), rim)[y0 + rim : y1 + rim, x0 + rim : x1 + rim]
+        items.append(
+            Item(
+                _resized(np.asarray(wide, np.uint8), (STORED_PX, STORED_PX)),
+                _resized(np.asarray(mask * 255, np.uint8), (56, 56)),
+                target_of(thing.label, thing.also),
+                "T-shirt" if thing.label == "T-shirt/top" else thing.label,
+                f"scene {scene.group}",
+                source="scene",
+                close=(1 + 2 * SCENE_MARGIN) / (1 + 2 * SEEN_MARGIN),
+            )
+        )
+    return items
+
+
+def _resized(picture: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+    import cv2
+
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
