@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edgefashion.bundles.draft import Draft
-from edgefashion.bundles.facts import Facts, PhotoFigures
+from edgefashion.bundles.facts import Facts, PhotoFigures, Thresholds
 
 
 def write_card(making: Draft) -> None:
@@ -25,13 +25,12 @@ def write_card(making: Draft) -> None:
         joined_labels=", ".join(facts.labels),
         pixels=facts.pixels,
         shape=", ".join(str(edge) for edge in facts.input_shape),
-        trained_on=_trained_on(facts) + (_PHOTO_DATA if facts.photos else ""),
-        threshold=facts.thresholds.accept,
-        chosen_on=facts.thresholds.chosen_on,
+        trained_on=_trained_on(facts) + (_photo_data(facts) if facts.photos else ""),
+        accepted=_accepted(facts.thresholds),
         accuracy="\n".join(rows),
         agreement=_agreement(int8.agreement if int8 else None),
         photo_figures=_photo_figures(facts.photos) if facts.photos else "",
-        use=_PHOTO_USE if facts.photos else _USE,
+        use=_SCENE_USE if facts.finds else _PHOTO_USE if facts.photos else _USE,
     )
     making.part("card").write_text(text, encoding="utf-8")
 
@@ -42,6 +41,25 @@ def _trained_on(facts: Facts) -> str:
         return "not known: it came here trained"
     seed = "" if facts.seed is None else f", seed {facts.seed}"
     return f"Fashion-MNIST (Zalando, MIT), {facts.validation_split:.0%} of its training images held out{seed}"
+
+
+def _photo_data(facts: Facts) -> str:
+    """The photo network's other pictures, as a phrase or a list."""
+    if facts.data is None:
+        return _PHOTO_DATA
+    return _BEGUN + ", and on:" + "".join(f"\n  - {phrase};" for phrase in facts.data).rstrip(";")
+
+
+def _accepted(thresholds: Thresholds) -> str:
+    """From where an answer counts, as a phrase."""
+    of_names = ", ".join(f"{name} {floor:g}" for name, floor in (thresholds.floors or {}).items())
+    floors = f"; of its own name an answer needs besides: {of_names}" if of_names else ""
+    kinds = (
+        f"; the kind of shoe is told from {thresholds.kind_floor:g} of the shoes' share"
+        if (thresholds.kind_floor is not None)
+        else ""
+    )
+    return f"{thresholds.accept} (chosen on {thresholds.chosen_on}){floors}{kinds}"
 
 
 def _agreement(measured: Mapping[str, Any] | None) -> str:
@@ -77,7 +95,7 @@ _CARD: Final = """\
 - **Answers**: {joined_labels}.
 - **Input**: {pixels}. Shape (n, {shape}).
 - **Trained on**: {trained_on}.
-- **Accept threshold**: {threshold} (chosen on {chosen_on}).
+- **Accept threshold**: {accepted}.
 
 | form | accuracy, 10,000 test images |
 |---|---|
@@ -102,10 +120,19 @@ was not trained on photographs of people or rooms and is wrong about most of the
 for anything but the ten, and white garments are missing from its training images. Do not use it
 to decide anything about a person."""
 
-_PHOTO_DATA: Final = (
-    ", and photos of clothes lying or hanging alone; begun from EfficientNet-Lite0's ImageNet weights "
+_BEGUN: Final = (
+    "; begun from EfficientNet-Lite0's ImageNet weights "
     "(Google, Apache License 2.0, http://www.apache.org/licenses/LICENSE-2.0; modified by fine-tuning)"
 )
+
+_PHOTO_DATA: Final = f", and photos of clothes lying or hanging alone{_BEGUN}"
+
+_SCENE_USE: Final = """\
+It names garments that lie, hang, are held up or worn; its finder tells where in a picture they are. Garments that
+differ by little are its weak side: a zipped sweatshirt and a jacket, a long top and a short dress, a shirt and a light
+coat, what is worn below an open coat, and whatever is far away, dark or half hidden. It was made to name garments. The
+people in the photos it learned from were photographed by others. It must not be used to judge, count, recognise or
+follow people, and not to price or to accuse."""
 
 _PHOTO_USE: Final = """\
 It names one garment, lying or hanging, that fills most of the picture, on any background. Garments

@@ -103,6 +103,12 @@ def split_by_group(groups: Sequence[str], share: float, seed: int) -> tuple[list
     ]
 
 
+def halves(names: Sequence[str]) -> NDArray[np.bool_]:
+    """True for what belongs to the first half: every other sender or group, so that one is all in one half."""
+    order = {name: number for number, name in enumerate(sorted(set(names), key=lambda name: (len(name), name)))}
+    return np.array([order[name] % 2 == 0 for name in names], np.bool_)
+
+
 def for_calibration(photos: Sequence[Photo]) -> tuple[list[Photo], list[Photo]]:
     """The photos of known garments, parted by sender: those to calibrate INT8 on, and those to measure it on.
 

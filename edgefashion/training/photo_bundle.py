@@ -13,7 +13,8 @@ import numpy as np
 
 from edgefashion.bundles import bundle, card, draft
 from edgefashion.bundles.facts import Facts, Measured, PhotoFigures, Thresholds
-from edgefashion.data import fashion_mnist, splits
+from edgefashion.data import fashion_mnist, photo_folders, splits
+from edgefashion.data.photo_folders import Photo
 from edgefashion.evaluation import plots, reference
 from edgefashion.evaluation.acceptance import Chosen
 from edgefashion.evaluation.reference import reference_images
@@ -62,9 +63,11 @@ def write_bundle(
     held_out: tuple[NDArray[np.float32], Sequence[Collection[str]], Chosen] | None = None,
     finder: TrainedFinder | None = None,
     finder_of: bundle.Bundle | None = None,
+    data: tuple[str, ...] | None = None,
 ) -> bundle.Bundle:
     """Write a trained photo network as a bundle: the original, its SavedModel, its reports and card.
 
+    ``data``: the sets of pictures with their licences, for the card; None for a user's own.
     ``finder``: what finds the garments of a picture; without one that of the bundle ``finder_of``, if it has one.
     ``accept``: the threshold, and what it was chosen on; or all that an answer needs. ``photo_figures`` go into
     bundle.json and the card, ``report`` beside what is known of the training itself. ``held_out``: answers to photos
@@ -96,6 +99,8 @@ def write_bundle(
             thresholds=Thresholds(*accept),
             metrics={"original": Measured(float(np.mean(test == test_labels)))},
             photos={name: PhotoFigures.from_json(of) for name, of in photo_figures.items()},
+            data=data,
+            finds=finder is not None or bool(finder_of and finder_of.facts.finds),
             versions=training_versions(),
             data_sha256=fashion_mnist.SHA256,
             seed=options.seed,
@@ -122,6 +127,17 @@ def _add_finder(making: draft.Draft, finder: TrainedFinder | None, older: bundle
     else:
         return
     making.facts = making.facts._replace(thresholds=making.facts.thresholds._replace(found=floor))
+
+
+def figures_of(photos: Sequence[Photo], answered: NDArray[np.float32], chosen: NDArray[np.bool_]) -> dict[str, Any]:
+    """For bundle.json: how many of the held-out ``photos`` (n,) that are ``chosen`` (n,) were named right, in all and
+    by label, nothing rejected."""
+    rows = [(photo, answer) for photo, answer, counts in zip(photos, answered, chosen, strict=True) if counts]
+    answers = decision.best(np.stack([answer for _, answer in rows]), PHOTO_LABELS)
+    labels = [photo.label for photo, _ in rows]
+    right = photo_folders.right(answers, labels)
+    per_label = {name: float(right[[label == name for label in labels]].mean()) for name in sorted(set(labels))}
+    return {"n": len(rows), "accuracy": float(right.mean()), "per_label": per_label}
 
 
 FINDER_PARTS: Final = ("finder_keras", "finder_fp16", "finder_int8")
