@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from photo_results import keep
 
-from edgefashion.inference import preprocess
 from edgefashion.inference.load import load
 
 CAPS = ("", "AVX512_CORE_VNNI", "AVX2_VNNI", "AVX2")
@@ -32,27 +31,29 @@ def frame() -> None:
     keep({"frame_p50_ms": rows})
 
 
-def one_frame(model: str = "kiosk", rounds: int = 400) -> None:
+def one_frame(model: str = "kiosk", rounds: int = 300) -> None:
+    """Print the medians: the finder alone, and with one and with four garments named, of fixed boxes, after it."""
     import cv2
 
-    from edgefashion.inference.predict import predict
+    from edgefashion.inference import scene
+    from edgefashion.inference.finder import Region
 
     cv2.setNumThreads(1)
     classifier = load(model)
+    assert classifier.finder is not None
     rng = np.random.default_rng(0)
-    scene = cv2.resize(rng.integers(0, 256, (45, 80, 3), np.uint8), (1280, 720), interpolation=cv2.INTER_CUBIC)
-    guide = preprocess.guide_box(1280, 720)
-    spent: dict[str, list[float]] = {"frame to answer": [], "view": [], "network": []}
+    drawn = cv2.resize(rng.integers(0, 256, (45, 80, 3), np.uint8), (1280, 720), interpolation=cv2.INTER_CUBIC)
+    frame, whole = np.asarray(drawn, np.uint8), (0, 0, 1280, 720)
+    boxes = ((0.4, 0.15, 0.2, 0.35), (0.42, 0.5, 0.16, 0.4), (0.42, 0.9, 0.16, 0.08), (0.58, 0.5, 0.06, 0.2))
+    four = [Region(kind, box, 0.9, 0.9) for kind, box in zip(("upper", "lower", "footwear", "bag"), boxes, strict=True)]
+    lone = [Region("upper", (0.25, 0.1, 0.5, 0.8), 0.9, 0.1)]
+    spent: dict[str, list[float]] = {"finding": [], "one garment": [], "a person with four": []}
     for _ in range(rounds):
-        began = time.perf_counter()
-        predict(classifier, np.asarray(scene, np.uint8), within=guide)
-        spent["frame to answer"].append(time.perf_counter() - began)
-        began = time.perf_counter()
-        view = preprocess.view(np.asarray(scene, np.uint8), guide)
-        seen = time.perf_counter()
-        classifier.look(view)
-        spent["view"].append(seen - began)
-        spent["network"].append(time.perf_counter() - seen)
+        for name, regions in (("finding", []), ("one garment", lone), ("a person with four", four)):
+            began = time.perf_counter()
+            classifier.finder.find(frame)
+            scene.look(classifier, frame, regions, whole)
+            spent[name].append(time.perf_counter() - began)
     print(json.dumps({name: round(1000 * float(np.median(times[20:])), 3) for name, times in spent.items()}))
 
 

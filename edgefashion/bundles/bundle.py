@@ -7,6 +7,7 @@ against the manifest before anything parses it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,10 +34,15 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "fp32": ("fp32.xml", "fp32.bin"),
         "fp16": ("fp16.xml", "fp16.bin"),
         "int8": ("int8.xml", "int8.bin"),
+        "finder_keras": ("finder.keras",),
+        "finder_fp16": ("finder_fp16.xml", "finder_fp16.bin"),
+        "finder_int8": ("finder_int8.xml", "finder_int8.bin"),
         "embedded": ("embedded.xml", "embedded.bin"),
         "reference": ("reference.npz",),
         "history": ("history.csv",),
         "curves": ("curves.png",),
+        "reliability": ("reliability.png",),
+        "risk_coverage": ("risk_coverage.png",),
         "report": ("report.json",),
         "card": ("MODEL_CARD.md",),
     }
@@ -138,6 +144,15 @@ class Bundle:
         """Bytes on disk of ``part``."""
         paths = [self.path / name for name in PARTS[part]]
         return sum(f.stat().st_size for p in paths for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file())
+
+    def sha256_of(self, part: str) -> str:
+        """One hash, in hex, for all that the manifest lists of ``part``."""
+        named = (f"{f} {h}\n" for f, h in self.files.items() if f in PARTS[part])
+        return hashlib.sha256("".join(sorted(named)).encode()).hexdigest()
+
+    def ir_files(self) -> list[Path]:
+        """What another machine needs to load its IRs: bundle.json, and all of their files that the manifest lists."""
+        return [self.path / name for name in (INFO, *self.files) if name == INFO or name.endswith((".xml", ".bin"))]
 
     def report(self) -> dict[str, Any]:
         """What training, conversion and quantization measured, by stage."""

@@ -21,25 +21,44 @@ def takes_photos(image_shape: Sequence[int]) -> bool:
 
 
 class Thresholds(NamedTuple):
-    """From which confidence an answer counts."""
+    """From which confidence an answer counts, and how finely it is named."""
 
     accept: float
     """0 to 1."""
     chosen_on: str | None = None
-    """The images it was chosen on, as a phrase."""
+    """The images they were chosen on, as a phrase."""
     others: Mapping[str, Any] = _NONE
     """Fields not known here."""
+    floors: Mapping[str, float] | None = None
+    """By group: the share, 0 to 1, that an answer of its name needs besides; None where none were chosen."""
+    kind_floor: float | None = None
+    """The part of a group's share, 0 to 1, from which its likeliest member is named; None: never."""
+    found: float | None = None
+    """The score, 0 to 1, from which what the bundle's finder sees counts as found; None without a finder."""
 
     @classmethod
     def from_json(cls, told: Any) -> Thresholds:
-        """Raises ValueError without a number for ``accept``."""
+        """Raises ValueError without a number for ``accept``, and for floors that are no shares."""
         if not isinstance(told, dict) or not _is_number(told.get("accept")):
             raise ValueError("thresholds has no number for accept")
-        return cls(told["accept"], _text(told, "chosen_on"), _rest(told, "accept", "chosen_on"))
+        floors, kind_floor = _mapping(told, "floors"), told.get("kind_floor")
+        if not all(isinstance(name, str) and _is_share(floor) for name, floor in (floors or {}).items()):
+            raise ValueError("floors has what is no number from 0 to 1")
+        if kind_floor is not None and not _is_share(kind_floor):
+            raise ValueError("kind_floor is no number from 0 to 1")
+        found = told.get("found")
+        if found is not None and not _is_share(found):
+            raise ValueError("found is no number from 0 to 1")
+        rest = _rest(told, "accept", "chosen_on", "floors", "kind_floor", "found")
+        return cls(told["accept"], _text(told, "chosen_on"), rest, floors, kind_floor, found)
 
     def as_json(self) -> dict[str, Any]:
         """The fields of ``bundle.json``."""
-        return {**_present(accept=self.accept, chosen_on=self.chosen_on), **self.others}
+        floors = None if self.floors is None else dict(self.floors)
+        known = _present(
+            accept=self.accept, floors=floors, kind_floor=self.kind_floor, found=self.found, chosen_on=self.chosen_on
+        )
+        return {**known, **self.others}
 
 
 class Measured(NamedTuple):
@@ -147,6 +166,11 @@ class Facts(NamedTuple):
     """By form: ``original``, ``fp32``, ``fp16``, ``int8``."""
     photos: Mapping[str, PhotoFigures] | None = None
     """By set of photos; None for a Fashion-MNIST network."""
+    data: tuple[str, ...] | None = None
+    """The sets of pictures that a photo network was trained on, each with its licence, as phrases; None where they are
+    the user's own."""
+    finds: bool = False
+    """True where it has learned from scenes, and its bundle has a finder of garments."""
     versions: Mapping[str, str] = _NONE
     """Of the libraries that made it."""
     data_sha256: Mapping[str, str] = _NONE
@@ -210,6 +234,8 @@ class Facts(NamedTuple):
             pixels=_text(info, "pixels"),
             metrics={form: Measured.from_json(told) for form, told in (metrics or {}).items()},
             photos=None if photos is None else {name: PhotoFigures.from_json(told) for name, told in photos.items()},
+            data=_list(info, "data", str, "phrases"),
+            finds=bool(info.get("finds")),
             versions=_mapping(info, "versions") or {},
             data_sha256=_mapping(info, "data_sha256") or {},
             seed=_whole(info, "seed"),
@@ -232,6 +258,8 @@ class Facts(NamedTuple):
             thresholds=self.thresholds.as_json(),
             metrics={form: measured.as_json() for form, measured in self.metrics.items()} or None,
             photos=None if self.photos is None else {name: of.as_json() for name, of in self.photos.items()},
+            data=_as_list(self.data),
+            finds=self.finds or None,
             versions=dict(self.versions) or None,
             data_sha256=dict(self.data_sha256) or None,
         )
@@ -264,6 +292,10 @@ def _rest(told: Mapping[str, Any], *known: str) -> dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_share(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
 
 
 def _number(told: Mapping[str, Any], name: str) -> float | None:

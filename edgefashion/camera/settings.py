@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.errors import BadInputError
+from edgefashion.labels import GROUPS, PHOTO_LABELS
 from edgefashion.system.text import without_password
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FILE_NAME: Final = "edgefashion.toml"
 _SHOWN_CHARS: Final = 40
+_NAMES: Final = (*PHOTO_LABELS, *GROUPS)
+"""The names that an answer may have, and that may be shown otherwise."""
 
 
 def _setting(default: Any, help_: str, **facts: Any) -> Any:
     """A field; ``facts``: a number's ``low`` and ``high``, a list's ``most`` entries, ``example``, ``metavar``."""
-    return field(default=default, metadata={"help": help_, **facts})
+    kept: Any = {"metadata": {"help": help_, **facts}}
+    # A table has to be made anew for each; it is no part of the hash, which a dict has none of.
+    return field(default_factory=dict, hash=False, **kept) if default == {} else field(default=default, **kept)
 
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """Everything ``edgefashion camera`` takes, ``config`` apart; a field's metadata holds its help and range."""
+    """Everything ``edgefashion camera`` takes, ``config`` apart; a field's metadata holds its help and range. Only
+    ``labels`` has no flag."""
 
     model: str = _setting(
         PHOTO_MODEL, "A bundle's name, a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml, or a URL."
@@ -46,7 +51,8 @@ class CameraSettings:
     token: str | None = _setting(
         None, "The page's password, 16 characters or more; wanted beyond loopback.", example="choose-your-own-words"
     )
-    privacy: bool = _setting(False, "Blur everything outside the garment's box, on screen and in recordings.")
+    single: bool = _setting(False, "Name one garment, in the middle of the picture, instead of every one in view.")
+    privacy: bool = _setting(False, "Blur everything outside the garments' boxes, on screen and in recordings.")
     wait: bool = _setting(False, "Wait for a camera that is absent at the start instead of ending.")
     max_failures: int = _setting(
         0, "End after so many failures of the source in a row; 0: never.", low=0, high=1_000_000
@@ -62,6 +68,12 @@ class CameraSettings:
         metavar="MODEL",
     )
     snapshots: Path | None = _setting(None, "Folder for snapshots and clips.", example="snapshots")  # noqa: RUF009
+    details: bool = _setting(False, "Show the model's name, its precision and its milliseconds too.")
+    labels: Mapping[str, str] = _setting(
+        {},
+        "Names to be shown in another language; events keep their own. Or a table [labels] at the file's end.",
+        example={"T-shirt/top": "T-Shirt", "Trouser": "Hose", "Footwear": "Schuhe"},
+    )
 
 
 FIELDS: Final[dict[str, Field[Any]]] = {each.name: each for each in fields(CameraSettings)}
@@ -92,6 +104,8 @@ def check(key: str, value: Any, name: str) -> Any:
         if not facts["low"] <= value <= facts["high"]:
             raise BadInputError(f"{name} must be from {facts['low']:,} to {facts['high']:,}, not {told}")
         return value
+    if kind == Mapping[str, str]:
+        return _check_names(value, name)
     if kind == tuple[str, ...]:
         return _check_list(value, name, facts["most"])
     if not isinstance(value, str | Path):
@@ -111,6 +125,21 @@ def _check_list(value: Any, name: str, most: int) -> tuple[str, ...]:
     if twice := next((each for each in value if value.count(each) > 1), None):
         raise BadInputError(f"{name} names {show(twice)} twice. Leave one out")
     return tuple(value)
+
+
+def _check_names(value: Any, name: str) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise BadInputError(f"{name} must be a table of names and what to show for them, not {show(value)}")
+    for label, shown in value.items():
+        if label not in _NAMES:
+            cased = {known.casefold(): known for known in _NAMES}
+            near = [cased[found] for found in difflib.get_close_matches(str(label).casefold(), cased, 2, 0.5)]
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(_NAMES)}"
+            raise BadInputError(f"{name}: no answer is named {show(label)}. {hint}")
+        if not isinstance(shown, str):
+            raise BadInputError(f"{name}: {label} must be a text, not {show(shown)}")
+        _check_text(shown, f"{name}: {label}", show(shown))
+    return dict(value)
 
 
 def _check_text(value: str, name: str, told: str) -> None:

@@ -1,7 +1,7 @@
 """`edgefashion.toml`: found, read, checked, and written as an example.
 
-Flat TOML, one key a setting of `edgefashion camera`. Relative paths in it are taken from the current folder, as on
-the command line; a service's is its state folder.
+Flat TOML, one key a setting of `edgefashion camera`; only `labels` is a table. Relative paths in it are taken from the
+current folder, as on the command line; a service's is its state folder.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _line(text: str, key: str) -> str:
 
 def _unknown(key: str, value: Any) -> str:
     if isinstance(value, dict):
-        return f"the table {settings.show(key)} is no setting. Write the settings without a table"
+        return f"the table {settings.show(key)} is no setting. Write the settings without a table; only [labels] is one"
     near = difflib.get_close_matches(key.lower().replace("-", "_"), settings.FIELDS, 1, 0.6)
     hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(settings.FIELDS)}"
     return f"no setting named {settings.show(key)}. {hint}"
@@ -126,11 +126,11 @@ def example() -> str:
         "# or given with --config. Take the # away before a line to set it.",
     ]
     for name, each in settings.FIELDS.items():
-        default = each.default
+        default = getattr(settings.DEFAULTS, name)
         lines += ["", f"# {each.metadata['help']}"]
         if "high" in each.metadata:
             lines += [f"# From {each.metadata['low']:,} to {each.metadata['high']:,}."]
-        if default in (None, ()):
+        if default in (None, (), {}):
             lines += [f"# {name} = {_toml(each.metadata['example'])}"]
         else:
             lines += [f"{name} = {_toml(default)}"]
@@ -138,4 +138,6 @@ def example() -> str:
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_toml(key)} = {_toml(of)}' for key, of in value.items())}}}"
     return json.dumps(value)  # of texts, numbers, booleans and lists of them the very TOML

@@ -37,6 +37,56 @@ def photo_of(image: NDArray[np.uint8], rng: np.random.Generator, size_wh: tuple[
     return np.clip(floor, 0, 255).astype(np.uint8)
 
 
+def person_of(
+    top: NDArray[np.uint8],
+    trousers: NDArray[np.uint8],
+    bag: NDArray[np.uint8] | None,
+    rng: np.random.Generator,
+    height: int = 720,
+) -> Any:
+    """A colour picture, BGR uint8 (height, 3/4 height, 3), of a drawn person in Fashion-MNIST garments (28, 28, 1)
+    with a bag or without, before a drawn wall."""
+    import cv2
+
+    width = 3 * height // 4
+    picture = cv2.resize(wall(rng), (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    skin, hair = np.array([140.0, 172.0, 224.0]), (38, 46, 64)
+    middle, unit = width // 2, height / 16
+
+    def at(x: float, y: float) -> tuple[int, int]:
+        return round(middle + x * unit), round(y * unit)
+
+    for side in (-1, 1):
+        cv2.line(picture, at(side * 1.5, 4.0), at(side * 2.3, 7.2), skin.tolist(), round(0.75 * unit), cv2.LINE_AA)
+        cv2.line(picture, at(side * 0.8, 13.2), at(side * 0.8, 14.8), skin.tolist(), round(0.8 * unit), cv2.LINE_AA)
+        cv2.ellipse(picture, at(side * 1.0, 15.1), (round(0.7 * unit), round(0.35 * unit)), 0, 0, 360, (40, 40, 48), -1)
+    cv2.ellipse(picture, at(0, 1.75), (round(1.0 * unit), round(1.25 * unit)), 0, 0, 360, hair, -1, cv2.LINE_AA)
+    cv2.line(picture, at(0, 2.6), at(0, 3.5), skin.tolist(), round(0.8 * unit), cv2.LINE_AA)
+    cv2.ellipse(picture, at(0, 2.0), (round(0.78 * unit), round(1.0 * unit)), 0, 0, 360, skin.tolist(), -1, cv2.LINE_AA)
+    put = [(trousers, (-1.8, 7.3, 3.6, 7.0)), (top, (-2.7, 3.1, 5.4, 5.0))]
+    if bag is not None:
+        put.append((bag, (1.4, 6.9, 2.6, 2.9)))
+    for image, (x, y, w, h) in put:
+        _dress(picture, image, (*at(x, y), round(w * unit), round(h * unit)), rng)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def _dress(
+    picture: NDArray[np.float32], image: NDArray[np.uint8], box: tuple[int, int, int, int], rng: np.random.Generator
+) -> None:
+    """Draw a garment (28, 28, 1), cut out and in some colour, into a box of a picture (h, w, 3)."""
+    import cv2
+
+    x, y, w, h = box
+    rows, columns = np.flatnonzero(image[..., 0].max(1) > 30), np.flatnonzero(image[..., 0].max(0) > 30)
+    tight = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1, 0]
+    shape = cv2.resize(tight, (w, h), interpolation=cv2.INTER_CUBIC).astype(np.float32)[..., None] / 255
+    alpha = np.clip((cv2.GaussianBlur(shape, (0, 0), 1)[..., None] - 0.08) / 0.1, 0, 1)
+    cloth = rng.integers(30, 200, 3) * (0.45 + 0.65 * shape)
+    part = picture[y : y + h, x : x + w]
+    part[:] = part * (1 - alpha) + cloth * alpha
+
+
 def shot_of(image: NDArray[np.uint8], rng: np.random.Generator, size_wh: tuple[int, int]) -> Any:
     """A product shot, BGR uint8 (h, w, 3), of a Fashion-MNIST garment (28, 28, 1) alone on a plain
     background: dark on a light one of some colour, or bright on a dark one."""

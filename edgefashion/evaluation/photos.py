@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from edgefashion.data import photo_folders
 from edgefashion.errors import BadInputError
-from edgefashion.evaluation.metrics import auroc, wilson95
-from edgefashion.inference.decision import acceptance, best, shows_none
+from edgefashion.evaluation.acceptance import is_right
+from edgefashion.evaluation.metrics import Reliability, auroc, reliability, risk_coverage, wilson95
+from edgefashion.inference.decision import Rule, acceptance, decide, shows_none
 from edgefashion.inference.predict import see
-from edgefashion.labels import NO_GARMENT, UNKNOWN
+from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,14 +29,39 @@ class SeenPhoto:
 
     photo: photo_folders.Photo
     answer: str
-    """The likeliest label, nothing rejected; empty where no garment was found to classify."""
+    """The name that ``predict`` shows, nothing rejected; empty where no garment was found to classify."""
     right: bool
+    """True if the folder's label lets that name stand: a group's for its member too."""
     confidence: float
     score: float
     """The model's acceptance score: known garments high, anything else low."""
     none: bool
     """True if the answer was that no garment is in view."""
     probabilities: NDArray[np.float32] | None
+    accepted: bool = False
+    """True if ``predict`` accepts the answer."""
+    defensible: bool = False
+    """True if the folder's label or another that ``photos.csv`` gives as as right lets the name stand."""
+
+
+@dataclass(frozen=True)
+class LabelFigures:
+    """What was measured of one label. Shares are 0 to 1, None where there was nothing to count."""
+
+    n: int
+    """Photos of it."""
+    accuracy: float | None
+    """Share of these named right, nothing rejected."""
+    defensible_accuracy: float | None
+    """The same with the other labels of ``photos.csv`` counted as right; None where it gives none at all."""
+    accepted: float | None
+    """Share of these with an answer that is accepted."""
+    accepted_right: float | None
+    """Share of those that is right."""
+    said: int
+    """Accepted answers, of all photos, that show its name (a group's its members' too)."""
+    said_right: float | None
+    """Share of them that is right."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +72,7 @@ class PhotoEvaluation:
     precision: str
     dataset: str
     threshold: float
+    """The rule's; ``seen`` tells what the whole rule accepts."""
     seen: tuple[SeenPhoto, ...]
     skipped: tuple[str, ...]
     """One line for each folder or file left out, and why."""
@@ -81,8 +108,61 @@ class PhotoEvaluation:
         return auroc([s.score for s in self.known], [s.score for s in self.of(UNKNOWN)])
 
     def accepted(self, of: list[SeenPhoto]) -> float | None:
-        """Share of ``of`` that are answered with a name at the model's threshold."""
-        return _share([s.score >= self.threshold and not s.none for s in of])
+        """Share of ``of`` that are answered with a name that is accepted."""
+        return _share([s.accepted for s in of])
+
+    @property
+    def accepted_right(self) -> float | None:
+        """Share that is right of the accepted answers to all photos, those of Unknown and of No garment too. The other
+        labels of ``photos.csv`` count as right."""
+        return _share([s.defensible for s in self.seen if s.accepted])
+
+    @property
+    def defensible_accuracy(self) -> float | None:
+        """The accuracy with the other labels of ``photos.csv`` counted as right; None where it gives none."""
+        return _share([s.defensible for s in self.known]) if self.has_also else None
+
+    @property
+    def has_also(self) -> bool:
+        """True if some photo has another label that is as right."""
+        return any(s.photo.also for s in self.seen)
+
+    @property
+    def reliability(self) -> Reliability | None:
+        """Confidence beside rightness, over all photos with an answer; None without any."""
+        named = self._named()
+        return reliability(*named) if len(named[0]) else None
+
+    def risk_coverage(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How many are answered, and how many of these wrong, from each confidence on: see
+        :func:`edgefashion.evaluation.metrics.risk_coverage`."""
+        return risk_coverage(*self._named())
+
+    def _named(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Confidence and rightness of the answers that name something."""
+        named = [s for s in self.seen if not s.none]
+        return np.array([s.confidence for s in named], np.float64), np.array([s.defensible for s in named], np.bool_)
+
+    @property
+    def by_label(self) -> dict[str, LabelFigures]:
+        """The figures of each label that may be shown; a group's members only where folders are named after them."""
+        members = {member for group in GROUPS.values() for member in group}
+        with_photos = {s.photo.label for s in self.seen}
+        labels = [label for label in photo_folders.LABELS if label not in (UNKNOWN, NO_GARMENT)]
+        return {label: self._figures(label) for label in labels if label not in members or label in with_photos}
+
+    def _figures(self, label: str) -> LabelFigures:
+        of, names = self.of(label), _names_of(label)
+        said = [s.defensible for s in self.seen if s.accepted and s.answer in names]
+        return LabelFigures(
+            n=len(of),
+            accuracy=_share([s.right for s in of]),
+            defensible_accuracy=_share([s.defensible for s in of]) if self.has_also else None,
+            accepted=self.accepted(of),
+            accepted_right=_share([s.defensible for s in of if s.accepted]),
+            said=len(said),
+            said_right=_share(said),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The fields ``evaluate --photos --json`` prints."""
@@ -105,6 +185,10 @@ class PhotoEvaluation:
             "accepted_unknown": self.accepted(self.of(UNKNOWN)),
             "no_garment_right": _share([s.none for s in none]),
             "skipped": list(self.skipped),
+            "accepted_right": self.accepted_right,
+            "defensible_accuracy": self.defensible_accuracy,
+            "ece": None if (found := self.reliability) is None else found.ece,
+            "by_label": {label: asdict(of) for label, of in self.by_label.items()},
         }
 
 
@@ -144,7 +228,7 @@ def evaluate_photos(
         model=classifier.name,
         precision=classifier.precision,
         dataset=", ".join(str(folder) for folder in folders),
-        threshold=classifier.accept_threshold,
+        threshold=classifier.rule.threshold,
         seen=tuple(seen),
         skipped=tuple(skipped),
     )
@@ -154,21 +238,31 @@ def _see(classifier: Classifier, photo: photo_folders.Photo, picture: NDArray[np
     found = see(classifier, picture)
     if found is None:
         return SeenPhoto(photo, "", right=False, confidence=0.0, score=0.0, none=True, probabilities=None)
-    return seen_as(photo, found[1], classifier.labels)
+    return seen_as(photo, found[1], classifier.labels, classifier.rule)
 
 
-def seen_as(photo: photo_folders.Photo, probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> SeenPhoto:
-    """What a model that answered a photo with ``probabilities`` (classes,) made of it."""
-    answer = best(probabilities[None], labels)[0]
+def seen_as(
+    photo: photo_folders.Photo, probabilities: NDArray[np.float32], labels: tuple[str, ...], rule: Rule | None = None
+) -> SeenPhoto:
+    """What a model that answered a photo with ``probabilities`` (classes,) made of it, by its ``rule``; without one
+    every answer is accepted, and kinds of shoe are not told."""
+    answer, none = decide(probabilities, labels, rule or Rule(0.0), 1), shows_none(probabilities, labels)
     return SeenPhoto(
         photo,
-        labels[answer],
-        right=int(answer) in photo_folders.members(photo.label),
-        confidence=float(probabilities[answer]),
+        answer.label,
+        right=is_right(answer.label, (photo.label,)),
+        confidence=answer.confidence,
         score=float(acceptance(probabilities, labels)),
-        none=shows_none(probabilities, labels),
+        none=none,
         probabilities=probabilities,
+        accepted=answer.accepted and not none,
+        defensible=is_right(answer.label, (photo.label, *photo.also)),
     )
+
+
+def _names_of(label: str) -> set[str]:
+    """The names under which an answer of a folder's label is shown."""
+    return {label, *(PHOTO_LABELS[at] for at in photo_folders.members(label))}
 
 
 def _share(hits: list[bool]) -> float | None:

@@ -13,10 +13,13 @@ import numpy as np
 from edgefashion.bundles.facts import takes_photos
 from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
+from edgefashion.inference.decision import Rule
 from edgefashion.inference.preprocess import PHOTO_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgefashion.inference.finder import Finder
 
 
 BATCH: Final = 64
@@ -96,11 +99,18 @@ class Classifier:
     engine: str
     precision: str
     """What was asked for: fp32, fp16, bf16 or int8."""
-    accept_threshold: float
-    """Confidence from which an answer counts (0.0 where the model brings none)."""
+    rule: Rule
+    """By what its answers count (all of them where the model brings no threshold)."""
     source: Path | None
     """What it was read from; None for a model that another machine serves."""
     run: Runner = field(repr=False)
+    finder: Finder | None = field(default=None, repr=False)
+    """What finds the garments of a picture; None where a picture is taken for one garment."""
+
+    @property
+    def accept_threshold(self) -> float:
+        """The rule's threshold, 0 to 1; an answer may need more than that to count (see ``rule``)."""
+        return self.rule.threshold
 
     @property
     def takes_photos(self) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
+from edgefashion.inference.decision import Rule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class _Average:
 def averaged(members: Sequence[Classifier]) -> Classifier:
     """The ensemble of ``members`` as a classifier of its own; one member is itself.
 
-    Its threshold is the members' mean. Raises :class:`BadInputError` if they do not answer the same
+    Its rule is the members' mean. Raises :class:`BadInputError` if they do not answer the same
     labels on the same images.
     """
     first = members[0]
@@ -44,10 +45,19 @@ def averaged(members: Sequence[Classifier]) -> Classifier:
         labels=first.labels,
         engine=first.engine,
         precision="+".join(dict.fromkeys(m.precision for m in members)),
-        accept_threshold=float(np.mean([m.accept_threshold for m in members])),
+        rule=_mean_rule([m.rule for m in members]),
         source=first.source,
         run=_Average(members),
     )
+
+
+def _mean_rule(rules: Sequence[Rule]) -> Rule:
+    """The mean of the members' thresholds and floors. A kind is told only where every member may tell it."""
+    names = dict.fromkeys(name for rule in rules for name in rule.floors)
+    floors = {name: float(np.mean([rule.floors.get(name, 0.0) for rule in rules])) for name in names}
+    told = [rule.kind_floor for rule in rules if rule.kind_floor is not None]
+    kind_floor = float(np.mean(told)) if len(told) == len(rules) else None
+    return Rule(float(np.mean([rule.threshold for rule in rules])), floors, kind_floor)
 
 
 def check_alike(

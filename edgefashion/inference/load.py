@@ -10,6 +10,8 @@ from edgefashion.bundles import bundle, places, resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference import tensorflow_engine
 from edgefashion.inference.classifier import ENGINES, Classifier, Runner
+from edgefashion.inference.decision import Rule
+from edgefashion.inference.finder import FOUND, Finder, RegionRunner
 from edgefashion.inference.openvino_engine import OpenVinoRunner
 from edgefashion.labels import LABELS
 from edgefashion.system import text
@@ -73,14 +75,14 @@ def load(
     run: Runner
     if engine == "openvino":
         run, path, precision = _in_openvino(found, precision, purpose, threads, meanwhile)
-        labels, threshold = run.labels, run.accept_threshold
+        labels, rule = run.labels, run.rule
     else:
         if precision not in (None, "fp32"):
             raise BadInputError(f"{engine} runs the original in fp32, not {precision}. Leave --precision out")
         path, precision = _original(found, engine), "fp32"
-        run, labels, threshold = _ORIGINALS[engine](path), (), 0.0
+        run, labels, rule = _ORIGINALS[engine](path), (), Rule(0.0)
     if found.bundle is not None:
-        labels, threshold = found.bundle.labels, found.bundle.accept_threshold
+        labels, rule = found.bundle.labels, Rule.of(found.bundle.facts.thresholds)
     labels = labels or LABELS
     if isinstance(run, OpenVinoRunner) and run.classes != len(labels):
         raise BadInputError(f"{path} tells {run.classes} classes apart, not {len(labels)}. Convert its model again")
@@ -89,10 +91,32 @@ def load(
         labels=labels,
         engine=engine,
         precision=precision,
-        accept_threshold=threshold,
+        rule=rule,
+        finder=_finder(found, precision, threads),
         source=path,
         run=run,
     )
+
+
+def _finder(found: resolve.Model, precision: str, threads: int | None) -> Finder | None:
+    """What finds the garments of a picture for a bundle's network; None where the bundle has nothing that does."""
+    of = found.bundle
+    if of is None or not (of.has("finder_int8") or of.has("finder_fp16")):
+        return None
+    in_int8 = of.has("finder_int8") and (precision == "int8" or not of.has("finder_fp16"))
+    part = "finder_int8" if in_int8 else "finder_fp16"
+
+    def run() -> RegionRunner:
+        from edgefashion.inference.openvino_finder import OpenVinoFinder  # here: not every command asks it
+
+        path = of.verified(part)
+        if not resolve.is_shipped(path):
+            from edgefashion.bundles.guard import check
+
+            check.check(path)
+        return OpenVinoFinder(path, "bf16" if precision == "bf16" else "fp32", 1 if threads is None else threads)
+
+    return Finder(run, of.facts.thresholds.found or FOUND, of.sha256_of(part))
 
 
 _ORIGINALS: Final[dict[str, Callable[[Path], Runner]]] = {

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from edgefashion.bundles.bundle import RT_INFO
+from edgefashion.bundles.facts import Thresholds
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference.classifier import BATCH, Done, Failed, image_shape
+from edgefashion.inference.decision import Rule
 from edgefashion.inference.openvino_import import openvino
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class OpenVinoRunner:
                 "Give the bundle it lies in, or another of its IRs"
             )
         self.labels: tuple[str, ...] = tuple(_rt_info(self._model, "labels", ()))
-        self.accept_threshold = float(_rt_info(self._model, "thresholds", {}).get("accept", 0.0))
+        self.rule = _rule(self._model, path)
         self.classes = int(self._model.output(_answer_at(self._model)).get_partial_shape()[1].get_length())
         self._shape = tuple(int(n) for n in self._model.input(0).shape)[1:]
         self.input_shape = image_shape(self._shape)
@@ -149,7 +151,7 @@ class OpenVinoRunner:
 
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities (n, classes) and masks (n, rows, columns), one image after the other."""
-        bound = self._for(1, self._shape)
+        bound = self._for(1, self._shape if images.shape[1:] == self.input_shape else images.shape[1:])
         if isinstance(bound, _Queue) or bound.mask is None:
             raise BadInputError("this IR gives no mask. Load the bundle for latency, or convert it again")
         seen = [(bound(images[i : i + 1])[0], bound.mask[0, ..., 0].copy()) for i in range(len(images))]
@@ -295,6 +297,15 @@ def _rt_info(model: Any, key: str, otherwise: Any) -> Any:
     """A fact an IR made here carries in its rt_info; ``otherwise`` for another's."""
     path = [RT_INFO, key]
     return json.loads(model.get_rt_info(path).astype(str)) if model.has_rt_info(path) else otherwise
+
+
+def _rule(model: Any, path: Path) -> Rule:
+    """By what the answers of an IR made here count; of another's IR they all count."""
+    told = _rt_info(model, "thresholds", {})
+    try:
+        return Rule.of(Thresholds.from_json({"accept": 0.0, **told} if isinstance(told, dict) else told))
+    except ValueError as error:
+        raise BadInputError(f"{path} has thresholds that are none: {error}. Convert its model again") from error
 
 
 def _settings(compiled: Any, purpose: str) -> dict[str, Any]:

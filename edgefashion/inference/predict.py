@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgefashion.data import images
 from edgefashion.errors import BadInputError
-from edgefashion.inference import preprocess
-from edgefashion.inference.decision import Answer, decide, shows_none
+from edgefashion.inference import preprocess, scene
+from edgefashion.inference.decision import Answer, Rule, decide, shows_none
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,13 +21,46 @@ if TYPE_CHECKING:
 Smooth = Callable[["NDArray[np.uint8]", "NDArray[np.float32]"], "NDArray[np.float32]"]
 
 
+@dataclass(frozen=True, eq=False)
+class SeenGarment:
+    """One garment of a picture."""
+
+    answer: Answer
+    box: preprocess.Box
+    """(x, y, width, height) in pixels of the picture."""
+    probabilities: NDArray[np.float32]
+    """What the network says of it, (classes,)."""
+    score: float = 1.0
+    """How sure the finder is that a garment is there, from 0 to 1; 1 where the picture was looked at as one garment."""
+    worn: float | None = None
+    """Probability that somebody wears it; None where no finder looked."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of an entry of ``garments``."""
+        answer = self.answer
+        return {
+            "label": answer.label,
+            "confidence": answer.confidence,
+            "accepted": answer.accepted,
+            "top": [[label, p] for label, p in answer.top],
+            "box": list(self.box),
+        }
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What was seen in one picture; without a garment there is no answer."""
 
     answer: Answer | None
+    """The main garment's."""
     garment: preprocess.Garment | None
-    """What the model saw; None where a search on a plain background found nothing."""
+    """What the model saw of the main one; None where a search on a plain background found nothing."""
+    garments: tuple[SeenGarment, ...] = ()
+    """Every garment in view, the main one first; empty where none is."""
+    people: tuple[preprocess.Box, ...] = ()
+    """Where somebody stands, as far as a finder looked."""
+    heads: tuple[preprocess.Box, ...] = ()
+    """Where heads are: what privacy hides inside a garment's box."""
 
     def as_json(self, source: str) -> dict[str, Any]:
         """The fields ``predict --json`` prints."""
@@ -39,6 +72,7 @@ class Prediction:
             "top": [[label, p] for label, p in answer.top] if answer else [],
             "accepted": bool(answer and answer.accepted),
             "box": list(self.garment.box) if self.garment and answer else None,
+            "garments": [garment.as_json() for garment in self.garments],
         }
 
 
@@ -47,6 +81,11 @@ def see(
 ) -> tuple[preprocess.Garment, NDArray[np.float32]] | None:
     """Find the garment in a BGR uint8 (h, w, 3) picture and classify it: what the model saw, and
     its probabilities (classes,). None where a search on a plain background finds nothing."""
+    if classifier.takes_photos and preprocess.is_fashion_image(preprocess.part(picture, within)):
+        image = preprocess.fashion_image(preprocess.part(picture, within))
+        probabilities, mask = classifier.look(image)
+        pixels = preprocess.as_photos(image[None])[0]
+        return preprocess.Garment(pixels, within or (0, 0, *image.shape[1::-1]), mask), probabilities
     if classifier.takes_photos:
         within = within or (0, 0, picture.shape[1], picture.shape[0])
         pixels = preprocess.view(picture, within)
@@ -63,6 +102,7 @@ def predict(
     within: preprocess.Box | None = None,
     smooth: Smooth | None = None,
     top: int = 3,
+    single: bool = False,
 ) -> Prediction:
     """Name the garment in a picture.
 
@@ -73,6 +113,7 @@ def predict(
         smooth: Takes what was looked at, BGR uint8 (height, width, 3), and its probabilities, float32 (classes,), and
             gives the probabilities to decide on: a camera's weigh in what earlier frames of the same garment said.
         top: How many labels the answer names, the likeliest first.
+        single: Take the picture, or what lies in ``within``, for one garment; no others are looked for.
 
     Returns:
         ``answer`` has a ``label``, its ``confidence`` from 0 to 1, and whether it is ``accepted``; it is None where no
@@ -87,30 +128,53 @@ def predict(
         >>> seen.answer.label, seen.answer.accepted
         ('T-shirt/top', True)
     """
+    if classifier.finder is not None and not single and not preprocess.is_fashion_image(picture):
+        several = _several(classifier, picture, within or (0, 0, picture.shape[1], picture.shape[0]), top)
+        if several is not None:
+            return several
     seen = see(classifier, picture, within)
     if seen is None:
         return Prediction(None, None)
     found, probabilities = seen
     if smooth:
         probabilities = smooth(preprocess.part(picture, within), probabilities)
-    return Prediction(answer_of(probabilities, classifier.labels, classifier.accept_threshold, top), found)
+    answer = answer_of(probabilities, classifier.labels, classifier.rule, top)
+    garments = () if answer is None else (SeenGarment(answer, found.box, probabilities),)
+    return Prediction(answer, found, garments)
 
 
-def answer_of(
-    probabilities: NDArray[np.float32], labels: tuple[str, ...], threshold: float, top: int = 3
-) -> Answer | None:
+def _several(classifier: Classifier, picture: NDArray[np.uint8], within: preprocess.Box, top: int) -> Prediction | None:
+    """Every garment that the finder sees; None where it sees none, nor anybody."""
+    assert classifier.finder is not None
+    found = classifier.finder.find(preprocess.part(picture, within))
+    garments, looked = [], []
+    for one in scene.look(classifier, picture, found, within):
+        answer = answer_of(one.probabilities, classifier.labels, classifier.rule, top)
+        if answer is not None:
+            garments.append(SeenGarment(answer, one.box, one.probabilities, one.region.score, one.region.worn))
+            looked.append(one)
+    people = tuple(region.in_pixels(within) for region in found if region.kind == "person")
+    heads = tuple(region.in_pixels(within) for region in found if region.kind == "head")
+    if not garments:
+        return Prediction(None, None, (), people, heads) if people else None
+    main = preprocess.Garment(looked[0].pixels, looked[0].box, within=looked[0].within)
+    return Prediction(garments[0].answer, main, tuple(garments), people, heads)
+
+
+def answer_of(probabilities: NDArray[np.float32], labels: tuple[str, ...], rule: Rule, top: int = 3) -> Answer | None:
     """What probabilities (classes,) say of a picture; None where they say that it shows no garment."""
-    return None if shows_none(probabilities, labels) else decide(probabilities, labels, threshold, top)
+    return None if shows_none(probabilities, labels) else decide(probabilities, labels, rule, top)
 
 
 def predict_files(
-    model: str | Path | Classifier, paths: list[Path], top: int = 3
+    model: str | Path | Classifier, paths: list[Path], top: int = 3, *, single: bool = False
 ) -> Iterator[tuple[Path, Prediction | BadInputError]]:
     """Predict image files and every image in folders, one result a file.
 
     ``model`` is loaded if it is not a classifier yet; the first picture is read while it is compiled. An unreadable
-    file yields its error in place of a prediction. Raises :class:`BadInputError` before the first result for a model
-    that cannot be used, a path that does not exist or a folder without images.
+    file yields its error in place of a prediction. ``single`` is as :func:`predict` takes it. Raises
+    :class:`BadInputError` before the first result for a model that cannot be used, a path that does not exist or a
+    folder without images.
     """
     pictures = _Ahead(_pictures(paths))
     if isinstance(model, str | Path):
@@ -118,7 +182,7 @@ def predict_files(
 
         model = load(model, meanwhile=pictures.begin)
     for path, picture in pictures:
-        yield path, picture if isinstance(picture, BadInputError) else predict(model, picture, top=top)
+        yield path, picture if isinstance(picture, BadInputError) else predict(model, picture, top=top, single=single)
 
 
 _Read = tuple[Path, "NDArray[np.uint8] | BadInputError"]

@@ -66,6 +66,8 @@ class Garment:
     box: Box
     mask: NDArray[np.float32] | None = None
     """A photo network's: the probability, cell by cell of what it saw, that it shows the garment."""
+    within: Box | None = None
+    """What of the picture the model saw; None where that is all of it, or the camera's guide box."""
 
 
 def guide_box(width: int, height: int) -> Box:
@@ -121,12 +123,30 @@ def part(picture: NDArray[np.uint8], within: Box | None) -> NDArray[np.uint8]:
 def view(picture: NDArray[np.uint8], within: Box | None = None) -> NDArray[np.uint8]:
     """What a photo network sees of a BGR (h, w, 3) picture, or of its box ``within``: RGB uint8
     (160, 160, 3), nothing but resized, the aspect ratio given up as in the network's training."""
+    return squeezed(part(picture, within), PHOTO_PX)
+
+
+def squeezed(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A BGR (h, w, 3) picture as a square: RGB uint8 (side, side, 3)."""
     import cv2
 
-    picture = _halved(part(picture, within), PHOTO_PX)
-    interpolation = cv2.INTER_AREA if min(picture.shape[:2]) >= PHOTO_PX else cv2.INTER_LINEAR
-    small = cv2.resize(picture, (PHOTO_PX, PHOTO_PX), interpolation=interpolation)
+    picture = _halved(picture, side)
+    interpolation = cv2.INTER_AREA if min(picture.shape[:2]) >= side else cv2.INTER_LINEAR
+    small = cv2.resize(picture, (side, side), interpolation=interpolation)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def is_fashion_image(picture: NDArray[np.uint8]) -> bool:
+    """True for a picture that is one of Fashion-MNIST's: 28 by 28 and grey. A photo network knows these enlarged only
+    as :func:`as_photos` does it."""
+    return picture.shape[:2] == (SIDE_PX, SIDE_PX) and bool((picture == picture[..., :1]).all())
+
+
+def fashion_image(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Fashion-MNIST's image in a grey picture (28, 28, c), which may have been negated since: uint8 (28, 28, 1), the
+    garment bright on 0."""
+    grey = np.ascontiguousarray(picture[..., :1])
+    return grey if _background(grey[..., 0]) < 128 else np.asarray(255 - grey, np.uint8)
 
 
 def whole(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -25,3 +25,15 @@ def test_card_agrees_with_facts() -> None:
     for fact in ("# Model card: mine", "12,345 parameters", "90.00 %", "0.4321", "T-shirt/top, Trouser", "10% of"):
         assert fact in card
     assert "unknown parameters" in unknown
+
+
+def test_card_tells_the_rule() -> None:
+    """The card says what an answer needs besides the threshold, where it needs more."""
+    with draft.draft(Path("models/mine")) as making:
+        fill(making)
+        of = making.facts.thresholds
+        making.facts = making.facts._replace(thresholds=of._replace(floors={"Coat": 0.75, "Bag": 0.5}, kind_floor=0.9))
+        write_card(making)
+        card = making.part("card").read_text(encoding="utf-8")
+    assert "besides: Coat 0.75, Bag 0.5" in card
+    assert "from 0.9 of the shoes' share" in card

@@ -58,7 +58,7 @@ def test_what_is_not_known_here_is_kept() -> None:
     """Fields that this version does not know, at the top or inside another field, are written as they were read."""
     info = {
         **FACTS,
-        "thresholds": {"accept": 0.5, "reject": 0.1},
+        "thresholds": {"accept": 0.5, "floors": {"Coat": 0.75, "Bag": 0}, "kind_floor": 0.9, "reject": 0.1},
         "metrics": {"original": {"test_accuracy": 0.9, "by_hand": 0.8}},
         "photos": {"ours": {"accuracy": 0.7, "lamps": 3}},
         "later": [1, {"a": None}],
@@ -135,6 +135,12 @@ def test_takes_photos(shape: Any, photos: bool) -> None:
         ("photos", {"held_out": {"per_label": 1}}, "per_label is no table"),
         ("foreign", "0-1", "foreign is no table"),
         ("thresholds", {"accept": True}, "no number for accept"),
+        ("thresholds", {"accept": 0.5, "floors": [0.5]}, "floors is no table"),
+        ("thresholds", {"accept": 0.5, "floors": {"Coat": "high"}}, "floors has what is no number from 0 to 1"),
+        ("thresholds", {"accept": 0.5, "floors": {"Coat": 1.5}}, "floors has what is no number from 0 to 1"),
+        ("thresholds", {"accept": 0.5, "floors": {"Coat": float("nan")}}, "floors has what is no number from 0 to 1"),
+        ("thresholds", {"accept": 0.5, "kind_floor": True}, "kind_floor is no number from 0 to 1"),
+        ("thresholds", {"accept": 0.5, "kind_floor": -0.1}, "kind_floor is no number from 0 to 1"),
     ],
 )
 def test_a_field_of_the_wrong_kind(field: str, value: Any, message: str) -> None:

@@ -44,6 +44,17 @@ MISTAKES = [
     pytest.param('source = "0"\nevents = = 1', ", line 2, column 10: no TOML: Invalid value", id="no TOML"),
     pytest.param("source", ", at its end: no TOML", id="cut off"),
     pytest.param('source = "0"\nsource = "1"', "no TOML: Cannot overwrite a value", id="same key"),
+    pytest.param(
+        "labels = 1", ", line 1: labels must be a table of names and what to show for them, not 1", id="labels"
+    ),
+    pytest.param(
+        '\n[labels]\nTrousers = "Hose"', ", line 2: labels: no answer is named 'Trousers'. Did you mean Trouser?"
+    ),
+    pytest.param('[labels]\n"shirt" = "Hemd"', "no answer is named 'shirt'. Did you mean Shirt or T-shirt/top?"),
+    pytest.param('[labels]\nzzz = "Hemd"', "no answer is named 'zzz'. Known: T-shirt/top, Trouser,"),
+    pytest.param("[labels]\nShirt = 5", "labels: Shirt must be a text, not 5"),
+    pytest.param('[labels]\nShirt = ""', "labels: Shirt must be a text of printable characters, not ''"),
+    pytest.param('[labels]\nT-shirt/top = "Hemd"', ", line 2, column 8: no TOML"),
     pytest.param("a = " + "[" * 5000, "no TOML: it is nested too deep", id="deep"),
     pytest.param("max_failures = " + "9" * 5000, "no TOML: Exceeds the limit", id="endless number"),
     pytest.param("[" + '"a\\nb"' + "]", "the table 'a\\nb' is no setting", id="key of two lines"),
@@ -141,6 +152,22 @@ def test_the_example_is_true(run: Run, tmp_path: Path) -> None:
     assert settings.merge(settings_file.load(write(tmp_path, printed)), {}) == settings.DEFAULTS
     everything = settings_file.load(write(tmp_path, re.sub(r"^# (\w+ = )", r"\1", printed, flags=re.MULTILINE)))
     assert set(everything) == set(settings.FIELDS)
+
+
+def test_names_to_be_shown(tmp_path: Path) -> None:
+    """Every name that an answer may have, a group's and the reject labels too, may be shown otherwise, in letters of
+    any language; without the table nothing is."""
+    text = '[labels]\n"T-shirt/top" = "T-Shirt"\nFootwear = "Schuhe"\nSneaker = "スニーカー"\n"No garment" = "Nichts"\n'
+    made = settings.merge(settings_file.load(write(tmp_path, "details = true\n" + text)), {})
+    assert made.labels == {
+        "T-shirt/top": "T-Shirt",
+        "Footwear": "Schuhe",
+        "Sneaker": "スニーカー",
+        "No garment": "Nichts",
+    }
+    assert made.details
+    assert (settings.DEFAULTS.labels, settings.DEFAULTS.details) == ({}, False)
+    assert hash(made) != hash(settings.DEFAULTS)
 
 
 def _app(seen: dict[str, Any]) -> typer.Typer:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from edgefashion.evaluation import metrics
-from edgefashion.evaluation.metrics import expected_calibration_error
+from edgefashion.evaluation.metrics import expected_calibration_error, reliability, risk_coverage
 from edgefashion.training.temperature import fit_temperature
 
 
@@ -44,6 +44,27 @@ def test_calibration_error_by_hand() -> None:
     """Two answers, 0.9 sure and right and 0.7 sure and wrong, are 0.1 and 0.7 off: 0.4 on average."""
     probabilities = np.array([[0.9, 0.1], [0.7, 0.3]], np.float32)
     assert expected_calibration_error(probabilities, np.array([0, 1])) == pytest.approx(0.4)
+
+
+def test_reliability_by_hand() -> None:
+    """Answers are put into bins of equal width, the last one with its upper end; an empty bin has no means and no part
+    in the error."""
+    found = reliability(np.array([0.1, 0.3, 0.8, 0.9, 1.0]), np.array([False, True, True, False, True]), 4)
+    assert found.counts.tolist() == [1, 1, 0, 3]
+    assert found.edges.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert np.allclose(found.confidence, [0.1, 0.3, np.nan, 0.9], equal_nan=True)
+    assert np.allclose(found.right, [0, 1, np.nan, 2 / 3], equal_nan=True)
+    assert found.ece == pytest.approx((0.1 + 0.7 + 3 * (0.9 - 2 / 3)) / 5)
+
+
+def test_risk_coverage_by_hand() -> None:
+    """The surest answers come first; those of one confidence are given together, however they are ordered."""
+    confidence, right = np.array([0.5, 0.9, 0.5, 0.7]), np.array([True, True, False, False])
+    for order in ([0, 1, 2, 3], [2, 3, 1, 0]):
+        coverage, risk = risk_coverage(confidence[order], right[order])
+        assert coverage.tolist() == [0.25, 0.5, 1]
+        assert risk.tolist() == [0, 0.5, 0.5]
+    assert [len(of) for of in risk_coverage(np.zeros(0), np.zeros(0, bool))] == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgefashion.camera.stability import Smoother
 from edgefashion.data.images import read_image, write_png
 from edgefashion.errors import BadInputError
+from edgefashion.inference.decision import Rule
 from edgefashion.inference.load import load
 from edgefashion.inference.predict import Prediction, predict, predict_files
 from edgefashion.labels import LABELS
@@ -27,7 +28,7 @@ Picture = NDArray[np.uint8]
 class ByShape:
     """Calls what is taller than wide a Trouser, everything else a Bag, and keeps what it was shown."""
 
-    labels, accept_threshold, takes_photos = LABELS, 0.5, False
+    labels, rule, takes_photos, finder = LABELS, Rule(0.5), False, None
 
     def __init__(self, confidence: float = 0.75) -> None:
         self.shown: list[Picture] = []
@@ -73,7 +74,7 @@ def test_predict(picture: Picture, label: str) -> None:
 def test_predict_not_sure() -> None:
     """An answer under the model's threshold is given, but not accepted."""
     model = ByShape()
-    model.accept_threshold = 0.8
+    model.rule = Rule(0.8)
     seen = predict(as_classifier(model), BAG)
     assert seen.answer is not None
     assert seen.answer.label == "Bag"
@@ -113,7 +114,7 @@ def test_predict_smooths_and_forgets() -> None:
     assert confidence_in_bag(unsure, BAG) == 0
 
 
-FIELDS = ["source", "label", "confidence", "top", "accepted", "box"]
+FIELDS = ["source", "label", "confidence", "top", "accepted", "box", "garments"]
 
 
 def test_json_of_a_garment() -> None:
@@ -129,6 +130,7 @@ def test_json_of_a_garment() -> None:
         "top": [["Bag", 0.75], ["Coat", 0.25], ["T-shirt/top", 0.0]],
         "accepted": True,
         "box": list(seen.garment.box),
+        "garments": [{name: printed[name] for name in ("label", "confidence", "accepted", "top", "box")}],
     }
 
 
@@ -143,6 +145,7 @@ def test_json_without_a_garment() -> None:
         "top": [],
         "accepted": False,
         "box": None,
+        "garments": [],
     }
 
 

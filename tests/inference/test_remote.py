@@ -32,6 +32,8 @@ from edgefashion.camera.sources.source import open_source
 from edgefashion.data.images import write_png
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference import load
+from edgefashion.inference.decision import Rule
+from edgefashion.inference.finder import CELLS_SHAPE
 from edgefashion.inference.remote import address, engine
 from edgefashion.inference.remote.client import Client, Limits
 from edgefashion.inference.remote.errors import RefusedError, ServerError
@@ -106,6 +108,7 @@ def free_port() -> int:
         ("grpc://shop:1/edge", "shop:1", "edge", "grpc://shop:1/edge"),
         ("grpc://shop:1/v2/models/edge", "shop:1", "edge", "grpc://shop:1/edge"),
         ("http://me:pass%40word@shop:1/v2/models/edge", "shop:1", "edge", "http://shop:1/v2/models/edge"),
+        ("grpc://me@shop:1/my%20edge", "shop:1", "my edge", "grpc://shop:1/my edge"),
     ],
 )
 def test_address(url: str, server: str, model: str, shown: str | None) -> None:
@@ -113,6 +116,7 @@ def test_address(url: str, server: str, model: str, shown: str | None) -> None:
     found = address.parse(url)
     assert (found.server, found.model, str(found)) == (server, model, shown or url)
     assert "pass" not in repr(found)
+    assert address.parse(found.with_account) == found
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_same_answers(server: Server, protocol: str, test_set: Arrays) -> None:
     images = test_set[0][:300]
     for name in ("edge", "kiosk"):
         there, here = load.load(server.url(protocol, name)), load.load(name)
-        for fact in ("name", "labels", "accept_threshold", "precision", "input_shape", "takes_photos"):
+        for fact in ("name", "labels", "rule", "precision", "input_shape", "takes_photos"):
             assert getattr(there, fact) == getattr(here, fact)
         assert (there.engine, there.source) == ("remote", None)
         assert here.source is not None
@@ -375,6 +379,32 @@ def test_wrong_tensors(wrong: dict[str, np.ndarray[Any, Any]]) -> None:
             there.look(np.zeros((160, 160, 3), np.uint8))
 
 
+def test_the_servers_finder() -> None:
+    """A server's finder is asked with the frame as the finder takes it; what is no answer of one is the server's
+    failure, another finder in mid-run another model, and a server that tells of none has none."""
+    pretending = Pretending((160, 160, 3))
+    with answering(pretending) as port:
+        url = f"http://127.0.0.1:{port}/v2/models/m"
+        assert load.load(url).finder is None
+        pretending.facts |= {"finder_floor": 0.5, "finder_sha256": "00ff"}
+        pretending.tensors["cells"] = np.zeros((1, *CELLS_SHAPE), np.float32)
+        pretending.tensors["cells"][0, 16, 8, 0] = 0.75
+        found = load.load(url).finder
+        assert found is not None
+        assert (found.floor, found.sha256) == (0.5, "00ff")
+        assert [(one.kind, one.score) for one in found.find(np.zeros((300, 200, 3), np.uint8))] == [("upper", 0.75)]
+        pretending.tensors["cells"] = np.zeros((1, 4, 4, 41), np.float32)
+        with pytest.raises(ServerError, match="answers cells"):
+            found.find(np.zeros((300, 200, 3), np.uint8))
+        pretending.tensors["cells"] = np.zeros((1, *CELLS_SHAPE), np.float32)
+        pretending.facts["finder_sha256"] = "ff00"
+        with pytest.raises(engine.ChangedError):
+            found.find(np.zeros((300, 200, 3), np.uint8))
+        pretending.facts["finder_floor"] = float("nan")
+        with pytest.raises(BadInputError, match="no sound limit"):
+            load.load(url)
+
+
 def test_a_model_that_left_is_not_looked_for() -> None:
     """In mid-run a server that knows the model no more is asked once: a frame that waits is answered by another."""
     pretending = Pretending((28, 28, 1))
@@ -400,6 +430,25 @@ def test_the_server_bounds_a_request() -> None:
         pretending.facts["labels"] = ["a", "c"]
         with pytest.raises(engine.ChangedError):
             there(images)
+
+
+def test_the_servers_rule() -> None:
+    """The rule is the server's, an older server's without floors; another rule in mid-run is another model, and
+    floors that are none are refused."""
+    pretending = Pretending((28, 28, 1))
+    with answering(pretending) as port:
+        url = f"http://127.0.0.1:{port}/v2/models/m"
+        assert load.load(url).rule == Rule(0.5)
+        pretending.facts |= {"floors": {"a": 0.75}, "kind_floor": 0.9}
+        there = load.load(url)
+        assert there.rule == Rule(0.5, {"a": 0.75}, 0.9)
+        pretending.facts["floors"] = {"a": 0.5}
+        with pytest.raises(engine.ChangedError):
+            there(np.zeros((1, 28, 28, 1), np.uint8))
+        for wrong in ({"floors": [0.5]}, {"floors": {"a": "high"}}, {"floors": {"a": 2}}, {"kind_floor": "x"}):
+            pretending.facts |= {"floors": {}, "kind_floor": None, **wrong}
+            with pytest.raises(BadInputError, match="does not tell its labels and threshold"):
+                load.load(url)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -146,6 +146,7 @@ def _check_layers(model: Any) -> None:
 def _check_facts(model: Any) -> None:
     """Labels and threshold, where the file brings them, are such."""
     from edgefashion.bundles.bundle import RT_INFO
+    from edgefashion.bundles.facts import Thresholds
 
     facts = {
         key: json.loads(model.get_rt_info([RT_INFO, key]).astype(str))
@@ -158,6 +159,10 @@ def _check_facts(model: Any) -> None:
     accept = thresholds.get("accept", 0.0) if isinstance(thresholds, dict) else None
     if not isinstance(accept, int | float) or not 0 <= accept <= 1:
         _refuse("its threshold is no number from 0 to 1")
+    try:
+        Thresholds.from_json({"accept": accept, **thresholds})
+    except ValueError as error:
+        _refuse(f"its thresholds are none: {error}")
 
 
 def _refuse(reason: str) -> None:

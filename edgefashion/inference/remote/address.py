@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from edgefashion.errors import BadInputError
 from edgefashion.system.text import without_password
@@ -34,7 +34,16 @@ class Address:
 
     def __str__(self) -> str:
         """The URL as it may be shown."""
-        return f"{self.scheme}://{self.server}/{'' if self.scheme == 'grpc' else 'v2/models/'}{self.model}"
+        return self._url("", self.model)
+
+    @property
+    def with_account(self) -> str:
+        """A URL that :func:`parse` makes the same of, account and password in it: never to be shown."""
+        account = f"{quote(self.user, '')}:{quote(self.password, '')}@" if self.user or self.password else ""
+        return self._url(account, quote(self.model, ""))
+
+    def _url(self, account: str, model: str) -> str:
+        return f"{self.scheme}://{account}{self.server}/{'' if self.scheme == 'grpc' else 'v2/models/'}{model}"
 
 
 def parse(url: str) -> Address:

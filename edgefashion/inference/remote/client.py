@@ -83,10 +83,13 @@ class Client:
             raise stranger(self.address)
         return facts
 
-    def infer(self, images: NDArray[np.uint8], outputs: Sequence[str], *, first: bool = False) -> Answered:
-        """Have uint8 (n, height, width, channels) images answered; raises as :meth:`metadata` does."""
+    def infer(
+        self, images: NDArray[np.uint8], outputs: Sequence[str], *, name: str = "images", first: bool = False
+    ) -> Answered:
+        """Have uint8 (n, height, width, channels) images answered, as the input ``name``; raises as :meth:`metadata`
+        does."""
         transport = self._transport
-        given = transport.InferInput("images", list(images.shape), "UINT8")
+        given = transport.InferInput(name, list(images.shape), "UINT8")
         given.set_data_from_numpy(images)
         wanted = [transport.InferRequestedOutput(name) for name in outputs]
         parameters = {"facts": True}

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from edgefashion.bundles.facts import Thresholds
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
+from edgefashion.inference.decision import Rule
+from edgefashion.inference.finder import CELLS_SHAPE, Finder
 from edgefashion.inference.remote.address import Address, parse
 from edgefashion.inference.remote.client import Answered, Client, Limits
 from edgefashion.inference.remote.errors import RefusedError, ServerError
@@ -21,13 +24,16 @@ from edgefashion.inference.remote.threads import Askers
 from edgefashion.system.extras import need
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
 ENGINE: Final = "remote"
+IMAGES: Final = "images"
 PROBABILITIES: Final = "probabilities"
 MASK: Final = "mask"
+FRAMES: Final = "frames"
+CELLS: Final = "cells"
 
 MOST_IMAGES: Final = 256
 MOST_BYTES: Final = 2 << 20
@@ -49,13 +55,16 @@ class ServedFacts:
     """What a server says of its model."""
 
     labels: tuple[str, ...]
-    accept_threshold: float
+    rule: Rule
     precision: str
     input_shape: tuple[int, ...]
     sha256: str
     """SHA-256 of its files; empty where the server does not say it."""
     max_images: int = field(default=MOST_IMAGES, compare=False)
     """Of one request. It is the server's limit: it may change while the model stays the same."""
+    finder_floor: float | None = None
+    """Score from which its finder takes something for found; None where it has none, or is older than finders are."""
+    finder_sha256: str = ""
 
     @classmethod
     def read(cls, text: str, address: Address) -> ServedFacts:
@@ -64,21 +73,30 @@ class ServedFacts:
             told = json.loads(text)
             facts = cls(
                 tuple(str(label) for label in told["labels"]),
-                float(told["accept_threshold"]),
+                _rule(told),
                 str(told["precision"]),
                 tuple(int(n) for n in told["input_shape"]),
                 str(told.get("sha256", "")),
                 int(told.get("max_images") or MOST_IMAGES),
+                None if told.get("finder_floor") is None else float(told["finder_floor"]),
+                str(told.get("finder_sha256", "")),
             )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise BadInputError(
                 f"{address} does not tell its labels and threshold. Serve the model with: edgefashion serve"
             ) from error
-        if not facts.labels or not math.isfinite(facts.accept_threshold) or facts.max_images < 1:
+        finite = math.isfinite(facts.rule.threshold) and math.isfinite(facts.finder_floor or 0)
+        if not facts.labels or not finite or facts.max_images < 1:
             raise BadInputError(
                 f"{address} tells no labels, no threshold or no sound limit. Serve the model with: edgefashion serve"
             )
         return facts
+
+
+def _rule(told: Mapping[str, Any]) -> Rule:
+    """Older servers tell a threshold alone. Raises ValueError, KeyError or TypeError."""
+    fields = {name: told[name] for name in ("floors", "kind_floor") if told.get(name) is not None}
+    return Rule.of(Thresholds.from_json({"accept": float(told["accept_threshold"]), **fields}))
 
 
 class Remote:
@@ -118,6 +136,15 @@ class Remote:
         probabilities, masks = self._answer(images, [PROBABILITIES, MASK])
         return probabilities, masks.reshape(len(masks), *masks.shape[1:3])
 
+    def cells(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the server's finder answers to frames (n, 256, 256, 3): float32 (n, rows, columns, channels)."""
+        return self._request(images, [CELLS], FRAMES).tensors[CELLS]
+
+    @property
+    def url(self) -> str:
+        """By what another process loads the same, password and all: never to be shown."""
+        return self._client.address.with_account
+
     def hang_up(self) -> None:
         """Close this thread's connection. For a thread that loads a model and then asks nothing more."""
         self._client.hang_up()
@@ -148,8 +175,8 @@ class Remote:
         joined = [np.concatenate([answer.tensors[name] for answer in answers]) for name in outputs]
         return [np.asarray(tensor, np.float32) for tensor in joined]
 
-    def _request(self, part: NDArray[np.uint8], outputs: list[str]) -> Answered:
-        answered = self._client.infer(np.ascontiguousarray(part), outputs)
+    def _request(self, part: NDArray[np.uint8], outputs: list[str], name: str = IMAGES) -> Answered:
+        answered = self._client.infer(np.ascontiguousarray(part), outputs, name=name)
         if answered.facts != self._told:
             self._hear(answered.facts)
         if wrong := self._wrong(answered, part):
@@ -169,7 +196,11 @@ class Remote:
     def _wrong(self, answered: Answered, images: NDArray[np.uint8]) -> str:
         """What is wrong with the tensors, as a phrase; empty if nothing is."""
         rows, columns = (side // CELL_PX for side in images.shape[1:3])
-        shapes = {PROBABILITIES: [(len(self.facts.labels),)], MASK: [(rows, columns), (rows, columns, 1)]}
+        shapes: dict[str, list[tuple[int, ...]]] = {
+            PROBABILITIES: [(len(self.facts.labels),)],
+            MASK: [(rows, columns), (rows, columns, 1)],
+            CELLS: [CELLS_SHAPE],
+        }
         for name, tensor in answered.tensors.items():
             if tensor.dtype != np.float32 or tensor.shape not in [(len(images), *shape) for shape in shapes[name]]:
                 return f"{name} {tensor.dtype}{list(tensor.shape)} for {len(images)} images"
@@ -181,7 +212,7 @@ def _contract(metadata: dict[str, Any], address: Address) -> tuple[tuple[int, ..
     try:
         taken = {str(each["name"]): each for each in metadata["inputs"]}
         given = {str(each["name"]) for each in metadata["outputs"]}
-        images = taken.get("images", {})
+        images = taken.get(IMAGES, {})
         shape = tuple(int(n) for n in images.get("shape", ()))[1:]
         ours = images.get("datatype") == "UINT8" and len(shape) == 3 and min(shape) > 0 and shape[-1] in (1, 3)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -217,7 +248,13 @@ def load(url: str, *, purpose: str = "latency", limits: Limits | None = None) ->
         labels=run.facts.labels,
         engine=ENGINE,
         precision=run.facts.precision,
-        accept_threshold=run.facts.accept_threshold,
+        rule=run.facts.rule,
         source=None,
         run=run,
+        finder=_finder(run),
     )
+
+
+def _finder(run: Remote) -> Finder | None:
+    floor = run.facts.finder_floor
+    return None if floor is None else Finder(lambda: run.cells, floor, run.facts.finder_sha256)
