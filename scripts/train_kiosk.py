@@ -19,6 +19,7 @@ import numpy as np
 
 from edgefashion.bundles import bundle, card, draft
 from edgefashion.conversion.build import build
+from edgefashion.conversion.ir import describe_again
 from edgefashion.data import splits
 from edgefashion.evaluation import plots
 from edgefashion.evaluation.acceptance import choose_rule
@@ -61,6 +62,7 @@ def choose(made: bundle.Bundle, parts: held_out.Parts) -> bundle.Bundle:
         plots.draw_held_out(making, answers, truths, chosen)
         for part in DROPPED:
             making.drop(part)
+        describe_again(making)
         card.write_card(making)
     return bundle.open_bundle(made.path)
 

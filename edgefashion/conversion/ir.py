@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, draft
 from edgefashion.bundles.facts import Facts, takes_photos
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError
 from edgefashion.inference import classifier, preprocess
+from edgefashion.inference.openvino_engine import read_ir
 from edgefashion.labels import LABELS
 
 
@@ -112,6 +113,18 @@ def describe(ir: Any, facts: Facts) -> None:
     told = facts.as_json()
     for key in ("name", "labels", "pixels", "thresholds"):
         ir.set_rt_info(json.dumps(told[key]), [bundle.RT_INFO, key])
+
+
+def describe_again(making: draft.Draft) -> None:
+    """Write a draft's facts into the IRs it holds, whose rule may have been chosen after they were made."""
+    import openvino as ov
+
+    for part in bundle.IR_PRECISIONS:
+        xml = making.part(part)
+        if xml.is_file():
+            ir = read_ir(xml)
+            describe(ir, making.facts)
+            ov.save_model(ir, xml, compress_to_fp16=False)  # as it is: weights of 16 bits stay so
 
 
 def image_side(ir: Any) -> tuple[int, ...]:

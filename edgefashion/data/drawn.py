@@ -37,38 +37,68 @@ def photo_of(image: NDArray[np.uint8], rng: np.random.Generator, size_wh: tuple[
     return np.clip(floor, 0, 255).astype(np.uint8)
 
 
+Boxes = dict[str, tuple[int, int, int, int]]
+"""x, y, width, height in pixels, by the name of what is in it."""
+
+
 def person_of(
     top: NDArray[np.uint8],
     trousers: NDArray[np.uint8],
     bag: NDArray[np.uint8] | None,
     rng: np.random.Generator,
     height: int = 720,
-) -> Any:
-    """A colour picture, BGR uint8 (height, 3/4 height, 3), of a drawn person in Fashion-MNIST garments (28, 28, 1)
-    with a bag or without, before a drawn wall."""
+) -> tuple[Any, Boxes]:
+    """A colour picture, BGR uint8 (height, 3/4 height, 3), of a drawn person in Fashion-MNIST garments (28, 28, 1),
+    with a bag or without, before a drawn wall; and the boxes of top, trousers, bag, shoes, person and head."""
     import cv2
 
     width = 3 * height // 4
     picture = cv2.resize(wall(rng), (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    skin, hair = np.array([140.0, 172.0, 224.0]), (38, 46, 64)
     middle, unit = width // 2, height / 16
+    skin, hair, shoes = (140, 172, 224), (38, 46, 64), (40, 40, 48)
 
     def at(x: float, y: float) -> tuple[int, int]:
         return round(middle + x * unit), round(y * unit)
 
+    def size(w: float, h: float) -> tuple[int, int]:
+        return round(w * unit), round(h * unit)
+
     for side in (-1, 1):
-        cv2.line(picture, at(side * 1.5, 4.0), at(side * 2.3, 7.2), skin.tolist(), round(0.75 * unit), cv2.LINE_AA)
-        cv2.line(picture, at(side * 0.8, 13.2), at(side * 0.8, 14.8), skin.tolist(), round(0.8 * unit), cv2.LINE_AA)
-        cv2.ellipse(picture, at(side * 1.0, 15.1), (round(0.7 * unit), round(0.35 * unit)), 0, 0, 360, (40, 40, 48), -1)
-    cv2.ellipse(picture, at(0, 1.75), (round(1.0 * unit), round(1.25 * unit)), 0, 0, 360, hair, -1, cv2.LINE_AA)
-    cv2.line(picture, at(0, 2.6), at(0, 3.5), skin.tolist(), round(0.8 * unit), cv2.LINE_AA)
-    cv2.ellipse(picture, at(0, 2.0), (round(0.78 * unit), round(1.0 * unit)), 0, 0, 360, skin.tolist(), -1, cv2.LINE_AA)
-    put = [(trousers, (-1.8, 7.3, 3.6, 7.0)), (top, (-2.7, 3.1, 5.4, 5.0))]
-    if bag is not None:
-        put.append((bag, (1.4, 6.9, 2.6, 2.9)))
-    for image, (x, y, w, h) in put:
-        _dress(picture, image, (*at(x, y), round(w * unit), round(h * unit)), rng)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+        cv2.line(picture, at(side * 1.5, 4.0), at(side * 2.3, 7.2), skin, round(0.75 * unit), cv2.LINE_AA)
+        cv2.line(picture, at(side * 0.8, 13.2), at(side * 0.8, 14.8), skin, round(0.8 * unit), cv2.LINE_AA)
+        cv2.ellipse(picture, at(side * 1.0, 15.1), size(0.7, 0.35), 0, 0, 360, shoes, -1, cv2.LINE_AA)
+    cv2.ellipse(picture, at(0, 1.75), size(1.0, 1.25), 0, 0, 360, hair, -1, cv2.LINE_AA)
+    cv2.line(picture, at(0, 2.6), at(0, 3.5), skin, round(0.8 * unit), cv2.LINE_AA)
+    cv2.ellipse(picture, at(0, 2.0), size(0.78, 1.0), 0, 0, 360, skin, -1, cv2.LINE_AA)
+    boxes: Boxes = {
+        "trousers": (*at(-1.8, 7.3), *size(3.6, 7.0)),
+        "top": (*at(-2.7, 3.1), *size(5.4, 5.0)),
+        "bag": (*at(1.4, 6.9), *size(2.6, 2.9)),
+        "shoes": (*at(-1.7, 14.75), *size(3.4, 0.7)),
+        "person": (*at(-2.7, 0.5), *size(5.4, 15.0)),
+        "head": (*at(-1.0, 0.5), *size(2.0, 2.5)),
+    }
+    for name, image in (("trousers", trousers), ("top", top), ("bag", bag)):
+        if image is None:
+            del boxes[name]
+        else:
+            _dress(picture, image, boxes[name], rng)
+    return np.clip(picture, 0, 255).astype(np.uint8), boxes
+
+
+def cut_out(image: NDArray[np.uint8], rng: np.random.Generator, side: int = 200) -> tuple[Any, NDArray[np.uint8]]:
+    """A Fashion-MNIST garment (28, 28, 1) in some colour or in grey on a plain ground: BGR uint8 (side, side, 3), and
+    its shape (side, side), 0 to 255."""
+    import cv2
+
+    shape = cv2.resize(image[..., 0], (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)[..., None] / 255
+    alpha = np.clip((cv2.GaussianBlur(shape, (0, 0), 1)[..., None] - 0.06) / 0.1, 0, 1)
+    ground = np.full((side, side, 3), rng.uniform(200, 255, 3) if rng.random() < 0.5 else rng.uniform(225, 255))
+    if rng.random() < 0.4:  # as a catalogue prints it: dark where the image is bright
+        picture = ground * (1 - np.clip(shape, 0, 1))
+    else:
+        picture = ground * (1 - alpha) + rng.integers(20, 220, 3) * (0.45 + 0.65 * shape) * alpha
+    return np.clip(picture, 0, 255).astype(np.uint8), np.asarray(alpha[..., 0] * 255, np.uint8)
 
 
 def _dress(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefashion.data import images, photo_folders, scenes
+from edgefashion.data import drawn, fashion_mnist, images, photo_folders, scenes
 from edgefashion.errors import BadInputError
 from edgefashion.inference.finder import KINDS
-from edgefashion.labels import GROUPS, NO_GARMENT
+from edgefashion.labels import GROUPS, LABELS, NO_GARMENT
 from edgefashion.training import photo_augment
 
 if TYPE_CHECKING:
@@ -118,12 +118,46 @@ def gather(marked: Sequence[scenes.Scene], photos: Sequence[photo_folders.Photo]
         if not photo.worn:
             squared = _squared(picture)
             grounds += photo_augment.backgrounds(squared, mask, rng)
+    people, garments = drawn_ones(*fashion_mnist.load("train"))
+    made_of_scenes, cuts, weight = made_of_scenes + people, cuts + garments, weight + [0.5] * len(garments)
     share = np.array(weight)
     return Material(made_of_scenes, cuts, share / max(share.sum(), 1e-9), grounds, empty)
 
 
 _OFTEN: Final = {"bag": 3.0, "footwear": 1.5, "whole": 1.5, "outer": 1.5}
 """Kinds that the photos seldom show are drawn oftener."""
+
+
+DRAWN: Final = (400, 150)
+"""Drawn garments and drawn people that are put in, so that a clip of Fashion-MNIST's garments is found too."""
+
+
+def drawn_ones(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[list[Cut], list[Cut]]:
+    """People and garments drawn of Fashion-MNIST's ``images`` (n, 28, 28, 1): scenes, and photos with their shapes."""
+    rng = np.random.default_rng(0)
+    of_class = [np.flatnonzero(labels == number) for number in range(len(LABELS))]
+
+    def one(*names: str) -> NDArray[np.uint8]:
+        number = LABELS.index(names[rng.integers(len(names))])
+        return np.asarray(images[of_class[number][rng.integers(len(of_class[number]))]].reshape(28, 28, 1), np.uint8)
+
+    people, garments = [], []
+    for _ in range(DRAWN[1]):
+        top = ("T-shirt/top", "Pullover", "Shirt", "Coat")[rng.integers(4)]
+        picture, boxes = drawn.person_of(one(top), one("Trouser"), one("Bag") if rng.random() < 0.6 else None, rng, 320)
+        label_of = {"top": top, "trousers": "Trouser", "bag": "Bag", "shoes": "Footwear", "person": "Person"}
+        placed = [
+            Placed(KINDS.index(_KIND_OF[label_of.get(name, "Head")]), (x, y, x + w, y + h), 1.0)
+            for name, (x, y, w, h) in boxes.items()
+        ]
+        people.append(Cut(picture, tuple(placed), None))
+    for _ in range(DRAWN[0]):
+        label = LABELS[rng.integers(len(LABELS))]
+        picture, shape = drawn.cut_out(one(label), rng)
+        rows, columns = np.flatnonzero((shape > 127).any(1)), np.flatnonzero((shape > 127).any(0))
+        box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+        garments.append(Cut(picture, (Placed(KINDS.index(_KIND_OF[label]), box, 0.0),), shape))
+    return people, garments
 
 
 def of_scene(scene: scenes.Scene) -> Cut:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,6 +45,10 @@ class Served:
     """Each output's shape."""
     mean_abs_difference: float
     """Between its probabilities and those of the Python path, on drawn pictures."""
+    floors: dict[str, float] = field(default_factory=dict)
+    kind_floor: float | None = None
+    """These two and ``accept_threshold`` are :class:`edgefashion.inference.decision.Rule`'s. A repository that was
+    written before there were floors tells none."""
 
 
 def write_ir(model: str | Path, precision: str | None, path: Path) -> Served:
@@ -76,10 +80,12 @@ def write_ir(model: str | Path, precision: str | None, path: Path) -> Served:
         name=classifier.name,
         precision=classifier.precision,
         labels=classifier.labels,
-        accept_threshold=classifier.accept_threshold,
+        accept_threshold=classifier.rule.threshold,
         takes_photos=classifier.takes_photos,
         outputs={port.any_name: list(port.shape) for port in served.outputs},
         mean_abs_difference=_gate(classifier, Reader(path)),
+        floors=dict(classifier.rule.floors),
+        kind_floor=classifier.rule.kind_floor,
     )
 
 
@@ -122,7 +128,7 @@ def _describe(ir: Any, classifier: Classifier) -> None:
     facts = {
         "name": classifier.name,
         "labels": classifier.labels,
-        "thresholds": {"accept": classifier.accept_threshold},
+        "thresholds": classifier.rule.as_json(),
         "pixels": f"uint8 BGR, grey or BGR with transparency, 0 to 255, NHWC, one picture of {low} to {high} pixels a "
         "side; preprocessed inside the graph",
         "embedded": any_size.STEPS["photo" if classifier.takes_photos else "fashion"],

@@ -88,15 +88,24 @@ def readme(models: Sequence[Served], newest: Mapping[str, int], folder: Path) ->
 def _model(served: Served) -> str:
     outputs = "\n".join(f"- `{name}`, {_OUTPUTS[name].format(shape=shape)}" for name, shape in served.outputs.items())
     pictures = "photos, the garment filling most of them" if served.takes_photos else "garments on a plain background"
-    rule = _PHOTO_RULE if UNKNOWN in served.labels else _RULE
     return _MODEL.format(
         name=served.name,
         pictures=pictures,
         precision=served.precision.upper(),
         labels=", ".join(served.labels),
-        rule=rule.format(threshold=served.accept_threshold, none=NONE_LEVEL),
+        rule=_rule_in_words(served),
         outputs=outputs,
     )
+
+
+def _rule_in_words(served: Served) -> str:
+    if UNKNOWN not in served.labels:
+        return _RULE.format(threshold=served.accept_threshold)
+    lines = [_PHOTO_RULE.format(threshold=served.accept_threshold, none=NONE_LEVEL)]
+    if served.floors:
+        lines.append(_FLOORS.format(floors=", ".join(f"{name} {floor:g}" for name, floor in served.floors.items())))
+    lines.append(_NO_KIND if served.kind_floor is None else _KIND.format(floor=f"{served.kind_floor:g}"))
+    return "\n".join(lines)
 
 
 _OUTPUTS: Final = {
@@ -108,8 +117,12 @@ _OUTPUTS: Final = {
 
 _RULE: Final = "The answer is the likeliest label; it counts where its probability is {threshold} or more."
 _PHOTO_RULE: Final = """\
-Where `No garment` has more than {none} there is no answer. It counts where all labels but `Unknown` and `No garment`
-have {threshold} or more together, and is the likeliest of them; the three kinds of shoe are one until it has won."""
+Where `No garment` has more than {none} there is no answer. It is the likeliest label besides `Unknown` and
+`No garment`, the three kinds of shoe taken together as `Footwear`. It counts where all labels but those two have
+{threshold} or more together."""
+_FLOORS: Final = "To count, these names need so much of their own besides: {floors}."
+_KIND: Final = "`Footwear` is called by its likeliest kind where that has {floor} or more of the three's sum."
+_NO_KIND: Final = "Which kind of shoe it is, it does not tell."
 
 _MODEL: Final = """\
 ### {name}
@@ -169,6 +182,8 @@ Health: `/v2/health/ready`; metrics: `/metrics`.
 
 ## What differs from `edgefashion predict`
 
+- The picture is taken for one garment, as by `edgefashion predict --single`. To have every garment in view named, serve
+  the model with `edgefashion serve`.
 - A picture's EXIF rotation is not applied: turn phones' photos upright before you send them.
 - Pictures with an edge below {low} or above {high} pixels are resized to that by the server, each edge on its own,
   which loses their proportions; PNGs of 16 bits come out too bright. Send neither.
