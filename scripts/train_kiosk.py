@@ -26,7 +26,7 @@ from edgefashion.evaluation.acceptance import choose_rule
 from edgefashion.evaluation.calibrate import answers_to
 from edgefashion.inference.load import load
 from edgefashion.inference.tensorflow_engine import load_keras
-from edgefashion.training import finder_fit, finder_material, held_out, photo_bundle, photo_fit
+from edgefashion.training import finder_fit, finder_material, finder_scale, held_out, photo_bundle, photo_fit
 from edgefashion.training.finetune import IMAGENET, photo_network
 from edgefashion.training.options import FinetuneOptions
 
@@ -99,7 +99,11 @@ def main() -> None:
     def find_them() -> tuple[keras.Model, list[dict[str, float]]]:
         material = finder_material.gather(parts.fit_scenes, parts.fit_photos, parts.skipped)
         how = finder_fit.FinderOptions(steps=options.finder_steps, seed=options.seed)
-        return finder_fit.train(material, how, start, lambda step, steps, row: print(step, steps, row, flush=True))
+        model, rows = finder_fit.train(
+            material, how, start, lambda step, steps, row: print(step, steps, row, flush=True)
+        )
+        print(finder_scale.balance(model, parts.held_photos, parts.held_scenes))
+        return model, rows
 
     naming, history = trained_or_kept(given.out.with_suffix(".keras"), name_them)
     finding, finder_history = trained_or_kept(given.out.with_suffix(".finder.keras"), find_them)

@@ -35,7 +35,7 @@ CHANNELS: Final = len(KINDS) + 1 + 4 * len(KINDS)
 CELLS_SHAPE: Final = (FINDER_PX // STRIDE, FINDER_PX // STRIDE, CHANNELS)
 """(rows, columns, channels) of its answer."""
 
-FOUND: Final = 0.3
+FOUND: Final = 0.5
 """Score from which something counts as found, for a finder whose bundle names none."""
 
 MOST: Final = 12

@@ -149,7 +149,7 @@ def _train_finder(
     parts: held_out.Parts, options: FinetuneOptions, start: keras.Model, on_step: StepProgress | None
 ) -> TrainedFinder:
     """The finder, trained on the same pictures; its backbone begins from the photo network's."""
-    from edgefashion.training import finder_fit, finder_material
+    from edgefashion.training import finder_fit, finder_material, finder_scale
 
     material = finder_material.gather(parts.fit_scenes, parts.fit_photos, parts.skipped)
 
@@ -159,6 +159,7 @@ def _train_finder(
 
     how = finder_fit.FinderOptions(steps=options.finder_steps, seed=options.seed)
     model, history = finder_fit.train(material, how, start, told)
+    finder_scale.balance(model, parts.held_photos, parts.held_scenes)
     return TrainedFinder(model, history)
 
 

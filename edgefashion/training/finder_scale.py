@@ -1,0 +1,105 @@
+"""One scale for the finder's scores: 0.5 is, for every kind, where it finds best in pictures held out.
+
+Trained alone, a finder gives a dress lower scores than a shoe, because dresses are rarer among its frames. A number
+added to a kind's logit puts that right, and one floor serves all kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import numpy as np
+
+from edgefashion.data import photo_folders, scenes
+from edgefashion.inference.finder import FINDER_PX, KINDS, Region, overlap, regions
+from edgefashion.inference.preprocess import squeezed
+from edgefashion.labels import NO_GARMENT
+from edgefashion.training.finder_material import kind_of
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+_Of = TypeVar("_Of")
+
+LOWEST: Final = 0.05
+"""Below this score nothing is looked at."""
+
+RECALL: Final = 1.5
+"""How much more a garment that is found counts than a box with nothing in it, which the photo network still refuses:
+the beta of the F measure."""
+
+SAME: Final = 0.5
+"""Intersection over union from which a box is the annotated one."""
+
+
+def balance(
+    model: keras.Model, photos: Sequence[photo_folders.Photo], marked: Sequence[scenes.Scene]
+) -> dict[str, float]:
+    """Shift each kind's logit so that 0.5 is its best score on held-out ``photos`` and ``marked`` scenes; returns the
+    scores that were best before. A kind that no scene marks stays as it is."""
+    peaks: dict[str, list[tuple[float, bool]]] = {kind: [] for kind in KINDS}
+    there = dict.fromkeys(KINDS, 0)
+    scenes_read = [(scene, squeezed(picture, FINDER_PX)) for scene, picture in scenes.read(marked, [])]
+    for scene, found in _found(model, scenes_read):
+        wanted = [(KINDS[kind], _shares(thing, scene)) for thing, kind in _kinds(scene)]
+        for kind, _ in wanted:
+            there[kind] += 1
+        for region in found:
+            hit = any(kind == region.kind and overlap(box, _corners(region)) >= SAME for kind, box in wanted)
+            peaks[region.kind].append((region.score, hit))
+    told = [p for p in photos if not p.worn and (_kind(p) is not None or p.label == NO_GARMENT)]
+    photos_read = [(photo, squeezed(picture, FINDER_PX)) for photo, picture in photo_folders.read(told, [])]
+    for photo, found in _found(model, photos_read):
+        number = _kind(photo)
+        shown = None if number is None else KINDS[number]
+        if shown is not None:
+            there[shown] += 1
+        # Where in the photo the garment lies nobody has marked: its kind has to be right.
+        for region in found:
+            peaks[region.kind].append((region.score, region.kind == shown))
+    best = {kind: _best(peaks[kind], there[kind]) for kind in KINDS if there[kind] and peaks[kind]}
+    kernel, bias = model.get_layer("heat_logits").get_weights()
+    for kind, score in best.items():
+        bias[KINDS.index(kind)] -= np.log(score / (1 - score))
+    model.get_layer("heat_logits").set_weights([kernel, bias])
+    return best
+
+
+def _best(peaks: list[tuple[float, bool]], there: int) -> float:
+    """The score from which on the F measure is highest."""
+    order = sorted(peaks, reverse=True)
+    hits = np.cumsum([hit for _, hit in order])
+    precision, recall = hits / np.arange(1, len(order) + 1), np.minimum(1.0, hits / there)
+    weight = RECALL**2
+    measure = (1 + weight) * precision * recall / np.maximum(weight * precision + recall, 1e-9)
+    return float(np.clip(order[int(measure.argmax())][0], LOWEST, 1 - LOWEST))
+
+
+def _found(model: keras.Model, given: Sequence[tuple[_Of, NDArray[np.uint8]]]) -> Iterator[tuple[_Of, list[Region]]]:
+    """What the finder sees in each of the pictures, RGB uint8 (256, 256, 3)."""
+    if given:
+        answers = model.predict(np.stack([view for _, view in given]), batch_size=32, verbose=0)
+        for (of, _), cells in zip(given, answers, strict=True):
+            yield of, regions(cells, LOWEST)
+
+
+def _kind(photo: photo_folders.Photo) -> int | None:
+    return kind_of(photo.label, photo.kind or "")
+
+
+def _kinds(scene: scenes.Scene) -> list[tuple[scenes.Thing, int]]:
+    kinds = ((thing, kind_of(thing.label, thing.kind)) for thing in scene.things if not thing.crowd)
+    return [(thing, kind) for thing, kind in kinds if kind is not None]
+
+
+def _shares(thing: scenes.Thing, scene: scenes.Scene) -> NDArray[np.float64]:
+    x, y, w, h = thing.box
+    size = np.array([scene.width, scene.height] * 2)
+    return np.asarray(np.array([x, y, x + w, y + h]) / size, np.float64)
+
+
+def _corners(region: Region) -> NDArray[np.float64]:
+    x, y, w, h = region.box
+    return np.array([x, y, x + w, y + h])
