@@ -110,7 +110,7 @@ def measure(given: list[Moment]) -> list[dict[str, Any]]:
 
 def hide(moment: Moment) -> object:
     assert moment.image is not None
-    return privacy.hide(moment.image, moment.box)
+    return privacy.hide(moment.image, [moment.box] if moment.box else [])
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from edgefashion.data import fashion_mnist, photo_folders
 from edgefashion.data.images import read_image
 from edgefashion.inference import preprocess
 from edgefashion.inference.predict import predict
-from edgefashion.labels import LABELS
+from edgefashion.labels import GROUPS, LABELS
 from edgefashion.system import files
 
 RESULTS = Path(__file__).parent / "results"
@@ -64,7 +64,7 @@ def of_test_images(count: int) -> Iterator[Scene]:
     images, labels = fashion_mnist.load("test")
     names = load("edge").labels
     for image, label in zip(images[:count], labels[:count], strict=True):
-        yield demo_clip.scene_of(image), frozenset({names[label]})
+        yield demo_clip.scene_of(image), frozenset(_shown_as(names[label]))
 
 
 def of_photos(folder: Path, count: int) -> Iterator[Scene]:
@@ -80,7 +80,13 @@ def of_photos(folder: Path, count: int) -> Iterator[Scene]:
         frame = np.full((height, width, 3), demo_clip.BACKGROUND, np.uint8)
         top, left = y + (side - small.shape[0]) // 2, x + (side - small.shape[1]) // 2
         frame[top : top + small.shape[0], left : left + small.shape[1]] = small
-        yield frame, frozenset(LABELS[member] for member in photo_folders.members(found[place].label))
+        yield frame, frozenset(_shown_as(*(LABELS[at] for at in photo_folders.members(found[place].label))))
+
+
+def _shown_as(*labels: str) -> set[str]:
+    """The names that an answer of these labels may have: a photo network names a shoe's group where it is not sure of
+    its kind."""
+    return {*labels, *(group for group, members in GROUPS.items() if not set(members).isdisjoint(labels))}
 
 
 def watch(model: str, scenes: Iterator[Scene]) -> dict[str, Any]:

@@ -212,12 +212,13 @@ def main() -> None:
     for name in ("photos", "scenes", "studio", "empty"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--precision")
+    parser.add_argument("--name", help="the figures' name, in place of the model's and its precision")
     parser.add_argument("--all", action="store_true")
     given = parser.parse_args()
     classifier = load(given.model, precision=given.precision)
     figures = measure(classifier, given, lambda line: print(line, flush=True))
     kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    kept[f"{classifier.name} {classifier.precision}"] = figures
+    kept[given.name or f"{classifier.name} {classifier.precision}"] = figures
     RESULTS.write_text(json.dumps(kept, indent=1, default=float) + "\n", encoding="utf-8")
 
 

@@ -99,8 +99,8 @@ class Tally:
 
     def add(self, given: Any, expected: Any, members: tuple[int, ...]) -> None:
         """The probabilities given, those of `predict`, and the classes that are right, if any is."""
-        labels, threshold = self._classifier.labels, self._classifier.accept_threshold
-        ours, theirs = (decision.decide(p, labels, threshold, 1) for p in (given, expected))
+        labels, rule = self._classifier.labels, self._classifier.rule
+        ours, theirs = (decision.decide(p, labels, rule, 1) for p in (given, expected))
         rejected = not (ours.accepted or theirs.accepted)
         row = {
             "difference": np.abs(given - expected).mean(),

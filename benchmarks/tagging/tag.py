@@ -256,7 +256,7 @@ def answers(photos: Sequence[str]) -> list[dict[str, Any]]:
                 [
                     (None, False) if decision.shows_none(p, classifier.labels) else (answer.label, answer.accepted)
                     for p in each
-                    for answer in [decision.decide(p, classifier.labels, classifier.accept_threshold)]
+                    for answer in [decision.decide(p, classifier.labels, classifier.rule)]
                 ]
                 for each in (full, probabilities)
             ]

@@ -15,6 +15,7 @@ from edgefashion.errors import BadInputError
 from edgefashion.system.text import is_url, without_password
 
 if TYPE_CHECKING:
+    from edgefashion.inference.decision import Answer
     from edgefashion.inference.predict import Prediction
 
 
@@ -31,10 +32,13 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object a picture.")] = False,
     explain: Annotated[
         Path | None,
-        typer.Option(help="Of one picture, write a PNG: the garment's box, its mask, what the model saw, the answer."),
+        typer.Option(help="Of one picture, write a PNG: garments' boxes, a mask, what the model saw, the answer."),
     ] = None,
+    single: Annotated[
+        bool, typer.Option("--single", help="Take each picture for one garment; look for no others.")
+    ] = False,
 ) -> None:
-    """Name the garment in pictures of any size, mode and depth.
+    """Name the garments in pictures of any size, mode and depth.
 
     Example: edgefashion predict shirt.jpg photos/
     """
@@ -46,7 +50,7 @@ def predict(
         if len(paths) != 1 or not paths[0].is_file():
             raise BadInputError("--explain draws one picture. Give one image file")
     failed = 0
-    for path, seen in predict_files(model, paths, top):
+    for path, seen in predict_files(model, paths, top, single=single):
         if isinstance(seen, BadInputError):
             failed += 1
             print(f"edgefashion: {seen}", file=sys.stderr)
@@ -63,11 +67,20 @@ def predict(
 
 
 def _in_words(path: Path, seen: Prediction) -> str:
+    """The main garment behind the picture's name, each of the others in a line of its own below."""
     if seen.answer is None:
         return f"{path}: no garment in view"
-    first, *rest = (f"{label} {p:.1%}" for label, p in seen.answer.top)
-    sure = "" if seen.answer.accepted else "not sure, perhaps "
-    return f"{path}: {sure}{first}" + (f"  ({', '.join(rest)})" if rest else "")
+    said = [f"{path}: {_named(seen.answer, seen.answer.top)}"]
+    return "\n".join([*said, *(f"  also {_named(other.answer, other.answer.top[:1])}" for other in seen.garments[1:])])
+
+
+def _named(answer: Answer, top: tuple[tuple[str, float], ...]) -> str:
+    """The answer with the probabilities of the labels ``top``, of which it is the first."""
+    shares = [f"{label} {p:.1%}" for label, p in top]
+    if answer.doubt and not answer.accepted:
+        return f"not sure: {answer.label} or {answer.doubt}?  ({', '.join(shares)})"
+    sure = "" if answer.accepted else "not sure, perhaps "
+    return f"{sure}{shares[0]}" + (f"  ({', '.join(shares[1:])})" if shares[1:] else "")
 
 
 def _draw(explain: Path, path: Path, seen: Prediction) -> None:

@@ -40,6 +40,7 @@ ReviewOption = Annotated[
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Processes that decode. Default: one a core.", show_default=False)
 ]
+SingleOption = Annotated[bool, typer.Option("--single", help="Take each picture for one garment; look for no others.")]
 AddressOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster to join, with --engine ray.")]
 
 
@@ -51,9 +52,10 @@ def tag(
     workers: WorkersOption = None,
     engine: Annotated[str, typer.Option(help="local, or ray for several machines.")] = "local",
     ray_address: AddressOption = None,
+    single: SingleOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Name the garment in every picture of an inventory, into a table; run again to go on.
+    """Name the garments in every picture of an inventory, into a table; run again to go on.
 
     Example: edgefashion tag photos/ --out tags.parquet --review tags.html
     """
@@ -68,6 +70,7 @@ def tag(
             workers=workers,
             engine=engine,
             ray_address=ray_address,
+            single=single,
             on_progress=tell,
         )
     _print(summary, out, review, as_json)

@@ -14,8 +14,8 @@ from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import to_http_parameters
 
 from edgefashion.bundles import model_files
-from edgefashion.inference import preprocess
-from edgefashion.inference.predict import answer_of, see
+from edgefashion.inference import finder, preprocess
+from edgefashion.inference.predict import SeenGarment, answer_of, predict, see
 from edgefashion.serving import encoded_pictures, request_input
 from edgefashion.version import __version__
 
@@ -70,7 +70,10 @@ class Garments(Model):  # type: ignore[misc]
         """Run once; the seconds it took."""
         start_s = time.perf_counter()
         self._tensors(classifier, np.zeros((1, *classifier.input_shape), np.uint8), {"probabilities", "mask"}, None)
-        return time.perf_counter() - start_s
+        seconds = time.perf_counter() - start_s
+        if classifier.finder is not None:
+            classifier.finder.run(np.zeros((1, *finder.FRAME_SHAPE), np.uint8))
+        return seconds
 
     def facts(self) -> dict[str, Any]:
         """What a client needs to know of the model beside its tensors."""
@@ -82,30 +85,42 @@ class Garments(Model):  # type: ignore[misc]
             "version": __version__,
             "sha256": self._sha256,
             "max_images": self.most_images,
+            "floors": dict(self.first.rule.floors),
+            "kind_floor": self.first.rule.kind_floor,
+            "finder_floor": self.first.finder.floor if self.first.finder else None,
+            "finder_sha256": self.first.finder.sha256 if self.first.finder else "",
         }
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        """The two inputs. A request holds one of them."""
-        return [
+        """The inputs, ``frames`` only with a finder. A request holds one of them."""
+        found = [
             {"name": request_input.IMAGES, "datatype": "UINT8", "shape": [-1, *self.first.input_shape]},
             {"name": request_input.PICTURES, "datatype": "BYTES", "shape": [-1]},
         ]
+        if self.first.finder is not None:
+            found.append({"name": request_input.FRAMES, "datatype": "UINT8", "shape": [-1, *finder.FRAME_SHAPE]})
+        return found
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        """The outputs: ``probabilities`` always, ``mask`` of images only, the others of pictures only."""
+        """The outputs: ``probabilities`` of images and pictures, ``mask`` of images only, ``cells`` of frames only, the
+        others of pictures only."""
         rows, columns, _ = self.first.input_shape
         found = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, len(self.first.labels)]}]
         if self.first.takes_photos:
             found.append({"name": "mask", "datatype": "FP32", "shape": [-1, rows // 8, columns // 8]})
         for name, datatype in (("label", "BYTES"), ("confidence", "FP32"), ("accepted", "BOOL")):
             found.append({"name": name, "datatype": datatype, "shape": [-1]})
-        return [*found, {"name": "box", "datatype": "INT32", "shape": [-1, 4]}]
+        found.append({"name": "box", "datatype": "INT32", "shape": [-1, 4]})
+        found.append({"name": "garments", "datatype": "BYTES", "shape": [-1]})
+        if self.first.finder is not None:
+            found.append({"name": "cells", "datatype": "FP32", "shape": [-1, *finder.CELLS_SHAPE]})
+        return found
 
     async def predict(self, payload: Any, *_: Any) -> Any:
         """A v2 request's answer. Raises ``InvalidInput`` or :class:`edgefashion.serving.statuses.RefusedError`."""
         if not isinstance(payload, InferRequest):
             raise InvalidInput("this server speaks version 2 of the protocol. Ask /v2/models/NAME/infer")
-        given = request_input.the_input(payload.inputs)
+        given = request_input.the_input(payload.inputs, [known["name"] for known in self.get_input_types()])
         wanted = self._wanted(payload, given.name)
         if given.name == request_input.IMAGES:
             count = request_input.check_count(given.shape, self.most_images)
@@ -116,6 +131,8 @@ class Garments(Model):  # type: ignore[misc]
             # Numbers in lists take longer: they are converted first.
             at_once = request_input.is_binary(given) and count * self._image_s < AT_ONCE_S
             found = self.gate.run_here(work) if at_once else await self.gate.run(work)
+        elif given.name == request_input.FRAMES:
+            found = await self.gate.run(lambda end_s: self._of_frames(given, end_s))
         else:
             found = await self.gate.run(lambda end_s: self._of_pictures(given, end_s))
         asked = to_http_parameters(payload.parameters) if payload.parameters else {}
@@ -137,7 +154,9 @@ class Garments(Model):  # type: ignore[misc]
     def _wanted(self, payload: InferRequest, input_name: str) -> set[str]:
         known = {"probabilities", "mask"} if self.first.takes_photos else {"probabilities"}
         if input_name == request_input.PICTURES:
-            known = {"probabilities", "label", "confidence", "accepted", "box"}
+            known = {"probabilities", "label", "confidence", "accepted", "box", "garments"}
+        if input_name == request_input.FRAMES:
+            known = {"cells"}
         asked = {output.name for output in payload.request_outputs or ()}
         if asked - known:
             wrong = ", ".join(sorted(repr(name)[:40] for name in asked - known)[:4])
@@ -183,19 +202,44 @@ class Garments(Model):  # type: ignore[misc]
             "accepted": np.zeros(count, np.bool_),
             "box": np.full((count, 4), -1, np.int32),
             "probabilities": np.zeros((count, len(classifier.labels)), np.float32),
+            "garments": np.full(count, b"[]", object),
         }
         for number, one in enumerate(encoded):
             self.gate.check_time(end_s)
-            seen = see(classifier, encoded_pictures.decoded(one, number, self.most_pixels))
-            if seen is None:
-                continue
-            item, probabilities = seen
-            found["probabilities"][number] = probabilities
-            answer = answer_of(probabilities, classifier.labels, classifier.accept_threshold)
-            if answer is None:
-                continue
-            found["label"][number] = answer.label.encode()
-            found["confidence"][number] = answer.confidence
-            found["accepted"][number] = answer.accepted
-            found["box"][number] = item.box
+            garments, probabilities = _seen(classifier, encoded_pictures.decoded(one, number, self.most_pixels))
+            if probabilities is not None:
+                found["probabilities"][number] = probabilities
+            if garments:
+                main = garments[0].answer
+                found["label"][number] = main.label.encode()
+                found["confidence"][number] = main.confidence
+                found["accepted"][number] = main.accepted
+                found["box"][number] = garments[0].box
+                found["garments"][number] = json.dumps([garment.as_json() for garment in garments]).encode()
         return found
+
+    def _of_frames(self, given: Any, end_s: float) -> Tensors:
+        frames = request_input.images_of(given, [finder.FRAME_SHAPE], self.most_images)
+        own = self._classifier().finder
+        assert own is not None, "without one there is no such input"
+        cells = []
+        for frame in frames:
+            self.gate.check_time(end_s)
+            cells.append(own.run(frame[None])[0])
+        return {"cells": np.stack(cells)}
+
+
+def _seen(
+    classifier: Classifier, picture: NDArray[np.uint8]
+) -> tuple[tuple[SeenGarment, ...], NDArray[np.float32] | None]:
+    """The garments of a picture, and what the network says of the main one; where no finder looks, what it says of the
+    whole picture, be a garment in it or not. None where it was not asked."""
+    if classifier.finder is not None:
+        garments = predict(classifier, picture).garments
+        return garments, garments[0].probabilities if garments else None
+    found = see(classifier, picture)
+    if found is None:
+        return (), None
+    item, probabilities = found
+    answer = answer_of(probabilities, classifier.labels, classifier.rule)
+    return (() if answer is None else (SeenGarment(answer, item.box, probabilities),)), probabilities

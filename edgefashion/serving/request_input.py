@@ -1,8 +1,9 @@
-"""What a v2 request's one input holds, checked: images for the network as they are, or encoded pictures."""
+"""What a v2 request's one input holds, checked: images for the network, frames for its finder, or encoded pictures."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,14 +15,15 @@ if TYPE_CHECKING:
 
 IMAGES: Final = "images"
 PICTURES: Final = "pictures"
+FRAMES: Final = "frames"
 
 
-def the_input(inputs: list[Any]) -> Any:
-    """The one input of a request. Raises ``InvalidInput`` for none, several or one of another name."""
+def the_input(inputs: list[Any], known: Sequence[str]) -> Any:
+    """The one input of a request. Raises ``InvalidInput`` for none, several or one whose name is not ``known``."""
     names = [given.name for given in inputs]
-    if len(names) != 1 or names[0] not in (IMAGES, PICTURES):
+    if len(names) != 1 or names[0] not in known:
         got = ", ".join(repr(name) for name in names[:4]) or "none"
-        raise InvalidInput(f"one input is wanted, {IMAGES!r} or {PICTURES!r}, not {got}")
+        raise InvalidInput(f"one input is wanted, {' or '.join(map(repr, known))}, not {got}")
     return inputs[0]
 
 
@@ -41,7 +43,7 @@ def is_binary(given: InferInput) -> bool:
 
 
 def images_of(given: InferInput, shapes: list[tuple[int, ...]], most: int) -> NDArray[np.uint8]:
-    """uint8 (n, h, w, c) of the input ``images``, (h, w, c) being one of ``shapes``.
+    """uint8 (n, h, w, c) of the input ``images`` or ``frames``, (h, w, c) being one of ``shapes``.
 
     Raises ``InvalidInput`` for another type or shape, and for data that are not what the shape says.
     """
@@ -50,20 +52,20 @@ def images_of(given: InferInput, shapes: list[tuple[int, ...]], most: int) -> ND
     shape = tuple(given.shape)
     if shape[1:] not in shapes:
         wanted = " or ".join(str(["n", *known]).replace("'", "") for known in shapes)
-        raise InvalidInput(f"{IMAGES!r} has the shape {wanted}, not {list(shape)}")
+        raise InvalidInput(f"{given.name!r} has the shape {wanted}, not {list(shape)}")
     if is_binary(given):
         flat: NDArray[np.uint8] = flat_of(given)
         if flat.size != math.prod(shape):
-            raise InvalidInput(f"{IMAGES!r}: {flat.size} bytes are not the {math.prod(shape)} of its shape")
+            raise InvalidInput(f"{given.name!r}: {flat.size} bytes are not the {math.prod(shape)} of its shape")
         return flat.reshape(shape)
     try:
         values = np.asarray(given.data)
     except (ValueError, TypeError, OverflowError) as error:  # ragged lists
-        raise InvalidInput(f"{IMAGES!r}: the data are no tensor of numbers") from error
+        raise InvalidInput(f"{given.name!r}: the data are no tensor of numbers") from error
     if values.size != math.prod(shape) or values.shape not in (shape, (values.size,)):
-        raise InvalidInput(f"{IMAGES!r}: data of shape {list(values.shape)} are not of the shape {list(shape)}")
+        raise InvalidInput(f"{given.name!r}: data of shape {list(values.shape)} are not of the shape {list(shape)}")
     if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
-        raise InvalidInput(f"{IMAGES!r}: UINT8 data are whole numbers from 0 to 255")
+        raise InvalidInput(f"{given.name!r}: UINT8 data are whole numbers from 0 to 255")
     return values.astype(np.uint8).reshape(shape)
 
 

@@ -18,14 +18,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from edgefashion.errors import BadInputError
 from edgefashion.system.extras import need
 from edgefashion.system.text import reason_of
 from edgefashion.tagging import old_tables, parquet
 from edgefashion.tagging.parquet import NoTableError
-from edgefashion.tagging.row import FIELDS, Row
+from edgefashion.tagging.row import FIELDS, Garment, Row
 from edgefashion.tagging.text_set import TextSet
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _TRY_AGAIN: Final = "try_again"
 _CELL_CHARS: Final = 1 << 30
 """The longest cell that is read. The csv module's own limit, 131,072, is shorter than an error may be."""
 
-_NESTED: Final = ("top", "accepted", "box")
+_NESTED: Final = ("top", "accepted", "box", "garments")
 _ESCAPED: Final = re.compile(r"\\u(005c|d[89a-f][0-9a-f]{2})")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -190,28 +190,53 @@ def to_json(row: Row) -> dict[str, Any]:
         "height": None if row.height is None else int(row.height),
         "phash": row.phash,
         "error": None if row.error is None else as_text(row.error),
+        "garments": [
+            {
+                "label": as_text(garment.label),
+                "confidence": float(garment.confidence),
+                "accepted": bool(garment.accepted),
+                "box": [int(edge) for edge in garment.box],
+            }
+            for garment in row.garments
+        ],
     }
 
 
 def from_json(fields: Any) -> Row:
-    """The row :func:`to_json` was given. Raises one of ``NO_ROW`` for anything else."""
+    """The row :func:`to_json` was given, or an older edgefashion wrote. Raises one of ``NO_ROW`` for anything else."""
+    if fields.keys() == set(old_tables.COLUMNS):
+        fields = {**fields, "garments": old_tables.garments(fields)}
     if fields.keys() != set(FIELDS):
         raise ValueError("it has other fields")
-    accepted, box = fields["accepted"], fields["box"]
-    if not isinstance(accepted, bool) or (box is not None and len(box) != 4):
-        raise ValueError("its fields are of other types")
     return Row(
         path=_unescape(fields["path"]),
         label=_optional(_unescape, fields["label"]),
         confidence=float(fields["confidence"]),
         top=tuple((_unescape(label), float(p)) for label, p in fields["top"]),
-        accepted=accepted,
-        box=None if box is None else cast("Box", tuple(map(operator.index, box))),
+        accepted=_truth(fields["accepted"]),
+        box=_optional(_box, fields["box"]),
         width=_optional(operator.index, fields["width"]),
         height=_optional(operator.index, fields["height"]),
         phash=_optional(_unescape, fields["phash"]),
         error=_optional(_unescape, fields["error"]),
+        garments=tuple(map(_garment, fields["garments"])),
     )
+
+
+def _garment(fields: Any) -> Garment:
+    label, confidence = _unescape(fields["label"]), float(fields["confidence"])
+    return Garment(label, confidence, _truth(fields["accepted"]), _box(fields["box"]))
+
+
+def _box(edges: Any) -> Box:
+    x, y, width, height = map(operator.index, edges)
+    return x, y, width, height
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("its fields are of other types")
+    return value
 
 
 def _row(fields: Any) -> Row:
@@ -283,13 +308,14 @@ def _read_csv(out: Path) -> Iterator[Row]:
     with out.open(newline="", encoding="utf-8") as lines:
         reader = csv.reader(lines)
         try:
-            if tuple(next(reader, ())) != FIELDS:
+            header = tuple(next(reader, ()))
+            if header not in (FIELDS, old_tables.COLUMNS):
                 raise _unreadable(out, "its first line is another header")
             for cells in reader:
-                fields: dict[str, Any] = dict(zip(FIELDS, cells, strict=True))
+                fields: dict[str, Any] = dict(zip(header, cells, strict=True))
                 # An empty cell is None, but for the path: that may be an empty text.
                 fields = {name: cell if name == "path" else cell or None for name, cell in fields.items()}
-                for name in (*_NESTED, "width", "height"):
+                for name in {*_NESTED, "width", "height"} & fields.keys():
                     fields[name] = _optional(json.loads, fields[name])
                 yield from_json(fields)
         except (*NO_ROW, csv.Error) as error:

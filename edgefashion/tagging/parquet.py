@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from edgefashion.tagging import old_tables
 from edgefashion.tagging.text_set import TextSet
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def schema(made_with: Mapping[str, str]) -> pa.Schema:
 
     answer = pa.struct([pa.field("label", pa.string(), nullable=False), pa.field("confidence", pa.float32())])
     box = pa.struct([pa.field(name, pa.int32(), nullable=False) for name in _BOX])
+    named = [pa.field("confidence", pa.float32(), nullable=False), pa.field("accepted", pa.bool_(), nullable=False)]
+    garment = pa.struct([pa.field("label", pa.string(), nullable=False), *named, pa.field("box", box, nullable=False)])
     fields = [
         pa.field("path", pa.string(), nullable=False),
         pa.field("label", pa.string()),
@@ -42,6 +45,7 @@ def schema(made_with: Mapping[str, str]) -> pa.Schema:
         pa.field("height", pa.int32()),
         pa.field("phash", pa.string()),
         pa.field("error", pa.string()),
+        pa.field("garments", pa.list_(garment), nullable=False),
     ]
     return pa.schema(fields, {_MADE_WITH: json.dumps(dict(sorted(made_with.items()))).encode()})
 
@@ -65,8 +69,9 @@ def write_rows(
     try:
         for row in rows:
             top = [{"label": label, "confidence": p} for label, p in row["top"]]
-            box = None if row["box"] is None else dict(zip(_BOX, row["box"], strict=True))
-            group.append({**row, "top": top, "box": box})
+            box = None if row["box"] is None else _boxed(row["box"])
+            garments = [{**garment, "box": _boxed(garment["box"])} for garment in row["garments"]]
+            group.append({**row, "top": top, "box": box, "garments": garments})
             if len(group) == GROUP_ROWS:
                 write()
         if group:
@@ -85,7 +90,13 @@ def read_rows(out: Path) -> Iterator[dict[str, Any]]:
         for row in batch.to_pylist():
             row["top"] = [tuple(answer.values()) for answer in row["top"]]
             row["box"] = None if row["box"] is None else tuple(row["box"].values())
+            for garment in row.get("garments", ()):
+                garment["box"] = tuple(garment["box"].values())
             yield row
+
+
+def _boxed(box: Sequence[int]) -> dict[str, int]:
+    return dict(zip(_BOX, box, strict=True))
 
 
 def read_paths(out: Path) -> Iterator[tuple[str, str | None]]:
@@ -107,8 +118,12 @@ def notes_of(out: Path) -> tuple[Any, TextSet | None]:
 
 
 def _batches(out: Path) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    columns = schema({})
+    known = columns, pa.schema(columns.field(name) for name in old_tables.COLUMNS)
     with _opened(out) as file:
-        if not file.schema_arrow.equals(schema({})):
+        if not any(map(file.schema_arrow.equals, known)):
             raise NoTableError("its columns are others")
         yield from file.iter_batches(GROUP_ROWS)
 

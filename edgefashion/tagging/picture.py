@@ -15,8 +15,8 @@ from edgefashion.data import images
 from edgefashion.data.images import perceptual_hash
 from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
-from edgefashion.inference.decision import decide_all, shows_none
-from edgefashion.tagging.row import Row
+from edgefashion.inference.decision import Rule, decide_all, shows_none
+from edgefashion.tagging.row import Garment, Row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,11 +54,20 @@ class Prepared:
     finding_s: float = 0.0
 
 
-def prepare(file: BinaryIO, name: str, photos: bool) -> Prepared:
-    """Read a picture and make a network's input of it, a photo network's or a Fashion-MNIST one's.
+@dataclass(frozen=True)
+class Read:
+    """A picture that was read, and the seconds that this took."""
 
-    Reading is timed by the clock, decoding and finding (the network's input and the perceptual hash) by what
-    the processor spends. Raises :class:`BadInputError` for what :func:`edgefashion.data.images.decode_image` refuses.
+    picture: images.Picture
+    reading_s: float
+    decoding_s: float
+
+
+def read(file: BinaryIO, name: str, least_px: int | None = None) -> Read:
+    """Read a picture, timed by the clock, and decode it, timed by what the processor spends.
+
+    ``least_px``: how long its shorter edge has to stay at least; None for its full size. Raises :class:`BadInputError`
+    for what :func:`edgefashion.data.images.decode_image` refuses.
     """
     began_s = time.perf_counter()
     raw = file.read(MAX_BYTES + 1)
@@ -66,22 +75,31 @@ def prepare(file: BinaryIO, name: str, photos: bool) -> Prepared:
     if len(raw) > MAX_BYTES:
         raise BadInputError(f"{name} is larger than {MAX_BYTES >> 20} MB. Make it smaller")
     spent_s = time.thread_time()
-    picture = images.decode_image(io.BytesIO(raw), name, LEAST_PX[photos])
+    picture = images.decode_image(io.BytesIO(raw), name, least_px)
+    return Read(picture, read_s - began_s, time.thread_time() - spent_s)
+
+
+def prepare(file: BinaryIO, name: str, photos: bool) -> Prepared:
+    """Read a picture and make a network's input of it, a photo network's or a Fashion-MNIST one's.
+
+    Finding (the network's input and the perceptual hash) is timed by what the processor spends. Raises as :func:`read`
+    does.
+    """
+    found = read(file, name, LEAST_PX[photos])
     decoded_s = time.thread_time()
-    image, width, height = picture.image, picture.width, picture.height
+    image, width, height = found.picture.image, found.picture.width, found.picture.height
     pixels: NDArray[np.uint8] | None
     within: Box = (0, 0, width, height)
     seen = preprocess.view(image)
     if photos:
         pixels = seen
     else:
-        found = preprocess.find(image)
-        pixels = None if found is None else found.pixels
-        if found is not None:
-            within = _enlarged(found.box, image.shape[1], image.shape[0], width, height)
+        garment = preprocess.find(image)
+        pixels = None if garment is None else garment.pixels
+        if garment is not None:
+            within = _enlarged(garment.box, image.shape[1], image.shape[0], width, height)
     phash = f"{perceptual_hash(seen[..., ::-1]):016x}"
-    found_s = time.thread_time()
-    times = read_s - began_s, decoded_s - spent_s, found_s - decoded_s
+    times = found.reading_s, found.decoding_s, time.thread_time() - decoded_s
     return Prepared(name, pixels, within, width, height, phash, *times)
 
 
@@ -90,7 +108,7 @@ def row_of(
     probabilities: NDArray[np.float32] | None,
     mask: NDArray[np.float32] | None,
     labels: tuple[str, ...],
-    threshold: float,
+    rule: Rule,
 ) -> Row:
     """The picture's row, as ``predict`` answers for the same pixels.
 
@@ -99,7 +117,7 @@ def row_of(
     """
     if probabilities is None:
         return _without_answer(prepared)
-    return rows_of([prepared], probabilities[None], None if mask is None else mask[None], labels, threshold)[0]
+    return rows_of([prepared], probabilities[None], None if mask is None else mask[None], labels, rule)[0]
 
 
 def rows_of(
@@ -107,10 +125,10 @@ def rows_of(
     probabilities: NDArray[np.float32],
     masks: NDArray[np.float32] | None,
     labels: tuple[str, ...],
-    threshold: float,
+    rule: Rule,
 ) -> list[Row]:
     """As :func:`row_of` for several pictures, probabilities (n, classes) and masks (n, rows, columns)."""
-    answers = decide_all(probabilities, labels, threshold, TOP)
+    answers = decide_all(probabilities, labels, rule, TOP)
     rows = []
     for at, (prepared, answer) in enumerate(zip(batch, answers, strict=True)):
         if shows_none(probabilities[at], labels):
@@ -118,7 +136,9 @@ def rows_of(
             continue
         box = prepared.within if masks is None else preprocess.box_of(masks[at], prepared.within)
         facts = answer.label, answer.confidence, answer.top, answer.accepted
-        rows.append(Row(prepared.path, *facts, box, prepared.width, prepared.height, prepared.phash))
+        garments = (Garment(answer.label, answer.confidence, answer.accepted, box),)
+        size_wh = prepared.width, prepared.height
+        rows.append(Row(prepared.path, *facts, box, *size_wh, prepared.phash, garments=garments))
     return rows
 
 

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
 import numpy as np
@@ -21,9 +22,11 @@ from edgefashion.errors import MissingError
 from edgefashion.system.processes import Child, Message
 from edgefashion.system.text import without_password
 from edgefashion.tagging import inventory
+from edgefashion.tagging.formats import from_record
 from edgefashion.tagging.picture import Prepared
 from edgefashion.tagging.pool_worker import may_pass, why_not
 from edgefashion.tagging.row import Row
+from edgefashion.tagging.several import Named, Network, Networks
 
 PATIENCE_S: Final = 60.0
 """A process that is at one picture for longer hangs, and is ended."""
@@ -43,15 +46,16 @@ _ENVIRONMENT: Final = {
 }
 
 Chunk = Sequence[str]
-Looked = Sequence[Prepared | Row]
-"""What became of a chunk, in its order."""
+Looked = Sequence[Prepared | Named | Row]
+"""What became of a chunk, in its order. A row is an error's."""
 
 
 class Pool:
     """Decodes chunks of pictures in ``workers`` processes; use it as a context manager.
 
     ``on_looked`` takes what became of a chunk, or of a part of it, ``on_failure`` an error after which nothing more
-    comes; both are called from the pool's threads.
+    comes; both are called from the pool's threads. With ``networks`` each process loads what that gives, and names the
+    garments too.
     """
 
     def __init__(
@@ -60,9 +64,10 @@ class Pool:
         photos: bool,
         on_looked: Callable[[Looked], None],
         on_failure: Callable[[BaseException], None],
+        networks: Networks | None = None,
     ) -> None:
         self._chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
-        self._workers = [_Worker(self._chunks, photos, on_looked, on_failure) for _ in range(workers)]
+        self._workers = [_Worker(self._chunks, photos, on_looked, on_failure, networks) for _ in range(workers)]
 
     def __enter__(self) -> Pool:
         for each in self._workers:
@@ -98,9 +103,11 @@ class _Worker(threading.Thread):
         photos: bool,
         on_looked: Callable[[Looked], None],
         on_failure: Callable[[BaseException], None],
+        networks: Networks | None,
     ) -> None:
         super().__init__(name="decoder", daemon=True)
         self._chunks, self._photos = chunks, photos
+        self._networks: Callable[[], AbstractContextManager[Network | None]] = networks or contextlib.nullcontext
         self._on_looked, self._on_failure = on_looked, on_failure
         self._sent: collections.deque[list[str]] = collections.deque()
         self._stopped = self._ended = False
@@ -151,9 +158,9 @@ class _Worker(threading.Thread):
                 self._child = child = Child(
                     "edgefashion.tagging.pool_worker", name="decoding", environment=_ENVIRONMENT
                 )
-            child.send({"photos": self._photos})
-            with contextlib.suppress(TimeoutError, EOFError):
-                child.receive(START_S)
+            with self._networks() as network, contextlib.suppress(TimeoutError, EOFError):
+                child.send({"photos": self._photos, "network": network})
+                _check(child.receive(START_S))
                 return child
         if self._stopped:
             return None
@@ -191,7 +198,7 @@ class _Worker(threading.Thread):
 
     def _receive(self, child: Child) -> None:
         """What became of the oldest chunk."""
-        looked: list[Prepared | Row] = []
+        looked: list[Prepared | Named | Row] = []
         chunk = self._sent[0]
         try:
             for path in chunk:
@@ -229,9 +236,18 @@ def _how(child: Child) -> str:
     return signal.Signals(-code).name if -code in signal.valid_signals() else f"exit code {code}"
 
 
-def _looked(path: str, message: Message) -> Prepared | Row:
+def _check(message: Message) -> None:
+    """Raise :class:`MissingError` where a process says that it cannot go on."""
+    if "failed" in message:
+        raise MissingError(message["failed"])
+
+
+def _looked(path: str, message: Message) -> Prepared | Named | Row:
     if "error" in message:
         return Row(path, error=message["error"], try_again=message["try_again"])
+    _check(message)
+    if "row" in message:
+        return Named(**message | {"row": from_record(message["row"])})
     shape, payload = message.pop("shape"), message.pop("payload", b"")
     pixels = None if shape is None else np.frombuffer(payload, np.uint8).reshape(shape)
     return Prepared(**message | {"within": tuple(message["within"]), "pixels": pixels})

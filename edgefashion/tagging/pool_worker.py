@@ -1,52 +1,105 @@
 """Pictures decoded in a process of their own, which may hang or die of them.
 
 The other end of :mod:`edgefashion.tagging.pool`. The first message says with ``photos`` whether a photo network is to
-see the pictures. Each of the others is a chunk: ``paths`` and, in the payload, the bytes of those pictures that only
-the parent can read; ``sizes`` has their numbers of bytes, or null. Each picture is answered with the fields of
-:class:`edgefashion.tagging.picture.Prepared`, the ``shape`` in place of the pixels, which are the payload; or with
-``error`` and ``try_again`` of its :class:`edgefashion.tagging.row.Row`.
+see the pictures, and with ``network`` which one is to name their garments here, or null. Each of the others is a chunk:
+``paths`` and, in the payload, the bytes of those pictures that only the parent can read; ``sizes`` has their numbers of
+bytes, or null. Each picture is answered with the fields of :class:`edgefashion.tagging.picture.Prepared`, the ``shape``
+in place of the pixels, which are the payload; or, with a network, with those of
+:class:`edgefashion.tagging.several.Named`; or with ``error`` and ``try_again`` of its
+:class:`edgefashion.tagging.row.Row`; or with ``failed``, where the network cannot go on.
 """
 
 from __future__ import annotations
 
+import functools
 import io
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from edgefashion.system.processes import Message, Parent
 from edgefashion.system.text import without_password
 
+if TYPE_CHECKING:
+    from edgefashion.tagging.picture import Prepared
+    from edgefashion.tagging.several import Named
+
 _SAID_CHARS: Final = 300
+
+Answer = tuple[dict[str, Any], bytes]
+"""A message and its payload."""
 
 
 def main() -> None:
     """Answer chunk after chunk until the parent closes our stdin."""
     parent = Parent()
-    photos = bool(parent.receive()["photos"])
+    job = parent.receive()
     import cv2
 
-    from edgefashion.tagging import picture  # noqa: F401 (all that takes time to load, before it says so)
+    from edgefashion.tagging import picture, several  # all that takes time to load, before it says so
 
     cv2.setNumThreads(1)  # the other cores have pictures of their own
+    if job["network"] is None:
+        steps = Steps(functools.partial(picture.prepare, photos=job["photos"]), lambda _, found: _prepared(found))
+    else:
+        try:
+            classifier = several.loaded(job["network"])
+        except Exception as error:
+            parent.send({"failed": _failed(error)})
+            return
+        steps = Steps(picture.read, lambda name, found: _named(several.named(classifier, name, found)))
     parent.send({"ready": True})
     while True:
-        _answer(parent, parent.receive(), photos)
+        _answer(parent, parent.receive(), steps)
 
 
-def _answer(parent: Parent, chunk: Message, photos: bool) -> None:
-    from edgefashion.tagging import inventory, picture
+class Steps(NamedTuple):
+    """What is done to a picture."""
+
+    read: Callable[[BinaryIO, str], Any]
+    """What it raises is told of the picture."""
+    answer: Callable[[str, Any], Answer]
+    """Takes the picture's path and what was read. What it raises ends the run."""
+
+
+def _answer(parent: Parent, chunk: Message, steps: Steps) -> None:
+    from edgefashion.tagging import inventory
 
     here = io.BytesIO(chunk.get("payload", b""))
     for path, size in zip(chunk["paths"], chunk["sizes"], strict=True):
         try:
             with inventory.open_picture(path) if size is None else io.BytesIO(here.read(size)) as file:
-                prepared = picture.prepare(file, path, photos)
+                read = steps.read(file, path)
         except Exception as error:  # of any kind: every file system behind a URL has its own, and memory may end
             parent.send({"error": why_not(path, error), "try_again": may_pass(error)})
             continue
-        facts = vars(prepared).copy()
-        pixels = facts.pop("pixels")
-        shape, payload = (None, b"") if pixels is None else (pixels.shape, pixels.tobytes())
-        parent.send({**facts, "shape": shape}, payload)
+        try:
+            message, payload = steps.answer(path, read)
+        except Exception as error:
+            parent.send({"failed": _failed(error)})
+            continue
+        parent.send(message, payload)
+
+
+def _prepared(found: Prepared) -> Answer:
+    facts = vars(found).copy()
+    pixels = facts.pop("pixels")
+    shape, payload = (None, b"") if pixels is None else (pixels.shape, pixels.tobytes())
+    return {**facts, "shape": shape}, payload
+
+
+def _named(found: Named) -> Answer:
+    from edgefashion.tagging.formats import to_record
+
+    return {**vars(found), "row": to_record(found.row)}, b""
+
+
+def _failed(error: Exception) -> str:
+    from edgefashion.errors import EdgeFashionError
+
+    if isinstance(error, EdgeFashionError):
+        return str(error)
+    said = f"{type(error).__name__} {error}".splitlines()[0][:_SAID_CHARS].rstrip(" .")
+    return f"the network failed where pictures are decoded: {without_password(said)}. Run: edgefashion doctor"
 
 
 def why_not(path: str, error: Exception) -> str:

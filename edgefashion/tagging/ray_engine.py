@@ -25,7 +25,7 @@ from edgefashion.errors import BadInputError, MissingError
 from edgefashion.system.extras import need
 from edgefashion.system.files import sha256
 from edgefashion.system.processes import Child, Message
-from edgefashion.tagging import inventory
+from edgefashion.tagging import inventory, several
 from edgefashion.tagging.errors import RayLostError
 from edgefashion.tagging.formats import from_record
 from edgefashion.tagging.row import Row
@@ -77,8 +77,9 @@ def tag_on_ray(
     need("ray", "to tag on several machines")
     if os.name == "nt":
         raise MissingError("the Ray engine needs Linux or macOS. Leave --engine ray out")
-    job = _job(classifier, address, options.workers)
-    with Ledger(out, made_with(classifier)) as ledger:
+    every = several.needed(classifier, single=options.single)
+    job = _job(classifier, address, options.workers, every=every)
+    with Ledger(out, made_with(classifier, single=options.single)) as ledger:
         inventory.check(paths)
         tally = _Tally(ledger, options, Count(paths) if options.on_progress else None)
         to_do = tally.without_row(inventory.walk(paths))
@@ -150,7 +151,7 @@ class _Tally:
         )
 
 
-def _job(classifier: Classifier, address: str | None, workers: int | None) -> dict[str, Any]:
+def _job(classifier: Classifier, address: str | None, workers: int | None, *, every: bool) -> dict[str, Any]:
     """What the actors need to know, and where the model's files are."""
     from edgefashion.version import __version__
 
@@ -158,15 +159,18 @@ def _job(classifier: Classifier, address: str | None, workers: int | None) -> di
     files = [path for path in model_files.files_of(source) if path.is_file()] if source else []
     if classifier.engine != "openvino" or not files:
         raise BadInputError(f"{classifier.name} cannot be sent to a cluster. Give a bundle with an IR, or an IR")
+    if every:
+        files += [path for path in several.files_of(classifier) if path not in files]
     return {
         "files": {str(path.absolute()): sha256(path) for path in files},
         "labels": classifier.labels,
-        "threshold": classifier.accept_threshold,
+        "rule": classifier.rule.as_json(),
         "precision": classifier.precision,
         "version": __version__,
         "here": str(Path.cwd()),
         "address": address,
         "cpus": workers or os.cpu_count() or 1,
+        "every": every,
     }
 
 

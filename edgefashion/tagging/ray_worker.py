@@ -11,6 +11,7 @@ kind may go on.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -21,16 +22,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from edgefashion.bundles.facts import Thresholds
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.inference.classifier import BATCH
+from edgefashion.inference.decision import Rule
 from edgefashion.system.processes import Parent
 from edgefashion.system.reaper import GRACE_S
 from edgefashion.system.text import last_line, reason_of
+from edgefashion.tagging import several
 from edgefashion.tagging.formats import to_record
 from edgefashion.tagging.pool import Pool
 from edgefashion.tagging.run import Events, Run
@@ -65,7 +69,8 @@ class Job:
     files: dict[str, str]
     """Of the model: path here -> SHA-256, the file to load first."""
     labels: tuple[str, ...]
-    threshold: float
+    rule: dict[str, Any]
+    """As ``thresholds`` stand in a bundle."""
     precision: str
     version: str
     """Of edgefashion: two versions may answer differently."""
@@ -77,6 +82,8 @@ class Job:
     """Of a Ray of our own."""
     folder: str = ""
     """For what a Ray of our own keeps on the disk."""
+    every: bool = False
+    """Every garment of a picture is to be named: the files are those of a bundle with a finder."""
 
 
 class Tagger:
@@ -92,11 +99,13 @@ class Tagger:
         """Why this node must not answer, to be told in place of an answer."""
         if self._refusal is not None:
             return
-        self._classifier = _loaded(job, contents)
+        with _folder_of(job, contents) as model:
+            self._classifier = _loaded(job, model)
         with suppress(OSError):  # then the pictures are told to be missing
             os.chdir(job.here)
         # It ends with this process, whatever ends that.
-        self._pool = Pool(1, self._classifier.takes_photos, self._events.put, self._events.put).__enter__()
+        networks = functools.partial(_networks, job, contents) if job.every else None
+        self._pool = Pool(1, self._classifier.takes_photos, self._events.put, self._events.put, networks).__enter__()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
         """Blocks of paths, as JSON, to answers, as JSON: their rows, and the seconds spent."""
@@ -124,18 +133,34 @@ def _refusal(job: Job, contents: Sequence[bytes]) -> str | None:
     return None
 
 
-def _loaded(job: Job, contents: Sequence[bytes]) -> Classifier:
+@contextmanager
+def _folder_of(job: Job, contents: Sequence[bytes]) -> Iterator[Path]:
+    """The job's files in a folder, which is gone after the block: the first of them."""
     from edgefashion.bundles.guard import check
-    from edgefashion.inference import load
 
     with tempfile.TemporaryDirectory(prefix="edgefashion-") as folder:
         paths = [Path(folder) / Path(name).name for name in job.files]
         for path, content in zip(paths, contents, strict=True):
             path.write_bytes(content)
-        check.vouch(paths[0])  # by its hash it is the file that was tried where the command runs
-        loaded = load.load(paths[0], precision=job.precision, purpose="throughput", threads=1)
+        for path in paths:
+            if path.suffix == ".xml":
+                check.vouch(path)  # by its hash it is the file that was tried where the command runs
+        yield paths[0]
+
+
+@contextmanager
+def _networks(job: Job, contents: Sequence[bytes]) -> Iterator[several.Network]:
+    """What the process that decodes loads the classifier by."""
+    with _folder_of(job, contents) as model:
+        yield {"bundle": str(model.parent), "precision": job.precision, "rule": job.rule}
+
+
+def _loaded(job: Job, model: Path) -> Classifier:
+    from edgefashion.inference import load
+
+    loaded = load.load(model, precision=job.precision, purpose="throughput", threads=1)
     # What an IR by itself does not say.
-    return replace(loaded, labels=job.labels, accept_threshold=job.threshold)
+    return replace(loaded, labels=job.labels, rule=Rule.of(Thresholds.from_json(job.rule)))
 
 
 class _Block:

@@ -16,7 +16,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from edgefashion.system.text import is_url, reason_of, without_password
 from edgefashion.tagging.formats import as_text, read_rows
 from edgefashion.tagging.inventory import open_picture
 from edgefashion.tagging.row import Row
+
+if TYPE_CHECKING:
+    from edgefashion.inference.preprocess import Box
 
 PER_LABEL: Final = 200
 """The number of pictures of a label that are shown, at most."""
@@ -182,7 +185,7 @@ def _page(name: str, sections: Sequence[_Section], threads: Executor) -> Iterato
     yield "</main>"
     yield (
         "<footer>The pictures are as they were when this page was written; a link opens the file itself. "
-        "A frame is where the garment was found.</footer>\n</body></html>"
+        "A frame is where the garment was found; a thin one is around what else is in view.</footer>\n</body></html>"
     )
 
 
@@ -214,7 +217,8 @@ def _section(number: int, section: _Section, cards: Sequence[Card], threads: Exe
         for card in cards:
             yield f"<li id={card.place}>{_link(card.row)}<span>{_as_html(card.row.error or '')}</span></li>"
     else:
-        yield "<ul class=cards>"
+        several = any(len(card.row.garments) > 1 for card in cards)
+        yield f'<ul class="cards{" several" * several}">'
         for card, thumb in zip(cards, threads.map(_thumb_of, (card.row.path for card in cards)), strict=True):
             yield _card_html(card, thumb)
     yield "</ul></section>"
@@ -265,6 +269,7 @@ def _card_html(card: Card, thumb: Thumb | None) -> str:
     lines = [f"<b>{_as_html(row.label)}</b> <span>{_percent(row.confidence)}</span>" if row.label else ""]
     second = next((answer for answer in row.top if answer[0] != row.label), None)
     lines.append(f"or {_as_html(second[0])} <span>{_percent(second[1])}</span>" if second else "")
+    lines.append(_others(row))
     lines.append(_link(row))
     twin = ""
     if card.twins:
@@ -274,6 +279,12 @@ def _card_html(card: Card, thumb: Thumb | None) -> str:
     return f"<li id={card.place}><div class=picture>{_picture(row, thumb)}{twin}</div>{said}</li>"
 
 
+def _others(row: Row) -> str:
+    """What else is in view, the doubtful with a question mark."""
+    names = ", ".join(_as_html(other.label) + "?" * (not other.accepted) for other in row.garments[1:])
+    return f'<i title="{names}">also {names}</i>' if names else ""
+
+
 def _picture(row: Row, thumb: Thumb | None) -> str:
     if thumb is None:
         return "<span class=gone>Cannot be read any more</span>"
@@ -281,18 +292,24 @@ def _picture(row: Row, thumb: Thumb | None) -> str:
     source = base64.b64encode(jpeg).decode()
     return (
         f'<span class=frame style="width:{width}px;height:{height}px"><img alt="" loading=lazy decoding=async '
-        f'width={width} height={height} src="data:image/jpeg;base64,{source}">{_frame(row)}</span>'
+        f'width={width} height={height} src="data:image/jpeg;base64,{source}">{_frames(row)}</span>'
     )
 
 
-def _frame(row: Row) -> str:
-    if row.box is None or not row.width or not row.height:
+def _frames(row: Row) -> str:
+    """A frame around each garment, the main one's last, so that it lies on top."""
+    others = [_frame("other", other.box, row) for other in row.garments[1:]]
+    return "".join(others) + ("" if row.box is None else _frame("box", row.box, row))
+
+
+def _frame(kind: str, box: Box, row: Row) -> str:
+    if not row.width or not row.height:
         return ""
-    x, y, width, height = row.box
+    x, y, width, height = box
     shares = (x / row.width, y / row.height, width / row.width, height / row.height)
     edges = zip(("left", "top", "width", "height"), shares, strict=True)
     style = ";".join(f"{edge}:{100 * min(max(share, 0.0), 1.0):.2f}%" for edge, share in edges)
-    return f'<span class=box style="{style}"></span>'
+    return f'<span class={kind} style="{style}"></span>'
 
 
 def _link(row: Row) -> str:

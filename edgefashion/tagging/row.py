@@ -10,8 +10,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Garment:
+    """One of the garments in a picture."""
+
+    label: str
+    confidence: float
+    accepted: bool
+    box: Box
+    """x, y, width, height, in pixels of the upright picture at its full size."""
+
+
+@dataclass(frozen=True)
 class Row:
-    """One picture's row. Where the picture could not be read, all but ``path``, ``error``, ``try_again`` is empty."""
+    """One picture's row. Where the picture could not be read, all but ``path``, ``error``, ``try_again`` is empty.
+
+    ``label``, ``confidence``, ``top``, ``accepted`` and ``box`` are those of the main garment, the first of
+    ``garments``.
+    """
 
     path: str
     """As it was found: a path, or a URL fsspec opens; in a table without an account."""
@@ -34,6 +49,20 @@ class Row:
     """True for an error that is not the picture's own: its file could not be had, in time or at all. The next run
     reads the picture again. This is no column of the table; :mod:`edgefashion.tagging.formats` says where it is kept.
     """
+    garments: tuple[Garment, ...] = ()
+    """Every garment in view, the main one first."""
 
 
-FIELDS: Final = ("path", "label", "confidence", "top", "accepted", "box", "width", "height", "phash", "error")
+FIELDS: Final = (
+    "path",
+    "label",
+    "confidence",
+    "top",
+    "accepted",
+    "box",
+    "width",
+    "height",
+    "phash",
+    "error",
+    "garments",
+)

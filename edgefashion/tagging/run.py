@@ -1,4 +1,7 @@
-"""Name the garment in every picture of an inventory: decoded by processes, inferred in batches, one row a picture."""
+"""Name the garments in every picture of an inventory: decoded by processes, one row a picture.
+
+The network is asked in batches, in this process, or where a finder looks for several garments, in those processes.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from edgefashion.bundles import model_files
-from edgefashion.errors import MissingError
 from edgefashion.inference.classifier import BATCH
-from edgefashion.system.backoff import Backoff
-from edgefashion.tagging import inventory, picture
+from edgefashion.tagging import inventory, picture, several
+from edgefashion.tagging.patience import patiently
 from edgefashion.tagging.picture import Prepared
 from edgefashion.tagging.pool import CHUNK, Looked, Pool
 from edgefashion.tagging.row import Row
+from edgefashion.tagging.several import Named
 from edgefashion.tagging.table import Ledger
 
 if TYPE_CHECKING:
@@ -38,10 +41,6 @@ pictures a second of this run."""
 
 PATIENCE_S: Final = 60.0
 """A server of the model that is away or busy is asked again for so long."""
-
-_FIRST_WAIT_S: Final = 0.25
-_LONGEST_WAIT_S: Final = 5.0
-"""Before the server is asked again."""
 
 _TURN_S: Final = 1.0
 """Pictures that waited so long for a full batch are inferred without one."""
@@ -57,6 +56,8 @@ class TagOptions:
     workers: int | None = None
     """Processes that decode; None: one a core."""
     on_progress: Progress | None = None
+    single: bool = False
+    """Take each picture for one garment, whatever the network could find."""
 
 
 @dataclass(frozen=True)
@@ -97,19 +98,20 @@ class Summary:
         return {stage: seconds / whole for stage, seconds in spent.items()} if whole else {}
 
 
-def made_with(classifier: Classifier) -> dict[str, str]:
+def made_with(classifier: Classifier, *, single: bool = False) -> dict[str, str]:
     """What the rows depend on. Two runs may write into one table only if this is the same for both."""
     from edgefashion.version import __version__
 
     source, settings = classifier.source, classifier.settings
     # A served model has no file here: its server says the hash, or at least who it is.
     network = model_files.sha256_of(source) if source else settings["sha256"] or settings["server"]
-    known = json.dumps([network, classifier.labels, classifier.accept_threshold])
+    known = json.dumps([network, classifier.labels, classifier.rule.as_json()])
     return {
         "model": classifier.name,
         "sha256": hashlib.sha256(known.encode()).hexdigest(),
         "precision": classifier.precision,
         "version": __version__,
+        **several.made_with(classifier, single=single),
     }
 
 
@@ -122,11 +124,13 @@ def tag(classifier: Classifier, paths: Sequence[str], out: Path, options: TagOpt
     """
     options = options or TagOptions()
     workers = options.workers or _usable_cores()
-    with Ledger(out, made_with(classifier)) as ledger:
+    every = several.needed(classifier, single=options.single)
+    networks = several.at_hand(classifier) if every else None
+    with Ledger(out, made_with(classifier, single=options.single)) as ledger:
         inventory.check(paths)
         count = Count(paths) if options.on_progress else None
         run = Run(classifier, inventory.walk(paths), ledger, options.on_progress, count)
-        with Pool(workers, classifier.takes_photos, run.events.put, run.events.put) as pool:
+        with Pool(workers, classifier.takes_photos, run.events.put, run.events.put, networks) as pool:
             run.until_done(pool)
         ledger.finish()
     return run.summary(pool.spent_s)
@@ -222,7 +226,7 @@ class Run:
             reading_s=spent["reading"],
             decoding_s=spent["decoding"],
             finding_s=spent["finding"],
-            inference_s=max(0.0, time.process_time() - self._cpu_s - other_s - counted_s),
+            inference_s=spent["inference"] + max(0.0, time.process_time() - self._cpu_s - other_s - counted_s),
             other_s=other_s,
         )
 
@@ -253,26 +257,31 @@ class Run:
         if isinstance(event, BaseException):
             raise event
         rows: list[Row] = []
-        labels, threshold = self._classifier.labels, self._classifier.accept_threshold
         if isinstance(event, _Answered):
             self._asked -= 1
-            rows += picture.rows_of(event.prepared, event.probabilities, event.masks, labels, threshold)
+            labels, rule = self._classifier.labels, self._classifier.rule
+            rows += picture.rows_of(event.prepared, event.probabilities, event.masks, labels, rule)
         else:
             for looked in event:
-                if isinstance(looked, Row):
-                    rows.append(looked)
-                    self._errors += 1
-                    self._first_error = self._first_error or looked.error or ""
-                    continue
-                for stage in ("reading", "decoding", "finding"):
-                    self._spent[stage] += getattr(looked, f"{stage}_s")
-                if looked.pixels is None:
-                    rows.append(picture.row_of(looked, None, None, labels, threshold))
-                else:
-                    self._prepared.append(looked)
+                rows += self._looked(looked)
         self._ledger.add(rows)
         self._new += len(rows)
         self._under_way.difference_update(row.path for row in rows)
+
+    def _looked(self, looked: Prepared | Named | Row) -> list[Row]:
+        """The picture's row, where it is known by now."""
+        if isinstance(looked, Row):
+            self._errors += 1
+            self._first_error = self._first_error or looked.error or ""
+            return [looked]
+        for stage in ("reading", "decoding", "finding", *(["inference"] if isinstance(looked, Named) else [])):
+            self._spent[stage] += getattr(looked, f"{stage}_s")
+        if isinstance(looked, Named):
+            return [looked.row]
+        if looked.pixels is None:
+            return [picture.row_of(looked, None, None, self._classifier.labels, self._classifier.rule)]
+        self._prepared.append(looked)
+        return []
 
     def _infer(self) -> None:
         """Hand what has been prepared to the network, a batch at most."""
@@ -285,22 +294,8 @@ class Run:
             self._ask(pixels, lambda p, masks: self.events.put(_Answered(asked, p, masks)))
 
     def _ask(self, pixels: NDArray[np.uint8], done: Done) -> None:
-        """Start a batch; a server that is away or busy is asked again, until ``PATIENCE_S`` are over."""
-        backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S)
-        until_s: float | None = None
-        while True:
-            try:
-                self._classifier.start(pixels, done, self.events.put)
-            except MissingError as error:
-                from edgefashion.inference.remote.engine import ChangedError  # here: only a served model comes to this
-                from edgefashion.inference.remote.errors import ServerError
-
-                until_s = until_s or time.monotonic() + PATIENCE_S
-                if not isinstance(error, ServerError) or isinstance(error, ChangedError) or time.monotonic() > until_s:
-                    raise
-            else:
-                return
-            time.sleep(backoff.next_s())
+        """Start a batch."""
+        patiently(lambda: self._classifier.start(pixels, done, self.events.put), PATIENCE_S)
 
     def _tell(self, now_s: float | None) -> None:
         if self._on_progress and (now_s is None or now_s - self._told_s > _PROGRESS_S):

@@ -27,9 +27,10 @@ def tag(
     workers: int | None = None,
     engine: str = "local",
     ray_address: str | None = None,
+    single: bool = False,
     on_progress: Progress | None = None,
 ) -> Summary:
-    """Name the garment in every picture of an inventory: one row a picture in a table.
+    """Name the garments in every picture of an inventory: one row a picture in a table.
 
     Run it again to go on: a picture that has its row is passed over. A picture that cannot be read gets a row that
     says why.
@@ -42,6 +43,7 @@ def tag(
         workers: Processes that decode. None: one a core.
         engine: ``"local"``, or ``"ray"`` for several machines.
         ray_address: A Ray cluster to join, with the engine ``"ray"``.
+        single: Take each picture for one garment, and look for no others.
         on_progress: Called with the pictures that have their row, how many there are (None while they are counted), and
             the pictures a second of this run.
 
@@ -75,7 +77,7 @@ def tag(
     # Ray's actors load the model themselves, each for its own threads.
     purpose = "throughput" if engine == "local" else "latency"
     classifier = model if isinstance(model, Classifier) else load(model, purpose=purpose)
-    options = TagOptions(workers=workers, on_progress=on_progress)
+    options = TagOptions(workers=workers, on_progress=on_progress, single=single)
     if engine == "ray":
         from edgefashion.tagging.ray_engine import tag_on_ray
 

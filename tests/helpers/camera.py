@@ -28,7 +28,7 @@ from edgefashion.camera.events.event import ANSWERS, CONDITIONS
 from edgefashion.camera.outputs.recording import Recorder
 from edgefashion.camera.outputs.window import WINDOW
 from edgefashion.camera.sources.source import Frame, Source
-from edgefashion.labels import LABELS
+from edgefashion.labels import GROUPS, LABELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -240,7 +240,8 @@ def command(model: str | None) -> tuple[str, ...]:
     return (*COMMAND[:-1], *([model] if model else []))
 
 
-FIELDS = ("time", "frame", "state", "label", "confidence", "latency_ms", "reason")
+NAMES = {*LABELS, *GROUPS}
+FIELDS = ("time", "frame", "state", "label", "confidence", "latency_ms", "reason", "garments")
 
 
 def environment(display_name: str | None = None) -> dict[str, str]:
@@ -271,7 +272,12 @@ def parse(lines: str) -> list[dict[str, Any]]:
     for event in events:
         assert tuple(event) == FIELDS
         assert event["state"] in {*ANSWERS, *CONDITIONS, "fault"}
-        assert event["label"] is None or event["label"] in LABELS
+        assert event["label"] is None or event["label"] in NAMES
+        if event["state"] not in ANSWERS:
+            assert event["garments"] is None
+        for garment in event["garments"] or []:
+            assert tuple(garment) == ("label", "confidence", "accepted", "box", "worn", "id")
+            assert garment["label"] in NAMES
     return events
 
 

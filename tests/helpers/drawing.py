@@ -30,6 +30,7 @@ def draw(frame: Picture, state: str = "none", *, condition: str = "live", **chan
         "guide": preprocess.guide_box(width, height),
         "model": "edge",
         "precision": "INT8",
+        "details": True,
     }
     health = Health(condition, fps=120.0, latency_ms=12345.6)  # as wide as it gets
     return overlay.drawn(Moment(0.0, health, state, image=frame, **settings | changes))

@@ -542,6 +542,9 @@ def cases() -> list[Case]:
         _text("labels nested without end", _put(r"\[&quot;T-shirt", "[" * 100_000 + "&quot;T-shirt"), "", child=True),
         _text("a threshold in words", _put("0.5}", "&quot;high&quot;}"), "threshold", child=True),
         _text("a threshold that is none", _put("0.5}", "NaN}"), "threshold", child=True),
+        _text(
+            "a floor that is none", _put("0.5}", "0.5, &quot;floors&quot;: {&quot;Bag&quot;: 2}}"), "floors", child=True
+        ),
         Case("two inputs", _answers_of(_two_inputs), "2 inputs", child=True),
         Case("no input", _answers_of(_no_inputs), "0 inputs", child=True),
         Case("an image for an answer", _answers_of(_an_image_out), "not one row", child=True),

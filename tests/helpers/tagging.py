@@ -11,15 +11,27 @@ import pytest
 
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
-from edgefashion.tagging.row import Row
+from edgefashion.tagging.row import Garment, Row
 from edgefashion.tagging.run import Summary, TagOptions, tag
 from edgefashion.tagging.table import Ledger, read_rows
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 EDGE = {"model": "edge", "sha256": "00ff"}
 KIOSK = {"model": "kiosk", "sha256": "00ff"}
+GARMENTS = (Garment("Coat", 0.5, True, (1, 2, 3, 4)), Garment('\udcff, "Bag"', 0.25, False, (5, 6, 7, 8)))
 ROWS = (
-    Row("a\n,\"'\r.jpg", "Coat", 0.5, (("Coat", 0.5), ("Bag", 0.25)), True, (1, 2, 3, 4), 10, 20, "00ff00ff00ff00ff"),
+    Row(
+        "a\n,\"'\r.jpg",
+        "Coat",
+        0.5,
+        (("Coat", 0.5), ("Bag", 0.25)),
+        True,
+        (1, 2, 3, 4),
+        10,
+        20,
+        "00ff00ff00ff00ff",
+        garments=GARMENTS,
+    ),
     Row("b\udcff\\udcff\\u005c é😀 C:\\users", error="broken\nline, \udc80"),
     Row("", "T-shirt/top", 0.125, (("T-shirt/top", 0.125),), False, None, 1, 1, "0000000000000012"),
 )

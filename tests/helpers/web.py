@@ -47,6 +47,7 @@ def live(label: str | None = "Pullover", confidence: float | None = 0.974, numbe
         "box": found.box if found else None,
         "model": "kiosk",
         "precision": "int8",
+        "details": True,
     }
     return Moment(time.monotonic(), label=label, confidence=confidence, **(facts | other))
 

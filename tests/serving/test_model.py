@@ -100,6 +100,7 @@ def test_facts(server: Server, protocol: str, test_set: Arrays, classifiers: dic
     assert facts["accept_threshold"] == classifiers["edge"].accept_threshold
     assert (facts["precision"], facts["input_shape"]) == ("int8", [28, 28, 1])
     assert facts["max_images"] == MAX_IMAGES
+    assert (facts["floors"], facts["kind_floor"]) == ({}, None)
 
 
 @pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")

@@ -54,6 +54,7 @@ def test_health_and_metadata(server: Server, protocol: str) -> None:
         ({"inputs": []}, "one input is wanted"),
         ({"inputs": [GIVEN, GIVEN]}, "one input is wanted"),
         ({"inputs": [GIVEN | {"name": "x"}]}, "one input is wanted"),
+        ({"inputs": [GIVEN | {"name": "frames"}]}, "one input is wanted, 'images' or 'pictures', not 'frames'"),
         ({"inputs": [GIVEN], "outputs": [{"name": "label"}]}, "the outputs of 'images' are probabilities"),
         ({"inputs": [GIVEN], "parameters": [1]}, "parameters are an object"),
         (GIVEN | {"datatype": "FP32"}, "'images' is UINT8, not FP32"),

@@ -50,6 +50,10 @@ def test_json_lines_are_predicts(tmp_path: Path) -> None:
         "height": 20,
         "phash": "00ff00ff00ff00ff",
         "error": None,
+        "garments": [
+            {"label": "Coat", "confidence": 0.5, "accepted": True, "box": [1, 2, 3, 4]},
+            {"label": '\\udcff, "Bag"', "confidence": 0.25, "accepted": False, "box": [5, 6, 7, 8]},
+        ],
     }
     assert Prediction(None, None).as_json("").keys() - {"source"} <= set(FIELDS)
 
@@ -64,6 +68,7 @@ def test_pandas_reads_the_csv(tmp_path: Path) -> None:
     assert list(table.accepted) == [True, False]
     assert json.loads(table.box[0]) == [1, 2, 3, 4]
     assert json.loads(table.top[0]) == [["Coat", 0.5], ["Bag", 0.25]]
+    assert [garment["label"] for garment in json.loads(table.garments[0])] == ["Coat", '\\udcff, "Bag"']
 
 
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,4 +97,4 @@ def test_csv_has_one_header(tmp_path: Path) -> None:
     out = finished(finished(tmp_path / "t.csv", ROWS[:1]))
     rows = list(_cells(out))
     assert [tuple(row) == FIELDS for row in rows] == [True, False, False, False]
-    assert {len(row) for row in rows} == {10}
+    assert {len(row) for row in rows} == {11}

@@ -24,6 +24,8 @@ def test_parquet_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert types["accepted"] == "bool"
     assert types["width"] == "int32"
     assert types["box"].count("int32") == 4
+    for kind in ("label: string", "confidence: float", "accepted: bool", "width: int32"):
+        assert kind in types["garments"]
     assert not file.schema_arrow.field("path").nullable
     assert json.loads(file.schema_arrow.metadata[b"edgefashion.made_with"]) == EDGE
     assert file.metadata.num_row_groups == 2

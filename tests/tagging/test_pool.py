@@ -9,8 +9,11 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from helpers import finding
 from helpers.tagging import tag_here
 
+from edgefashion import load
+from edgefashion.errors import MissingError
 from edgefashion.inference.classifier import Classifier
 from edgefashion.tagging import inventory, pool
 
@@ -54,6 +57,27 @@ def test_worker_that_dies_or_hangs(
     assert "longer than 4 s" in (errors["hang"] or "")
     assert len(rows) == 6
     assert summary.errors == 2
+
+
+FAILING = """
+import sys
+if "edgefashion.tagging.pool_worker" in sys.orig_argv:
+    from edgefashion.tagging import several
+    def fails(*_):
+        raise ArithmeticError("so it is\\nand more")
+    several.%s = fails
+"""
+
+
+@pytest.mark.parametrize("where", ["loaded", "named"])
+def test_network_that_fails(where: str, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that fails in the processes that decode is no picture's fault: it ends the run, in one line."""
+    (tmp_path / "sitecustomize.py").write_text(FAILING % where)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with pytest.raises(
+        MissingError, match=r"^the network failed where pictures are decoded: .* so it is\. Run: [^\n]*$"
+    ):
+        tag_here(load(finding.bundle_with_finder(tmp_path)), tmp_path / "tags.jsonl", shop)
 
 
 def test_gone_from_memory(classifier: Classifier, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

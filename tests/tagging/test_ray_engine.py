@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import psutil
 import pytest
+from helpers import finding
 from helpers.reaper import LIMIT_S, kept
 from helpers.types import Arrays
 
@@ -170,6 +171,18 @@ def test_node_killed(classifier: Classifier, cluster: Cluster, pictures: list[st
     assert [row.path for row in rows] == sorted(pictures)
     assert rows == expected
     assert (summary.pictures, summary.errors) == (len(pictures), 2)
+
+
+def test_every_garment(pictures: list[str], tmp_path: Path) -> None:
+    """With a finder each machine gets the files of both networks, and the table is the same as one machine's."""
+    both = load.load(finding.bundle_with_finder(tmp_path))
+    out, alone = tmp_path / "tags.jsonl", tmp_path / "alone.jsonl"
+    summary = ray_engine.tag_on_ray(both, pictures[: 2 * LEAST], out, TagOptions(workers=1))
+    tag(both, pictures[: 2 * LEAST], alone, TagOptions(workers=1))
+    rows, expected = (sorted(read_rows(file), key=lambda row: row.path) for file in (out, alone))
+    assert rows == expected
+    assert (summary.pictures, summary.errors) == (2 * LEAST, 1)
+    assert summary.inference_s > 0
 
 
 def test_killed(classifier: Classifier, pictures: list[str], tmp_path: Path) -> None:

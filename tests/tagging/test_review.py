@@ -18,7 +18,7 @@ from helpers.types import Run
 from edgefashion.data import images
 from edgefashion.errors import BadInputError
 from edgefashion.tagging.review import check_page, write_review
-from edgefashion.tagging.row import Row
+from edgefashion.tagging.row import Garment, Row
 from edgefashion.tagging.table import Ledger
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&lt;"
@@ -140,6 +140,26 @@ def test_every_kind(shop: Path) -> None:
     assert "".join(page.sections["No garment"]).strip() == "empty room.png"
     assert "Coat ?" in page.words, "a confidence that is no number"
     assert HOSTILE in page.sections["Not read"][0]
+
+
+def test_several_garments(tmp_path: Path) -> None:
+    """A picture's card names what else is in view, the doubtful with a question mark, and frames each of them."""
+    images.write_png(tmp_path / "a.png", np.zeros((80, 100, 3), np.uint8))
+    main, bag = Garment("Coat", 0.5, True, (10, 20, 50, 40)), Garment("Bag", 0.9, True, (0, 0, 100, 80))
+    garments = (main, bag, Garment(HOSTILE, 0.4, False, (50, 0, 20, 20)))
+    rows = [row(str(tmp_path / "a.png"), "Coat", 0.5, garments=garments), row("b.png", "Coat", 0.6, garments=(main,))]
+    write_review(table(tmp_path, rows), tmp_path / "r.html")
+    page = Page(tmp_path / "r.html")
+    first, second = page.sections["Coat"]
+    assert f"also Bag, {HOSTILE}?" in first
+    assert "also" not in second
+    assert "script" not in {tag for tag, _ in page.tags}
+    frames = [(a["class"], a["style"]) for tag, a in page.tags if a.get("class") in ("box", "other")]
+    assert frames == [
+        ("other", "left:0.00%;top:0.00%;width:100.00%;height:100.00%"),
+        ("other", "left:50.00%;top:0.00%;width:20.00%;height:25.00%"),
+        ("box", "left:10.00%;top:25.00%;width:50.00%;height:50.00%"),
+    ]
 
 
 @pytest.mark.linux_only("file names that Windows forbids")

@@ -21,6 +21,7 @@ from PIL import Image
 from edgefashion import load
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
+from edgefashion.inference.decision import Rule
 from edgefashion.inference.predict import predict_files
 from edgefashion.inference.remote.errors import ServerError
 from edgefashion.tagging.inventory import walk
@@ -99,7 +100,7 @@ def test_made_with(classifier: Classifier, tmp_path: Path) -> None:
     weights = folder / "variables" / "data"
     weights.write_bytes(b"1")
     saved = replace(classifier, source=folder)
-    known = [made_with(saved), made_with(replace(saved, accept_threshold=0.9)), made_with(classifier)]
+    known = [made_with(saved), made_with(replace(saved, rule=Rule(0.9))), made_with(classifier)]
     weights.write_bytes(b"2")
     known.append(made_with(saved))
     assert len({made["sha256"] for made in known}) == 4
