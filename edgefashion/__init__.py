@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edgefashion.errors import BadInputError, EdgeFashionError, GateError, MissingError
     from edgefashion.evaluation.fashion import evaluate
     from edgefashion.evaluation.photos import evaluate_photos
+    from edgefashion.evaluation.scenes import evaluate_scenes
     from edgefashion.inference.classifier import Classifier
     from edgefashion.inference.load import load
     from edgefashion.inference.predict import predict
@@ -53,6 +54,7 @@ __all__ = [
     "convert",
     "evaluate",
     "evaluate_photos",
+    "evaluate_scenes",
     "export_ovms",
     "finetune",
     "load",
@@ -78,6 +80,7 @@ _HOMES = {
     "convert": ("edgefashion.conversion.convert", "convert"),
     "evaluate": ("edgefashion.evaluation.fashion", "evaluate"),
     "evaluate_photos": ("edgefashion.evaluation.photos", "evaluate_photos"),
+    "evaluate_scenes": ("edgefashion.evaluation.scenes", "evaluate_scenes"),
     "export_ovms": ("edgefashion.conversion.ovms.repository", "export"),
     "finetune": ("edgefashion.training.finetune", "finetune"),
     "load": ("edgefashion.inference.load", "load"),

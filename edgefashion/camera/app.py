@@ -37,7 +37,7 @@ def run_camera(
     on_answer: loop.OnAnswer | None = None,
     **given: Any,
 ) -> loop.Summary:
-    """Name the garment in view, live, until the source ends or ``stop`` is set.
+    """Name every garment in view, live, until the source ends or ``stop`` is set.
 
     Args:
         settings: All settings, where they are there already, as from :func:`edgefashion.camera.settings.merge`.
@@ -134,11 +134,14 @@ def _options(settings: CameraSettings) -> loop.LoopOptions:
     return loop.LoopOptions(
         mirror=settings.mirror,
         privacy=settings.privacy,
+        single=settings.single,
         real_time=bool(settings.web) or not settings.headless,
         # Where nobody looks, a frame that is not answered is not decoded either; a page shows ten a second.
         highest_fps=ANSWERS_FPS if settings.headless and not settings.record else float(settings.fps),
         answers_fps=ANSWERS_FPS,
         snapshots=settings.snapshots or SNAPSHOTS,
+        details=settings.details,
+        labels=settings.labels,
     )
 
 

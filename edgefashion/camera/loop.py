@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,7 +49,9 @@ class LoopOptions:
 
     mirror: bool = False
     privacy: bool = False
-    """Show and keep nothing but the garment's box."""
+    """Show and keep nothing but the garments' boxes."""
+    single: bool = False
+    """Look for one garment in the middle, also with a network that finds all of them."""
     highest_fps: float = 15.0
     """A live source's frames beyond this rate are not even decoded."""
     answers_fps: float = 15.0
@@ -58,6 +60,10 @@ class LoopOptions:
     """Play a file at its own speed: somebody looks."""
     snapshots: Path | None = None
     """Folder for snapshots and clips; None switches both off."""
+    details: bool = False
+    """Show the network's name, its precision, its milliseconds and what it saw."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What to show in place of a label; events keep the label."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +124,12 @@ class _Loop:
             source, highest_fps=options.highest_fps, answers_fps=options.answers_fps, real_time=options.real_time
         )
         self._pictures = PictureWatch()
-        self._answers = Answers(networks, source)
+        self._answers = Answers(networks, source, single=options.single)
         self._events = StatusEvents(sinks, live=source.live)
         self._meter = HealthMeter()
         self._on_demand = OnDemand(options.snapshots)
         self._keys = Keys(networks, self._on_demand, mirror=options.mirror)
-        self._latest = LatestMoment(privacy=options.privacy)
+        self._latest = LatestMoment(privacy=options.privacy, details=options.details, labels=options.labels)
         self._last_error: EdgeFashionError | None = None
         """The source's, with which it has ended the run."""
         self._unheard = False
@@ -208,8 +214,8 @@ class _Loop:
         answer = self._answers.decide(frame, seen)
         self._latest.answered(frame, seen, answer, latency_ms, self._networks.classifier, self._health())
         if answer.new:
-            likeliest = seen.answer.label if seen.answer and answer.state == "unknown" else answer.label
-            self._events.tell(answer.state, likeliest, answer.confidence, latency_ms)
+            garments = [garment.as_json() for garment in answer.garments]
+            self._events.tell(answer.state, answer.told_label, answer.confidence, latency_ms, garments=garments)
 
     def _health(self) -> Health:
         return self._meter.health(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgefashion.camera.standing import Doubt, StandingGarment
     from edgefashion.inference.preprocess import Box
 
 
@@ -59,8 +61,8 @@ class Kept:
 class Moment:
     """The newest frame with the answer in force, or why there is none.
 
-    ``image`` is what may be shown and kept: with ``--privacy`` everything outside the garment's box is blurred
-    in it already. Nobody writes into it. Two moments are never equal, whatever is in them.
+    ``image`` is what may be shown and kept: with ``--privacy`` everything outside the garments' boxes, and every head,
+    is blurred in it already. Nobody writes into it. Two moments are never equal, whatever is in them.
     """
 
     time_s: float
@@ -77,11 +79,11 @@ class Moment:
     taken_s: float | None = None
     """``time.monotonic()`` when ``image`` left its source."""
     guide: Box | None = None
-    """Where the garment is looked for, (x, y, w, h) in ``image``."""
+    """Where the garment is looked for, (x, y, w, h) in ``image``; None where that is everywhere."""
     box: Box | None = None
     """Where it was found."""
     pixels: NDArray[np.uint8] | None = None
-    """What the model saw; None with ``--privacy``."""
+    """What the model saw; None with ``--privacy``, and without ``details``."""
     model: str = ""
     precision: str = ""
     kept: Kept = Kept()
@@ -91,6 +93,24 @@ class Moment:
     help: bool = False
     """Whether the keys are to be shown."""
     mirror: bool = False
+    garments: tuple[StandingGarment, ...] = ()
+    """Every garment in view, the main one first."""
+    doubt: Doubt | None = None
+    """In the state ``unknown``: the two labels it may be, where two share."""
+    people: bool = False
+    """Whether somebody is in view, as far as was looked for people."""
+    several: bool = False
+    """Whether all garments of the whole picture are looked for, not one in the guide's square."""
+    details: bool = False
+    """Whether what only technicians care for is shown: the network's name, its precision, its milliseconds."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What is shown in place of a label, where that is another name."""
+
+    @property
+    def shows(self) -> str:
+        """The state that is shown: ``none`` also while all that is in view is worn, and nothing held up."""
+        only_worn = bool(self.garments) and not any(garment.held for garment in self.garments)
+        return "none" if only_worn else self.state
 
 
 class Output(Protocol):

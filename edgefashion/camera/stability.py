@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import collections
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgefashion.camera.standing import Doubt
+    from edgefashion.inference.decision import Answer
 
 
 SMOOTHING: Final = 0.3
@@ -82,9 +85,27 @@ class Smoother:
         self._average = self._seen = None
 
 
-Said = tuple[str, str | None]
-"""An answer's state and label, as an :class:`edgefashion.camera.events.event.Event` has them; an unknown garment has
-no label."""
+class Said(NamedTuple):
+    """What is said of a garment, as far as it is shown: what differs in nothing of this is the same answer."""
+
+    state: str
+    """One of :data:`edgefashion.camera.events.event.ANSWERS`."""
+    label: str | None = None
+    """In the state ``garment``; an unknown garment has none."""
+    doubt: Doubt | None = None
+    """The two labels that an unknown garment may be, where two share."""
+
+
+def said_of(answer: Answer | None) -> Said:
+    """What a network's answer says; None is that there is no garment."""
+    if answer is None:
+        return Said("none")
+    if answer.accepted:
+        return Said("garment", answer.label)
+    if answer.doubt is None:
+        return Said("unknown")
+    first, second = sorted((answer.label, answer.doubt))
+    return Said("unknown", doubt=(first, second))
 
 
 class Steady:
@@ -98,11 +119,17 @@ class Steady:
         self.stands: Said | None = None
         """None until the first answer is confirmed."""
         self._since_s = 0.0
+        self._named = False
+        """Whether a name has stood so far."""
         self._then: NDArray[np.float32] | None = None
         self._given: collections.deque[tuple[float, Said]] = collections.deque()
 
-    def __call__(self, time_s: float, said: Said, picture: NDArray[np.uint8]) -> Said | None:
-        """Take what a frame at ``time_s`` seconds said, and what was looked at in it (h, w, c); return what stands."""
+    def __call__(self, time_s: float, said: Said, picture: NDArray[np.uint8] | None = None) -> Said | None:
+        """Take what a frame at ``time_s`` seconds said, and what was looked at in it (h, w, c); return what stands.
+
+        Without a ``picture`` it is known to be the same garment: its name stands for the longer time, and gives way
+        to nothing sooner. Where none was accepted so far, a name is welcome after the shorter one.
+        """
         given = self._given
         given.append((time_s, said))
         long_s = CONFIRM_S - _EPSILON_S
@@ -112,15 +139,20 @@ class Steady:
             return self.stands
         if sum(one == said for _, one in given) < CONFIRM_SHARE * len(given):
             return self.stands
-        seen = glance(picture)
+        seen = None if picture is None else glance(picture)
         if self.stands is not None:
-            same = self._then is not None and not another(seen, self._then)
+            if seen is None:
+                same = self._named or said.state != "garment"
+            else:
+                same = self._then is not None and not another(seen, self._then)
             if time_s - self._since_s < HOLD_S[same] - _EPSILON_S:
                 return self.stands
         self.stands, self._since_s, self._then = said, time_s, seen
+        self._named = self._named or said.state == "garment"
         return said
 
     def reset(self) -> None:
         """Forget everything, as when the source is lost."""
         self.stands = self._then = None
+        self._named = False
         self._given.clear()

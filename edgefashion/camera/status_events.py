@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgefashion.camera.events.event import Event, now
 
@@ -33,11 +33,12 @@ class StatusEvents:
         confidence: float | None = None,
         latency_ms: float | None = None,
         reason: str | None = None,
+        garments: list[dict[str, Any]] | None = None,
     ) -> None:
         """Tell an event of now."""
         confidence = None if confidence is None else round(confidence, 3)
         latency_ms = None if latency_ms is None else round(latency_ms, 1)
-        event = Event(now(), self.frame, state, label, confidence, latency_ms, reason or None)
+        event = Event(now(), self.frame, state, label, confidence, latency_ms, reason or None, garments)
         for sink in self._sinks:
             sink.tell(event)
 

@@ -27,18 +27,20 @@ def camera(
     fps: Annotated[int, option("fps")] = DEFAULTS.fps,
     web: Annotated[str | None, option("web")] = DEFAULTS.web,
     token: Annotated[str | None, option("token")] = DEFAULTS.token,
+    single: Annotated[bool, option("single")] = DEFAULTS.single,
     privacy: Annotated[bool, option("privacy")] = DEFAULTS.privacy,
     wait: Annotated[bool, option("wait")] = DEFAULTS.wait,
     max_failures: Annotated[int, option("max_failures")] = DEFAULTS.max_failures,
     models: Annotated[list[str] | None, option("models")] = None,
     fallback: Annotated[str | None, option("fallback")] = DEFAULTS.fallback,
     snapshots: Annotated[Path | None, option("snapshots")] = DEFAULTS.snapshots,
+    details: Annotated[bool, option("details")] = DEFAULTS.details,
     config: Annotated[
         Path | None,
         typer.Option("--config", help="An edgefashion.toml. Default: the one found here.", show_default=False),
     ] = None,
 ) -> None:
-    """Name the garment in view, live; q or Esc ends it, h shows the keys.
+    """Name every garment in view, live; q or Esc ends it, h shows the keys.
 
     Example: edgefashion camera --source clip.mp4 --headless
     """

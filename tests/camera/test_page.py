@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 from helpers.camera import wait_until
+from helpers.hand_made import moment as in_view
+from helpers.hand_made import standing
 from helpers.web import (
     REASON,
     Answer,
@@ -210,3 +212,34 @@ def test_metrics_are_prometheus(page: Page) -> None:
     assert 0 <= samples[("edgefashion_frame_age_seconds",)] < 60
     if sys.platform == "linux":
         assert samples[("process_resident_memory_bytes",)] > 1e7
+
+
+# --- Of all garments in view ------------------------------------------------------------------
+
+
+def test_events_tell_every_garment(page: Page) -> None:
+    """The page is told every garment in view, under the name that is shown, with its box; what is worn while nothing is
+    held up is no answer, and is said below."""
+    names = {"Coat": "Mantel"}
+    image = scene(1)
+    coat, bag = standing("Coat", (430, 120, 380, 420)), standing("Bag", (900, 330, 200, 210), accepted=False, id=2)
+    now_s = time.monotonic()
+    page.take(in_view(image, coat, bag, labels=names, taken_s=now_s))
+    told = next(events(page))
+    assert (told["show"], told["headline"], told["detail"], told["details"]) == ("garment", "Mantel", "", False)
+    assert [(one["label"], one["accepted"], one["box"], one["id"], one["held"]) for one in told["garments"]] == [
+        ("Mantel", True, [430, 120, 380, 420], 1, True),
+        ("Not sure", False, [900, 330, 200, 210], 2, True),
+    ]
+    page.take(in_view(image, dataclasses.replace(coat, held=False), people=True, labels=names, taken_s=now_s))
+    told = next(events(page))
+    assert (told["show"], told["headline"], told["detail"]) == ("none", "Hold a garment up", "Worn: Mantel")
+    assert (told["confidence"], len(told["garments"])) == (None, 1)
+    doubtful = standing("Coat", (430, 120, 380, 420), accepted=False, doubt=("Coat", "Pullover"))
+    page.take(in_view(image, doubtful, labels=names, taken_s=now_s))
+    told = next(events(page))
+    assert (told["show"], told["headline"]) == ("unknown", "Mantel or Pullover?")
+    assert [answer["label"] for answer in told["answers"]] == ["Mantel or Pullover?", "Mantel"]
+    assert page.hub.board.counts == {"Coat": 1, None: 1}
+    page.take(lost())
+    assert next(events(page))["garments"] == []

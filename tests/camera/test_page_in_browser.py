@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from helpers.browser import CONTRAST, Browser, chromium
 from helpers.camera import wait_until
-from helpers.web import REASON, TOKEN, Loop, live, lost
+from helpers.hand_made import moment, standing
+from helpers.web import REASON, TOKEN, Loop, live, lost, scene
 
 from edgefashion.camera import wording
 from edgefashion.camera.page import server, streams
@@ -28,16 +29,24 @@ WORDS = "document.getElementById('{}').textContent"
 NOTHING = "\N{EN DASH}"
 SIZES = ((1280, 720), (390, 844))
 
-# The picture's pixel at the middle of its left edge of the garment's box, as the browser shows it.
+# A pixel of the picture, as the browser shows it; GREEN's is in the middle of the left edge of the garment's box.
 PIXEL = """(() => {
   const picture = document.getElementById('picture'), canvas = document.createElement('canvas');
   if (picture.hidden || !picture.naturalWidth) return null;
   canvas.width = picture.naturalWidth; canvas.height = picture.naturalHeight;
   const drawn = canvas.getContext('2d');
   drawn.drawImage(picture, 0, 0);
-  return [...drawn.getImageData(400, 300, 1, 1).data].slice(0, 3);
+  return [...drawn.getImageData(ACROSS, DOWN, 1, 1).data].slice(0, 3);
 })()"""
-GREEN = f"(found => found !== null && found[1] > found[0] + 60)({PIXEL})"
+
+
+def green_at(across: int, down: int) -> str:
+    """Whether the browser shows a green pixel there."""
+    pixel = PIXEL.replace("ACROSS", str(across)).replace("DOWN", str(down))
+    return f"(found => found !== null && found[1] > found[0] + 60)({pixel})"
+
+
+GREEN = green_at(400, 300)
 BOX = (400, 100, 200, 400)
 
 
@@ -263,6 +272,64 @@ def test_only_its_own_files(browser: Browser, page: Page) -> None:
         assert browser.evaluate("window.hit") is None
         assert browser.evaluate("getComputedStyle(document.getElementById('x')).color") != "rgb(255, 0, 0)"
         assert len([text for text in browser.complaints if "Content Security Policy" in text]) >= 3
+
+
+# --- Of all garments in view ------------------------------------------------------------------
+
+
+def test_every_garment_in_view(browser: Browser, page: Page) -> None:
+    """The picture shows every garment's box, and is described with their names; the main one's is the answer. What is
+    worn while nothing is held up is said below."""
+    coat, bag = standing("Pullover", BOX), standing("Bag", (800, 300, 200, 200))
+    with Loop(page, moment(scene(1), coat, bag)) as loop:
+        browser.open(page.url, 1280, height_px=720)
+        browser.wait_until(SHOWS.format("garment"))
+        browser.wait_until(GREEN)
+        browser.wait_until(green_at(800, 400))
+        assert words(browser, "headline") == "Pullover"
+        assert browser.evaluate("picture.alt") == "Live picture of the camera, framed: Pullover, Bag"
+        loop.show(moment(scene(1), dataclasses.replace(coat, held=False), people=True))
+        browser.wait_until(SHOWS.format("none"))
+        assert (words(browser, "headline"), words(browser, "detail")) == ("Hold a garment up", "Worn: Pullover")
+        assert browser.evaluate("document.getElementById('sure').checkVisibility()") is False
+        assert words(browser, "none-yet")
+        assert browser.evaluate("document.querySelectorAll('#last li').length") == 1
+        assert browser.complaints == []
+
+
+@pytest.mark.parametrize("details", [False, True])
+def test_technicians_words_are_for_technicians(browser: Browser, page: Page, details: bool) -> None:
+    """Without details the page shows no milliseconds, no network and no precision; with details it does."""
+    with Loop(page, moment(scene(1), standing("Pullover", BOX), details=details)):
+        browser.open(page.url, 1280, height_px=720)
+        browser.wait_until(SHOWS.format("garment"))
+        seen = browser.evaluate("document.body.innerText").lower()
+        assert [word in seen for word in (" ms", "kiosk", "int8")] == [details] * 3
+        assert "15 fps" in seen
+
+
+def test_long_names_fit(browser: Browser, page: Page) -> None:
+    """However long a name is, on a screen and on a phone it is shown whole, as large as there is room for."""
+    doubtful = standing("Coat", BOX, accepted=False, doubt=("Coat", "Pullover"))
+    for labels, garment in (
+        ({"Coat": "Donaudampfschifffahrtsgesellschaftskapitänsmantel"}, standing("Coat", BOX)),
+        ({"Coat": "Wintermantel mit Kapuze und Fellkragen"}, standing("Coat", BOX)),
+        ({"Coat": "Wintermantel", "Pullover": "Strickpullover"}, doubtful),
+        ({}, doubtful),
+    ):
+        with Loop(page, moment(scene(1), garment, labels=labels)):
+            browser.open(page.url, 1280, still=True)
+            for width_px, height_px in SIZES:
+                browser.look_as(width_px, height_px, dark=False, still=True)
+                browser.wait_until(SHOWS.format("unknown" if garment.doubt else "garment"))
+                browser.wait_until("headline.scrollWidth <= headline.clientWidth")
+                assert browser.evaluate("headline.getBoundingClientRect().right") <= width_px
+                assert browser.evaluate("document.documentElement.scrollWidth") <= width_px
+                assert browser.evaluate("parseFloat(getComputedStyle(headline).fontSize)") >= 12
+    with Loop(page, live("Coat")):  # and afterwards a short one is large again
+        browser.look_as(1280, 720, dark=False, still=True)
+        browser.wait_until("headline.textContent === 'Coat'")
+        assert browser.evaluate("parseFloat(getComputedStyle(headline).fontSize)") >= 95
 
 
 # --- With a token ----------------------------------------------------------------------------

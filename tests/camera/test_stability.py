@@ -101,9 +101,9 @@ def test_smoother_through_noise(side: int) -> None:
 # --- The answer that stands -------------------------------------------------------------------
 
 FRAME_S = 1 / 30
-BOOT: Said = ("garment", "Ankle boot")
-SHIRT: Said = ("garment", "Shirt")
-NONE: Said = ("none", None)
+BOOT = Said("garment", "Ankle boot")
+SHIRT = Said("garment", "Shirt")
+NONE = Said("none")
 ONE, OTHER = np.zeros((28, 28, 1), np.uint8), np.zeros((28, 28, 1), np.uint8)
 OTHER[:14] = 100
 

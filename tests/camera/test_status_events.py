@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from helpers.events import Heard
+from helpers.hand_made import standing
 
+from edgefashion.camera.events.sink import line
 from edgefashion.camera.status_events import StatusEvents
 
 
@@ -72,6 +76,23 @@ def test_figures_are_rounded() -> None:
     events.tell("garment", "Bag", 0.98765, 4.06)
     (event,) = heard.events
     assert (event.frame, event.label, event.confidence, event.latency_ms) == (7, "Bag", 0.988, 4.1)
+    assert event.garments is None
+
+
+def test_garments_are_the_last_field() -> None:
+    """An answer's event carries every garment, as the last field of its line, with figures of three digits; a
+    condition's carries none."""
+    heard = Heard()
+    events = StatusEvents([heard], live=True)
+    garment = standing("Bag", (1, 2, 3, 4), confidence=0.98765, worn=0.12345)
+    events.tell("garment", "Bag", 0.98765, 4.06, garments=[garment.as_json()])
+    events.tell("live")
+    answer, condition = (json.loads(line(event)) for event in heard.events)
+    assert list(answer)[-1] == "garments"
+    assert answer["garments"] == [
+        {"label": "Bag", "confidence": 0.988, "accepted": True, "box": [1, 2, 3, 4], "worn": 0.123, "id": 1}
+    ]
+    assert condition["garments"] is None
 
 
 @pytest.mark.parametrize("gone", [(), (False,), (True,), (True, False), (True, True)])

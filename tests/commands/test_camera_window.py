@@ -47,9 +47,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> Path:
 
 @pytest.mark.linux_only("the window is looked at on a virtual X screen (Xvfb, xdotool)")
 def test_window_shows_the_drawn_frame(tmp_path: Path, screen: str, clip: Path, test_set: Arrays) -> None:
-    """The window shows the clip's frame with the answer, the garment's box, the guide and the
+    """The window shows the clip's frame with the answer, the garment's box, the guide and, with --details, the
     inset drawn on it, pixel by pixel; q then ends the command with 0."""
-    with RunningCamera(tmp_path, "--source", clip, display_name=screen) as running:
+    with RunningCamera(tmp_path, "--source", clip, "--details", display_name=screen) as running:
         running.wait_for("garment")
         wait_until(lambda: count(screenshot(screen), GREEN) > 1000, "the answer on the screen")
         shown = screenshot(screen)[:720, :1280]

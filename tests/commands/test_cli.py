@@ -201,7 +201,8 @@ def test_predict_names_garments(run: Run, tmp_path: Path, test_set: Arrays) -> N
     done = run("predict", "edge", "shots", "--json")
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [set(a) for a in answers] == [{"source", "label", "confidence", "top", "accepted", "box"}] * 20
+    fields = {"source", "label", "confidence", "top", "accepted", "box", "garments"}
+    assert [set(a) for a in answers] == [fields] * 20
     right = sum(a["label"] == LABELS[labels[i]] for i, a in enumerate(answers))
     assert right >= 16
     assert all(a["top"][0] == [a["label"], a["confidence"]] and len(a["top"]) == 3 for a in answers)

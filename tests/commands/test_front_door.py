@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from helpers.scenes import coco, put_scenes, thing
 
 import edgefashion
 from edgefashion import errors
@@ -35,6 +36,7 @@ FUNCTIONS = [
     "build",
     "evaluate",
     "evaluate_photos",
+    "evaluate_scenes",
     "benchmark",
     "tag",
     "serve",
@@ -152,6 +154,7 @@ MISTAKES: list[tuple[str, Callable[[Path], object], str]] = [
     ("build", lambda f: edgefashion.build("kiosk", f / "m", int8=True), "BadInputError"),
     ("build", lambda f: edgefashion.build(["edge", "edge"], f / "m", scale="0-1"), "BadInputError"),
     ("evaluate_photos", lambda f: edgefashion.evaluate_photos(edgefashion.load(), _bad_photos(f)), "BadInputError"),
+    ("evaluate_scenes", lambda f: edgefashion.evaluate_scenes(edgefashion.load(), f), "BadInputError"),
     ("benchmark", lambda f: edgefashion.benchmark("edge", rounds=0), "BadInputError"),
     ("benchmark", lambda f: edgefashion.benchmark("edge", html=f / "page.pdf"), "BadInputError"),
     ("tag", lambda f: edgefashion.tag([f / "none"], f / "tags.csv"), "BadInputError"),
@@ -188,7 +191,7 @@ def test_what_is_raised_is_what_is_documented(
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays, photo_folder: Path) -> Path:
-    """What the examples work on: a photo, a folder of four pictures, a clip, and a shop's labelled photos."""
+    """What the examples work on: a photo, a folder of four pictures, a clip, a shop's labelled photos, scenes."""
     import cv2
 
     from edgefashion.camera import demo_clip
@@ -203,6 +206,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays, photo_folde
         cv2.imwrite(str(folder / "photos" / f"{number}.png"), demo_clip.scene_of(image))
     demo_clip.make_clip(folder / "clip.mp4", images[:2], frames_each=15)
     shutil.copytree(photo_folder, folder / "shop")
+    boxes = thing(1, 1, 1, (0, 0, 64, 64)), thing(2, 2, 2, (0, 0, 64, 64))  # a coat and jeans
+    put_scenes(folder / "scenes", coco(*boxes, pictures=2))
     return folder
 
 

@@ -139,6 +139,7 @@ def test_the_stored_answers_can_fail_the_gate(kiosk: Kiosk, tmp_path: Path) -> N
         ("convert ./saved_model", 'pip install "edgefashion[train]"'),
         ("bench --chart chart.png", 'pip install "edgefashion[bench]"'),
         ("evaluate --plot heat.png", 'pip install "edgefashion[bench]"'),
+        ("evaluate --scenes .", 'pip install "edgefashion[train]"'),
     ],
 )
 def test_a_missing_extra_is_named(command: str, line: str, kiosk: Kiosk, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 ANSWERS: Final = ("garment", "none", "unknown")
 """Event states that answer a frame."""
@@ -25,12 +25,15 @@ class Event:
     state: str
     """One of :data:`ANSWERS` or :data:`CONDITIONS`, or ``fault``: something besides the source failed or came back."""
     label: str | None = None
-    """The likeliest label; also where the state is unknown, for whoever reads the log."""
+    """The main garment's likeliest label; also where the state is unknown, for whoever reads the log."""
     confidence: float | None = None
     latency_ms: float | None = None
     """From the frame leaving the source to its answer."""
     reason: str | None = None
     """Why a condition changed, or what failed; None of an answer."""
+    garments: list[dict[str, Any]] | None = None
+    """Of an answer: every garment in view, the main one first, as ``label``, ``confidence``, ``accepted``, ``box``,
+    ``worn`` and ``id``; else None."""
 
 
 class EventSink(Protocol):

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 GROUND: Final = 63
 """Words are laid over ground whose channels are no brighter than this."""
 
-KEPT: Final = 96
-"""Drawn texts that are remembered: the words of a few garments, and the figures that come and go."""
+KEPT: Final = 192
+"""Drawn texts that are remembered: the names of the garments in view, and the figures that come and go."""
 
 _WEIGHTS: Final = {False: 450, True: 650}
 _HERSHEY_PX: Final = 30

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera import wording
 from edgefashion.camera.outputs import lettering
+from edgefashion.camera.outputs.garments import Place, draw_garments, placed
 from edgefashion.camera.outputs.outlines import draw_box, draw_corners
 from edgefashion.system import palette
 from edgefashion.system.palette import Colour
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgefashion.camera.moment import Health, Moment
-    from edgefashion.inference.preprocess import Box
 
 READABLE_PX: Final = 360
 """A frame with a shorter edge than this is enlarged before it is drawn on: words need pixels."""
@@ -31,6 +31,10 @@ BAR: Final = 112
 _MARGIN: Final = 28
 _ANSWER: Final = 58
 _SURE: Final = 42
+_ABOVE: Final = 46
+"""An answer's size where there is another line below it."""
+_BELOW: Final = 26
+_TAG: Final = 26
 _NOTE: Final = 30
 _SMALL: Final = 23
 _SMALLEST_PX: Final = 13
@@ -127,28 +131,41 @@ def _draw_answer(sheet: _Sheet, moment: Moment, times: int) -> None:
     # Over the outlines: no line goes through the words.
     lettering.darken(sheet.picture, 0, sheet.bar_top, sheet.width, sheet.height)
     figures_width = _draw_figures(sheet, moment)
-    _draw_name(sheet, moment, sheet.width - 3 * sheet.px(_MARGIN) - figures_width)
+    _draw_name(sheet, moment, sheet.width - 2 * sheet.px(_MARGIN) - figures_width)
     _draw_inset(sheet, moment)
     _draw_note(sheet, moment)
 
 
 def _draw_places(sheet: _Sheet, moment: Moment, times: int) -> None:
-    """Where the garment is looked for, and where it was found."""
-
-    def placed(box: Box) -> tuple[int, ...]:
-        x, y, w, h = (times * n for n in box)
-        return (sheet.width - x - w if moment.mirror else x), y, w, h
-
+    """Where the garment is looked for, and where it was found; of several each with its name."""
     if moment.guide is not None:
-        x, y, w, h = placed(moment.guide)
+        x, y, w, h = placed(moment.guide, times, sheet.width, mirror=moment.mirror)
         inside = x, y, w, min(h, sheet.bar_top - sheet.px(12) - y)
         draw_corners(sheet.picture, inside, palette.WHITE, sheet.px(4))
-    if moment.box is not None:
-        draw_box(sheet.picture, placed(moment.box), palette.OF_STATE[moment.state], sheet.px(4))
+    if moment.several:
+        taken = [_kept_place(sheet, moment)]
+        if moment.pixels is not None:
+            side = sheet.px(_INSET) + sheet.px(_MARGIN)
+            taken.append((sheet.width - side, 0, sheet.width, side))
+        letters_px = sheet.px(_TAG, _SMALLEST_PX)
+        draw_garments(
+            sheet.picture,
+            moment,
+            times,
+            thickness_px=sheet.px(6, 2),
+            letters_px=letters_px,
+            bottom=sheet.bar_top,
+            taken=taken,
+        )
+    elif moment.box is not None:
+        box = placed(moment.box, times, sheet.width, mirror=moment.mirror)
+        draw_box(sheet.picture, box, palette.OF_STATE[moment.state], sheet.px(4))
 
 
 def _draw_figures(sheet: _Sheet, moment: Moment) -> int:
-    """Speed and network, at the right end of the bar; returns the width they take."""
+    """Speed and network, at the right end of the bar, for who wants them; returns the width they take."""
+    if not moment.details:
+        return 0
     room, size_px = sheet.width - 2 * sheet.px(_MARGIN), sheet.px(_SMALL, _SMALLEST_PX)
     lines = _speed(moment.health), _network(moment)
     width = max(lettering.width_of(line, size_px) for line in lines)
@@ -158,22 +175,26 @@ def _draw_figures(sheet: _Sheet, moment: Moment) -> int:
         x = sheet.width - sheet.px(_MARGIN) - lettering.width_of(line, size_px)
         y = sheet.bar_middle + (number - 1) * lettering.height_of(size_px)
         sheet.write(line, (x, y), size_px, palette.GREY)
-    return width
+    return width + sheet.px(_MARGIN)
 
 
 def _draw_name(sheet: _Sheet, moment: Moment, room: int) -> None:
     """The garment's name and how sure the network is, or what is said instead, at the left end of the bar."""
-    named = moment.state == "garment" and moment.label is not None
-    name = moment.label if named and moment.label else wording.words(moment.state).headline
+    words, named = wording.answer(moment), moment.shows == "garment"
+    below = words.detail if moment.several else ""  # of one garment the guide's corners tell enough
     sure = f"{moment.confidence:.0%}" if named and moment.confidence is not None else ""
-    colour = palette.OF_STATE[moment.state]
-    large, medium = sheet.px(_ANSWER), sheet.px(_SURE)
-    wanted = lettering.width_of(name, large, True) + lettering.width_of(sure, medium) + sheet.px(_ANSWER / 3)
+    colour = palette.OF_STATE[moment.shows]
+    large, medium = sheet.px(_ABOVE if below else _ANSWER), sheet.px(_SURE)
+    wanted = lettering.width_of(words.headline, large, True) + lettering.width_of(sure, medium) + sheet.px(_ANSWER / 3)
     shrink = min(1.0, room / wanted)  # a portrait picture's bar is narrow
     large, medium = max(1, int(large * shrink)), max(1, int(medium * shrink))
-    x, y = sheet.px(_MARGIN), sheet.bar_middle - lettering.height_of(large) // 2
-    sheet.write(name, (x, y), large, colour, bold=True)
-    x += lettering.width_of(name, large, True) + large // 3
+    small = lettering.fitting(below, sheet.px(_BELOW, _SMALLEST_PX), room) if below else 0
+    high = lettering.height_of(large) + (lettering.height_of(small) if below else 0)
+    x, y = sheet.px(_MARGIN), sheet.bar_middle - high // 2
+    sheet.write(words.headline, (x, y), large, colour, bold=True)
+    if below:
+        sheet.write(below, (x, y + lettering.height_of(large)), small, palette.WHITE)
+    x += lettering.width_of(words.headline, large, True) + large // 3
     sheet.write(sure, (x, y + round((large - medium) * 0.97)), medium, colour)  # on the name's baseline
 
 
@@ -200,7 +221,7 @@ def _draw_notice(sheet: _Sheet, moment: Moment) -> None:
     if not moment.help:  # the panel lies over its place
         _draw_condition(sheet, moment.health)
     size_px, margin = sheet.px(_SMALL, _SMALLEST_PX), sheet.px(_MARGIN)
-    network = _network(moment)
+    network = _network(moment) if moment.details else ""
     if moment.health.condition in ("starting", "reconnecting"):  # something is being done about it
         sheet.write(wording.words(moment.health.condition).short, (margin, sheet.bar_middle), size_px, palette.GREY)
     x = sheet.width - margin - lettering.width_of(network, size_px)
@@ -227,16 +248,30 @@ def _draw_kept(sheet: _Sheet, moment: Moment) -> None:
     import cv2
 
     recorded, line = bool(moment.kept.files), wording.kept(moment.kept)
+    left, top, right, bottom = _kept_place(sheet, moment)
+    size_px = _kept_size(sheet, moment)
+    pad = size_px // 2
+    lettering.darken(sheet.picture, left, top, right, bottom)
+    if recorded:
+        middle, radius = (left + pad + size_px // 4, (top + bottom) // 2), max(2, size_px // 3)
+        cv2.circle(sheet.picture, middle, radius, palette.bgr(palette.ALARM), cv2.FILLED, cv2.LINE_AA)
+    x = left + pad + (size_px if recorded else 0)
+    sheet.write(line, (x, top + pad // 2), size_px, palette.ALARM if recorded else palette.GREY)
+
+
+def _kept_size(sheet: _Sheet, moment: Moment) -> int:
     margin, size_px = sheet.px(_MARGIN), sheet.px(_SMALL, _SMALLEST_PX)
     inset = sheet.px(_INSET) + margin if moment.pixels is not None else 0
-    size_px = lettering.fitting(line, size_px, max(1, sheet.width - 2 * margin - 2 * size_px - inset))
-    width, height, pad = lettering.width_of(line, size_px), lettering.height_of(size_px), size_px // 2
-    x = margin + pad + (size_px if recorded else 0)
-    lettering.darken(sheet.picture, margin, margin, x + width + pad, margin + height + pad)
-    if recorded:
-        middle, radius = (margin + pad + size_px // 4, margin + pad // 2 + height // 2), max(2, size_px // 3)
-        cv2.circle(sheet.picture, middle, radius, palette.bgr(palette.ALARM), cv2.FILLED, cv2.LINE_AA)
-    sheet.write(line, (x, margin + pad // 2), size_px, palette.ALARM if recorded else palette.GREY)
+    room = max(1, sheet.width - 2 * margin - 2 * size_px - inset)
+    return lettering.fitting(wording.kept(moment.kept), size_px, room)
+
+
+def _kept_place(sheet: _Sheet, moment: Moment) -> Place:
+    """Where it is said what is stored."""
+    margin, size_px = sheet.px(_MARGIN), _kept_size(sheet, moment)
+    pad, line = size_px // 2, wording.kept(moment.kept)
+    width = lettering.width_of(line, size_px) + 2 * pad + (size_px if moment.kept.files else 0)
+    return margin, margin, margin + width, margin + lettering.height_of(size_px) + pad
 
 
 def _draw_note(sheet: _Sheet, moment: Moment) -> None:

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera import wording
-from edgefashion.camera.events.event import now
+from edgefashion.camera.events.event import ANSWERS, now
 
 if TYPE_CHECKING:
     from edgefashion.camera.moment import Moment
+    from edgefashion.camera.standing import StandingGarment
 
 FRESH_S: Final = 3.0
 """A frame older than this, or a loop that has handed on nothing for so long, is not well."""
@@ -28,9 +29,11 @@ class Answer:
     time: str
     """UTC, ISO 8601: when it was first given."""
     label: str | None
-    """The garment's name; None where the network was not sure."""
+    """The garment's; None where the network was not sure."""
     confidence: float | None
     """As long as it is in force, the newest."""
+    name: str
+    """What is shown of it."""
 
 
 class Board:
@@ -47,22 +50,23 @@ class Board:
         """The newest first."""
         self.counts: collections.Counter[str | None] = collections.Counter()
         """Answers given so far, by label; None for those that were not sure."""
-        self._in_force: tuple[str, str | None] | None = None
+        self._in_force: tuple[str, str] | None = None
         self._given = 0
 
     def take(self, moment: Moment) -> None:
         """Note ``moment``, and its answer where that is new."""
-        answer = (moment.state, moment.label if moment.state == "garment" else None)
-        if not moment.health.well or moment.state not in ("garment", "unknown"):
+        # What is worn and not held up is no answer: nobody has asked for it.
+        answer = (moment.shows, wording.answer(moment).headline)
+        if not moment.health.well or moment.shows not in ("garment", "unknown"):
             self._in_force = None
         elif answer != self._in_force:
             self._in_force = answer
             self._given += 1
-            label = answer[1]
+            label = moment.label if moment.shows == "garment" else None
             self.counts[label] += 1
-            newest = Answer(self._given, now(), label, moment.confidence if label else None)
+            newest = Answer(self._given, now(), label, moment.confidence if label else None, answer[1])
             self.answers = (newest, *self.answers[: ANSWERS_KEPT - 1])
-        elif moment.state == "garment":
+        elif moment.shows == "garment":
             self.answers[0].confidence = moment.confidence
         self.moment = moment
         self.handed_s = time.monotonic()
@@ -103,13 +107,14 @@ class Board:
         """What the page shows, ready for JSON; ``show`` is a state of an answer, a condition, or ``stopped``."""
         moment = self.moment
         show, reason = self._show()
-        words = wording.words(show)
+        answered = moment if show in ANSWERS else None
+        words = wording.answer(answered) if answered else wording.words(show)
         named = moment if show == "garment" else None
         return {
             "show": show,
             "condition": words.short,
-            "headline": (named.label or "") if named else words.headline,
-            "detail": wording.detail(show, _public(reason)),
+            "headline": words.headline,
+            "detail": words.detail if answered else wording.detail(show, _public(reason)),
             "confidence": named.confidence if named else None,
             "answers": [_listed(answer) for answer in self.answers],
             "health": self.health(),
@@ -117,6 +122,8 @@ class Board:
             "precision": moment.precision if moment else "",
             "kept": wording.kept(moment.kept) if moment else "",
             "note": moment.note if moment else "",
+            "garments": [_shown(each, answered) for each in answered.garments] if answered else [],
+            "details": bool(moment and moment.details),
         }
 
     def _show(self) -> tuple[str, str]:
@@ -128,12 +135,18 @@ class Board:
             return "stopped", why or ""
         if not moment.health.well:
             return moment.health.condition, moment.health.reason
-        return (moment.state, "") if why is None else ("stale", why)
+        return (moment.shows, "") if why is None else ("stale", why)
 
 
 def _listed(answer: Answer) -> dict[str, Any]:
     """An answer for the page's list, where every answer has a name."""
-    return asdict(answer) | {"label": answer.label or wording.words("unknown").headline}
+    fields = asdict(answer)
+    return fields | {"label": fields.pop("name")}
+
+
+def _shown(garment: StandingGarment, moment: Moment) -> dict[str, Any]:
+    """A garment for the page, under the name that is shown."""
+    return garment.as_json() | {"label": wording.tag(garment, moment.labels), "held": garment.held}
 
 
 def _public(reason: str) -> str:

@@ -7,14 +7,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.camera.outputs.garments import draw_garments, placed
 from edgefashion.camera.outputs.outlines import draw_box, draw_corners
 from edgefashion.system import palette
 from edgefashion.system.server_log import complain
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgefashion.camera.moment import Moment
     from edgefashion.camera.page.board import Board
-    from edgefashion.inference.preprocess import Box
 
 INTERVAL_S: Final = 0.1
 """A new picture no sooner than this after the last: ten a second."""
@@ -24,6 +27,9 @@ QUALITY: Final = 80
 
 _LINES: Final = 320
 """A line is this part of the picture's longest edge thick."""
+
+_LETTERS: Final = 32
+"""A garment's name is this part of the picture's longest edge high: on a phone the picture is small."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ def _alike(one: Moment, other: Moment) -> bool:
     return (
         one.image is other.image
         and (one.box, one.guide, one.state, one.mirror) == (other.box, other.guide, other.state, other.mirror)
+        and (one.garments, one.several, one.labels) == (other.garments, other.several, other.labels)
         and one.health.well == other.health.well
     )
 
@@ -80,29 +87,38 @@ def _alike(one: Moment, other: Moment) -> bool:
 def encode(moment: Moment) -> bytes:
     """The moment's picture as JPEG, its longest edge at most :data:`LONGEST_PX`.
 
-    Drawn into it are the garment's box or, while there is none, the guide's corners; no words, for the page
-    has them. Where answers are not of now nothing is drawn: an old box would lie.
+    Drawn into it are the garment's box or, while there is none, the guide's corners; no words, for the page has them.
+    Of several garments each has its name on its box. Where answers are not of now nothing is drawn: an old box would
+    lie.
     """
     import cv2
+    import numpy as np
 
     assert moment.image is not None
     height, width = moment.image.shape[:2]
     factor = min(1.0, LONGEST_PX / max(height, width))
     size_wh = max(1, round(width * factor)), max(1, round(height * factor))
     picture = cv2.resize(moment.image, size_wh, interpolation=cv2.INTER_AREA) if factor < 1 else moment.image.copy()
-    if moment.health.well:
-        thickness_px = max(1, round(max(picture.shape[:2]) / _LINES))
-        if moment.box is not None and moment.state != "none":
-            draw_box(picture, _scaled(moment.box, factor), palette.OF_STATE[moment.state], thickness_px)
-        elif moment.guide is not None:
-            draw_corners(picture, _scaled(moment.guide, factor), palette.WHITE, thickness_px)
     if moment.mirror:
         picture = cv2.flip(picture, 1)
+    if moment.health.well:
+        _draw(np.asarray(picture, np.uint8), moment, factor)
     done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     assert done
     return bytes(jpeg)
 
 
-def _scaled(box: Box, factor: float) -> Box:
-    x, y, w, h = (round(n * factor) for n in box)
-    return x, y, w, h
+def _draw(picture: NDArray[np.uint8], moment: Moment, factor: float) -> None:
+    """Draw what was found on a ``picture`` that is ``factor`` as large as the moment's."""
+    longest = max(picture.shape[:2])
+    thickness_px, letters_px = max(1, round(longest / _LINES)), max(1, round(longest / _LETTERS))
+    width, bottom = picture.shape[1], picture.shape[0]
+    if moment.several:
+        draw_garments(
+            picture, moment, factor, thickness_px=round(1.5 * thickness_px), letters_px=letters_px, bottom=bottom
+        )
+    elif moment.box is not None and moment.state != "none":
+        box = placed(moment.box, factor, width, mirror=moment.mirror)
+        draw_box(picture, box, palette.OF_STATE[moment.state], thickness_px)
+    elif moment.guide is not None:
+        draw_corners(picture, placed(moment.guide, factor, width, mirror=moment.mirror), palette.WHITE, thickness_px)

@@ -76,6 +76,9 @@ async def events(hub: Hub, request: Request, watched: Watched) -> AsyncGenerator
     while watched():
         shown = hub.board.shown() | {"page": hub.version, "picture": hub.watching[viewer] > 0}
         news = [*(shown[name] for name in _NEWS), len(shown["answers"]) and shown["answers"][0]["number"]]
+        news += [
+            garment["label"] for garment in shown["garments"]
+        ]  # where they are is in the picture, ten times a second
         if news != told or time.monotonic() >= due_s:
             told, due_s = news, time.monotonic() + PULSE_S
             yield f"data: {json.dumps(shown)}\n\n".encode()

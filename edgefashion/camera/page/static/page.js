@@ -106,6 +106,8 @@ function show(told) {
   say("headline", told.headline);
   say("detail", told.detail);
   document.title = told.headline;
+  document.body.classList.toggle("details", told.details === true);
+  by("picture").alt = inView(told.garments ?? []);
   const sure = typeof told.confidence === "number";
   by("sure").hidden = !sure;
   if (sure) {
@@ -125,6 +127,21 @@ function show(told) {
   say("h-faults", times(health.faults));
   say("kept", told.kept ?? "");
   say("note", told.note ?? "");
+  fit();
+}
+
+function inView(garments) {
+  return "Live picture of the camera, " + (garments.length > 1 ? `framed: ${garments.map(one => one.label).join(", ")}` : "the garment framed");
+}
+
+// A long name is written smaller, not cut off.
+function fit() {
+  const at = by("headline");
+  at.style.fontSize = at.style.overflowWrap = "";
+  if (at.scrollWidth <= at.clientWidth) return;
+  const px = parseFloat(getComputedStyle(at).fontSize);
+  at.style.fontSize = `${Math.max(px / 4, Math.floor(px * at.clientWidth / at.scrollWidth))}px`;
+  if (at.scrollWidth > at.clientWidth) at.style.overflowWrap = "anywhere";
 }
 
 function showAnswers(answers) {
@@ -169,5 +186,6 @@ button.addEventListener("click", () => {
 });
 document.addEventListener("fullscreenchange", () => say("fullscreen", document.fullscreenElement ? "Leave full screen" : "Full screen"));
 
+addEventListener("resize", fit);
 setInterval(look, 500);
 if (!document.hidden) open();
