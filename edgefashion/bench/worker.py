@@ -55,6 +55,7 @@ class _Worker:
 
     def _load(self, purpose: str) -> Classifier:
         from edgefashion.inference.classifier import ENGINES, Classifier
+        from edgefashion.inference.decision import Rule
         from edgefashion.inference.load import load
 
         spec = self._spec
@@ -62,7 +63,8 @@ class _Worker:
             return load(spec["model"], purpose=purpose)
         if spec["engine"] not in ENGINES:
             path, run = Path(spec["model"]), _in_its_runtime(spec)
-            return Classifier(path.name, tuple(spec["labels"]), spec["engine"], spec["precision"], 0.0, path, run)
+            labels = tuple(spec["labels"])
+            return Classifier(path.name, labels, spec["engine"], spec["precision"], Rule(0.0), path, run)
         return load(
             spec["model"], engine=spec["engine"], precision=spec["precision"], threads=spec["threads"], purpose=purpose
         )

@@ -73,6 +73,8 @@ class OpenVinoRunner:
                 f"{path} takes whole camera frames, for programs that run OpenVINO without edgefashion. "
                 "Give the bundle it lies in, or another of its IRs"
             )
+        if not any(len(port.get_partial_shape()) == 2 for port in self._model.outputs):
+            raise BadInputError(f"{path} gives no probabilities: it is no classifier. Give the bundle it lies in")
         self.labels: tuple[str, ...] = tuple(_rt_info(self._model, "labels", ()))
         self.rule = _rule(self._model, path)
         self.classes = int(self._model.output(_answer_at(self._model)).get_partial_shape()[1].get_length())

@@ -60,15 +60,17 @@ def look(
 ) -> list[Looked]:
     """Cut what was ``found`` in the part ``whole`` of a BGR picture (h, w, 3) out of it and name it, the main one
     first."""
-    looked = []
-    for region in [region for region in found if region.kind in GARMENT_KINDS][:MOST]:
-        box = region.in_pixels(whole)
-        if min(box[2:]) < SMALLEST_PX:
-            continue
-        within = with_margin(box, picture.shape[1], picture.shape[0])
-        pixels = preprocess.view(picture, within)
-        probabilities = as_kind(classifier(pixels)[0], region.kind, classifier.labels)
-        looked.append(Looked(region, box, within, pixels, probabilities))
+    regions = [region for region in found if region.kind in GARMENT_KINDS][:MOST]
+    placed = [(region, region.in_pixels(whole)) for region in regions]
+    placed = [(region, box) for region, box in placed if min(box[2:]) >= SMALLEST_PX]
+    if not placed:
+        return []
+    seen = [with_margin(box, picture.shape[1], picture.shape[0]) for _, box in placed]
+    views = np.stack([preprocess.view(picture, within) for within in seen])
+    looked = [
+        Looked(region, box, within, pixels, as_kind(probabilities, region.kind, classifier.labels))
+        for (region, box), within, pixels, probabilities in zip(placed, seen, views, classifier(views), strict=True)
+    ]
     return sorted(looked, key=lambda one: importance(one.region), reverse=True)
 
 

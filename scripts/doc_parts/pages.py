@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from doc_parts import benchmarks, camera, commands, networks, photos, serving, tagging
+from doc_parts import benchmarks, camera, commands, garments, networks, photos, serving, tagging
 from doc_parts.parts import PageError, filled
 from doc_parts.results import Results
 
-_TABLES = {**photos.PARTS, **networks.PARTS, **camera.PARTS, **tagging.PARTS, **serving.PARTS, **benchmarks.PARTS}
+_GROUPS = (photos, garments, networks, camera, tagging, serving, benchmarks)
+_TABLES = {name: part for group in _GROUPS for name, part in group.PARTS.items()}
 
 
 def main(root: Path, arguments: Sequence[str]) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from helpers import finding
 from numpy.typing import NDArray
 
 from edgefashion.errors import BadInputError
 from edgefashion.inference.finder import CHANNELS, KINDS, Region, regions
+from edgefashion.inference.load import load
 
 CELLS = 32
 
@@ -95,3 +99,20 @@ def test_another_network_is_refused() -> None:
     assert photo_network is not None
     with pytest.raises(BadInputError, match="no finder"):
         OpenVinoFinder(photo_network.verified("int8"), "fp32", 1)
+
+
+def test_a_finder_is_no_classifier(tmp_path: Path) -> None:
+    """A finder's IR given as a MODEL is refused in one sentence."""
+    ir = finding.bundle_with_finder(tmp_path) / "finder_fp16.xml"
+    with pytest.raises(BadInputError, match="no classifier"):
+        load(ir)
+
+
+def test_a_finder_that_did_not_ship_is_tried_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The finder of a user's own bundle passes the guard, which tries it in a process of its own, and is then asked."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = finding.bundle_with_finder(tmp_path, vouch=False)
+    classifier = load(made)
+    assert classifier.finder is not None
+    found = classifier.finder.find(np.zeros((40, 60, 3), np.uint8))
+    assert [region.kind for region in found] == ["upper", "lower"]

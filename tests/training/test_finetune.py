@@ -64,6 +64,16 @@ def test_the_report_is_of_senders_not_trained_on(tuned: finetune.Finetuning, pho
     assert np.mean(right) == pytest.approx(tuned.after.accuracy)
 
 
+def test_the_rule_is_of_senders_not_trained_on(tuned: finetune.Finetuning) -> None:
+    """What an answer needs is chosen on the held-out photos; the bundle says so, and draws what it means."""
+    thresholds = tuned.bundle.facts.thresholds
+    assert thresholds.chosen_on == f"{tuned.held_out} photos of senders not trained on"
+    assert set(thresholds.floors or {}) == set(decision.group_shares(np.zeros((1, 12), np.float32), PHOTO_LABELS))
+    assert tuned.bundle.report()["acceptance"]["n"] == tuned.held_out
+    for part in ("reliability", "risk_coverage"):
+        assert min(read_image(tuned.bundle.verified(part)).shape[:2]) > 400
+
+
 def test_it_learns(tuned: finetune.Finetuning) -> None:
     """Four epochs of a shop's own photos, and held-out ones are better answered and told from Unknown."""
     assert tuned.before is not None

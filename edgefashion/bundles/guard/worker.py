@@ -117,9 +117,18 @@ def _check_ends(model: Any) -> tuple[int, ...]:
         _refuse(f"it takes {image}: an image without pixels")
     answers = [port.get_partial_shape() for port in model.outputs]
     rows = [answer for answer in answers if not answer.rank.is_dynamic and answer.rank.get_length() == 2]
+    if len(answers) == 1 and _is_grid(answers[0]) and len(shape) == 3:
+        return shape  # a finder's; whoever takes it for a classifier refuses it
     if len(rows) != 1 or rows[0][1].is_dynamic or rows[0][1].get_length() < 2:
         _refuse(f"it answers {', '.join(map(str, answers)) or 'nothing'}, not one row of probabilities")
     return shape
+
+
+def _is_grid(answer: Any) -> bool:
+    """True for an answer of one size, (batch, rows, columns, channels)."""
+    return (
+        not answer.rank.is_dynamic and answer.rank.get_length() == 4 and not any(d.is_dynamic for d in list(answer)[1:])
+    )
 
 
 def _check_layers(model: Any) -> None:

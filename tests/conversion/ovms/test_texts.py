@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 from helpers.ovms import as_the_server
 
-from edgefashion.conversion.ovms import texts
+from edgefashion.conversion.ovms import served_ir, texts
 from edgefashion.conversion.ovms.served_ir import Reader
 from edgefashion.data import drawn
 from edgefashion.inference.classifier import Classifier
@@ -105,6 +106,21 @@ def test_the_readmes_python_lines_work(
     monkeypatch.chdir(folder)
     exec(compile(lines, "README.md", "exec"), {})
     assert capsys.readouterr().out.startswith("Ankle boot 0.")
+
+
+def test_the_readme_tells_the_whole_rule(made: Path, tmp_path: Path) -> None:
+    """Whoever decides on the probabilities by hand finds the threshold, each name's floor and from where a kind is
+    told; of a network without floors nothing is said of them."""
+    facts = json.loads((made / "edgefashion.json").read_text())["models"]
+    plain = served_ir.Served(**facts["kiosk"])
+    ruled = replace(plain, floors={"Coat": 0.75, "Bag": 0.5}, kind_floor=0.9)
+    said = texts.readme([ruled], {"kiosk": 1}, tmp_path)
+    assert f"{plain.accept_threshold} or more together" in said
+    assert "besides: Coat 0.75, Bag 0.5." in said
+    assert "where that has 0.9 or more of the three's sum" in said
+    unsaid = texts.readme([replace(plain, floors={}, kind_floor=None)], {"kiosk": 1}, tmp_path)
+    assert "besides:" not in unsaid
+    assert "Which kind of shoe it is, it does not tell." in unsaid
 
 
 def _of_kserve(kind: str, value: Any) -> Any:

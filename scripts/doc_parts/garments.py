@@ -1,0 +1,84 @@
+"""Tables of the photo network `kiosk` with its finder, on held-out pictures: `garments.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from doc_parts.results import Results, share, table
+
+BEFORE: Final = "before"
+NOW: Final = "kiosk int8"
+
+
+def _at(found: Any, path: str) -> Any:
+    for name in path.split("/"):
+        found = found[name]
+    return found
+
+
+_LINES: Final = (
+    ("photos lying or hanging, strict labels", "photos/strict"),
+    ("the same, an arguable label counted as right", "photos/defensible"),
+    ("of them accepted", "photos/accepted"),
+    ("worn garments of street photos, cut out by their true box", "scenes:box_accuracy"),
+    ("whole street photos: garments found (overlap of half)", "scenes:found"),
+    ("whole street photos: garments found, named right and accepted", "scenes:accepted_recall"),
+    ("whole street photos: accepted names that are right", "scenes:accepted_precision"),
+    ("studio photos of worn garments: the main garment", "studio_single/strict"),
+    ("two garments side by side: both accepted and right", "pairs_both_accepted"),
+    ("a photo held before people or a room: accepted and right", "held_accepted"),
+    ("shelves, and goods in a hand: nothing accepted", "empty/grocery"),
+    ("bare hands: nothing accepted", "empty/hand"),
+    ("everything accepted, over all of these: right", "accepted_right"),
+    ("Fashion-MNIST's 10,000 test images", "fashion/arrays"),
+    ("the first 1,000 of them as PNG files", "fashion/pngs"),
+)
+"""What each row is, and where its share is found; after a colon a field of `evaluate --scenes`."""
+
+
+_TRAINED_ON: Final = "photos/"
+"""The network before was trained on all photos, those of this table among them: what it makes of them tells nothing."""
+
+
+def _share(found: Any, path: str, name: str) -> str:
+    if name == BEFORE and path.startswith(_TRAINED_ON):
+        return "trained on them"
+    scenes, _, field = path.partition(":")
+    if field:
+        value, ci95 = found[scenes][field], found[scenes].get(f"{field}_ci95")
+    else:
+        of = _at(found, path)
+        value, ci95 = of["share"], of.get("ci95")
+    return f"{share(value)} ({100 * ci95[0]:.0f} to {100 * ci95[1]:.0f})" if ci95 else share(value)
+
+
+def lines(results: Results) -> str:
+    """Every line, the network before beside the one that ships, with 95 % intervals."""
+    found = results.json("garments.json")
+    others = [name for name in found if name not in (BEFORE, NOW)]
+    rows = [(text, *(_share(found[name], path, name) for name in (BEFORE, NOW, *others))) for text, path in _LINES]
+    rows.append(
+        ("mean AP50 over the labels", *(f"{found[name]['scenes']['ap50']:.2f}" for name in (BEFORE, NOW, *others)))
+    )
+    aurocs = (f"{found[name]['photos']['reject_auroc']:.3f}" for name in (NOW, *others))
+    rows.append(("AUROC, known garments against Unknown", "trained on them", *aurocs))
+    return table(("on pictures held out", "the network before", "`kiosk`, INT8", *others), rows)
+
+
+def labels(results: Results) -> str:
+    """Each label of the shipped network: lying, worn by its true box, and found in whole street photos."""
+    found = results.json("garments.json")[NOW]
+    lying, worn = found["photos"]["per_label"], found["scenes"]["per_label"]
+    rows = []
+    for label, of in worn.items():
+        photo = lying.get("T-shirt" if label == "T-shirt/top" else label)
+        shown = "-" if photo is None else f"{share(photo['share'], 0)} of {photo['n']}"
+        found_right = f"{share(of['accepted_recall'], 0)}"
+        rows.append((label, shown, f"{share(of['box_accuracy'], 0)} of {of['n']}", f"{of['ap50']:.2f}", found_right))
+    return table(
+        ("label", "lying or hanging", "worn, by its true box", "AP50 in street photos", "found, right, accepted"), rows
+    )
+
+
+PARTS: Final[dict[str, Callable[[Results], str]]] = {"garments-lines": lines, "garments-labels": labels}
