@@ -1,10 +1,13 @@
-"""A bundle whose finder is sure of two garments in every picture: an upper one on its left, trousers on its right."""
+"""Finders for tests: one of squares, trained in a few steps, and a bundle whose finder is sure of two garments in every
+picture, an upper one on its left and trousers on its right."""
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,3 +57,33 @@ def _write_ir(path: Path) -> None:
     # A little of the picture, so that nobody takes the answer for a constant.
     answer = op.add(op.constant(halves()), op.multiply(mean, op.constant(np.float32(1e-9))))
     ov.save_model(ov.Model([answer], [frame], "finder"), path, compress_to_fp16=False)
+
+
+def square(rng: np.random.Generator, size: int = 160) -> NDArray[np.uint8]:
+    """A picture, BGR (160, 160, 3), of a red square on a light ground."""
+    picture = np.full((size, size, 3), 220, np.uint8)
+    edge = int(rng.integers(50, 90))
+    x, y = rng.integers(5, size - edge - 5, 2)
+    picture[y : y + edge, x : x + edge] = (40, 60, 160)
+    return picture
+
+
+@functools.cache
+def finder_of_squares() -> Any:
+    """A finder, begun from ImageNet's weights, that takes such squares for bags."""
+    from edgefashion.inference.tensorflow_engine import tensorflow
+    from edgefashion.training import finder_fit
+    from edgefashion.training.finder_material import Cut, Material, Placed
+
+    tensorflow("to train").keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    cuts = []
+    for _ in range(20):
+        picture = square(rng)
+        shape = np.asarray((picture[..., 2] == 160) * 255, np.uint8)
+        rows, columns = np.flatnonzero(shape.any(1)), np.flatnonzero(shape.any(0))
+        box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+        cuts.append(Cut(picture, (Placed(KINDS.index("bag"), box, 0.0),), shape))
+    grounds = [rng.integers(100, 255, (60, 80, 3), np.uint8) for _ in range(3)]
+    only = Material([], cuts, np.full(len(cuts), 1 / len(cuts)), grounds, [])
+    return finder_fit.train(only, finder_fit.FinderOptions(steps=60, batch_size=4))[0]

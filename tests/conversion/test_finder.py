@@ -1,0 +1,87 @@
+"""The finder's IRs: converted, quantized, gated by what they find, and asked by the bundle's network."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from helpers.finding import finder_of_squares, square
+
+from edgefashion.bundles import bundle, draft, resolve
+from edgefashion.conversion import finder
+from edgefashion.errors import GateError
+from edgefashion.inference.finder import Region
+from edgefashion.inference.load import load
+from edgefashion.training.photo_bundle import save_compactly
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo folder of squares that the finder knows."""
+    folder = tmp_path_factory.mktemp("squares")
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        path = folder / "Bag" / f"{number}-square.png"
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), square(rng))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
+    """The shipped photo network with the original of a finder that has learned to find squares."""
+    shipped = resolve.resolve("kiosk").bundle
+    assert shipped is not None
+    model = finder_of_squares()
+    out = tmp_path_factory.mktemp("models") / "squares"
+    with draft.draft(out, shipped) as making:
+        for part in ("finder_fp16", "finder_int8"):
+            making.drop(part)
+        save_compactly(model, making.part("finder_keras"))
+        making.facts = making.facts._replace(name="squares", thresholds=making.facts.thresholds._replace(found=0.2))
+    return bundle.open_bundle(out)
+
+
+def test_irs_find_what_the_original_finds(made: bundle.Bundle, photos: Path, tmp_path: Path) -> None:
+    """FP16 and INT8 find what FP32 finds, say so in the report, and are asked by the loaded network."""
+    copy = bundle.open_bundle(Path(shutil.copytree(made.path, tmp_path / "squares")))
+    done, measured = finder.add_finder(copy, [photos])
+    assert [one.precision for one in measured] == ["fp16", "int8"]
+    assert all(one.found_too >= finder.LEAST_FOUND and one.finds > 0 for one in measured)
+    assert measured[1].size_bytes < 0.6 * measured[0].size_bytes
+    assert [one["precision"] for one in done.report()["finder"]["irs"]] == ["fp16", "int8"]
+    picture = square(np.random.default_rng(5))
+    for precision in ("fp16", "int8"):
+        classifier = load(done.path, precision=precision)
+        assert classifier.finder is not None
+        found = classifier.finder.find(picture)
+        assert found
+        assert found[0].kind == "bag"
+
+
+def test_an_ir_that_finds_less_is_not_written(
+    made: bundle.Bundle, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an IR misses what the original finds, nothing is written, and one sentence says how much is missed."""
+    copy = bundle.open_bundle(Path(shutil.copytree(made.path, tmp_path / "squares")))
+    answers = iter([[[Region("bag", (0.1, 0.1, 0.5, 0.5), 0.9, 0.0)]], [[]]])
+    monkeypatch.setattr(finder, "_found", lambda *_: next(answers))
+    with pytest.raises(GateError, match=r"finds only 0\.0%"):
+        finder.add_finder(copy, [photos], int8=False)
+    assert not bundle.open_bundle(copy.path).has("finder_fp16")
+
+
+def test_a_compact_original_is_the_network_in_16_bits(made: bundle.Bundle) -> None:
+    """The saved original has about half the size of its 32-bit weights, and each of them is a 16-bit number."""
+    from edgefashion.inference.tensorflow_engine import load_keras
+
+    path = made.verified("finder_keras")
+    model = load_keras(path)
+    weights = [np.asarray(weight) for weight in model.get_weights()]
+    assert path.stat().st_size < 0.62 * sum(weight.nbytes for weight in weights)
+    assert all((weight == weight.astype(np.float16).astype(np.float32)).all() for weight in weights)
