@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--fashion-images", type=int, default=32)
     parser.add_argument("--finder-steps", type=int, default=options.finder_steps)
     parser.add_argument("--data", action="append", default=[], help="a set of pictures and its licence, for the card")
+    parser.add_argument("--note", help="how the kept networks came about, where it was not by this script alone")
     given = parser.parse_args()
     options = FinetuneOptions(
         epochs=given.epochs,
@@ -121,7 +122,12 @@ def main() -> None:
             "lying or hanging": photo_bundle.figures_of(held, answers, lying),
             "worn, by their true box": photo_bundle.figures_of(held, answers, worn),
         },
-        report={"start": given.start, "photos": dict(parts.labels), "scenes": len(parts.fit_scenes)},
+        report={
+            **({"note": given.note} if given.note else {}),
+            "start": given.start,
+            "photos": dict(parts.labels),
+            "scenes": len(parts.fit_scenes),
+        },
         finder=photo_bundle.TrainedFinder(finding, finder_history),
         data=tuple(given.data) or None,
     )
