@@ -1,4 +1,4 @@
-"""The whole road in one go on the shipped bundle: convert, quantize, bench, camera."""
+"""The whole road in one go on the shipped bundles: convert, quantize, bench, camera, every garment of a picture."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ from edgefashion.camera.outputs.recording import Recording
 from edgefashion.camera.outputs.reopening import ReopeningOutput
 from edgefashion.camera.sources.source import Frame, open_source
 from edgefashion.conversion import convert, quantize, write_bundle
-from edgefashion.data import fashion_mnist
+from edgefashion.data import drawn, fashion_mnist
 from edgefashion.data.images import write_png
+from edgefashion.inference import explain
+from edgefashion.inference.load import load
+from edgefashion.inference.predict import Prediction, predict
+from edgefashion.labels import LABELS
 from edgefashion.system.extras import installed
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgefashion.camera.moment import Moment
-    from edgefashion.inference.predict import Prediction
 
 
 _FRAMES_EACH: Final = 20
@@ -48,6 +54,8 @@ class DemoResult:
     """Frames of it that say the right thing by themselves."""
     camera_fps: float
     """Frames answered a second from the clip, decoding and drawing included."""
+    seen: tuple[tuple[str, Prediction], ...]
+    """What `kiosk` says of a drawn person in several garments, and of a lone garment."""
     pictures: tuple[Path, ...]
     seconds: float
 
@@ -81,6 +89,9 @@ def demo(out: Path, *, garments: int = 30, on_progress: Callable[[str], None] | 
     garments_right = sum(seen[last][1] == truth[n] for n, last in enumerate(lasts) if last in seen)
     _save_still(recording, still)
     pictures = [still, recording]
+    say("naming every garment of a drawn person, and a lone one")
+    seen_by_kiosk, drawings = _name_drawn(out, images, labels)
+    pictures += drawings
     if installed("matplotlib"):
         chart = out / "bench.png"
         plot(report, chart)
@@ -94,6 +105,7 @@ def demo(out: Path, *, garments: int = 30, on_progress: Callable[[str], None] | 
         frames=len(seen),
         frames_right=frames_right,
         camera_fps=summary.frames / summary.seconds,
+        seen=seen_by_kiosk,
         pictures=tuple(pictures),
         seconds=time.monotonic() - began,
     )
@@ -128,6 +140,27 @@ def _watch(model: Path, clip: Path, recording: Path) -> tuple[dict[int, tuple[st
     outputs = [ReopeningOutput(Recording(recording, FPS, live=False), None), ReopeningOutput(Told(), None)]
     summary = loop.run(Networks([str(model)]), source, outputs=outputs, on_answer=on_answer)
     return {number: (said, standing.get(number)) for number, said in alone.items()}, summary
+
+
+def _name_drawn(
+    out: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> tuple[tuple[tuple[str, Prediction], ...], list[Path]]:
+    """What the photo network says of two pictures drawn of test images, and the files that show it."""
+    import numpy as np
+
+    def first(name: str) -> NDArray[np.uint8]:
+        return np.asarray(images[np.flatnonzero(labels == LABELS.index(name))[0]].reshape(28, 28, 1), np.uint8)
+
+    rng = np.random.default_rng(1)
+    person, _ = drawn.person_of(first("T-shirt/top"), first("Trouser"), first("Bag"), rng)
+    drawings = {"a drawn person": person, "a lone garment": drawn.photo_of(first("Pullover"), rng)}
+    classifier = load(places.PHOTO_MODEL)
+    seen, files = [], []
+    for name, picture in drawings.items():
+        seen.append((name, predict(classifier, picture)))
+        files.append(out / f"{name.split()[-1]}.png")
+        write_png(files[-1], explain.draw(picture, seen[-1][1]))
+    return tuple(seen), files
 
 
 def _save_still(recording: Path, still: Path) -> None:

@@ -47,6 +47,7 @@ def demo(
 
 def _print_demo(result: DemoResult) -> None:
     from edgefashion.cli.bench import print_report
+    from edgefashion.inference.explain import in_words
 
     parity = result.conversion.parity[0]
     print("1. Converted: the OpenVINO network answers like the original")
@@ -66,5 +67,8 @@ def _print_demo(result: DemoResult) -> None:
         f"{result.frames_right:,} of {result.frames:,} frames by themselves; {result.camera_fps:.0f} frames a second "
         "with drawing and recording"
     )
+    for name, seen in result.seen:
+        told = ", ".join(in_words(garment.answer) for garment in seen.garments) or "no garment in view"
+        print(f"5. Of {name}: {told}")
     print("Look at:", *(str(p) for p in result.pictures))
     print(f"Done in {result.seconds:.0f} s. Next: edgefashion camera")

@@ -59,7 +59,8 @@ def _colour(answer: Answer | None) -> tuple[int, int, int]:
     return palette.bgr(shown)
 
 
-def _in_words(answer: Answer) -> str:
+def in_words(answer: Answer) -> str:
+    """An answer as it is said to somebody: its name where it is accepted, else what it may be."""
     if answer.accepted:
         return answer.label
     return f"{answer.label} or {answer.doubt}?" if answer.doubt else f"Not sure: {answer.label}"
@@ -119,7 +120,7 @@ def _write_names(panel: NDArray[np.uint8], frames: list[tuple[Answer, Box]]) -> 
 
     taken: list[Box] = []
     for answer, frame in frames:
-        (width, height), below = cv2.getTextSize(_in_words(answer), cv2.FONT_HERSHEY_SIMPLEX, _LETTERS, 1)
+        (width, height), below = cv2.getTextSize(in_words(answer), cv2.FONT_HERSHEY_SIMPLEX, _LETTERS, 1)
         w, h = width + 8, height + below + 6
         most = panel.shape[1] - w, panel.shape[0] - h
         places = [(*_inside(place, most), w, h) for place in _places(frame, w, h)]
@@ -127,7 +128,7 @@ def _write_names(panel: NDArray[np.uint8], frames: list[tuple[Answer, Box]]) -> 
     for (answer, _), (x, y, w, h) in reversed(list(zip(frames, taken, strict=True))):
         cv2.rectangle(panel, (x, y), (x + w, y + h), _colour(answer), -1)
         where = x + 4, y + h - 6
-        cv2.putText(panel, _in_words(answer), where, cv2.FONT_HERSHEY_SIMPLEX, _LETTERS, _RIM, 1, cv2.LINE_AA)
+        cv2.putText(panel, in_words(answer), where, cv2.FONT_HERSHEY_SIMPLEX, _LETTERS, _RIM, 1, cv2.LINE_AA)
 
 
 def _places(frame: Box, w: int, h: int) -> list[tuple[int, int]]:
@@ -164,7 +165,7 @@ def _answer(seen: Prediction) -> NDArray[np.uint8]:
     if seen.answer is None:
         write("No garment in view", 80, 0.9, colour)
         return panel
-    write(_in_words(seen.answer), 80, 1.1, colour)
+    write(in_words(seen.answer), 80, 1.1, colour)
     others = seen.garments[1:]
     bottom_px = panel.shape[0] - _MARGIN - (_LINE_PX * (min(len(others), _MOST_OTHERS) + 1) if others else 0)
     row_px = min(_ROW_PX, (bottom_px - 110) // len(seen.answer.top))
@@ -176,6 +177,6 @@ def _answer(seen: Prediction) -> NDArray[np.uint8]:
     if others:
         write("Also in view", bottom_px + _LINE_PX, 0.5, palette.bgr(palette.GREY))
     for place, garment in enumerate(others[:_MOST_OTHERS]):
-        said = f"{_in_words(garment.answer)}  {garment.answer.confidence:.1%}"
+        said = f"{in_words(garment.answer)}  {garment.answer.confidence:.1%}"
         write(said, bottom_px + _LINE_PX * (place + 2), 0.55, _colour(garment.answer))
     return panel
