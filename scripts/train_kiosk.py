@@ -23,9 +23,10 @@ from edgefashion.conversion.ir import describe_again
 from edgefashion.data import splits
 from edgefashion.evaluation import plots
 from edgefashion.evaluation.acceptance import choose_rule
-from edgefashion.evaluation.calibrate import answers_to
+from edgefashion.evaluation.calibrate import answers_to, choose
 from edgefashion.inference.load import load
 from edgefashion.inference.tensorflow_engine import load_keras
+from edgefashion.labels import PHOTO_LABELS
 from edgefashion.training import finder_fit, finder_material, finder_scale, held_out, photo_bundle, photo_fit
 from edgefashion.training.finetune import IMAGENET, photo_network
 from edgefashion.training.options import FinetuneOptions
@@ -47,19 +48,19 @@ def trained_or_kept(path: Path, train: Any) -> tuple[keras.Model, list[dict[str,
     return load_keras(path), json.loads(rows.read_text())
 
 
-def choose(made: bundle.Bundle, parts: held_out.Parts) -> bundle.Bundle:
+def with_rule(made: bundle.Bundle, parts: held_out.Parts) -> bundle.Bundle:
     """The bundle with the rule that is chosen on one half of what is held out; the other half stays to measure on."""
     photos = parts.held_photos
     first_photos = [p for p, first in zip(photos, splits.halves([p.sender for p in photos]), strict=True) if first]
     groups = splits.halves([scene.group for scene in parts.held_scenes])
     first_scenes = [s for s, first in zip(parts.held_scenes, groups, strict=True) if first]
-    answers, truths = answers_to(load(made.path), first_photos, first_scenes)
-    chosen = choose_rule(answers, truths)
-    print(json.dumps(chosen.as_json(), indent=1))
-    told = chosen.thresholds(f"{len(truths):,} garments found in pictures of senders and groups not trained on")
+    answers = answers_to(load(made.path), first_photos, first_scenes)
+    told, found = choose(answers, PHOTO_LABELS)
+    print(json.dumps({name: chosen.as_json() for name, chosen in found.items()}, indent=1))
     with draft.draft(made.path, made) as making:
         making.facts = making.facts._replace(thresholds=told._replace(found=made.facts.thresholds.found))
-        plots.draw_held_out(making, answers, truths, chosen)
+        plots.draw_held_out(making, *answers.part(~answers.worn), found["held or lying"])
+        making.add_report("acceptance", {name: chosen.as_json() for name, chosen in found.items()})
         for part in DROPPED:
             making.drop(part)
         describe_again(making)
@@ -133,7 +134,7 @@ def main() -> None:
     )
     done = build(made.path, made.path, int8=True, photos=given.photos, scenes=given.scenes, on_stage=print)
     print(*done.conversion.parity, done.quantization, *done.finder, sep="\n")
-    print(choose(done.bundle, parts).path)
+    print(with_rule(done.bundle, parts).path)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ class Thresholds(NamedTuple):
     """By group: the share, 0 to 1, that an answer of its name needs besides; None where none were chosen."""
     kind_floor: float | None = None
     """The part of a group's share, 0 to 1, from which its likeliest member is named; None: never."""
+    worn_floors: Mapping[str, float] | None = None
+    """In the place of ``floors`` for garments that somebody wears; None where those serve for both."""
     found: float | None = None
     """The score, 0 to 1, from which what the bundle's finder sees counts as found; None without a finder."""
 
@@ -41,22 +43,28 @@ class Thresholds(NamedTuple):
         """Raises ValueError without a number for ``accept``, and for floors that are no shares."""
         if not isinstance(told, dict) or not _is_number(told.get("accept")):
             raise ValueError("thresholds has no number for accept")
-        floors, kind_floor = _mapping(told, "floors"), told.get("kind_floor")
-        if not all(isinstance(name, str) and _is_share(floor) for name, floor in (floors or {}).items()):
-            raise ValueError("floors has what is no number from 0 to 1")
+        floors, worn, kind_floor = _mapping(told, "floors"), _mapping(told, "worn_floors"), told.get("kind_floor")
+        for field, given in (("floors", floors), ("worn_floors", worn)):
+            if not all(isinstance(name, str) and _is_share(floor) for name, floor in (given or {}).items()):
+                raise ValueError(f"{field} has what is no number from 0 to 1")
         if kind_floor is not None and not _is_share(kind_floor):
             raise ValueError("kind_floor is no number from 0 to 1")
         found = told.get("found")
         if found is not None and not _is_share(found):
             raise ValueError("found is no number from 0 to 1")
-        rest = _rest(told, "accept", "chosen_on", "floors", "kind_floor", "found")
-        return cls(told["accept"], _text(told, "chosen_on"), rest, floors, kind_floor, found)
+        rest = _rest(told, "accept", "chosen_on", "floors", "kind_floor", "worn_floors", "found")
+        return cls(told["accept"], _text(told, "chosen_on"), rest, floors, kind_floor, worn, found)
 
     def as_json(self) -> dict[str, Any]:
         """The fields of ``bundle.json``."""
         floors = None if self.floors is None else dict(self.floors)
         known = _present(
-            accept=self.accept, floors=floors, kind_floor=self.kind_floor, found=self.found, chosen_on=self.chosen_on
+            accept=self.accept,
+            floors=floors,
+            worn_floors=None if self.worn_floors is None else dict(self.worn_floors),
+            kind_floor=self.kind_floor,
+            found=self.found,
+            chosen_on=self.chosen_on,
         )
         return {**known, **self.others}
 

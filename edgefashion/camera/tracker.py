@@ -125,7 +125,8 @@ class _Track:
         if self._worn is not None:
             self._held = self._worn < WORN_LEVELS[1] if self._held else self._worn <= WORN_LEVELS[0]
         self._shares = shares_of(self.average, labels)
-        self._steady(time_s, hold_on(self._steady.stands, self.average, labels, rule))
+        own = rule.where(None if self._worn is None else float(not self._held))
+        self._steady(time_s, hold_on(self._steady.stands, self.average, labels, own))
 
     @property
     def shown(self) -> bool:

@@ -86,16 +86,17 @@ def choose_rule(
     labels: tuple[str, ...] = PHOTO_LABELS,
     *,
     target: float = TARGET,
+    threshold: float | None = None,
 ) -> Chosen:
     """The rule by which most answers count while ``target`` of them are right.
 
     ``probabilities`` (n, classes) are a photo network's, of photos it was not trained on, those of Unknown and of No
     garment among them; ``truths`` (n,) are the labels that are right for each, all that can be defended. Where nothing
     reaches the target all floors are 1, and of too few photos to prove it (54 for 97 %) they are the target itself. The
-    kind of shoe is told only where it reaches the target too.
+    kind of shoe is told only where it reaches the target too. ``threshold``: the one to take; None: chosen too.
     """
     held = _HeldOut(probabilities, truths, labels)
-    threshold = held.threshold()
+    threshold = held.threshold() if threshold is None else threshold
     kind_floor = held.kind_floor(target)
     return held.measured(Rule(threshold, held.floors(threshold, kind_floor, target), kind_floor), target)
 

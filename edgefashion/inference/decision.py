@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -27,6 +27,10 @@ NONE_LEVEL: Final = 0.2
 of garments, by senders not trained on, none reaches it (``benchmarks/networks/photos.py none``)."""
 
 
+HELD_WORN: Final = 0.5
+"""Probability of being worn below which a garment is held up, hangs or lies."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """By what a network's answers count, and how finely they are named. It belongs to the network: whoever decides on
@@ -39,17 +43,27 @@ class Rule:
     kind_floor: float | None = None
     """The part of a group's share, 0 to 1, from which its likeliest member is named in the group's place; None: never,
     as where nobody has measured it."""
+    worn_floors: Mapping[str, float] | None = field(default=None, hash=False)
+    """In the place of ``floors`` for a garment that somebody wears; None: the same."""
+
+    def where(self, worn: float | None) -> Rule:
+        """The rule for a garment with this probability of being worn, 0 to 1; None where no finder has looked."""
+        if self.worn_floors is None or worn is None or worn < HELD_WORN:
+            return self
+        return replace(self, floors=self.worn_floors)
 
     @classmethod
     def of(cls, thresholds: Thresholds) -> Rule:
         """The rule that a bundle, or an IR's rt_info, states."""
-        return cls(float(thresholds.accept), dict(thresholds.floors or {}), thresholds.kind_floor)
+        worn = None if thresholds.worn_floors is None else dict(thresholds.worn_floors)
+        return cls(float(thresholds.accept), dict(thresholds.floors or {}), thresholds.kind_floor, worn)
 
     def as_json(self) -> dict[str, Any]:
         """The fields that ``thresholds`` has in an IR's rt_info; what there is none of is left out."""
         floors = {"floors": dict(self.floors)} if self.floors else {}
         kind_floor = {} if self.kind_floor is None else {"kind_floor": self.kind_floor}
-        return {"accept": self.threshold, **floors, **kind_floor}
+        worn = {} if self.worn_floors is None else {"worn_floors": dict(self.worn_floors)}
+        return {"accept": self.threshold, **floors, **kind_floor, **worn}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from edgefashion.data import images
 from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess, scene
 from edgefashion.inference.decision import Answer, Rule, decide, shows_none
+from edgefashion.labels import group_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,18 +148,31 @@ def _several(classifier: Classifier, picture: NDArray[np.uint8], within: preproc
     """Every garment that the finder sees; None where it sees none, nor anybody."""
     assert classifier.finder is not None
     found = classifier.finder.find(preprocess.part(picture, within))
-    garments, looked = [], []
+    named = []
     for one in scene.look(classifier, picture, found, within):
-        answer = answer_of(one.probabilities, classifier.labels, classifier.rule, top)
+        answer = answer_of(one.probabilities, classifier.labels, classifier.rule.where(one.region.worn), top)
         if answer is not None:
-            garments.append(SeenGarment(answer, one.box, one.probabilities, one.region.score, one.region.worn))
-            looked.append(one)
+            garment = SeenGarment(answer, one.box, one.probabilities, one.region.score, one.region.worn)
+            named.append((garment, one))
+    named = _each_once(named)
+    garments, looked = [garment for garment, _ in named], [one for _, one in named]
     people = tuple(region.in_pixels(within) for region in found if region.kind == "person")
     heads = tuple(region.in_pixels(within) for region in found if region.kind == "head")
     if not garments:
         return Prediction(None, None, (), people, heads) if people else None
     main = preprocess.Garment(looked[0].pixels, looked[0].box, within=looked[0].within)
     return Prediction(garments[0].answer, main, tuple(garments), people, heads)
+
+
+def _each_once(named: list[tuple[SeenGarment, scene.Looked]]) -> list[tuple[SeenGarment, scene.Looked]]:
+    """The garments, less those that are a part of a surer one of the same name; their order stays."""
+    surest = sorted(named, key=lambda each: each[0].score * each[0].answer.confidence, reverse=True)
+    kept: list[SeenGarment] = []
+    for garment, _ in surest:
+        same = (other for other in kept if group_of(other.answer.label) == group_of(garment.answer.label))
+        if not any(scene.is_part(garment.box, other.box) for other in same):
+            kept.append(garment)
+    return [each for each in named if any(each[0] is garment for garment in kept)]
 
 
 def answer_of(probabilities: NDArray[np.float32], labels: tuple[str, ...], rule: Rule, top: int = 3) -> Answer | None:

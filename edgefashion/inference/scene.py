@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgefashion.inference import preprocess
+from edgefashion.inference.decision import HELD_WORN
 from edgefashion.inference.finder import GARMENT_KINDS, MOST, Region
 from edgefashion.labels import PHOTO_LABELS
 
@@ -35,9 +36,6 @@ _LABELS_OF: Final = {
     "bag": ("Bag",),
 }
 """The labels that garments of a kind have. Unknown and No garment are likely of any."""
-
-HELD_WORN: Final = 0.5
-"""Probability of being worn below which a garment is held up, hangs or lies."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +70,19 @@ def look(
         for (region, box), within, pixels, probabilities in zip(placed, seen, views, classifier(views), strict=True)
     ]
     return sorted(looked, key=lambda one: importance(one.region), reverse=True)
+
+
+NESTED: Final = 0.6
+"""Share of a box that lies in another one of the same name, from which both are of one garment."""
+
+
+def is_part(box: preprocess.Box, other: preprocess.Box) -> bool:
+    """True if a box lies in another one, or holds it, so far that both are of one garment where they have one name: a
+    shoe of a pair, a sleeve."""
+    across = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
+    down = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
+    smaller = min(box[2] * box[3], other[2] * other[3])
+    return across > 0 and down > 0 and across * down >= NESTED * smaller
 
 
 def with_margin(box: preprocess.Box, width: int, height: int) -> preprocess.Box:

@@ -87,6 +87,7 @@ class Garments(Model):  # type: ignore[misc]
             "max_images": self.most_images,
             "floors": dict(self.first.rule.floors),
             "kind_floor": self.first.rule.kind_floor,
+            "worn_floors": self.first.rule.worn_floors,
             "finder_floor": self.first.finder.floor if self.first.finder else None,
             "finder_sha256": self.first.finder.sha256 if self.first.finder else "",
         }

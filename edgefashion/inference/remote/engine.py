@@ -95,7 +95,7 @@ class ServedFacts:
 
 def _rule(told: Mapping[str, Any]) -> Rule:
     """Older servers tell a threshold alone. Raises ValueError, KeyError or TypeError."""
-    fields = {name: told[name] for name in ("floors", "kind_floor") if told.get(name) is not None}
+    fields = {name: told[name] for name in ("floors", "kind_floor", "worn_floors") if told.get(name) is not None}
     return Rule.of(Thresholds.from_json({"accept": float(told["accept_threshold"]), **fields}))
 
 
