@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 
 from edgefashion import load
 from edgefashion.camera import demo_clip
-from edgefashion.camera.answers import said_of
-from edgefashion.camera.stability import Smoother, Steady
+from edgefashion.camera.stability import Said, Smoother, Steady, said_of
 from edgefashion.data import fashion_mnist, photo_folders
 from edgefashion.data.images import read_image
 from edgefashion.inference import preprocess
@@ -103,7 +102,7 @@ def watch(model: str, scenes: Iterator[Scene]) -> dict[str, Any]:
     for scene, right in scenes:
         garments += 1
         whole = scene.astype(np.int16)
-        stood: list[tuple[str, str | None] | None] = []
+        stood: list[Said | None] = []
         for number in range(FPS * SECONDS):
             light = 1 + FLICKER * np.sin(number * 2.1)
             if number % EVERY:
@@ -114,7 +113,7 @@ def watch(model: str, scenes: Iterator[Scene]) -> dict[str, Any]:
             seen = predict(classifier, frame, within=within, smooth=smoother)
             if seen.garment is None:
                 smoother.reset()
-            stood.append(steady(EVERY * next(numbers) / FPS, said_of(seen), preprocess.part(frame, within)))
+            stood.append(steady(EVERY * next(numbers) / FPS, said_of(seen.answer), preprocess.part(frame, within)))
         turns = [n for n in range(1, len(stood)) if stood[n] != stood[n - 1]]
         changes.append(max(0, len(turns) - 1))
         closest = min([closest, *(b - a for a, b in itertools.pairwise(turns))])

@@ -79,7 +79,7 @@ def of_photos(classifier: Classifier, photos: list[Photo], counts: Accepted, *, 
     rows = []
     for photo, picture in photo_folders.read(photos, []):
         seen = predict(classifier, picture, single=single)
-        if not single:
+        if single == photo.worn:  # what else somebody wears is named nowhere: there the picture is one garment
             counts.add(seen, truths(photo))
         main = seen.garments[0] if seen.garments else None
         score = 0.0 if main is None else float(decision.acceptance(main.probabilities, classifier.labels))

@@ -48,6 +48,9 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
+FINDER_FILES: Final = frozenset(name for part in ("finder_fp16", "finder_int8") for name in PARTS[part])
+"""The files of a finder's IRs, which answer no probabilities."""
+
 RT_INFO: Final = "edgefashion"
 """The section of an IR's rt_info that holds our own facts, as JSON."""
 

@@ -52,14 +52,19 @@ def _photo_data(facts: Facts) -> str:
 
 def _accepted(thresholds: Thresholds) -> str:
     """From where an answer counts, as a phrase."""
-    of_names = ", ".join(f"{name} {floor:g}" for name, floor in (thresholds.floors or {}).items())
-    floors = f"; of its own name an answer needs besides: {of_names}" if of_names else ""
+    floors = _floors("of its own name an answer needs besides", thresholds.floors)
+    floors += _floors("where somebody wears the garment", thresholds.worn_floors)
     kinds = (
         f"; the kind of shoe is told from {thresholds.kind_floor:g} of the shoes' share"
         if (thresholds.kind_floor is not None)
         else ""
     )
     return f"{thresholds.accept} (chosen on {thresholds.chosen_on}){floors}{kinds}"
+
+
+def _floors(what: str, floors: Mapping[str, float] | None) -> str:
+    of_names = ", ".join(f"{name} {floor:g}" for name, floor in (floors or {}).items())
+    return f"; {what}: {of_names}" if of_names else ""
 
 
 def _agreement(measured: Mapping[str, Any] | None) -> str:
@@ -131,8 +136,8 @@ _SCENE_USE: Final = """\
 It names garments that lie, hang, are held up or worn; its finder tells where in a picture they are. Garments that
 differ by little are its weak side: a zipped sweatshirt and a jacket, a long top and a short dress, a shirt and a light
 coat, what is worn below an open coat, and whatever is far away, dark or half hidden. It was made to name garments. The
-people in the photos it learned from were photographed by others. It must not be used to judge, count, recognise or
-follow people, and not to price or to accuse."""
+people in the photos it learned from were photographed by others. Do not use it to judge, count, recognise or follow
+people, and not to price or to accuse."""
 
 _PHOTO_USE: Final = """\
 It names one garment, lying or hanging, that fills most of the picture, on any background. Garments

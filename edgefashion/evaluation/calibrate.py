@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from edgefashion.bundles.facts import Thresholds
 from edgefashion.data import photo_folders, scenes
-from edgefashion.evaluation.acceptance import Chosen, choose_rule
+from edgefashion.evaluation.acceptance import Chosen, choose_rule, is_right
 from edgefashion.evaluation.scene_match import match
-from edgefashion.inference.decision import HELD_WORN
+from edgefashion.inference.decision import HELD_WORN, Rule, decide_all
 from edgefashion.inference.predict import SeenGarment, predict
 from edgefashion.inference.scene import is_part
 from edgefashion.labels import NO_GARMENT, UNKNOWN
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 
 
 WORN_TARGET: Final = 0.93
-"""Share that is to be right, at least, of the answers about worn garments that count. What some hundred of them can prove
-ends there: the share that is found right among them is about two points higher."""
+"""Share that is to be right, at least, of the answers about worn garments that count. What some hundred of them can
+prove ends there: the share that is found right among them is about two points higher."""
+
+
+LEVELS: Final = tuple(level / 100 for level in range(90, 49, -5))
+"""Thresholds that are tried, highest first: with that taken most answers count while enough of them are right."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +55,25 @@ class Answers:
 def choose(answers: Answers, labels: tuple[str, ...]) -> tuple[Thresholds, dict[str, Chosen]]:
     """By what answers count, as a bundle states it: one set of floors for garments held, hanging or lying, and one for
     garments that somebody wears; and what each makes of the answers it was chosen on."""
-    held = choose_rule(*answers.part(~answers.worn), labels)
+    lying = answers.part(~answers.worn)
+    held = max((choose_rule(*lying, labels, threshold=level) for level in LEVELS), key=lambda chosen: chosen.accepted)
     worn = choose_rule(*answers.part(answers.worn), labels, target=WORN_TARGET, threshold=held.rule.threshold)
     told = f"{len(answers.truths):,} garments found in pictures of senders and groups not trained on"
     thresholds = held.thresholds(told)._replace(worn_floors=dict(worn.rule.floors))
     return thresholds, {"held or lying": held, "worn": worn}
+
+
+def measured(answers: Answers, rule: Rule, labels: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """How many of answers a rule accepts, and how many of these are right: of garments held, hanging or lying, and of
+    worn ones. For answers that the rule was not chosen on."""
+    found = {}
+    for name, worn in (("held or lying", False), ("worn", True)):
+        probabilities, truths = answers.part(answers.worn == worn)
+        given = decide_all(probabilities, labels, rule.where(float(worn)), 1)
+        accepted = [(a, truth) for a, truth in zip(given, truths, strict=True) if a.accepted]
+        right = sum(is_right(answer.label, truth) for answer, truth in accepted)
+        found[name] = {"n": len(truths), "accepted": len(accepted), "right": right}
+    return found
 
 
 def answers_to(

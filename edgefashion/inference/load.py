@@ -113,7 +113,7 @@ def _finder(found: resolve.Model, precision: str, threads: int | None) -> Finder
         if not resolve.is_shipped(path):
             from edgefashion.bundles.guard import check
 
-            check.check(path)
+            check.check(path, finder=True)
         return OpenVinoFinder(path, "bf16" if precision == "bf16" else "fp32", 1 if threads is None else threads)
 
     return Finder(run, of.facts.thresholds.found or FOUND, of.sha256_of(part))

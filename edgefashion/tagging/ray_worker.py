@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from edgefashion.bundles.bundle import FINDER_FILES
 from edgefashion.bundles.facts import Thresholds
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.inference.classifier import BATCH
@@ -144,7 +145,8 @@ def _folder_of(job: Job, contents: Sequence[bytes]) -> Iterator[Path]:
             path.write_bytes(content)
         for path in paths:
             if path.suffix == ".xml":
-                check.vouch(path)  # by its hash it is the file that was tried where the command runs
+                # By its hash it is the file that was tried where the command runs.
+                check.vouch(path, finder=path.name in FINDER_FILES)
         yield paths[0]
 
 

@@ -68,7 +68,9 @@ def part(
     labels += Counter(_folder_label(thing.label) for scene in marked.scenes for thing in scene.things if thing.garment)
     if len({label for label in labels if label in _KNOWN}) < 2:
         only = ", ".join(f"{label} ({n})" for label, n in labels.items())
-        raise BadInputError(f"only one garment's label is there: {only}. A network learns differences: add another")
+        raise BadInputError(
+            f"the pictures have one garment's label only: {only}. A network learns differences: add another label"
+        )
     fit_at, held_at = splits.split_by_sender(photos.photos, validation_split, seed) if photos.photos else ([], [])
     groups = [scene.group for scene in marked.scenes]
     fit_scene, held_scene = splits.split_by_group(groups, validation_split, seed) if groups else ([], [])

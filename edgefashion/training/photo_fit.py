@@ -173,7 +173,9 @@ def optimizer(rate: float, decay: float, variables: list[Any], steps: int) -> ke
     schedule = keras.optimizers.schedules.CosineDecay(
         rate * 0.05, max(1, steps - warm), alpha=0.005, warmup_target=rate, warmup_steps=warm
     )
-    made = keras.optimizers.AdamW(schedule, weight_decay=decay, use_ema=True, ema_momentum=EMA)
+    # In a short run an average over a hundred steps would be mostly of the weights it began with.
+    momentum = min(EMA, max(0.5, 1 - 10 / steps))
+    made = keras.optimizers.AdamW(schedule, weight_decay=decay, use_ema=True, ema_momentum=momentum)
     made.exclude_from_weight_decay(var_names=["scale", "bias"])
     made.build(variables)
     return made

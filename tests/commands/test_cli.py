@@ -320,8 +320,11 @@ def test_help_lists_the_commands_from_training_to_a_shop(run: Run) -> None:
         ("train kiosk --photos d --set depth=2", "--set is not for kiosk"),
         ("train kiosk --photos d --resume", "--resume is not for kiosk"),
         ("train kiosk", "kiosk learns from photos. Give a folder of them with --photos"),
-        ("train cnn-242k --photos d", "--photos and --start are for kiosk; cnn-242k learns from Fashion-MNIST alone"),
-        ("train cnn-242k --start imagenet", "--photos and --start are for kiosk"),
+        (
+            "train cnn-242k --photos d",
+            "--photos, --scenes and --start are for kiosk; cnn-242k learns from Fashion-MNIST alone",
+        ),
+        ("train cnn-242k --start imagenet", "--photos, --scenes and --start are for kiosk"),
         ("train cnn-242k --set depth", "--set depth: give NAME=VALUE"),
     ],
 )

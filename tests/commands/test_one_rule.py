@@ -70,7 +70,7 @@ def expected(model: Path, pictures: Path) -> Answered:
     return found
 
 
-def test_a_loose_ir(model: Path, pictures: Path, expected: Answered, tmp_path: Path) -> None:
+def test_a_loose_ir(model: Path, pictures: Path, tmp_path: Path) -> None:
     """An IR that is taken out of its bundle carries the whole rule with it."""
     import openvino as ov
 
@@ -81,7 +81,8 @@ def test_a_loose_ir(model: Path, pictures: Path, expected: Answered, tmp_path: P
     check.vouch(tmp_path / "loose.xml")
     classifier = load(tmp_path / "loose.xml", precision="int8")
     assert (classifier.rule, classifier.accept_threshold) == (RULE, 0.5)
-    assert of(predict_files(classifier, [pictures])) == expected
+    # By itself it has no finder, and takes each picture for one garment.
+    assert of(predict_files(classifier, [pictures])) == of(predict_files(str(model), [pictures], single=True))
 
 
 def test_the_commands(run: Run, model: Path, pictures: Path, expected: Answered, tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def test_a_model_tells_its_data_and_licences(bill: dict[str, Any]) -> None:
     by_reference = {one["bom-ref"]: one for one in components(bill)}
     depends = {each["ref"]: each["dependsOn"] for each in bill["dependencies"]}
     assert depends["model:edge"] == ["data:fashion-mnist"]
-    assert depends["model:kiosk"] == ["data:fashion-mnist", "data:photos", "model:efficientnet-lite0-imagenet"]
+    pictures = ["data:photos", "data:street-photos", "data:studio-photos", "data:no-garment"]
+    assert depends["model:kiosk"] == ["data:fashion-mnist", *pictures, "model:efficientnet-lite0-imagenet"]
     licences = {
         name: by_reference[name]["licenses"][0]["license"]["id"] for name in ("model:kiosk", *depends["model:edge"])
     }

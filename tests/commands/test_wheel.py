@@ -86,7 +86,7 @@ def test_kiosk_predicts_evaluates_and_watches(kiosk: Kiosk, tmp_path: Path, test
     assert "Ankle boot" in kiosk("predict", "edge", "boot.png").stdout
     assert json.loads(kiosk("evaluate", "--json").stdout)["accuracy"] > 0.92
     photo = kiosk("predict", "boot.png", "--json", "--explain", "why.png")
-    assert set(json.loads(photo.stdout)) == {"source", "label", "confidence", "top", "accepted", "box"}
+    assert set(json.loads(photo.stdout)) == {"source", "label", "confidence", "top", "accepted", "box", "garments"}
     demo_clip.make_clip(tmp_path / "clip.mp4", test_set[0][:5])
     watched = kiosk("camera", "edge", "--source", "clip.mp4", "--headless")
     assert watched.returncode == 0, watched.stderr

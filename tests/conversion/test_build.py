@@ -24,7 +24,7 @@ def stages() -> list[str]:
 def test_all_three(tmp_path: Path, stages: list[str], few_test_images: None) -> None:
     """One call makes the FP32, FP16 and INT8 IR and the one for frames, and gives what each gate measured."""
     done = build("edge", tmp_path / "made", int8=True, frame_wh=(64, 48), on_stage=stages.append)
-    assert stages == [CONVERTING, QUANTIZING, EMBEDDING]
+    assert stages == [f"1 of 3: {CONVERTING}", f"2 of 3: {QUANTIZING}", f"3 of 3: {EMBEDDING}"]
     assert [proof.precision for proof in done.conversion.parity] == ["fp32", "fp16"]
     assert done.quantization is not None
     assert done.quantization.drop <= 0.005
@@ -37,7 +37,7 @@ def test_all_three(tmp_path: Path, stages: list[str], few_test_images: None) -> 
 def test_only_what_is_asked_for(tmp_path: Path, stages: list[str], few_test_images: None) -> None:
     """Without more the model is converted and nothing else; the IR of frames is then made of the FP32 one."""
     done = build("edge", tmp_path / "made", on_stage=stages.append)
-    assert stages == [CONVERTING]
+    assert stages == [f"1 of 1: {CONVERTING}"]
     assert (done.quantization, done.embedding) == (None, None)
     assert done.bundle.has("fp32")
 
@@ -108,7 +108,7 @@ def test_a_failed_int8_gate_leaves_the_conversion(
     monkeypatch.setattr(module, "quantize", refused)
     with pytest.raises(GateError):
         build("edge", tmp_path / "made", int8=True, frame_wh=(64, 48), on_stage=stages.append)
-    assert stages == [CONVERTING, QUANTIZING]
+    assert stages == [f"1 of 3: {CONVERTING}", f"2 of 3: {QUANTIZING}"]
     made = bundle.open_bundle(tmp_path / "made")
     assert made.has("fp32")
     assert not made.has("embedded")

@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
         for part in ("finder_fp16", "finder_int8"):
             making.drop(part)
         save_compactly(model, making.part("finder_keras"))
-        making.facts = making.facts._replace(name="squares", thresholds=making.facts.thresholds._replace(found=0.2))
+        making.facts = making.facts._replace(name="squares", thresholds=making.facts.thresholds._replace(found=0.3))
     return bundle.open_bundle(out)
 
 

@@ -32,7 +32,8 @@ def drawn(
 ) -> tuple[NDArray[np.float32], Truths]:
     """Answers of a network that is right as often as it says, to the power ``likely`` gives for a label."""
     names = list(likely)
-    probabilities, truths = np.zeros((n, len(PHOTO_LABELS)), np.float32), []
+    probabilities: NDArray[np.float32] = np.zeros((n, len(PHOTO_LABELS)), np.float32)
+    truths: Truths = []
     for row in probabilities:
         first, second = rng.choice(len(names), 2, replace=False)
         share = 1 / (1 + np.exp(-rng.normal(sure, 1.5)))

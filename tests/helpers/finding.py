@@ -29,7 +29,7 @@ def bundle_with_finder(folder: Path, *, finder: bool = True, vouch: bool = True)
         ir, weights = (made / name for name in bundle.PARTS["finder_fp16"])
         _write_ir(ir)
         if vouch:
-            check.vouch(ir)
+            check.vouch(ir, finder=True)
         info["files"] |= {file.name: sha256(file) for file in (ir, weights)}
         info["thresholds"]["found"] = 0.5
     (made / bundle.INFO).write_text(json.dumps(info))

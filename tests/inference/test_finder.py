@@ -9,6 +9,7 @@ import pytest
 from helpers import finding
 from numpy.typing import NDArray
 
+from edgefashion.bundles import resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference.finder import CHANNELS, KINDS, Region, regions
 from edgefashion.inference.load import load
@@ -66,11 +67,8 @@ def test_boxes_come_back() -> None:
     at_the_rim = ("footwear", (0.0, 0.875, 0.25, 1.0), 0.7, 0.9)
     shirt, shoes = regions(cells(SHIRT, at_the_rim), 0.3)
     assert shirt.box == pytest.approx((0.25, 0.25, 0.25, 0.25))
-    assert (shoes.box, shoes.score, shoes.worn) == (
-        pytest.approx((0, 0.875, 0.25, 0.125)),
-        pytest.approx(0.7),
-        pytest.approx(0.9),
-    )
+    assert shoes.box == pytest.approx((0, 0.875, 0.25, 0.125))
+    assert [shoes.score, shoes.worn] == pytest.approx([0.7, 0.9])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +90,6 @@ def test_an_edge_beyond_the_frame_ends_at_it() -> None:
 
 def test_another_network_is_refused() -> None:
     """An IR that is no finder is refused in a sentence, not run."""
-    from edgefashion.bundles import resolve
     from edgefashion.inference.openvino_finder import OpenVinoFinder
 
     photo_network = resolve.resolve("kiosk").bundle
@@ -102,10 +99,13 @@ def test_another_network_is_refused() -> None:
 
 
 def test_a_finder_is_no_classifier(tmp_path: Path) -> None:
-    """A finder's IR given as a MODEL is refused in one sentence."""
+    """A finder's IR given as a MODEL is refused in one sentence, be it a user's or the shipped one."""
     ir = finding.bundle_with_finder(tmp_path) / "finder_fp16.xml"
-    with pytest.raises(BadInputError, match="no classifier"):
+    with pytest.raises(BadInputError, match=r"not one row of probabilities|no classifier"):
         load(ir)
+    shipped = resolve.resolve("kiosk").path / "finder_int8.xml"
+    with pytest.raises(BadInputError, match="no classifier"):
+        load(shipped)
 
 
 def test_a_finder_that_did_not_ship_is_tried_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,16 +40,40 @@ def test_a_kind_tells_garments_apart() -> None:
     """Of a shirt below an open coat both boxes look like the coat; the finder's kind tells which one is meant."""
     both: NDArray[np.float32] = np.zeros(12, np.float32)
     both[PHOTO_LABELS.index("Coat")], both[PHOTO_LABELS.index("Shirt")] = 0.6, 0.4
-    as_upper, as_outer = (scene.as_kind(both, kind, PHOTO_LABELS) for kind in ("upper", "outer"))
+    as_upper, as_outer = (scene.as_kind(both, region(kind), PHOTO_LABELS) for kind in ("upper", "outer"))
     assert PHOTO_LABELS[as_upper.argmax()] == "Shirt"
     assert PHOTO_LABELS[as_outer.argmax()] == "Coat"
     assert as_upper.sum() == pytest.approx(1)
 
 
+def test_a_held_garment_is_named_without_its_kind() -> None:
+    """Nothing covers a garment that is held: what the network says of it stands, whatever kind the finder saw."""
+    coat = np.eye(12, dtype=np.float32)[PHOTO_LABELS.index("Coat")] * 0.6 + np.full(12, 0.4 / 12, np.float32)
+    assert scene.as_kind(coat, region("upper", worn=0.1), PHOTO_LABELS) is coat
+
+
+@pytest.mark.parametrize(
+    ("found", "lone"),
+    [
+        ([region(box=(0.1, 0.1, 0.8, 0.8), worn=0.0)], True),
+        ([region(box=(0.1, 0.1, 0.8, 0.8), worn=0.0), region("bag", (0.2, 0.2, 0.2, 0.2), worn=0.0)], True),
+        ([region(box=(0.1, 0.1, 0.8, 0.8), worn=0.9)], False),
+        ([region(box=(0.4, 0.4, 0.2, 0.2), worn=0.0)], False),
+        ([region(box=(0.0, 0.1, 0.45, 0.8), worn=0.0), region("lower", (0.5, 0.1, 0.45, 0.8), worn=0.0)], False),
+    ],
+    ids=["alone", "with its pocket", "worn", "far away", "two"],
+)
+def test_a_lone_garment(found: list[Region], lone: bool) -> None:
+    """A garment that fills the picture by itself is named by the whole picture; one of several, one that is worn and
+    one that is far away are cut out."""
+    placed = [(each, each.in_pixels((0, 0, 100, 100))) for each in found]
+    assert (scene.lone_garment(placed) is not None) == lone
+
+
 def test_a_kind_never_hides_the_reject_label() -> None:
     """What the network takes for Unknown stays Unknown, whatever kind the finder has seen."""
     unknown = np.eye(12, dtype=np.float32)[PHOTO_LABELS.index("Unknown")]
-    assert scene.as_kind(unknown, "lower", PHOTO_LABELS) == pytest.approx(unknown)
+    assert scene.as_kind(unknown, region("lower"), PHOTO_LABELS) == pytest.approx(unknown)
 
 
 @pytest.mark.parametrize(

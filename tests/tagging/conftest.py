@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from edgefashion.inference.classifier import Classifier
 
 @pytest.fixture(scope="session")
 def classifier() -> Classifier:
-    return load("kiosk", purpose="throughput")
+    # Without its finder: it goes the way of batches. Several garments are in tests/commands/test_garments.py.
+    return replace(load("kiosk", purpose="throughput"), finder=None)
 
 
 @pytest.fixture(scope="session")

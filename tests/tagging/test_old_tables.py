@@ -61,10 +61,10 @@ def _without_garments(out: Path) -> None:
             one.pop("garments", None)
         file.write_text("".join(json.dumps(one) + "\n" for one in lines))
     elif out.suffix == ".csv":
-        with out.open(newline="") as lines:
-            rows = [{name: row[name] for name in COLUMNS} for row in csv.DictReader(lines)]
-        with out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+        with out.open(newline="") as table:
+            rows = [{name: row[name] for name in COLUMNS} for row in csv.DictReader(table)]
+        with out.open("w", newline="") as table:
+            writer = csv.DictWriter(table, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
     else:

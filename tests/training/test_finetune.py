@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import scenes as scene_files
 from helpers.types import Run
 
 from edgefashion.bundles import bundle
 from edgefashion.data import fashion_mnist, photo_folders, splits
-from edgefashion.data.images import read_image
+from edgefashion.data.images import read_image, write_png
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, preprocess
 from edgefashion.inference.load import load
@@ -97,7 +98,33 @@ def test_the_tuned_bundle_converts_and_quantizes(
     assert made.has("int8")
     picture = next((photo_folder / "Trouser").iterdir())
     answer = json.loads(run("predict", mine, picture, "--json").stdout)
-    assert set(answer) == {"source", "label", "confidence", "top", "accepted", "box"}
+    assert set(answer) == {"source", "label", "confidence", "top", "accepted", "box", "garments"}
+
+
+def test_scenes_teach_a_finder(tmp_path: Path, photo_folder: Path) -> None:
+    """With scenes the bundle gets a finder of its own, without photos too; its card says what it is for."""
+    pictures = {"Coat": 1, "Trouser": 2}
+    (tmp_path / "scenes").mkdir()
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for label, category in pictures.items():
+        for number, path in enumerate(sorted((photo_folder / label).iterdir())[:8]):
+            picture = read_image(path)
+            height, width = picture.shape[:2]
+            name = f"cam{number}-{label}.png"
+            write_png(tmp_path / "scenes" / name, picture)
+            images.append({"id": len(images), "file_name": name, "width": width, "height": height})
+            box = (width // 8, height // 8, 3 * width // 4, 3 * height // 4)
+            annotations.append(scene_files.thing(len(annotations), len(images) - 1, category, box))
+    told = {"images": images, "annotations": annotations, "categories": scene_files.CATEGORIES}
+    (tmp_path / "scenes" / "annotations.json").write_text(json.dumps(told))
+    options = FinetuneOptions(epochs=1, batch_size=8, validation_split=0.25, fashion_images=8, finder_steps=2)
+    done = finetune.finetune([], tmp_path / "shop", options, scenes=[tmp_path / "scenes"])
+    assert done.bundle.has("finder_keras")
+    assert done.bundle.facts.finds
+    assert done.bundle.facts.thresholds.found == 0.5
+    assert set(done.after.per_label) == set(pictures)
+    assert "judge, count, recognise" in done.bundle.verified("card").read_text()
 
 
 def test_int8_of_a_photo_network_wants_photos(run_here: Run, tmp_path: Path, tuned: finetune.Finetuning) -> None:

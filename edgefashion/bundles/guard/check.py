@@ -50,18 +50,19 @@ class Limits:
     """Besides eight times the file: as read, as converted, as compiled twice."""
 
 
-def check(path: Path, limits: Limits = Limits()) -> None:
+def check(path: Path, limits: Limits = Limits(), *, finder: bool = False) -> None:
     """Raise :class:`BadInputError` unless the IR, ONNX or TFLite file ``path`` is safe to load and run.
 
     Safe means: a whole file, with one image in and finite numbers out, that ran in a child within
     ``limits`` and whose work does not depend on the picture. Nothing is raised for what has passed
-    before, here or on this machine.
+    before, here or on this machine. ``finder``: it is to answer with a finder's cells, not with a row of
+    probabilities.
     """
     if path.suffix not in FORMATS:
         raise BadInputError(f"{path} is no {', '.join(FORMATS)} file. Give one of them")
     try:
         sizes = _sizes(path)
-        verdict = _verdict(path)
+        verdict = _verdict(path, finder=finder)
         if _is_kept(verdict):
             return
         if path.suffix == ".xml":
@@ -73,16 +74,16 @@ def check(path: Path, limits: Limits = Limits()) -> None:
     except OSError as error:
         raise BadInputError(f"{path} cannot be read ({error.strerror}). {_RESTORE}") from error
     with _alone(path) as copy:
-        reason = _tried(copy, Limits(limits.seconds, limits.memory_bytes + 8 * sum(sizes)))
+        reason = _tried(copy, Limits(limits.seconds, limits.memory_bytes + 8 * sum(sizes)), finder=finder)
     if reason:
         raise BadInputError(f"{path} is refused: {reason}. {_RESTORE}")
     _keep(verdict)
 
 
-def vouch(path: Path) -> None:
+def vouch(path: Path, *, finder: bool = False) -> None:
     """Remember a file that this process has itself just written as one that needs no child."""
     with contextlib.suppress(OSError):  # then it is tried when it is loaded
-        _keep(_verdict(path))
+        _keep(_verdict(path, finder=finder))
 
 
 # --- What can be seen without OpenVINO -------------------------------------------------------
@@ -127,11 +128,11 @@ def _alone(path: Path) -> Iterator[Path]:
         yield Path(shutil.copyfile(path, Path(folder) / "model.onnx"))
 
 
-def _tried(path: Path, limits: Limits) -> str | None:
+def _tried(path: Path, limits: Limits, *, finder: bool) -> str | None:
     """What a child that reads, compiles and runs ``path`` says against it; its death says so too."""
     child = Child("edgefashion.bundles.guard.worker", environment={"PYTHONDONTWRITEBYTECODE": "1"})
     try:
-        child.send({"path": str(path), **vars(limits)})
+        child.send({"path": str(path), "finder": finder, **vars(limits)})
         answer = _answer(child, limits)
     except EOFError:
         code = child.exit_code or 0
@@ -173,9 +174,10 @@ _kept_here: set[str] = set()
 """The verdicts of this process, for where the cache cannot be written."""
 
 
-def _verdict(path: Path) -> str:
+def _verdict(path: Path, *, finder: bool) -> str:
     """The name under which a file that passed is remembered."""
-    known = hashlib.sha256(f"{_RULES} {version('openvino')} {path.suffix}".encode())
+    kind = " finder" if finder else ""
+    known = hashlib.sha256(f"{_RULES} {version('openvino')} {path.suffix}{kind}".encode())
     for file in model_files.files_of(path):
         known.update(files.sha256(file).encode())
     return known.hexdigest()

@@ -1,7 +1,8 @@
 """A model file tried in a process that may die of it: the other end of :mod:`edgefashion.bundles.guard.check`.
 
-The message has the ``path`` and the limits, ``memory_bytes`` and ``seconds``. The answer is ``{"reason": null}`` for a
-network that can be used, else what is wrong with it, or ``{"missing": ...}`` where OpenVINO cannot be imported.
+The message has the ``path``, whether it is to be a ``finder``, and the limits, ``memory_bytes`` and ``seconds``. The
+answer is ``{"reason": null}`` for a network that can be used, else what is wrong with it, or ``{"missing": ...}`` where
+OpenVINO cannot be imported.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def main() -> None:
     except ImportError as error:
         parent.send({"missing": _said(error)})
     else:
-        parent.send({"reason": _reason(Path(given["path"]))})
+        parent.send({"reason": _reason(Path(given["path"]), finder=given["finder"])})
     os._exit(0)  # without waiting for what OpenVINO's threads still do
 
 
@@ -50,11 +51,11 @@ def _limit(memory_bytes: int, seconds: int) -> None:
             resource.setrlimit(getattr(resource, name), (limit, limit))
 
 
-def _reason(path: Path) -> str | None:
+def _reason(path: Path, *, finder: bool) -> str | None:
     from edgefashion.bundles.guard.ir_xml import RefusedError
 
     try:
-        _try(path)
+        _try(path, finder=finder)
     except RefusedError as error:
         return str(error)
     except MemoryError:
@@ -70,15 +71,15 @@ def _said(error: BaseException) -> str:
     return last_line(text, _REASON_CHARS) or type(error).__name__
 
 
-def _try(path: Path) -> None:
-    """Raise unless the network is one a classifier can be made of, and answers with numbers."""
+def _try(path: Path, *, finder: bool) -> None:
+    """Raise unless the network is one a classifier, or a finder, can be made of, and answers with numbers."""
     import numpy as np
     import openvino as ov
 
     core = ov.Core()
     core.set_property({"ENABLE_MMAP": False})  # as it will be read
     model = core.read_model(path)
-    shape = _check_ends(model)
+    shape = _check_ends(model, finder=finder)
     if path.suffix == ".xml" or model.input(0).get_partial_shape()[0].is_dynamic:
         model.reshape([1, *shape])
     _check_layers(model)
@@ -99,8 +100,8 @@ def _try(path: Path) -> None:
     core.compile_model(many, "CPU", config).create_infer_request()  # takes the memory a batch takes
 
 
-def _check_ends(model: Any) -> tuple[int, ...]:
-    """One image in, one row of answers out; the shape of the image without its batch."""
+def _check_ends(model: Any, *, finder: bool) -> tuple[int, ...]:
+    """One image in, one row of answers out, or a finder's cells; the shape of the image without its batch."""
     from edgefashion.bundles.guard.ir_xml import check_shape
 
     if len(model.inputs) != 1:
@@ -117,8 +118,10 @@ def _check_ends(model: Any) -> tuple[int, ...]:
         _refuse(f"it takes {image}: an image without pixels")
     answers = [port.get_partial_shape() for port in model.outputs]
     rows = [answer for answer in answers if not answer.rank.is_dynamic and answer.rank.get_length() == 2]
-    if len(answers) == 1 and _is_grid(answers[0]) and len(shape) == 3:
-        return shape  # a finder's; whoever takes it for a classifier refuses it
+    if finder:
+        if len(answers) != 1 or not _is_grid(answers[0]) or len(shape) != 3:
+            _refuse(f"it answers {', '.join(map(str, answers)) or 'nothing'}, not a finder's cells")
+        return shape
     if len(rows) != 1 or rows[0][1].is_dynamic or rows[0][1].get_length() < 2:
         _refuse(f"it answers {', '.join(map(str, answers)) or 'nothing'}, not one row of probabilities")
     return shape
