@@ -53,7 +53,10 @@ class NetworkLoader:
         """Load a network in this thread. Raises what :func:`edgefashion.inference.load.load` raises."""
         if is_url(name):
             return Served(name, self._fallback, self._load)
-        return self._load(name, precision=precision) if precision else self._load(name)
+        loaded = self._load(name, precision=precision) if precision else self._load(name)
+        if loaded.finder is not None:
+            loaded.finder.make_ready()
+        return loaded
 
     def begin(self, place: int, name: str, precision: str | None, *, in_use: Path | None, note: str) -> str:
         """Begin to load the network ``name``; returns what to tell of it.

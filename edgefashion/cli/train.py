@@ -244,7 +244,8 @@ def _print_finetuning(done: Finetuning, folders: list[Path], marked: list[Path])
         *(f"--photos {quoted(folder)}" for folder in folders),
         *(f"--scenes {quoted(folder)}" for folder in marked),
     ]
-    print(f"  edgefashion convert {as_argument(done.bundle.path)} --int8 {' '.join(given)}")
+    int8 = "--int8 " if folders else ""  # the photo network's INT8 is calibrated on photos
+    print(f"  edgefashion convert {as_argument(done.bundle.path)} {int8}{' '.join(given)}")
 
 
 def tune(

@@ -104,8 +104,10 @@ def outline_of(entry: Entry, size_wh: tuple[int, int]) -> Any:
     """
     given = entry.get("segmentation")
     if isinstance(given, dict):
-        if list(given.get("size") or ()) != [size_wh[1], size_wh[0]] or "counts" not in given:
+        if given.get("size") != [size_wh[1], size_wh[0]] or "counts" not in given:
             raise BadInputError("has an outline of another picture's size. Left out")
+        if not _is_run_lengths(given["counts"], size_wh[0] * size_wh[1]):
+            raise BadInputError(f"has run lengths that do not fill a picture of {size_wh[0]} x {size_wh[1]}. Left out")
         return given
     if not isinstance(given, list):
         return None
@@ -115,6 +117,15 @@ def outline_of(entry: Entry, size_wh: tuple[int, int]) -> Any:
             raise BadInputError("has an outline that is no list of x, y, x, y, ... Left out")
     # Two points and a line enclose nothing.
     return [polygon for polygon in polygons if len(polygon) >= 6] or None
+
+
+def _is_run_lengths(counts: Any, pixels: int) -> bool:
+    """True for numbers that fill a picture, and for a text that may: it is decoded when it is drawn, for that takes
+    longer than all else about a large file."""
+    if isinstance(counts, str):
+        return counts.isascii()
+    whole = isinstance(counts, list) and all(type(each) is int and 0 <= each <= pixels for each in counts)
+    return whole and sum(counts) == pixels
 
 
 def box_of(entry: Entry, outline: Any, size_wh: tuple[int, int]) -> Box:

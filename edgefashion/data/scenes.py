@@ -160,11 +160,14 @@ def _things_by_image(coco: CocoFile, skipped: list[str]) -> dict[Any, list[_Name
 def _size(entry: Entry, path: Path) -> tuple[int, int]:
     """(width, height) as the file tells it, else of the picture, upright."""
     told = entry.get("width"), entry.get("height")
-    if all(isinstance(edge, int | float) and edge >= 1 for edge in told):
+    if all(isinstance(edge, int | float) and 1 <= edge < MOST_PX for edge in told):
         return int(told[0]), int(told[1])  # type: ignore[arg-type]
     height, width = images.read_image(path).shape[:2]
     return width, height
 
+
+MOST_PX = 1_000_000
+"""No picture has an edge of so many pixels; a file may say infinity."""
 
 _PREFIX = re.compile(r"^(?=[0-9]*[a-f])[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of an uploaded file."""

@@ -195,7 +195,7 @@ class PhotoEvaluation:
 def evaluate_photos(
     classifier: Classifier, *folders: str | Path, on_progress: Callable[[int, int], None] | None = None
 ) -> PhotoEvaluation:
-    """Measure a classifier on folders of labelled photos, looked at as ``predict`` does.
+    """Measure a classifier on folders of labelled photos, each taken for one garment, as ``predict --single`` does.
 
     Args:
         classifier: What :func:`edgefashion.load` gave.

@@ -91,6 +91,11 @@ class Finder:
         """The loaded network."""
         return self.load()
 
+    def make_ready(self) -> None:
+        """Load the network and run it once, so that a file that cannot be used is told now, and the first frame is not
+        the slow one. Raises what loading it raises."""
+        self.run(np.zeros((1, *FRAME_SHAPE), np.uint8))
+
     def find(self, picture: NDArray[np.uint8]) -> list[Region]:
         """What a BGR uint8 (h, w, 3) picture shows, the surest first."""
         cells = self.run(squeezed(picture, FINDER_PX)[None])[0]

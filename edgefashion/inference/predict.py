@@ -145,7 +145,7 @@ def predict(
 
 
 def _several(classifier: Classifier, picture: NDArray[np.uint8], within: preprocess.Box, top: int) -> Prediction | None:
-    """Every garment that the finder sees; None where it sees none, nor anybody."""
+    """Every garment that the finder sees; None where it sees none, nor anybody's head or figure."""
     assert classifier.finder is not None
     found = classifier.finder.find(preprocess.part(picture, within))
     named = []
@@ -159,7 +159,8 @@ def _several(classifier: Classifier, picture: NDArray[np.uint8], within: preproc
     people = tuple(region.in_pixels(within) for region in found if region.kind == "person")
     heads = tuple(region.in_pixels(within) for region in found if region.kind == "head")
     if not garments:
-        return Prediction(None, None, (), people, heads) if people else None
+        # Not the whole frame in their place: it would be shown, and with it what privacy hides.
+        return Prediction(None, None, (), people, heads) if people or heads else None
     main = preprocess.Garment(looked[0].pixels, looked[0].box, within=looked[0].within)
     return Prediction(garments[0].answer, main, tuple(garments), people, heads)
 

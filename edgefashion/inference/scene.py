@@ -94,7 +94,8 @@ def is_part(box: preprocess.Box, other: preprocess.Box) -> bool:
 def with_margin(box: preprocess.Box, width: int, height: int) -> preprocess.Box:
     """A box with :data:`MARGIN` around it, inside a picture of (width, height)."""
     x, y, w, h = box
-    x0, y0 = max(0, round(x - MARGIN * w)), max(0, round(y - MARGIN * h))
+    # A box at the very edge still shows a pixel.
+    x0, y0 = min(width - 1, max(0, round(x - MARGIN * w))), min(height - 1, max(0, round(y - MARGIN * h)))
     x1, y1 = min(width, round(x + (1 + MARGIN) * w)), min(height, round(y + (1 + MARGIN) * h))
     return x0, y0, max(1, x1 - x0), max(1, y1 - y0)
 

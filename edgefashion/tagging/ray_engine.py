@@ -160,6 +160,8 @@ def _job(classifier: Classifier, address: str | None, workers: int | None, *, ev
     if classifier.engine != "openvino" or not files:
         raise BadInputError(f"{classifier.name} cannot be sent to a cluster. Give a bundle with an IR, or an IR")
     if every:
+        assert classifier.finder is not None
+        classifier.finder.make_ready()  # tried here: the other machines take it for sound
         files += [path for path in several.files_of(classifier) if path not in files]
     return {
         "files": {str(path.absolute()): sha256(path) for path in files},

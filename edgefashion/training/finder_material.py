@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edgefashion.data import drawn, fashion_mnist, images, photo_folders, scenes
-from edgefashion.errors import BadInputError
+from edgefashion.data import drawn, fashion_mnist, photo_folders, scenes
 from edgefashion.inference.finder import KINDS
 from edgefashion.labels import GROUPS, LABELS, NO_GARMENT
 from edgefashion.training import photo_augment
@@ -92,11 +91,8 @@ def kind_of(label: str, category: str = "") -> int | None:
 def gather(marked: Sequence[scenes.Scene], photos: Sequence[photo_folders.Photo], skipped: list[str]) -> Material:
     """Read everything. Files that cannot be read are added to ``skipped`` with their reason."""
     made_of_scenes: list[Cut] = []
-    for scene in marked:
-        try:
-            made_of_scenes.append(of_scene(scene))
-        except BadInputError as error:
-            skipped.append(str(error))
+    for scene, picture in scenes.read(marked, skipped):
+        made_of_scenes.append(of_scene(scene, picture))
     shot, pictures, empty = [], [], []
     for photo, picture in photo_folders.read(photos, skipped):
         small = _stored(picture)
@@ -160,9 +156,8 @@ def drawn_ones(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[li
     return people, garments
 
 
-def of_scene(scene: scenes.Scene) -> Cut:
+def of_scene(scene: scenes.Scene, picture: NDArray[np.uint8]) -> Cut:
     """A street scene with its marked things; its people are what may be cut out of it."""
-    picture = images.read_image(scene.path)
     small = _stored(picture)
     height, width = small.shape[:2]
     across, down = width / scene.width, height / scene.height
@@ -210,7 +205,8 @@ def _stored(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     import cv2
 
     shrink = min(1.0, STORED_PX / max(picture.shape[:2]))
-    return np.asarray(cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
+    size_wh = max(1, round(picture.shape[1] * shrink)), max(1, round(picture.shape[0] * shrink))
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _squared(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -30,6 +30,11 @@ RECALL: Final = 1.5
 """How much more a garment that is found counts than a box with nothing in it, which the photo network still refuses:
 the beta of the F measure."""
 
+FEWEST: Final = 20
+"""A kind that is held out less often says too little of its scores: they stay as they are."""
+
+PARTS_OF_PEOPLE: Final = ("person", "head")
+
 SAME: Final = 0.5
 """Intersection over union from which a box is the annotated one."""
 
@@ -38,7 +43,7 @@ def balance(
     model: keras.Model, photos: Sequence[photo_folders.Photo], marked: Sequence[scenes.Scene]
 ) -> dict[str, float]:
     """Shift each kind's logit so that 0.5 is its best score on held-out ``photos`` and ``marked`` scenes; returns the
-    scores that were best before. A kind that no scene marks stays as it is."""
+    scores that were best before. A kind of which too few are held out, or none is found, stays as it is."""
     peaks: dict[str, list[tuple[float, bool]]] = {kind: [] for kind in KINDS}
     there = dict.fromkeys(KINDS, 0)
     scenes_read = [(scene, squeezed(picture, FINDER_PX)) for scene, picture in scenes.read(marked, [])]
@@ -46,11 +51,14 @@ def balance(
         wanted = [(KINDS[kind], _shares(thing, scene)) for thing, kind in _kinds(scene)]
         for kind, _ in wanted:
             there[kind] += 1
+        marked_here = {kind for kind, _ in wanted}
         for region in found:
+            if region.kind in PARTS_OF_PEOPLE and region.kind not in marked_here:
+                continue  # not every scene marks them
             hit = any(kind == region.kind and overlap(box, _corners(region)) >= SAME for kind, box in wanted)
             peaks[region.kind].append((region.score, hit))
-    told = [p for p in photos if not p.worn and (_kind(p) is not None or p.label == NO_GARMENT)]
-    photos_read = [(photo, squeezed(picture, FINDER_PX)) for photo, picture in photo_folders.read(told, [])]
+    usable = [p for p in photos if not p.worn and (_kind(p) is not None or p.label == NO_GARMENT)]
+    photos_read = [(photo, squeezed(picture, FINDER_PX)) for photo, picture in photo_folders.read(usable, [])]
     for photo, found in _found(model, photos_read):
         number = _kind(photo)
         shown = None if number is None else KINDS[number]
@@ -59,7 +67,8 @@ def balance(
         # Where in the photo the garment lies nobody has marked: its kind has to be right.
         for region in found:
             peaks[region.kind].append((region.score, region.kind == shown))
-    best = {kind: _best(peaks[kind], there[kind]) for kind in KINDS if there[kind] and peaks[kind]}
+    told = [kind for kind in KINDS if there[kind] >= FEWEST and any(hit for _, hit in peaks[kind])]
+    best = {kind: _best(peaks[kind], there[kind]) for kind in told}
     kernel, bias = model.get_layer("heat_logits").get_weights()
     for kind, score in best.items():
         bias[KINDS.index(kind)] -= np.log(score / (1 - score))

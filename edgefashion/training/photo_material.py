@@ -116,7 +116,8 @@ class TrainingPhotos:
             photos.append(photo)
             pictures.append(squared)
             shrink = min(1.0, 400 / max(picture.shape[:2]))
-            small.append(_resized(picture, (round(picture.shape[1] * shrink), round(picture.shape[0] * shrink))))
+            size_wh = max(1, round(picture.shape[1] * shrink)), max(1, round(picture.shape[0] * shrink))
+            small.append(_resized(picture, size_wh))
         with ThreadPoolExecutor() as pool:
             masks = list(pool.map(photo_augment.garment_mask, small))
         self.items = [_of_photo(*each) for each in zip(photos, pictures, masks, strict=True)]

@@ -157,7 +157,34 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str, int, int]] = {
         1,
         1,
     ),
+    "run lengths that are no numbers": (
+        coco(COAT, thing(2, 1, 1, (1, 1, 9, 9), segmentation={"size": [64, 64], "counts": [{}]})),
+        "do not fill a picture of 64 x 64",
+        1,
+        1,
+    ),
+    "run lengths beyond counting": (
+        coco(COAT, thing(2, 1, 1, (1, 1, 9, 9), segmentation={"size": [64, 64], "counts": [10**30]})),
+        "do not fill a picture of 64 x 64",
+        1,
+        1,
+    ),
+    "run lengths of no size": (
+        coco(COAT, thing(2, 1, 1, (1, 1, 9, 9), segmentation={"size": 5, "counts": [4096]})),
+        "another picture's size",
+        1,
+        1,
+    ),
 }  # fmt: skip
+
+
+def test_a_picture_of_infinite_width(tmp_path: Path) -> None:
+    """Where the file tells no size that a picture can have, the picture's own is taken."""
+    told = coco(COAT)
+    told["images"][0]["width"] = float("inf")
+    put_scenes(tmp_path, told)
+    (scene,) = scan_scenes(tmp_path).scenes
+    assert (scene.width, scene.height) == (64, 64)
 
 
 @pytest.mark.parametrize("case", LEFT_OUT)

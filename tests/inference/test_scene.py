@@ -82,6 +82,7 @@ def test_a_kind_never_hides_the_reject_label() -> None:
         ((100, 100, 50, 100), (95, 90, 60, 110)),
         ((0, 0, 300, 200), (0, 0, 300, 200)),
         ((290, 5, 10, 10), (289, 4, 11, 12)),
+        ((300, 10, 1, 50), (299, 5, 1, 60)),
     ],
 )
 def test_the_margin_stays_in_the_picture(box: tuple[int, int, int, int], within: tuple[int, int, int, int]) -> None:
@@ -150,6 +151,14 @@ def test_somebody_without_a_garment(shirt_and_jeans: NDArray[np.uint8]) -> None:
     seen = predict(replace(load("kiosk"), finder=finding(somebody, head)), shirt_and_jeans)
     assert (seen.answer, seen.garments) == (None, ())
     assert (seen.people, seen.heads) == (((150, 0, 300, 400),), ((240, 0, 120, 100),))
+
+
+def test_a_head_alone_is_no_garment(shirt_and_jeans: NDArray[np.uint8]) -> None:
+    """Where only a head is seen, the frame is not taken for a garment, and the head is told: privacy hides it."""
+    seen = predict(
+        replace(load("kiosk"), finder=finding(Region("head", (0.2, 0.1, 0.5, 0.8), 0.9, 0.9))), shirt_and_jeans
+    )
+    assert (seen.answer, seen.garments, len(seen.heads)) == (None, (), 1)
 
 
 def test_nothing_found_is_looked_at_whole(shirt_and_jeans: NDArray[np.uint8]) -> None:

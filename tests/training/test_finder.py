@@ -98,8 +98,8 @@ def test_scenes_are_read(tmp_path: Path) -> None:
     """A scene's garments become things of their kinds; what no scene marks, people here, is not taught as absent."""
     things = [scene_files.thing(n, 1, category, (4, 4, 40, 40)) for n, category in enumerate((1, 2, 3), 1)]
     folder = scene_files.put_scenes(tmp_path, scene_files.coco(*things))
-    (scene,) = scenes.scan_scenes(folder).scenes
-    cut = finder_material.of_scene(scene)
+    ((scene, picture),) = scenes.read(scenes.scan_scenes(folder).scenes, [])
+    cut = finder_material.of_scene(scene, picture)
     assert sorted(KINDS[thing.kind] for thing in cut.things) == ["lower", "outer"]
     assert cut.tells[KINDS.index("person")] == 0
     assert cut.tells[KINDS.index("outer")] == 1
