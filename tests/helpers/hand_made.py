@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from helpers.camera import Picture
     from numpy.typing import NDArray
 
-    from edgefashion.inference.finder import Finder
     from edgefashion.inference.preprocess import Box
 
 RULE = Rule(0.5, {"Coat": 0.7, "Pullover": 0.7, "Shirt": 0.7, "Footwear": 0.6}, kind_floor=0.8)
@@ -104,7 +103,7 @@ def networks(scene: Scene, patch: pytest.MonkeyPatch, asked: list[dict[str, Any]
         return scene(number_of(picture))
 
     patch.setattr(answers, "predict", predict_scene)
-    finding = replace(real, rule=RULE, finder=cast("Finder", "never asked"))
+    finding = replace(real, rule=RULE)
     return Networks(["kiosk"], load=lambda _: finding)
 
 

@@ -15,10 +15,11 @@ from edgefashion.tagging.tag import tag
 
 def test_a_model_or_a_classifier(classifier: Classifier, shop: Path, tmp_path: Path) -> None:
     """A model's name and a classifier write the same rows; paths may be texts or not."""
-    by_name = tag([shop], tmp_path / "a.jsonl", model=classifier.name, workers=1)
+    by_name = tag([shop], tmp_path / "a.jsonl", model=classifier.name, workers=1, single=True)
     by_classifier = tag([str(shop)], str(tmp_path / "b.jsonl"), model=classifier, workers=1)
     assert by_name.pictures == by_classifier.pictures == 15
-    assert list(read_rows(tmp_path / "a.jsonl")) == list(read_rows(tmp_path / "b.jsonl"))
+    rows = [{row.path: row for row in read_rows(tmp_path / name)} for name in ("a.jsonl", "b.jsonl")]
+    assert rows[0] == rows[1]
 
 
 def test_with_a_page(classifier: Classifier, shop: Path, tmp_path: Path) -> None:
