@@ -13,7 +13,7 @@ from edgefashion.camera.stability import SMOOTHING, Said, Steady, said_of
 from edgefashion.camera.standing import StandingGarment
 from edgefashion.inference.decision import NONE_LEVEL, decide, group_shares
 from edgefashion.inference.predict import answer_of
-from edgefashion.labels import GROUPS, NO_GARMENT
+from edgefashion.labels import NO_GARMENT, group_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,8 +45,6 @@ REACH: Final = 0.8
 
 GROWTH: Final = 0.3
 """The smaller box has this share of the larger one's area at least: a bag before a coat is not the coat."""
-
-_GROUP_OF: Final = {member: group for group, members in GROUPS.items() for member in members}
 
 
 class Tracker:
@@ -191,11 +189,6 @@ def lowered(rule: Rule, label: str) -> Rule:
         kind_floor -= LEEWAY
     floors = {name: max(0.0, floor - LEEWAY) for name, floor in rule.floors.items()}
     return replace(rule, threshold=max(0.0, rule.threshold - LEEWAY), floors=floors, kind_floor=kind_floor)
-
-
-def group_of(label: str) -> str:
-    """The name of the group that ``label`` belongs to; its own where that is none."""
-    return _GROUP_OF.get(label, label)
 
 
 def shares_of(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> dict[str, float]:

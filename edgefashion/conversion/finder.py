@@ -175,9 +175,4 @@ def _compared(precision: str, expected: list[list[Region]], given: list[list[Reg
 
 
 def _same(one: Region, other: Region) -> bool:
-    return one.kind == other.kind and overlap(_corners(one), _corners(other)) >= SAME
-
-
-def _corners(region: Region) -> NDArray[np.float64]:
-    x, y, w, h = region.box
-    return np.array([x, y, x + w, y + h])
+    return one.kind == other.kind and overlap(one.corners, other.corners) >= SAME

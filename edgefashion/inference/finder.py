@@ -61,6 +61,12 @@ class Region:
     worn: float
     """Probability that somebody wears it, from 0 to 1."""
 
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """x0, y0, x1, y1, as shares of the frame."""
+        x, y, w, h = self.box
+        return np.array([x, y, x + w, y + h])
+
     def in_pixels(self, within: Box) -> Box:
         """The box in a picture whose part ``within`` was looked at."""
         left, top, width, height = within

@@ -72,7 +72,7 @@ class Garments(Model):  # type: ignore[misc]
         self._tensors(classifier, np.zeros((1, *classifier.input_shape), np.uint8), {"probabilities", "mask"}, None)
         seconds = time.perf_counter() - start_s
         if classifier.finder is not None:
-            classifier.finder.run(np.zeros((1, *finder.FRAME_SHAPE), np.uint8))
+            classifier.finder.make_ready()
         return seconds
 
     def facts(self) -> dict[str, Any]:

@@ -16,13 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from edgefashion.bundles.bundle import Bundle, open_bundle
 from edgefashion.data.images import perceptual_hash
 from edgefashion.errors import MissingError
 from edgefashion.inference import preprocess
-from edgefashion.inference.finder import FRAME_SHAPE
 from edgefashion.tagging.patience import patiently
 from edgefashion.tagging.picture import TOP, Read
 from edgefashion.tagging.row import Garment, Row
@@ -105,7 +102,7 @@ def loaded(network: Network) -> Classifier:
         found = load.load(network["bundle"], precision=network["precision"], threads=1)
         found = replace(found, rule=Rule.of(Thresholds.from_json(network["rule"])))
     assert found.finder is not None
-    found.finder.run(np.zeros((1, *FRAME_SHAPE), np.uint8))  # it is read now: its files may be gone later
+    found.finder.make_ready()  # it is read now: its files may be gone later
     return found
 
 

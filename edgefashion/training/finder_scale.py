@@ -55,7 +55,7 @@ def balance(
         for region in found:
             if region.kind in PARTS_OF_PEOPLE and region.kind not in marked_here:
                 continue  # not every scene marks them
-            hit = any(kind == region.kind and overlap(box, _corners(region)) >= SAME for kind, box in wanted)
+            hit = any(kind == region.kind and overlap(box, region.corners) >= SAME for kind, box in wanted)
             peaks[region.kind].append((region.score, hit))
     usable = [p for p in photos if not p.worn and (_kind(p) is not None or p.label == NO_GARMENT)]
     photos_read = [(photo, squeezed(picture, FINDER_PX)) for photo, picture in photo_folders.read(usable, [])]
@@ -107,8 +107,3 @@ def _shares(thing: scenes.Thing, scene: scenes.Scene) -> NDArray[np.float64]:
     x, y, w, h = thing.box
     size = np.array([scene.width, scene.height] * 2)
     return np.asarray(np.array([x, y, x + w, y + h]) / size, np.float64)
-
-
-def _corners(region: Region) -> NDArray[np.float64]:
-    x, y, w, h = region.box
-    return np.array([x, y, x + w, y + h])

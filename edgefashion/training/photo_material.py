@@ -13,6 +13,7 @@ import numpy as np
 from edgefashion.data import photo_folders, scenes
 from edgefashion.data.drawn import STORED_PX, wall
 from edgefashion.errors import BadInputError
+from edgefashion.inference.scene import MARGIN
 from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, groups
 from edgefashion.training import photo_augment
 
@@ -31,9 +32,6 @@ ALSO_SHARE: Final = 0.35
 
 SCENE_MARGIN: Final = 0.35
 """Share of its box that a garment cut out of a scene is stored with on each side."""
-
-SEEN_MARGIN: Final = 0.1
-"""Share of its box that a garment found in a frame is looked at with on each side."""
 
 SMALLEST: Final = 0.002
 """Share of a scene that a garment covers at least, or it tells nothing."""
@@ -229,7 +227,7 @@ def of_scene(scene: scenes.Scene, picture: NDArray[np.uint8]) -> list[Item]:
                 "T-shirt" if thing.label == "T-shirt/top" else thing.label,
                 f"scene {scene.group}",
                 source="scene",
-                close=(1 + 2 * SCENE_MARGIN) / (1 + 2 * SEEN_MARGIN),
+                close=(1 + 2 * SCENE_MARGIN) / (1 + 2 * MARGIN),
             )
         )
     return items
