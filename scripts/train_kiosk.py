@@ -1,6 +1,6 @@
 """Train the shipped photo network and its finder, and make the bundle of them with its IRs.
 
-    python scripts/train_kiosk.py OUT --photos DIR [--photos DIR] --scenes DIR [--start kiosk] [--epochs 8]
+    python scripts/train_kiosk.py OUT --photos DIR [--photos DIR] --scenes DIR [--more-scenes DIR] [--epochs 8]
 
 A fifth of the senders and of the scenes' groups is held out. What an answer needs to count is chosen on one half of
 them, with the INT8 network as ``predict`` runs it, and reported on the other half: ``benchmarks/networks/garments.py``
@@ -11,8 +11,8 @@ made of them. The bundle is cut down to what is committed: the photo network's o
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,12 @@ import numpy as np
 from edgefashion.bundles import bundle, card, draft
 from edgefashion.conversion.build import build
 from edgefashion.conversion.ir import describe_again
-from edgefashion.data import photo_folders, scenes, splits
+from edgefashion.data import scenes, splits
 from edgefashion.data.photo_folders import Photo
 from edgefashion.evaluation import plots
 from edgefashion.evaluation.acceptance import choose_rule
 from edgefashion.evaluation.calibrate import answers_to, choose, measured
+from edgefashion.evaluation.spoiled import dark, part_hidden
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.load import load
 from edgefashion.inference.tensorflow_engine import load_keras
@@ -42,20 +43,10 @@ DROPPED = ("saved_model", "fp32", "finder_keras", "finder_fp16")
 """What ``edgefashion convert`` or this script makes anew."""
 
 
-def parted(folders: list[Path], scene_folders: list[Path], options: FinetuneOptions) -> held_out.Parts:
-    """A fifth of each folder's senders, and of the scenes' groups, held out: as ``garments.py`` measures them."""
-    marked = scenes.scan_scenes(*scene_folders).scenes
-    fit_scene, held_scene = splits.split_by_group([s.group for s in marked], options.validation_split, options.seed)
-    fit, held = [], []
-    for folder in folders:
-        photos = photo_folders.scan(folder).photos
-        fit_at, held_at = splits.split_by_sender(photos, options.validation_split, options.seed)
-        fit += [photos[at] for at in fit_at]
-        held += [photos[at] for at in held_at]
-    labels = Counter(photo.label for photo in (*fit, *held))
-    return held_out.Parts(
-        fit, [marked[at] for at in fit_scene], held, [marked[at] for at in held_scene], skipped=[], labels=labels
-    )
+def for_training_only(folders: list[Path], parts: held_out.Parts) -> list[list[scenes.Scene]]:
+    """Each folder's scenes, less those of a group or sender that is held out."""
+    held = {photo.sender for photo in parts.held_photos} | {scene.group for scene in parts.held_scenes}
+    return [[scene for scene in scenes.scan_scenes(folder).scenes if scene.group not in held] for folder in folders]
 
 
 def trained_or_kept(path: Path, train: Any) -> tuple[keras.Model, list[dict[str, float]]]:
@@ -116,7 +107,10 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--photos", type=Path, action="append", required=True)
     parser.add_argument("--scenes", type=Path, action="append", required=True)
-    parser.add_argument("--start", default="kiosk", help="a photo network's bundle, or imagenet")
+    parser.add_argument("--more-scenes", type=Path, action="append", default=[], help="scenes that mark_worn.py marked")
+    parser.add_argument("--fold", type=int, choices=range(splits.FOLDS), default=0, help="the fifth that is held out")
+    parser.add_argument("--only", choices=("naming", "finder"), help="train this network and stop")
+    parser.add_argument("--start", default=IMAGENET, help="a photo network's bundle, or imagenet")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--fashion-images", type=int, default=32)
@@ -130,17 +124,23 @@ def main() -> None:
         fashion_images=given.fashion_images,
         finder_steps=given.finder_steps,
     )
-    parts = parted(given.photos, given.scenes, options)
+    parts = held_out.part_in_fold(given.photos, given.scenes, given.fold)
+    more = for_training_only(given.more_scenes, parts)
     start = None if given.start == IMAGENET else photo_network(given.start)
 
     def name_them() -> tuple[keras.Model, list[dict[str, float]]]:
         done = photo_fit.train(
-            parts.fit_photos, options, parts.skipped, marked=parts.fit_scenes, start=start, on_epoch=print
+            parts.fit_photos,
+            options,
+            parts.skipped,
+            marked=[*parts.fit_scenes, *itertools.chain(*more)],
+            start=start,
+            on_epoch=lambda row: print(row, flush=True),
         )
         return done.model, done.history
 
     def find_them() -> tuple[keras.Model, list[dict[str, float]]]:
-        material = finder_material.gather(parts.fit_scenes, parts.fit_photos, parts.skipped)
+        material = finder_material.gather(parts.fit_scenes, parts.fit_photos, parts.skipped, more)
         how = finder_fit.FinderOptions(steps=options.finder_steps, seed=options.seed)
         model, rows = finder_fit.train(
             material, how, start, lambda step, steps, row: print(step, steps, row, flush=True)
@@ -148,23 +148,35 @@ def main() -> None:
         print(finder_scale.balance(model, parts.held_photos, parts.held_scenes))
         return model, rows
 
+    if given.only == "finder":
+        trained_or_kept(given.out.with_suffix(".finder.keras"), find_them)
+        return
     naming, history = trained_or_kept(given.out.with_suffix(".keras"), name_them)
+    if given.only == "naming":
+        return
     finding, finder_history = trained_or_kept(given.out.with_suffix(".finder.keras"), find_them)
     held, views = parts.held_views()
     answers, truths = photo_bundle.probabilities(naming, views), [(photo.label, *photo.also) for photo in held]
     chosen = choose_rule(answers, truths)
     sets = figure_sets(held, given.photos[0], given.start)
+    figures = {name: photo_bundle.figures_of(held, answers, which) for name, which in sets.items()}
+    lying = next(iter(sets))
+    for name, spoil in (("in a quarter of the light", dark), ("with the left third hidden", part_hidden)):
+        spoiled = photo_bundle.probabilities(naming, np.stack([spoil(view) for view in views]))
+        figures[f"{lying}, {name}"] = photo_bundle.figures_of(held, spoiled, sets[lying])
     made = photo_bundle.write_bundle(
         given.out,
         photo_fit.Trained(naming, history, len(parts.fit_photos)),
         options,
         accept=chosen.thresholds("held-out pictures"),
-        photo_figures={name: photo_bundle.figures_of(held, answers, which) for name, which in sets.items()},
+        photo_figures=figures,
         report={
             **({"note": given.note} if given.note else {}),
             "start": given.start,
             "photos": dict(parts.labels),
             "scenes": len(parts.fit_scenes),
+            "more_scenes": sum(map(len, more)),
+            "fold": given.fold,
         },
         finder=photo_bundle.TrainedFinder(finding, finder_history),
         data=tuple(given.data) or None,

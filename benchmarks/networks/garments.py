@@ -5,8 +5,9 @@
 ``--photos``: garments lying or hanging; ``--studio``: an online shop's pictures, many of them worn, as
 ``scripts/prepare_shop`` makes them; ``--scenes``: street photos as ``scripts/prepare_worn`` makes them; ``--empty``: a
 photo folder of No garment. Of each set the fifth is measured that ``edgefashion train kiosk`` holds out with its
-defaults (``--all`` measures everything: for pictures that took no part in the training at all). Pairs and held
-garments are put together from held-out pictures. The figures go to results/garments.json under MODEL and precision.
+defaults, or another ``--fold`` of five (``--all`` measures everything: for pictures that took no part in training at
+all). Pairs and held garments are put together from held-out pictures. ``--rooms``: a photo folder of No garment that no
+training has seen, as ``no_garment.py`` makes it. The figures go to results/garments.json under MODEL and precision.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from edgefashion.data import fashion_mnist, images, photo_folders, scenes, splits
+from edgefashion.data import fashion_mnist, images, photo_folders, scene_labels, scenes, splits
 from edgefashion.data.photo_folders import Photo
 from edgefashion.evaluation.acceptance import is_right
 from edgefashion.evaluation.metrics import auroc, wilson95
 from edgefashion.evaluation.scenes import evaluation_of, see
+from edgefashion.evaluation.spoiled import dark, part_hidden
 from edgefashion.inference import decision
 from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.load import load
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
 
 RESULTS = Path(__file__).parent / "results" / "garments.json"
-SHARE, SEED = 0.2, 0
+SEED = 0
+SMALLEST_FACE_PX = 24
 PAIRS, HELD = 200, 200
 FASHION_PNGS = 1000
 
@@ -49,12 +52,12 @@ def share(hits: list[bool]) -> dict[str, Any]:
     return {"share": sum(hits) / n, "n": n, "ci95": list(wilson95(sum(hits), n))} if n else {"share": None, "n": 0}
 
 
-def held_out(folder: Path, everything: bool) -> list[Photo]:
+def held_out(folder: Path, given: argparse.Namespace) -> list[Photo]:
     """The photos of a folder that training holds out."""
     photos = photo_folders.scan(folder).photos
-    if everything:
+    if given.all:
         return list(photos)
-    return [photos[at] for at in splits.split_by_sender(photos, SHARE, SEED)[1]]
+    return [photos[at] for at in splits.in_fold(photos, given.fold, splits.split_by_sender)[1]]
 
 
 def truths(photo: Photo) -> list[str]:
@@ -74,11 +77,18 @@ class Accepted:
                 self.right.append(is_right(garment.answer.label, allowed))
 
 
-def of_photos(classifier: Classifier, photos: list[Photo], counts: Accepted, *, single: bool) -> dict[str, Any]:
+def of_photos(
+    classifier: Classifier,
+    photos: list[Photo],
+    counts: Accepted,
+    *,
+    single: bool,
+    spoiled: Callable[[Picture], Picture] = lambda picture: picture,
+) -> dict[str, Any]:
     """Lone garments: the main answer, nothing rejected."""
     rows = []
     for photo, picture in photo_folders.read(photos, []):
-        seen = predict(classifier, picture, single=single)
+        seen = predict(classifier, spoiled(picture), single=single)
         if single == photo.worn:  # what else somebody wears is named nowhere: there the picture is one garment
             counts.add(seen, truths(photo))
         main = seen.garments[0] if seen.garments else None
@@ -110,6 +120,19 @@ def of_empty(classifier: Classifier, photos: list[Photo], counts: Accepted) -> d
         kind = "".join(c for c in photo.sender if not c.isdigit())
         quiet.setdefault(kind, []).append(not any(garment.answer.accepted for garment in seen.garments))
     return {kind: share(hits) for kind, hits in quiet.items()}
+
+
+def of_faces(classifier: Classifier, marked: Sequence[scenes.Scene], counts: Accepted) -> dict[str, Any]:
+    """Heads cut out of street photos, down to the chin: nothing may be accepted."""
+    quiet = []
+    for scene, picture in scenes.read(marked, []):
+        for thing in scene.things:
+            if thing.label == scene_labels.HEAD and min(thing.box[2:]) >= SMALLEST_FACE_PX:
+                x, y, w, h = (round(edge) for edge in thing.box)
+                seen = predict(classifier, picture[y : y + h, x : x + w])
+                counts.add(seen, [])
+                quiet.append(not any(garment.answer.accepted for garment in seen.garments))
+    return share(quiet)
 
 
 def side_by_side(photos: list[Photo], rng: np.random.Generator) -> Iterator[tuple[Picture, list[list[str]]]]:
@@ -167,11 +190,11 @@ def of_fashion(classifier: Classifier) -> dict[str, Any]:
 def measure(classifier: Classifier, given: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
     """Every line."""
     counts, rng = Accepted(), np.random.default_rng(SEED)
-    photos, studio = held_out(given.photos, given.all), held_out(given.studio, given.all)
-    empty = held_out(given.empty, given.all)
+    photos, studio, empty = (held_out(folder, given) for folder in (given.photos, given.studio, given.empty))
     marked = scenes.scan_scenes(given.scenes).scenes
     if not given.all:
-        marked = tuple(marked[at] for at in splits.split_by_group([s.group for s in marked], SHARE, SEED)[1])
+        groups = [scene.group for scene in marked]
+        marked = tuple(marked[at] for at in splits.in_fold(groups, given.fold, splits.split_by_group)[1])
     figures: dict[str, Any] = {}
 
     def add(name: str, found: Any) -> None:
@@ -199,7 +222,13 @@ def measure(classifier: Classifier, given: argparse.Namespace, say: Callable[[st
     grounds = [scene.path for scene in marked] + [photo.path for photo in empty]
     add("held_accepted", all_named(classifier, held_up(photos, grounds, rng), accepted=True))
     add("empty", of_empty(classifier, empty, counts))
+    if given.rooms:  # whole folders of other places: nothing of them was trained on
+        add("rooms", of_empty(classifier, list(photo_folders.scan(given.rooms).photos), counts))
+    add("faces", of_faces(classifier, marked, counts))
     add("accepted_right", share(counts.right))
+    aside = Accepted()
+    for name, spoiled in (("photos_dark", dark), ("photos_part_hidden", part_hidden)):
+        add(name, of_photos(classifier, photos, aside, single=False, spoiled=spoiled))
     add("fashion", of_fashion(classifier))
     figures["n"] = {"photos": dict(Counter(photo.label for photo in photos)), "scenes": len(marked)}
     return figures
@@ -211,6 +240,8 @@ def main() -> None:
     parser.add_argument("model")
     for name in ("photos", "scenes", "studio", "empty"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--rooms", type=Path, help="a photo folder of No garment that no training has seen")
+    parser.add_argument("--fold", type=int, choices=range(splits.FOLDS), default=0)
     parser.add_argument("--precision")
     parser.add_argument("--name", help="the figures' name, in place of the model's and its precision")
     parser.add_argument("--all", action="store_true")

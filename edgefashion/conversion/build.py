@@ -104,6 +104,11 @@ def build(
     if scale and len(several) > 1:
         raise BadInputError("--scale is for one .onnx or .tflite file. Convert them one by one")
     stages = _stages(several, int8=int8, embed=frame_wh is not None)
+    if scenes and FINDING not in stages:
+        raise BadInputError(
+            f"{several[0]} has no finder's original that scenes could calibrate. Leave --scenes out, or train one: "
+            "edgefashion train kiosk --photos DIR --scenes DIR"
+        )
 
     def tell(doing: str) -> None:
         if on_stage:

@@ -16,7 +16,7 @@ from edgefashion.data import drawn, fashion_mnist, photo_folders, scenes, splits
 from edgefashion.errors import GateError
 from edgefashion.inference.finder import FINDER_PX, FOUND, GARMENT_KINDS, Region, overlap, regions
 from edgefashion.inference.openvino_finder import OpenVinoFinder
-from edgefashion.inference.preprocess import squeezed
+from edgefashion.inference.preprocess import frame_view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +29,10 @@ SAME: Final = 0.5
 
 LEAST_FOUND: Final = 0.95
 """Share of what the FP32 finder finds that an IR has to find too, or nothing is written."""
+
+
+ENOUGH: Final = 100
+"""Pictures below which drawn ones are added: of few finds one that is missed is more than the gate allows."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,14 @@ def add_finder(
     """Write the finder's FP16 IR into a bundle that has its original, and with ``int8`` its INT8 IR, calibrated on the
     pictures of photo folders and scenes folders.
 
-    Without pictures, both are done with drawn ones. Raises :class:`GateError` where an IR finds too little of what the
-    original finds.
+    Without pictures, or with few, both are done with drawn ones too. Raises :class:`GateError` where an IR finds too
+    little of what the original finds.
     """
     import openvino as ov
 
-    pictures = _pictures(photos, marked) or _drawn()
+    pictures = _pictures(photos, marked)
+    if len(pictures) < ENOUGH:
+        pictures += _drawn()[: (PICTURES if not pictures else ENOUGH) - len(pictures)]
     calibrate, gate = pictures[::2][:PICTURES], pictures[1::2][:PICTURES] or pictures
     floor = made.facts.thresholds.found or FOUND
     with draft.draft(made.path, made) as making:
@@ -76,13 +82,20 @@ def add_finder(
             ov.save_model(ir, xml, compress_to_fp16=part == "finder_fp16")
             measured.append(_compared(part.removeprefix("finder_"), expected, _found(xml, gate, floor), xml))
             if measured[-1].found_too < LEAST_FOUND:
-                raise GateError(
-                    f"the finder in {measured[-1].precision} finds only {measured[-1].found_too:.1%} of what it finds "
-                    f"in FP32 in {len(gate)} pictures. Nothing is written; give more pictures to calibrate on"
-                )
+                raise GateError(_too_little(measured[-1]))
         making.add_report("finder", {"irs": [asdict(one) for one in measured]})
         card.write_card(making)
     return bundle.open_bundle(made.path), tuple(measured)
+
+
+def _too_little(measured: FinderIr) -> str:
+    told = (
+        f"the finder in {measured.precision.upper()} finds only {measured.found_too:.1%} of what it finds in FP32 in "
+        f"{measured.pictures} pictures. Nothing of the finder is written"
+    )
+    if measured.precision == "int8":
+        return f"{told}. Calibrate on more pictures: --photos, --scenes"
+    return f"{told}. Its weights are too large for 16 bits: train it anew"
 
 
 def _convert(keras: Path) -> Any:
@@ -140,9 +153,9 @@ def _pictures(photos: Sequence[Path], marked: Sequence[Path]) -> list[NDArray[np
     of_scenes = list(scenes.scan_scenes(*marked).scenes) if marked else []
     rng = np.random.default_rng(0)
     some = [of_scenes[at] for at in rng.permutation(len(of_scenes))[:PICTURES]]
-    views = [squeezed(picture, FINDER_PX) for _, picture in scenes.read(some, skipped)]
+    views = [frame_view(picture, FINDER_PX) for _, picture in scenes.read(some, skipped)]
     chosen = splits.evenly(of_photos, 2 * PICTURES - len(views)) if of_photos else []
-    views += [squeezed(picture, FINDER_PX) for _, picture in photo_folders.read(chosen, skipped)]
+    views += [frame_view(picture, FINDER_PX) for _, picture in photo_folders.read(chosen, skipped)]
     return [views[at] for at in rng.permutation(len(views))]
 
 
@@ -150,7 +163,7 @@ def _drawn() -> list[NDArray[np.uint8]]:
     """Fashion-MNIST's garments, drawn as photos."""
     rng = np.random.default_rng(0)
     images, _ = fashion_mnist.load("test")
-    return [squeezed(drawn.photo_of(image, rng), FINDER_PX) for image in images[:PICTURES]]
+    return [frame_view(drawn.photo_of(image, rng), FINDER_PX) for image in images[:PICTURES]]
 
 
 def _found(xml: Path, pictures: Sequence[NDArray[np.uint8]], floor: float) -> list[list[Region]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,11 @@ from edgefashion.errors import BadInputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+
+Thing = TypeVar("Thing")
+
+Split = Callable[[Sequence[Thing], float, int], tuple[list[int], list[int]]]
+"""Takes things, the share to hold out, a seed; returns the indices of (training, held-out) ones."""
 
 VALIDATION_SPLIT: Final = 0.1
 """Share of the training images that is held out by default."""
@@ -101,6 +106,23 @@ def split_by_group(groups: Sequence[str], share: float, seed: int) -> tuple[list
     return [i for i, group in enumerate(groups) if group not in held], [
         i for i, group in enumerate(groups) if group in held
     ]
+
+
+FOLDS: Final = 5
+
+
+def in_fold(things: Sequence[Thing], number: int, split: Split[Thing]) -> tuple[list[int], list[int]]:
+    """Indices of (training, held-out) things in fold ``number`` of five: each thing is held out in one of them.
+
+    ``split`` is :func:`split_by_sender` or :func:`split_by_group`; the first fold is what it holds out by itself.
+    """
+    rest = list(range(len(things)))
+    for at in range(number + 1):
+        share = 1 / (FOLDS - at)
+        fit, held = split([things[i] for i in rest], share, 0) if share < 1 else ([], range(len(rest)))
+        held_out = {rest[i] for i in held}
+        rest = [rest[i] for i in fit]
+    return [i for i in range(len(things)) if i not in held_out], sorted(held_out)
 
 
 def halves(names: Sequence[str]) -> NDArray[np.bool_]:

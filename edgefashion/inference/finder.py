@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from edgefashion.inference.preprocess import Box, squeezed
+from edgefashion.inference.preprocess import Box, frame_view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,7 +104,7 @@ class Finder:
 
     def find(self, picture: NDArray[np.uint8]) -> list[Region]:
         """What a BGR uint8 (h, w, 3) picture shows, the surest first."""
-        cells = self.run(squeezed(picture, FINDER_PX)[None])[0]
+        cells = self.run(frame_view(picture, FINDER_PX)[None])[0]
         return regions(cells, self.floor)
 
 

@@ -136,6 +136,24 @@ def squeezed(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def frame_view(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """What the finder sees of a BGR (h, w, 3) picture: all of it as a square, RGB uint8 (side, side, 3).
+
+    In half the time of :func:`squeezed`, for a camera asks for it with every frame: each edge is halved by itself, and
+    the rest is interpolated, as in the finder's training.
+    """
+    import cv2
+
+    picture = _halved(picture, side)
+    height, width = picture.shape[:2]
+    # Only one edge can still be twice too long; pairs of its pixels are averaged.
+    while max(height, width) >= 2 * side:
+        width, height = (width // 2, height) if width > height else (width, height // 2)
+        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
+
+
 def is_fashion_image(picture: NDArray[np.uint8]) -> bool:
     """True for a picture that is one of Fashion-MNIST's: 28 by 28 and grey. A photo network knows these enlarged only
     as :func:`as_photos` does it."""

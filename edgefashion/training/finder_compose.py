@@ -23,10 +23,10 @@ CUT_OFF: Final = 0.35
 SMALLEST_PX: Final = 7
 """A thing of fewer pixels an edge is not in view."""
 
-_SHARES: Final = {"scene": 0.36, "people": 0.2, "photo": 0.14, "side by side": 0.08, "cut out": 0.1, "empty": 0.12}
+_SHARES: Final = {"scene": 0.34, "people": 0.2, "photo": 0.13, "side by side": 0.11, "cut out": 0.1, "empty": 0.12}
 """How often each sort of frame is made."""
 
-HELD_SHARE: Final = 0.3
+HELD_SHARE: Final = 0.35
 """Share of the frames with people before whom a garment is held."""
 
 
@@ -106,7 +106,7 @@ def compose(of: Material, rng: np.random.Generator) -> Frame:
 
 def _scene(of: Material, rng: np.random.Generator) -> Frame:
     """A part of a street scene, as near or far as a camera may stand."""
-    scene = of.scenes[rng.integers(len(of.scenes))]
+    scene = of.scenes[rng.choice(len(of.scenes), p=of.scene_weight)]
     height, width = scene.picture.shape[:2]
     share = np.exp(rng.uniform(np.log(0.4), np.log(1.25)))
     # The part's own shape varies as frames do, from upright to wide, and is squeezed to the square.
@@ -125,11 +125,11 @@ def _people(of: Material, rng: np.random.Generator) -> Frame:
     """One to three people, cut out, before a ground."""
     frame = Frame(_ground(of, rng))
     aspect = np.exp(rng.uniform(np.log(0.6), np.log(1.78)))  # the frame's width over its height, before the squeeze
-    able = [scene for scene in of.scenes if scene.shape is not None]
+    able = np.array([scene.shape is not None for scene in of.scenes]) * of.scene_weight
     for _ in range(int(rng.choice([1, 2, 3], p=[0.55, 0.3, 0.15]))):
-        if not able:
+        if not able.any():
             break
-        scene = able[rng.integers(len(able))]
+        scene = of.scenes[rng.choice(len(of.scenes), p=able / able.sum())]
         height, width = scene.picture.shape[:2]
         tall = np.exp(rng.uniform(np.log(0.5), np.log(2.2))) * FINDER_PX
         down = tall / height

@@ -146,7 +146,7 @@ class _Learner:
             (backbone, optimizer(options.learning_rate, 0.02, backbone, options.steps)),
             (head, optimizer(HEAD_RATE * options.learning_rate, 0.01, head, options.steps)),
         )
-        self.step = tf.function(self._step)
+        self.step = tf.function(self._step, autograph=False)
 
     def _step(self, pictures: Any, heat: Any, edges: Any, counts: Any, worn: Any, tells: Any) -> Any:
         tf = tensorflow("to train")

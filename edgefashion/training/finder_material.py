@@ -73,6 +73,8 @@ class Material:
     """All that training frames are put together from."""
 
     scenes: list[Cut]
+    scene_weight: NDArray[np.float64]
+    """How often each scene is drawn."""
     photos: list[Cut]
     photo_weight: NDArray[np.float64]
     """How often each photo is drawn."""
@@ -88,11 +90,20 @@ def kind_of(label: str, category: str = "") -> int | None:
     return None if kind is None else KINDS.index(kind)
 
 
-def gather(marked: Sequence[scenes.Scene], photos: Sequence[photo_folders.Photo], skipped: list[str]) -> Material:
-    """Read everything. Files that cannot be read are added to ``skipped`` with their reason."""
+def gather(
+    marked: Sequence[scenes.Scene],
+    photos: Sequence[photo_folders.Photo],
+    skipped: list[str],
+    more: Sequence[Sequence[scenes.Scene]] = (),
+) -> Material:
+    """Read everything. Files that cannot be read are added to ``skipped`` with their reason. ``more``: sets of scenes
+    that a finder marked, of which each counts half as much as the ``marked`` ones."""
     made_of_scenes: list[Cut] = []
-    for scene, picture in scenes.read(marked, skipped):
-        made_of_scenes.append(of_scene(scene, picture))
+    scene_weight: list[float] = []
+    for of, weight in ((marked, 1.0), *((of, 0.5 * len(marked) / max(1, len(of))) for of in more)):
+        read = [of_scene(scene, picture) for scene, picture in scenes.read(of, skipped)]
+        made_of_scenes += read
+        scene_weight += [weight] * len(read)
     shot, pictures, empty = [], [], []
     for photo, picture in photo_folders.read(photos, skipped):
         small = _stored(picture)
@@ -115,9 +126,14 @@ def gather(marked: Sequence[scenes.Scene], photos: Sequence[photo_folders.Photo]
             squared = _squared(picture)
             grounds += photo_augment.backgrounds(squared, mask, rng)
     people, garments = drawn_ones(*fashion_mnist.load("train"))
-    made_of_scenes, cuts, weight = made_of_scenes + people, cuts + garments, weight + [0.5] * len(garments)
-    share = np.array(weight)
-    return Material(made_of_scenes, cuts, share / max(share.sum(), 1e-9), grounds, empty)
+    made_of_scenes, scene_weight = made_of_scenes + people, scene_weight + [0.5] * len(people)
+    cuts, weight = cuts + garments, weight + [0.5] * len(garments)
+    return Material(made_of_scenes, _shares(scene_weight), cuts, _shares(weight), grounds, empty)
+
+
+def _shares(weights: list[float]) -> NDArray[np.float64]:
+    share = np.array(weights)
+    return share / max(share.sum(), 1e-9)
 
 
 _OFTEN: Final = {"bag": 3.0, "footwear": 1.5, "whole": 1.5, "outer": 1.5}
@@ -162,16 +178,19 @@ def of_scene(scene: scenes.Scene, picture: NDArray[np.uint8]) -> Cut:
     height, width = small.shape[:2]
     across, down = width / scene.width, height / scene.height
     placed, shape = [], None
+    tells = np.ones(len(KINDS), np.float32)
     for thing in scene.things:
         kind = kind_of(thing.label, thing.kind)
-        if kind is None or thing.crowd:
+        if kind is None:
+            continue
+        if thing.crowd:  # somewhere there, nobody knows how many and where
+            tells[kind] = 0
             continue
         x, y, w, h = thing.box
         placed.append(Placed(kind, (x * across, y * down, (x + w) * across, (y + h) * down), 1.0))
         if thing.label == "Person" and thing.segmentation:
             mask = _resized(thing.mask(scene.height, scene.width) * np.uint8(255), width, height)
             shape = mask if shape is None else np.maximum(shape, mask)
-    tells = np.ones(len(KINDS), np.float32)
     there = {one.kind for one in placed}
     for name in ("person", "head"):
         if KINDS.index(name) not in there:
@@ -180,23 +199,12 @@ def of_scene(scene: scenes.Scene, picture: NDArray[np.uint8]) -> Cut:
 
 
 def of_photo(picture: NDArray[np.uint8], mask: NDArray[np.uint8], kind: int) -> Cut | None:
-    """A photo of one garment that lies or hangs; None where ``mask`` (56, 56) looks wrong: it must be in one piece in
-    the middle, neither a speck nor everything."""
-    import cv2
-
+    """A photo of one garment that lies or hangs; None where its ``mask`` (56, 56) looks wrong."""
     height, width = picture.shape[:2]
-    count, patches, stats, _ = cv2.connectedComponentsWithStats((mask > 127).astype(np.uint8), connectivity=8)
-    if count < 2:
+    shape = photo_augment.garment_shape(mask, width, height)
+    if shape is None:
         return None
-    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    keep = np.isin(patches, [i for i in range(1, count) if stats[i, 4] >= stats[largest, 4] / 6])
-    share = float(keep.mean())
-    if not 0.08 < share < 0.93 or keep[20:36, 20:36].mean() < 0.5:
-        return None
-    shape = _resized((mask * keep.astype(np.uint8)), width, height)
     rows, columns = np.flatnonzero((shape > 127).any(1)), np.flatnonzero((shape > 127).any(0))
-    if not len(rows) or not len(columns):
-        return None
     box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
     return Cut(picture, (Placed(kind, box, 0.0),), shape)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgefashion.data import photo_folders, scenes
 from edgefashion.inference.finder import FINDER_PX, KINDS, Region, overlap, regions
-from edgefashion.inference.preprocess import squeezed
+from edgefashion.inference.preprocess import frame_view
 from edgefashion.labels import NO_GARMENT
 from edgefashion.training.finder_material import kind_of
 
@@ -46,7 +46,7 @@ def balance(
     scores that were best before. A kind of which too few are held out, or none is found, stays as it is."""
     peaks: dict[str, list[tuple[float, bool]]] = {kind: [] for kind in KINDS}
     there = dict.fromkeys(KINDS, 0)
-    scenes_read = [(scene, squeezed(picture, FINDER_PX)) for scene, picture in scenes.read(marked, [])]
+    scenes_read = [(scene, frame_view(picture, FINDER_PX)) for scene, picture in scenes.read(marked, [])]
     for scene, found in _found(model, scenes_read):
         wanted = [(KINDS[kind], _shares(thing, scene)) for thing, kind in _kinds(scene)]
         for kind, _ in wanted:
@@ -58,7 +58,7 @@ def balance(
             hit = any(kind == region.kind and overlap(box, region.corners) >= SAME for kind, box in wanted)
             peaks[region.kind].append((region.score, hit))
     usable = [p for p in photos if not p.worn and (_kind(p) is not None or p.label == NO_GARMENT)]
-    photos_read = [(photo, squeezed(picture, FINDER_PX)) for photo, picture in photo_folders.read(usable, [])]
+    photos_read = [(photo, frame_view(picture, FINDER_PX)) for photo, picture in photo_folders.read(usable, [])]
     for photo, found in _found(model, photos_read):
         number = _kind(photo)
         shown = None if number is None else KINDS[number]

@@ -84,6 +84,22 @@ def part(
     )
 
 
+def part_in_fold(folders: Sequence[Path], scene_folders: Sequence[Path], fold: int) -> Parts:
+    """Everything parted with fold ``fold`` of five held out: of each photo folder by itself, so that each is measured
+    on as many as it has, by sender, and of the scenes by group. Fold 0 is what :func:`part` holds out of one folder."""
+    marked = scenes.scan_scenes(*scene_folders).scenes
+    fit_scene, held_scene = splits.in_fold([scene.group for scene in marked], fold, splits.split_by_group)
+    fit: list[Photo] = []
+    held: list[Photo] = []
+    for folder in folders:
+        photos = photo_folders.scan(folder).photos
+        fit_at, held_at = splits.in_fold(photos, fold, splits.split_by_sender)
+        fit += [photos[at] for at in fit_at]
+        held += [photos[at] for at in held_at]
+    labels = Counter(photo.label for photo in (*fit, *held))
+    return Parts(fit, [marked[at] for at in fit_scene], held, [marked[at] for at in held_scene], [], labels)
+
+
 _KNOWN = frozenset(photo_folders.LABELS[:-2])
 
 

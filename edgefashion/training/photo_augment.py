@@ -43,6 +43,22 @@ def garment_mask(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize((mask & 1) * 255, (_MASK_PX, _MASK_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def garment_shape(mask: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8] | None:
+    """A garment's ``mask`` (56, 56) in the size of its picture, (height, width), less its specks; None where it looks
+    wrong: it must be in one piece in the middle, neither a speck nor everything."""
+    import cv2
+
+    count, patches, stats, _ = cv2.connectedComponentsWithStats((mask > 127).astype(np.uint8), connectivity=8)
+    if count < 2:
+        return None
+    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    keep = np.isin(patches, [i for i in range(1, count) if stats[i, 4] >= stats[largest, 4] / 6])
+    if not 0.08 < keep.mean() < 0.93 or keep[20:36, 20:36].mean() < 0.5:
+        return None
+    shape = cv2.resize(mask * keep.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(shape, np.uint8) if (shape > 127).any() else None
+
+
 def augment(
     photo: NDArray[np.uint8],
     mask: NDArray[np.uint8] | None,

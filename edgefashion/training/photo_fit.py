@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,13 +51,16 @@ def train(
     *,
     marked: Sequence[scenes.Scene] = (),
     start: keras.Model | None = None,
+    without: Collection[str] = (),
+    steps: int | None = None,
     on_step: StepProgress | None = None,
     on_epoch: EpochProgress | None = None,
 ) -> Trained:
     """Train the photo network on the ``chosen`` photos, the ``marked`` scenes' garments and Fashion-MNIST.
 
     It begins from a plain photo network or, where ``start`` is None, from the ImageNet weights. Files that cannot be
-    read are added to ``skipped``.
+    read are added to ``skipped``. ``without`` is as :class:`TrainingPhotos` takes it; ``steps`` is the
+    length of an epoch, or None for as many as show each picture once.
 
     Raises :class:`MissingError` without the ``train`` extra, Fashion-MNIST or the package with the weights.
     """
@@ -69,8 +72,8 @@ def train(
         efficientnet_lite0.load_imagenet(model)
     else:
         efficientnet_lite0.unfold(start, model)
-    material = TrainingPhotos(chosen, skipped, marked)
-    history = _fit(model, options, material, photo_batches(material, fashion, options), on_step, on_epoch)
+    material = TrainingPhotos(chosen, skipped, marked, without=without)
+    history = _fit(model, options, material, photo_batches(material, fashion, options), steps, on_step, on_epoch)
     plain = photo.kiosk()
     efficientnet_lite0.fold(model, plain)
     return Trained(plain, history, material.photos)
@@ -88,12 +91,13 @@ def _fit(
     options: FinetuneOptions,
     material: TrainingPhotos,
     batches: Iterator[Batch],
+    steps: int | None,
     on_step: StepProgress | None,
     on_epoch: EpochProgress | None,
 ) -> list[dict[str, float]]:
     """Train ``model`` for the options' epochs; returns a row an epoch."""
     tf = tensorflow("to train")
-    steps = max(1, material.photos // options.garments)
+    steps = steps or max(1, material.photos // options.garments)
     learner = _Learner(model, options, len(material.kinds), steps * options.epochs)
     history = []
     for epoch in range(options.epochs):
@@ -131,7 +135,7 @@ class _Learner:
         self._membership = np.zeros((len(PHOTO_LABELS), len(TARGETS)), np.float32)
         for group, at in enumerate(TARGETS.values()):
             self._membership[list(at), group] = 1
-        self.step = tf.function(self._step)
+        self.step = tf.function(self._step, autograph=False)
         """Train on a batch's seven tensors; returns the losses of the labels, the masks and Fashion-MNIST."""
 
     def _step(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -42,9 +42,13 @@ WHITE: Final = 243
 NEW_GROUND: Final = 0.6
 """How often a studio's white ground is replaced."""
 
-SOURCES: Final = {"lying": 0.5, "scene": 0.26, "worn": 0.24}
-"""Share of the garments of a batch: photos of garments lying or hanging, garments cut out of scenes, and photos of
-which ``photos.csv`` says that the garment is worn. A source that is missing leaves its share to the others."""
+STREETS: Final = 600
+"""Scenes that are kept whole, as what may be behind a garment that somebody holds."""
+
+SOURCES: Final = {"lying": 0.32, "cut": 0.2, "scene": 0.3, "worn": 0.18}
+"""Share of the garments of a batch: photos of garments lying or hanging, and the same garments cut out as a finder cuts
+them out; garments cut out of scenes; and photos of which ``photos.csv`` says that the garment is worn. A source that is
+missing leaves its share to the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +68,12 @@ class Item:
     """One of :data:`SOURCES`."""
     close: float = 1.0
     ground: NDArray[np.uint8] | None = None
-    """Of a studio picture: where its white ground is, (224, 224), 0 to 255."""
+    """Where its ground is, (224, 224), 0 to 255: a studio's white one, or all around what is cut out."""
 
     @property
     def worn(self) -> bool:
         """True for a garment that hangs on somebody as it does on everybody."""
-        return self.source != "lying"
+        return self.source in ("scene", "worn")
 
 
 def target_of(label: str, also: Iterable[str] = ()) -> NDArray[np.float32]:
@@ -102,7 +106,10 @@ class TrainingPhotos:
         chosen: Sequence[photo_folders.Photo],
         skipped: list[str],
         marked: Sequence[scenes.Scene] = (),
+        *,
+        without: Collection[str] = (),
     ) -> None:
+        """``without``: :data:`SOURCES` that are not used, to measure what each is worth."""
         rng = np.random.default_rng(0)
         photos, pictures, small = [], [], []
         self.empty: list[NDArray[np.uint8]] = []
@@ -119,16 +126,23 @@ class TrainingPhotos:
         with ThreadPoolExecutor() as pool:
             masks = list(pool.map(photo_augment.garment_mask, small))
         self.items = [_of_photo(*each) for each in zip(photos, pictures, masks, strict=True)]
-        self.items += [item for scene, picture in scenes.read(marked, skipped) for item in of_scene(scene, picture)]
+        cut = [cut_out(*each) for each in zip(self.items, small, masks, strict=True)]
+        self.streets: list[NDArray[np.uint8]] = []
+        self.items += [item for item in cut if item is not None]
+        for scene, picture in scenes.read(marked, skipped):
+            self.items += of_scene(scene, picture)
+            if len(self.streets) < STREETS:
+                self.streets.append(_resized(picture, (STORED_PX, STORED_PX)))
         if not self.items:
             raise BadInputError("no training photo could be read")
-        self.photos = len(self.items)
+        self.photos = sum(item.source != "cut" for item in self.items)
         self.background = [
             piece
             for item, mask in zip(self.items, masks, strict=False)
             if not item.worn
             for piece in photo_augment.backgrounds(item.picture, mask, rng)
         ]
+        self.items = [item for item in self.items if item.source not in without]
         self._weigh()
         self.kinds = sorted({item.kind for item in self.items if item.kind})
 
@@ -153,6 +167,8 @@ class TrainingPhotos:
         if item.ground is None or rng.random() >= NEW_GROUND:
             return item.picture
         of = self.empty if self.empty and (rng.random() < 0.4 or not self.background) else self.background
+        if item.source == "cut" and self.streets and rng.random() < 0.3:  # held before people
+            of = self.streets
         ground = of[rng.integers(len(of))] if of and rng.random() < 0.8 else _resized(wall(rng), (STORED_PX, STORED_PX))
         white = item.ground[..., None].astype(np.float32) / 255
         return np.asarray(item.picture * (1 - white) + ground * white, np.uint8)
@@ -183,6 +199,29 @@ def _of_photo(photo: photo_folders.Photo, picture: NDArray[np.uint8], mask: NDAr
     )
 
 
+def cut_out(item: Item, picture: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Item | None:
+    """A garment that lies or hangs, cut out of its ``picture`` (h, w, 3) as it is when a finder has found it; None
+    where its ``mask`` (56, 56) looks wrong."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    shape = None if item.worn else photo_augment.garment_shape(mask, width, height)
+    if shape is None:
+        return None
+    rows, columns = np.flatnonzero((shape > 127).any(1)), np.flatnonzero((shape > 127).any(0))
+    x, y, w, h = columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]
+    near, around = _with_rim(picture, shape, (float(x), float(y), float(w), float(h)))
+    wide = cv2.GaussianBlur(cv2.dilate(around, np.ones((5, 5), np.uint8)), (5, 5), 0)
+    return replace(
+        item,
+        picture=near,
+        mask=_resized(around, (56, 56)),
+        source="cut",
+        close=(1 + 2 * SCENE_MARGIN) / (1 + 2 * MARGIN),
+        ground=np.asarray(255 - wide, np.uint8),
+    )
+
+
 def white_ground(picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Where the white ground of a studio picture (224, 224, 3) is, 0 to 255, reached from its rim; None where there is
     none to speak of."""
@@ -200,8 +239,6 @@ def white_ground(picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 def of_scene(scene: scenes.Scene, picture: NDArray[np.uint8]) -> list[Item]:
     """The garments of a scene, each cut out with what is around it, as it is when a finder has found it."""
-    import cv2
-
     items = []
     for thing in scene.things:
         if (
@@ -211,18 +248,11 @@ def of_scene(scene: scenes.Scene, picture: NDArray[np.uint8]) -> list[Item]:
             or thing.box[2] * thing.box[3] < SMALLEST * scene.width * scene.height
         ):
             continue
-        x, y, w, h = thing.box
-        x0, y0 = round(x - SCENE_MARGIN * w), round(y - SCENE_MARGIN * h)
-        x1, y1 = round(x + (1 + SCENE_MARGIN) * w), round(y + (1 + SCENE_MARGIN) * h)
-        rim = max(0, -x0, -y0, x1 - scene.width, y1 - scene.height)
-        wide = cv2.copyMakeBorder(picture, rim, rim, rim, rim, cv2.BORDER_REPLICATE)[
-            y0 + rim : y1 + rim, x0 + rim : x1 + rim
-        ]
-        mask = np.pad(thing.mask(scene.height, scene.width), rim)[y0 + rim : y1 + rim, x0 + rim : x1 + rim]
+        near, around = _with_rim(picture, thing.mask(scene.height, scene.width) * np.uint8(255), thing.box)
         items.append(
             Item(
-                _resized(np.asarray(wide, np.uint8), (STORED_PX, STORED_PX)),
-                _resized(np.asarray(mask * 255, np.uint8), (56, 56)),
+                near,
+                _resized(around, (56, 56)) if thing.segmentation else None,
                 target_of(thing.label, thing.also),
                 "T-shirt" if thing.label == "T-shirt/top" else thing.label,
                 f"scene {scene.group}",
@@ -231,6 +261,22 @@ def of_scene(scene: scenes.Scene, picture: NDArray[np.uint8]) -> list[Item]:
             )
         )
     return items
+
+
+def _with_rim(
+    picture: NDArray[np.uint8], mask: NDArray[np.uint8], box: tuple[float, float, float, float]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """What is in a box (x, y, w, h) and around it, (224, 224, 3), and the mask of it, (224, 224)."""
+    import cv2
+
+    (height, width), (x, y, w, h) = picture.shape[:2], box
+    x0, y0 = round(x - SCENE_MARGIN * w), round(y - SCENE_MARGIN * h)
+    x1, y1 = round(x + (1 + SCENE_MARGIN) * w), round(y + (1 + SCENE_MARGIN) * h)
+    rim = max(0, -x0, -y0, x1 - width, y1 - height)
+    within = slice(y0 + rim, y1 + rim), slice(x0 + rim, x1 + rim)
+    wide = cv2.copyMakeBorder(picture, rim, rim, rim, rim, cv2.BORDER_REPLICATE)[within]
+    size = (STORED_PX, STORED_PX)
+    return _resized(np.asarray(wide, np.uint8), size), _resized(np.pad(mask, rim)[within], size)
 
 
 def _resized(picture: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:

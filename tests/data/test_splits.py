@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +74,15 @@ def test_one_sender_cannot_be_split(tmp_path: Path) -> None:
     put(tmp_path, "Coat/me-1.png", "Dress/me-2.png")
     with pytest.raises(BadInputError, match=r"one sender \(me\).*SENDER-anything"):
         splits.split_by_sender(photo_folders.scan(tmp_path).photos, 0.2, seed=0)
+
+
+def test_every_photo_is_held_out_in_one_fold(photo_folder: Path) -> None:
+    """Five folds hold each photo out once, no sender is on both sides of one, and the first is the usual split."""
+    photos = photo_folders.scan(photo_folder).photos
+    several = [replace(photo, sender=f"{photo.sender}{number}") for number in range(4) for photo in photos]
+    folds = [splits.in_fold(several, number, splits.split_by_sender) for number in range(splits.FOLDS)]
+    assert sorted(at for _, held in folds for at in held) == list(range(len(several)))
+    for fit, held in folds:
+        assert sorted(fit + held) == list(range(len(several)))
+        assert not {several[at].sender for at in fit} & {several[at].sender for at in held}
+    assert folds[0][1] == splits.split_by_sender(several, 0.2, 0)[1]

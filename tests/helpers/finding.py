@@ -85,5 +85,5 @@ def finder_of_squares() -> Any:
         box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
         cuts.append(Cut(picture, (Placed(KINDS.index("bag"), box, 0.0),), shape))
     grounds = [rng.integers(100, 255, (60, 80, 3), np.uint8) for _ in range(3)]
-    only = Material([], cuts, np.full(len(cuts), 1 / len(cuts)), grounds, [])
+    only = Material([], np.zeros(0), cuts, np.full(len(cuts), 1 / len(cuts)), grounds, [])
     return finder_fit.train(only, finder_fit.FinderOptions(steps=60, batch_size=4))[0]

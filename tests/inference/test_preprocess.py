@@ -287,3 +287,18 @@ def test_extreme_shapes(shape: tuple[int, int], channels: tuple[int, ...], kind:
         assert 0 <= y < y + height <= shape[0]
     # Random pixels stand out from each other, if there is more than one.
     assert found is not None or kind != "random" or shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "size_wh", [(1280, 720), (720, 1280), (256, 256), (100, 900), (3000, 400), (300, 31), (1, 1), (640, 480)]
+)
+def test_a_frame_is_squeezed_evenly(size_wh: tuple[int, int]) -> None:
+    """Whatever the frame's shape, the finder sees all of it: each part of the square has the colour that part of the
+    frame has, as averaging every pixel gives it."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (6, 6, 3), np.uint8)
+    frame = np.asarray(cv2.resize(coarse, size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
+    seen = preprocess.frame_view(frame, 256)
+    assert seen.shape == (256, 256, 3)
+    averaged = preprocess.squeezed(frame, 256)
+    assert np.abs(seen.astype(int) - averaged).mean() < 3

@@ -35,7 +35,7 @@ def material() -> Material:
         np.pad(np.full((290, 100), 255, np.uint8), ((20, 10), (50, 50))),
     )
     photos = [blob("upper"), blob("bag")]
-    return Material([street], photos, np.array([0.5, 0.5]), grounds, grounds)
+    return Material([street], np.ones(1), photos, np.array([0.5, 0.5]), grounds, grounds)
 
 
 def test_frames_hold_what_they_say(material: Material) -> None:
@@ -103,6 +103,33 @@ def test_scenes_are_read(tmp_path: Path) -> None:
     assert sorted(KINDS[thing.kind] for thing in cut.things) == ["lower", "outer"]
     assert cut.tells[KINDS.index("person")] == 0
     assert cut.tells[KINDS.index("outer")] == 1
+
+
+def test_a_crowd_is_taught_neither_way(tmp_path: Path) -> None:
+    """Where a kind is somewhere in the picture and nobody knows where, neither its place nor its absence is learned."""
+    things = [
+        scene_files.thing(1, 1, 1, (4, 4, 40, 40)),
+        scene_files.thing(2, 1, 2, (0, 0, 60, 60), iscrowd=1),
+    ]
+    folder = scene_files.put_scenes(tmp_path, scene_files.coco(*things))
+    ((scene, picture),) = scenes.read(scenes.scan_scenes(folder).scenes, [])
+    cut = finder_material.of_scene(scene, picture)
+    assert [KINDS[thing.kind] for thing in cut.things] == ["outer"]
+    assert cut.tells[KINDS.index("lower")] == 0
+    assert cut.tells[KINDS.index("outer")] == cut.tells[KINDS.index("bag")] == 1
+
+
+def test_scenes_that_a_finder_marked_count_half(tmp_path: Path) -> None:
+    """However many scenes a finder marked, they are drawn half as often, all together, as those that people marked."""
+    marked, more = (
+        scenes.scan_scenes(
+            scene_files.put_scenes(tmp_path / name, scene_files.coco(scene_files.thing(1, 1, 1, (4, 4, 40, 40))))
+        ).scenes
+        for name in ("marked", "more")
+    )
+    of = finder_material.gather(marked, [], [], [list(more) * 7])
+    assert of.scene_weight.sum() == pytest.approx(1)
+    assert of.scene_weight[1:8].sum() == pytest.approx(of.scene_weight[0] / 2)
 
 
 @pytest.mark.long
