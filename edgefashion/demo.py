@@ -167,7 +167,7 @@ def _save_still(recording: Path, still: Path) -> None:
     """The recording's second garment as a PNG: a pullover, which everyone recognises."""
     import cv2
 
-    capture = cv2.VideoCapture(str(recording))
+    capture = cv2.VideoCapture(str(recording.absolute()))  # FFmpeg takes what is before a colon for a protocol
     try:
         for _ in range(2 * _FRAMES_EACH - 1):
             ok, frame = capture.read()

@@ -16,6 +16,7 @@ from edgefashion.camera.app import ANSWERS_FPS
 from edgefashion.camera.outputs import window
 from edgefashion.data import fashion_mnist, images
 from edgefashion.errors import EdgeFashionError
+from edgefashion.inference import device
 from edgefashion.system import machine
 from edgefashion.system.extras import install_line, installed
 
@@ -63,6 +64,7 @@ def checks() -> Iterator[Check]:
     yield from _guarded("speed", _speed)
     for model in (places.PHOTO_MODEL, places.DEFAULT_MODEL):
         yield from _guarded(f"model {model}", lambda model=model: _model(model), needed=True)  # type: ignore[misc]
+    yield from _devices()
     yield from _guarded("versions", _versions)
     yield from _guarded("dataset", _dataset, of="convert, evaluate, bench")
     for module, (purpose, command) in _EXTRAS.items():
@@ -109,15 +111,39 @@ def _versions() -> tuple[bool, str]:
 
 
 def _cpu() -> tuple[bool, str]:
-    import openvino as ov
-
     facts: dict[str, Any] = machine.describe()
     found = " ".join(facts["isa"]) or "no vector instructions"
-    devices = ", ".join(ov.Core().available_devices)
+    devices = ", ".join(device.available())
     detail = f"{facts['cpu']}, {facts['cores']} cores, {facts['ram_gb']} GB; {found}; OpenVINO devices: {devices}"
     if "avx2" not in facts["isa"]:
         return False, f"{detail}. OpenVINO wants AVX2: expect slow answers on this CPU"
     return True, detail
+
+
+def _devices() -> Iterator[Check]:
+    """The devices for ``--device``: each that OpenVINO finds, and what brings the kinds that it does not."""
+    here = device.available()
+    for name in here:
+        yield from _guarded(f"device {name}", lambda name=name: _compiles(name))  # type: ignore[misc]
+    for kind in device.KINDS:
+        if not any(name.partition(".")[0] == kind for name in here):
+            yield Check(f"device {kind}", False, f"OpenVINO finds none. {device.how_to_get(kind)}")
+
+
+def _compiles(name: str) -> tuple[bool, str]:
+    """Whether the shipped networks compile on a device; each is run once there, for that is what a driver fails at."""
+    import numpy as np
+    import openvino as ov
+
+    from edgefashion.inference import load
+
+    for model in (places.PHOTO_MODEL, places.DEFAULT_MODEL):
+        classifier = load.load(model, device=name)
+        classifier(np.zeros(classifier.input_shape, np.uint8)[None])
+        if classifier.finder is not None:
+            classifier.finder.make_ready()
+    called = str(ov.Core().get_property(name, "FULL_DEVICE_NAME")).strip()
+    return True, f"{called}: {places.PHOTO_MODEL} and {places.DEFAULT_MODEL} compile and run on it"
 
 
 def _speed() -> tuple[bool, str]:

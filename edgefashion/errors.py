@@ -5,11 +5,30 @@ Every message says what was wrong, where, and what to do about it.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls (line breaks and a terminal's escapes among them), marks that turn the direction of writing, and surrogates:
+the bytes of a name that are no valid text."""
+
+
+def printable(text: object) -> str:
+    r"""``text`` on one line, which any terminal, page and file can take.
+
+    A file's name may hold anything: a line break is written as ``\n``, a terminal's escape as ``\x1b``, a byte that
+    is no text as ``\udcff``. Everything else, an accent or a picture letter, stays.
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
 
 class EdgeFashionError(Exception):
-    """Base of every error a user can cause or mend."""
+    """Base of every error a user can cause or mend. Its text is one line, whatever names it quotes."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class BadInputError(EdgeFashionError):

@@ -25,7 +25,7 @@ from edgefashion.data import scenes, splits
 from edgefashion.data.photo_folders import Photo
 from edgefashion.evaluation import plots
 from edgefashion.evaluation.acceptance import choose_rule
-from edgefashion.evaluation.calibrate import answers_to, choose, measured
+from edgefashion.evaluation.calibrate import Answers, answers_to, choose, joined, measured
 from edgefashion.evaluation.spoiled import dark, part_hidden
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.load import load
@@ -59,17 +59,30 @@ def trained_or_kept(path: Path, train: Any) -> tuple[keras.Model, list[dict[str,
     return load_keras(path), json.loads(rows.read_text())
 
 
-def with_rule(made: bundle.Bundle, parts: held_out.Parts) -> bundle.Bundle:
+def asked(made: Path, judge: Path | None, photos: list[Photo], marked: list[scenes.Scene], first: Path) -> Answers:
+    """What the bundle says of held-out pictures; of those of the ``first`` folder what ``judge`` says, if given."""
+    network = load(made)
+    if judge is None:
+        return answers_to(network, photos, marked)
+    of_first = [photo for photo in photos if first in photo.path.parents]
+    others = [photo for photo in photos if first not in photo.path.parents]
+    return joined(answers_to(load(judge), of_first, []), answers_to(network, others, marked))
+
+
+def with_rule(made: bundle.Bundle, parts: held_out.Parts, judge: Path | None, first: Path) -> bundle.Bundle:
     """The bundle with the rule that is chosen on one half of what is held out; the other half stays to measure on."""
     photos = parts.held_photos
-    first_photos = [p for p, first in zip(photos, splits.halves([p.sender for p in photos]), strict=True) if first]
+    in_first = splits.halves([p.sender for p in photos])
     groups = splits.halves([scene.group for scene in parts.held_scenes])
-    first_scenes = [s for s, first in zip(parts.held_scenes, groups, strict=True) if first]
-    others = [p for p in photos if p not in first_photos], [s for s in parts.held_scenes if s not in first_scenes]
-    network = load(made.path)
-    answers = answers_to(network, first_photos, first_scenes)
+
+    def answered(*, half: bool) -> Answers:
+        chosen = [photo for photo, at in zip(photos, in_first, strict=True) if at == half]
+        marked = [scene for scene, at in zip(parts.held_scenes, groups, strict=True) if at == half]
+        return asked(made.path, judge, chosen, marked, first)
+
+    answers = answered(half=True)
     told, found = choose(answers, PHOTO_LABELS)
-    on_others = measured(answers_to(network, *others), Rule.of(told), PHOTO_LABELS)
+    on_others = measured(answered(half=False), Rule.of(told), PHOTO_LABELS)
     print(json.dumps(on_others))
     print(json.dumps({name: chosen.as_json() for name, chosen in found.items()}, indent=1))
     with draft.draft(made.path, made) as making:
@@ -116,6 +129,12 @@ def main() -> None:
     parser.add_argument("--fashion-images", type=int, default=32)
     parser.add_argument("--finder-steps", type=int, default=options.finder_steps)
     parser.add_argument("--data", action="append", default=[], help="a set of pictures and its licence, for the card")
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        help="a bundle of a network that never saw what is held out of the first photo folder, where --start has: the "
+        "rule for these photos is chosen with it",
+    )
     parser.add_argument("--note", help="how the kept networks came about, where it was not by this script alone")
     given = parser.parse_args()
     options = FinetuneOptions(
@@ -161,6 +180,11 @@ def main() -> None:
     sets = figure_sets(held, given.photos[0], given.start)
     figures = {name: photo_bundle.figures_of(held, answers, which) for name, which in sets.items()}
     lying = next(iter(sets))
+    if given.judge:
+        theirs = photo_bundle.probabilities(load_keras(bundle.open_bundle(given.judge).verified("keras")), views)
+        figures["photos, lying or hanging, named by a network that began from ImageNet and never saw their senders"] = (
+            photo_bundle.figures_of(held, theirs, sets[lying])
+        )
     for name, spoil in (("in a quarter of the light", dark), ("with the left third hidden", part_hidden)):
         spoiled = photo_bundle.probabilities(naming, np.stack([spoil(view) for view in views]))
         figures[f"{lying}, {name}"] = photo_bundle.figures_of(held, spoiled, sets[lying])
@@ -183,7 +207,7 @@ def main() -> None:
     )
     done = build(made.path, made.path, int8=True, photos=given.photos, scenes=given.scenes, on_stage=print)
     print(*done.conversion.parity, done.quantization, *done.finder, sep="\n")
-    print(with_rule(done.bundle, parts).path)
+    print(with_rule(done.bundle, parts, given.judge, given.photos[0]).path)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,8 @@ def of_empty(classifier: Classifier, photos: list[Photo], counts: Accepted) -> d
         counts.add(seen, [])
         kind = "".join(c for c in photo.sender if not c.isdigit())
         quiet.setdefault(kind, []).append(not any(garment.answer.accepted for garment in seen.garments))
-    return {kind: share(hits) for kind, hits in quiet.items()}
+    found = {kind: share(hits) for kind, hits in quiet.items()}
+    return {**found, "all": share([hit for hits in quiet.values() for hit in hits])}
 
 
 def of_faces(classifier: Classifier, marked: Sequence[scenes.Scene], counts: Accepted) -> dict[str, Any]:

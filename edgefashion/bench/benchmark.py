@@ -37,6 +37,7 @@ def benchmark(
     vs: tuple[str, ...] | None = None,
     threads: int | None = None,
     isa: tuple[str, ...] = (),
+    devices: Sequence[str] | None = None,
     photos: Sequence[Path] = (),
     rounds: int = BenchOptions.rounds,
     seconds: float = BenchOptions.seconds,
@@ -46,7 +47,7 @@ def benchmark(
     on_estimate: Callable[[float, str], None] | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Benchmark:
-    """Measure MODEL with every engine it can run on, side by side, on this CPU.
+    """Measure MODEL with every engine and device it can run on, side by side, on this machine.
 
     Each engine runs in a process of its own; their rounds take turns. Latency is of one image, throughput of batches.
     All that can be refused is refused before the minutes of measuring.
@@ -58,6 +59,8 @@ def benchmark(
         threads: Of every row that can be told; 0 means all cores. None: a row at 1 thread and one at all.
         isa: Instruction sets to cap OpenVINO at, a row for each: ``avx2``, ``avx2_vnni``, ``avx512``,
             ``avx512_vnni``, ``amx``.
+        devices: What OpenVINO runs on, as :func:`edgefashion.load` takes each, with rows for each. None: every device
+            that OpenVINO finds here.
         photos: Folders of labelled photos, for a photo network, in place of Fashion-MNIST: the INT8 of ONNX Runtime and
             LiteRT is calibrated on the photos of some senders, and accuracy is measured on those of the others.
         rounds: Interleaved rounds, at least 1.
@@ -75,7 +78,8 @@ def benchmark(
 
     Raises:
         BadInputError: A model, an option or a ``baseline`` that cannot be used, or an output that cannot be written.
-        MissingError: matplotlib for ``chart``, or TensorFlow for a model that nothing else runs, is not installed.
+        MissingError: matplotlib for ``chart``, or TensorFlow for a model that nothing else runs, is not installed; or
+            there is no such device.
         EdgeFashionError: Nothing could be measured.
 
     Example:
@@ -99,6 +103,7 @@ def benchmark(
         vs=vs,
         threads=threads,
         isa=isa,
+        devices=devices,
         photos=photos,
         options=BenchOptions(rounds=rounds, seconds=seconds),
         on_estimate=on_estimate,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from edgefashion.bench.peers import PEERS
 from edgefashion.bundles import model_files, resolve
 from edgefashion.bundles.places import as_argument
 from edgefashion.errors import BadInputError
-from edgefashion.inference import load, onnx_litert_engine, openvino_engine
+from edgefashion.inference import device, load, onnx_litert_engine, openvino_engine
 from edgefashion.inference.remote.address import parse
 from edgefashion.labels import LABELS
 from edgefashion.system import machine
@@ -64,6 +64,8 @@ class Candidate:
     :class:`edgefashion.inference.onnx_litert_engine.OwnRuntime` takes it."""
     labels: tuple[str, ...] = LABELS
     """What the network's answers stand for."""
+    device: str = "CPU"
+    """What OpenVINO runs on."""
 
     @property
     def converted(self) -> bool:
@@ -83,6 +85,7 @@ def of_model(
     threads: int | None = None,
     isa: tuple[str, ...] = (),
     own: onnx_litert_engine.Own | None = None,
+    devices: Sequence[str] | None = None,
 ) -> tuple[list[Candidate], list[str]]:
     """The rows MODEL gives, and notes on those it could have given.
 
@@ -91,9 +94,11 @@ def of_model(
     at 1 alone.
     ``isa``: instruction sets (of :data:`ISA_CAPS`) to cap OpenVINO at, a row for each.
     ``own``: the file from elsewhere that MODEL was made from; None for ``vs`` then means its runtime.
-    Raises :class:`BadInputError` for an unknown one of either.
+    ``devices``: what OpenVINO runs on, rows for each; None means all that it finds.
+    Raises :class:`BadInputError` for an unknown one of any, :class:`MissingError` for a device that is not here.
     """
     found = resolve.resolve(model)
+    on = _devices(devices, isa)
     _check_known("--vs: no engine", vs or (), BESIDE)
     _check_known("--isa: no instruction set", isa, ISA_CAPS)
     if own and vs is None:
@@ -102,7 +107,7 @@ def of_model(
     forms = _forms(found, own)
     if not forms.irs:
         need("tensorflow", f"to measure {found.path}")
-    rows = _Rows(found, forms, threads, isa)
+    rows = _Rows(found, forms, threads, isa, on)
     rows.add_originals(beside)
     if own and own.engine in beside:
         rows.add_own(own)
@@ -114,11 +119,16 @@ def of_model(
     without = set(beside) - {row.engine.removesuffix("-predict") for row in rows.found}
     named = own.path if own else found.path
     missing = [f"No {TITLES[name]} row: {named} holds no SavedModel or .keras file for it." for name in sorted(without)]
-    return rows.found, [*notes, *_missing_irs(found, forms, isa), *missing]
+    lacking = _missing_irs(found, forms, isa) if "CPU" in on else []
+    return rows.found, [*notes, *forms.notes, *lacking, *missing]
 
 
 def of_server(
-    url: str, vs: tuple[str, ...] | None, threads: int | None, isa: tuple[str, ...]
+    url: str,
+    vs: tuple[str, ...] | None,
+    threads: int | None,
+    isa: tuple[str, ...],
+    devices: Sequence[str] | None = None,
 ) -> tuple[list[Candidate], list[str], bool]:
     """The row of the model at ``url``, and those of the IRs of this machine's models that ``vs`` names; notes; whether
     the model takes photos.
@@ -130,14 +140,16 @@ def of_server(
         raise BadInputError("--isa caps this machine's OpenVINO, not the server's. Leave it out")
     if threads is not None and not vs:
         raise BadInputError("--threads is for this machine, not the server's. Leave it out")
+    if devices is not None and not vs:
+        raise BadInputError("--device is for this machine: the server chooses its own. Leave it out")
     if engine := next((name for name in vs or () if name in BESIDE), None):
         raise BadInputError(f"--vs: beside a served model stand models of this machine, not {engine}. Name one")
     found = load.load(url)
     protocol = {"grpc": "gRPC"}.get(parse(url).scheme, "HTTP")
     name = f"{TITLES['remote']}, {protocol} {found.precision.upper()}"
     rows = [Candidate(name, url, "remote", found.precision, None, 0, labels=found.labels)]
-    for name in vs or ():
-        beside, _ = of_model(name, (), threads)
+    for name in dict.fromkeys(vs or ()):
+        beside, _ = of_model(name, (), threads, devices=devices)
         rows += [replace(row, name=f"{row.name} of {name}" if len(vs or ()) > 1 else row.name) for row in beside]
     note = "The machine and the memory are those of the one that asks; its async is several requests at once."
     return rows, [note], found.takes_photos
@@ -166,6 +178,9 @@ class _Forms:
     """By form: ``keras``, ``saved_model``."""
     irs: dict[str, int]
     """By precision."""
+    quantized: str = ""
+    """The IR that is called FP32 and computes in INT8, as one made of a quantized file does; empty where none is."""
+    notes: tuple[str, ...] = ()
 
 
 def _forms(found: resolve.Model, own: onnx_litert_engine.Own | None) -> _Forms:
@@ -174,14 +189,23 @@ def _forms(found: resolve.Model, own: onnx_litert_engine.Own | None) -> _Forms:
         assert parts is not None
         # The FP16 IR has the FP32 one's weights, rounded, and computes in FP32 too: it stands in where that is missing.
         whole = "fp32" if parts.has("fp32") else "fp16"
-        return _Forms(
-            originals={form: parts.size_bytes(form) for form in ("keras", "saved_model") if parts.has(form)},
-            irs={precision: parts.size_bytes(precision) for precision in (whole, "int8") if parts.has(precision)},
-        )
+        originals = {form: parts.size_bytes(form) for form in ("keras", "saved_model") if parts.has(form)}
+        irs = {precision: parts.size_bytes(precision) for precision in (whole, "int8") if parts.has(precision)}
+        if parts.has(whole) and is_quantized(path := parts.verified(whole)):
+            size = irs.pop(whole)
+            notes = ("No FP32 row: this bundle's FP32 IR is in INT8 already, as the file that it was made of.",)
+            return _Forms(originals, {"int8": size, **irs}, "" if "int8" in irs else str(path), notes)
+        return _Forms(originals, irs)
     if found.precision is not None:  # an IR: ours of a file from elsewhere, or one that was given
-        return _Forms({}, {own.ir_precision if own else found.precision: model_files.size_bytes(found.path)})
+        precision = own.ir_precision if own else found.precision
+        return _Forms({}, {"int8" if is_quantized(found.path) else precision: model_files.size_bytes(found.path)})
     files = [found.path] if found.path.is_file() else [p for p in found.path.rglob("*") if p.is_file()]
     return _Forms({found.kind: sum(f.stat().st_size for f in files)}, {})
+
+
+def is_quantized(ir: Path) -> bool:
+    """True if an IR's arithmetic is in INT8, whatever the file is called."""
+    return b'type="FakeQuantize"' in ir.read_bytes()
 
 
 def _missing_irs(found: resolve.Model, forms: _Forms, isa: tuple[str, ...]) -> list[str]:
@@ -201,9 +225,11 @@ def _missing_irs(found: resolve.Model, forms: _Forms, isa: tuple[str, ...]) -> l
 class _Rows:
     """A model's rows, in the order they are reported in."""
 
-    def __init__(self, found: resolve.Model, forms: _Forms, threads: int | None, isa: tuple[str, ...]) -> None:
+    def __init__(
+        self, found: resolve.Model, forms: _Forms, threads: int | None, isa: tuple[str, ...], devices: Sequence[str]
+    ) -> None:
         self.found: list[Candidate] = []
-        self._of, self._forms, self._isa = found, forms, isa
+        self._of, self._forms, self._isa, self._devices = found, forms, isa, devices
         self._labels = found.bundle.labels if found.bundle is not None else LABELS
         self._each = (threads,) if threads is not None else (1, 0) if machine.cores() > 1 else (1,)
         self._capped = self._each if threads is not None else (1,)
@@ -213,6 +239,7 @@ class _Rows:
     ) -> None:
         """A row for each number of threads in ``at``; None: the engine is not told any."""
         suffix = f" {precision.upper()}" if engine in ("openvino", *PEERS) else ""
+        suffix += f" on {more['device']}" if more.get("device", "CPU") != "CPU" else ""
         of = {"model": str(self._of.path), "labels": self._labels, **more}
         self.found += [
             Candidate(
@@ -220,6 +247,11 @@ class _Rows:
             )
             for n in at
         ]
+
+    @property
+    def _ir(self) -> dict[str, Any]:
+        """The file to load where a bundle does not find it by its precision."""
+        return {"model": self._forms.quantized} if self._forms.quantized else {}
 
     def add_originals(self, beside: tuple[str, ...]) -> None:
         originals = self._forms.originals
@@ -241,11 +273,14 @@ class _Rows:
 
     def add_irs(self) -> None:
         bf16 = self._of.kind == "bundle" and not self._isa and openvino_engine.cpu_has_bf16()
-        for cap in self._isa or (None,):
-            for precision, size in self._forms.irs.items():
-                self._add("openvino", precision, size, self._capped if cap else self._each, isa=cap)
+        for cap in dict.fromkeys(self._isa) or (None,):
+            for precision, size in self._forms.irs.items() if "CPU" in self._devices else ():
+                self._add("openvino", precision, size, self._capped if cap else self._each, isa=cap, **self._ir)
                 if precision == "fp32" and bf16:
                     self._add("openvino", "bf16", size, self._each)
+        for other in (name for name in self._devices if name != "CPU"):
+            for precision, size in self._forms.irs.items():
+                self._add("openvino", precision, size, device=other, **self._ir)
 
 
 # --- What is installed -----------------------------------------------------------------------
@@ -254,6 +289,16 @@ class _Rows:
 def _check_known(what: str, given: Collection[str], known: Collection[str]) -> None:
     if unknown := set(given) - set(known):
         raise BadInputError(f"{what} named {min(unknown)!r}. Known: {', '.join(known)}")
+
+
+def _devices(given: Sequence[str] | None, isa: tuple[str, ...]) -> list[str]:
+    """The devices to measure on, as OpenVINO takes them, each once."""
+    if given is None:
+        return ["CPU"] if isa else device.available()
+    names = list(dict.fromkeys(device.chosen(each).name for each in given))
+    if isa and names != ["CPU"]:
+        raise BadInputError("--isa caps the CPU alone. Leave it out, or --device")
+    return names
 
 
 def _installed(

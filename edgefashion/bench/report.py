@@ -89,7 +89,10 @@ class Row:
     settings: dict[str, Any]
     """The engine's settings in force for one image."""
     operations: list[dict[str, Any]] | None
-    """Of one image, in the order they run: name, type, primitive, shape, latency_us; None for other engines."""
+    """Of one image, in the order they run: name, type, primitive, shape, latency_us; None for other engines and
+    devices than the CPU."""
+    device: str = "CPU"
+    """What OpenVINO was told to run on. What AUTO chose stands in the settings as ``ran_on``."""
 
 
 def key(row: dict[str, Any]) -> Key:

@@ -11,7 +11,8 @@ from typing import Any, Final
 from edgefashion.bench.report import Report
 from edgefashion.bundles.places import DEFAULT_MODEL
 from edgefashion.errors import BadInputError
-from edgefashion.system.text import quoted, without_password
+from edgefashion.system.addresses import shown
+from edgefashion.system.text import quoted
 
 
 def read(path: Path, model: str | Path = DEFAULT_MODEL) -> Report:
@@ -19,7 +20,7 @@ def read(path: Path, model: str | Path = DEFAULT_MODEL) -> Report:
 
     Raises :class:`BadInputError` for a file that is none, saying which field is wrong.
     """
-    measure = f"edgefashion bench {quoted(without_password(str(model)))} --json"
+    measure = f"edgefashion bench {quoted(shown(str(model)))} --json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -98,6 +99,7 @@ _ROW: Final[dict[str, Callable[[Any], bool]]] = {
 }
 _OPTIONAL: Final[dict[str, Callable[[Any], bool]]] = {
     "isa": _or_none(_text),
+    "device": _text,
     "marked": _or_none(_text),
     "latency_percentiles_us": _list_of(_POSITIVE, 0, 101),
     "throughput_rounds_fps": _list_of(_POSITIVE),

@@ -100,7 +100,7 @@ class _Measured:
         self._end: dict[str, Any] = {}
 
     def _spawn(self) -> Worker:
-        names = ("model", "engine", "precision", "threads", "own", "labels")
+        names = ("model", "engine", "precision", "threads", "own", "labels", "device")
         spec: dict[str, Any] = {name: getattr(self.candidate, name) for name in names}
         spec["batches"] = self._options.batches
         spec["photos"] = str(self._photos) if self._photos else None
@@ -162,6 +162,7 @@ class _Measured:
             runtime_precision=self._end["runtime_precision"],
             threads=first["settings"]["threads"],
             isa=self.candidate.isa,
+            device=self.candidate.device,
             batch=self._batch,
             latency_us={"p50": percentiles[50], "p90": percentiles[90], "p99": percentiles[99]},
             latency_p50_rounds_us=[round(median(r), 2) for r in self._latency_us],
@@ -177,6 +178,6 @@ class _Measured:
             size_bytes=self.candidate.size_bytes,
             cold_start_s=round(median(self._cold_s or [self._worker.cold_start_s]), 3),
             peak_rss_mb=round(self._end["peak_rss_mb"], 1),
-            settings=first["settings"],
+            settings=self._end.get("settings", first["settings"]),
             operations=self._end["operations"],
         )

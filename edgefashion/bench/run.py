@@ -23,11 +23,12 @@ from edgefashion.bundles import places, resolve
 from edgefashion.bundles.facts import takes_photos
 from edgefashion.bundles.guard import check
 from edgefashion.errors import BadInputError, EdgeFashionError
-from edgefashion.inference import foreign_files, openvino_engine
+from edgefashion.inference import foreign_files, openvino_engine, told
 from edgefashion.inference.classifier import BATCH
 from edgefashion.inference.onnx_litert_engine import Own
 from edgefashion.system import machine
-from edgefashion.system.text import is_url, without_password
+from edgefashion.system.addresses import shown
+from edgefashion.system.text import is_url
 
 __all__ = ["BenchOptions", "BenchReport", "Row", "bench"]
 
@@ -47,6 +48,7 @@ def bench(
     vs: tuple[str, ...] | None = None,
     threads: int | None = None,
     isa: tuple[str, ...] = (),
+    devices: Sequence[str] | None = None,
     photos: Sequence[Path] = (),
     options: BenchOptions | None = None,
     on_estimate: OnEstimate | None = None,
@@ -54,17 +56,17 @@ def bench(
 ) -> BenchReport:
     """Measure MODEL with every engine it can run on, side by side, on this CPU.
 
-    ``vs``, ``threads``, ``isa``: see :func:`edgefashion.bench.candidates.of_model`. ``photos``: folders of labelled
-    photos, for a photo network: the peers' INT8 is calibrated on those of some senders, and accuracy is measured on
-    those of the others. ``on_estimate`` is called once, before the measuring. Raises :class:`BadInputError` for
-    settings that cannot be, and the first failure where no row is left.
+    ``vs``, ``threads``, ``isa``, ``devices``: see :func:`edgefashion.bench.candidates.of_model`. ``photos``: folders of
+    labelled photos, for a photo network: the peers' INT8 is calibrated on those of some senders, and accuracy is
+    measured on those of the others. ``on_estimate`` is called once, before the measuring. Raises
+    :class:`BadInputError` for settings that cannot be, and the first failure where no row is left.
     """
     options = options or BenchOptions()
     _check_options(options, threads)
     with _opened(model) as opened, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        chosen, photo, notes = _candidates(opened, vs, threads, isa)
+        chosen, photo, notes = _candidates(opened, vs, threads, isa, devices)
         if photos and not photo:
-            raise BadInputError(f"{without_password(str(model))} is no photo network. Leave --photos out")
+            raise BadInputError(f"{shown(str(model))} is no photo network. Leave --photos out")
         if photos:
             pictures.check(photos)
         if photo:
@@ -82,14 +84,15 @@ def bench(
         notes.append(f"Others used {others:.0%} of this machine's CPU: measure again when it is idle.")
     steps.end()
     return BenchReport(
-        model=without_password(str(model)),
+        model=shown(str(model)),
         machine={**machine.describe(), "others_cpu_share": others},
         settings=asdict(options)
         | {"threads": threads, "vs": None if vs is None else list(vs), "isa": list(isa)}
+        | {"devices": None if devices is None else list(devices)}
         | measured_on.as_settings(),
         rows=_marked(rows, opened, photos=bool(photos)),
         notes=notes,
-        command=_command(model, options, vs=vs, threads=threads, isa=isa or None, photos=photos),
+        command=_command(model, options, vs=vs, threads=threads, isa=isa or None, photos=photos, devices=devices or ()),
     )
 
 
@@ -123,9 +126,12 @@ def _opened(model: str | Path) -> Iterator[Opened]:
         yield Opened(url=str(model))
         return
     found = resolve.resolve(model)
-    if found.kind in foreign_files.KINDS:
+    if found.bundle is None and found.kind in (*foreign_files.KINDS, "ir") and foreign_files.is_foreign(found):
         with foreign_files.temporary_ir(found.path) as (ir, theirs):
-            yield Opened("", resolve.resolve(ir), theirs.own, (theirs.in_short(),))
+            own = theirs.own if found.kind in foreign_files.KINDS else None
+            yield Opened("", resolve.resolve(ir), own, (theirs.in_short(),))
+    elif found.bundle is None and found.kind != "ir" and not told.given().is_empty:
+        raise BadInputError(f"{found.path} is measured by processes that were not told so. Convert it first with these")
     elif found.kind == "bundle" and found.bundle is not None:
         yield Opened("", found, foreign_files.original(found.bundle))
     else:
@@ -133,13 +139,17 @@ def _opened(model: str | Path) -> Iterator[Opened]:
 
 
 def _candidates(
-    opened: Opened, vs: tuple[str, ...] | None, threads: int | None, isa: tuple[str, ...]
+    opened: Opened,
+    vs: tuple[str, ...] | None,
+    threads: int | None,
+    isa: tuple[str, ...],
+    devices: Sequence[str] | None,
 ) -> tuple[list[Candidate], bool, list[str]]:
     """The rows to measure, whether they are those of a photo network, and notes."""
     if opened.found is None:
-        chosen, notes, photo = candidates.of_server(opened.url, vs, threads, isa)
+        chosen, notes, photo = candidates.of_server(opened.url, vs, threads, isa, devices)
     else:
-        chosen, notes = candidates.of_model(opened.found.path, vs, threads, isa, opened.own)
+        chosen, notes = candidates.of_model(opened.found.path, vs, threads, isa, opened.own, devices)
         photo = _takes_photos(opened.found)
     chosen, above = candidates.cappable(chosen)
     return chosen, photo, [*notes, *above]
@@ -210,13 +220,20 @@ class _Steps:
 
 
 def _command(
-    model: str | Path, options: BenchOptions, *, photos: Sequence[Path], **given: tuple[str, ...] | int | None
+    model: str | Path,
+    options: BenchOptions,
+    *,
+    photos: Sequence[Path],
+    devices: Sequence[str],
+    **given: tuple[str, ...] | int | None,
 ) -> str:
     """The command line that measures the same again."""
-    words = ["edgefashion", "bench", without_password(str(model))]
+    words = ["edgefashion", "bench", shown(str(model))]
     for name, value in {**given, "rounds": options.rounds, "seconds": options.seconds}.items():
         if value is not None:
             words += [f"--{name}", (",".join(value) or "none") if isinstance(value, tuple) else str(value)]
+    for device in devices:
+        words += ["--device", device]
     for folder in photos:
         words += ["--photos", str(folder)]
     return shlex.join(words)

@@ -66,7 +66,12 @@ class _Worker:
             labels = tuple(spec["labels"])
             return Classifier(path.name, labels, spec["engine"], spec["precision"], Rule(0.0), path, run)
         return load(
-            spec["model"], engine=spec["engine"], precision=spec["precision"], threads=spec["threads"], purpose=purpose
+            spec["model"],
+            engine=spec["engine"],
+            precision=spec["precision"],
+            threads=spec["threads"],
+            purpose=purpose,
+            device=spec.get("device"),
         )
 
     def first_answer(self) -> dict[str, Any]:
@@ -160,11 +165,17 @@ class _Worker:
 
     def precision(self) -> dict[str, Any]:
         """What the engine really runs in. Asked for last: some have to look it up at length."""
-        return {"runtime_precision": self._classifier.runtime_precision}
+        told = {"runtime_precision": self._classifier.runtime_precision}
+        if self._spec["engine"] != "openvino":
+            return told
+        from edgefashion.inference.openvino_engine import OpenVinoRunner
+
+        assert isinstance(self._classifier.run, OpenVinoRunner)
+        return {**told, "settings": self._classifier.run.settings_now()}  # AUTO may have gone over to another device
 
     def operations(self) -> dict[str, Any]:
         """One image's time, operation by operation; None for an engine that does not tell."""
-        if self._spec["engine"] != "openvino":
+        if self._spec["engine"] != "openvino" or self._spec.get("device", "CPU") != "CPU":
             return {"operations": None}
         from edgefashion.bench import operation_times
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -50,6 +51,9 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 FINDER_FILES: Final = frozenset(name for part in ("finder_fp16", "finder_int8") for name in PARTS[part])
 """The files of a finder's IRs, which answer no probabilities."""
+
+_LONGEST_NAME_BYTES: Final = 255
+"""Of a file in a bundle, its folders included; asked about a longer one, file systems raise an error of their own."""
 
 RT_INFO: Final = "edgefashion"
 """The section of an IR's rt_info that holds our own facts, as JSON."""
@@ -196,11 +200,13 @@ def open_bundle(path: Path) -> Bundle:
 
 def _manifest(files: Any) -> Mapping[str, str]:
     """``files`` of bundle.json. Raises ValueError unless it is a table of paths inside the bundle."""
-    if not isinstance(files, dict):
+    if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
         raise ValueError("files is no table of names and hashes")
     for name in files:
         # By the rules of Windows, which know the other systems' separator and root too.
         path = PureWindowsPath(name)
         if path.anchor or ".." in path.parts:
             raise ValueError(f"{name} points outside the bundle")
+        if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
+            raise ValueError("files has a name that no file can have")
     return MappingProxyType(files)

@@ -40,9 +40,9 @@ class Thresholds(NamedTuple):
 
     @classmethod
     def from_json(cls, told: Any) -> Thresholds:
-        """Raises ValueError without a number for ``accept``, and for floors that are no shares."""
-        if not isinstance(told, dict) or not _is_number(told.get("accept")):
-            raise ValueError("thresholds has no number for accept")
+        """Raises ValueError without a share for ``accept``, and for floors that are no shares."""
+        if not isinstance(told, dict) or not _is_share(told.get("accept")):
+            raise ValueError("thresholds has no number for accept from 0 to 1")
         floors, worn, kind_floor = _mapping(told, "floors"), _mapping(told, "worn_floors"), told.get("kind_floor")
         for field, given in (("floors", floors), ("worn_floors", worn)):
             if not all(isinstance(name, str) and _is_share(floor) for name, floor in (given or {}).items()):
@@ -128,27 +128,31 @@ class PhotoFigures(NamedTuple):
 
 
 class MadeElsewhere(NamedTuple):
-    """How the .onnx or .tflite file that a bundle was made from is fed, as its conversion found out."""
+    """How the model from elsewhere that a bundle was made from is fed, as its conversion found out."""
 
     scale: str | None
-    """What its float pixels run to: ``0-1`` or ``0-255``."""
+    """What its pixels are scaled to, like ``0-1`` or ``0-255``."""
     chosen: str | None = None
     """How the scale came about, as a phrase."""
     softmax: bool = False
     """True if the file answers logits."""
     precision: str = "fp32"
     """What the file computes in: fp32, fp16 or int8."""
+    contract: Mapping[str, Any] | None = None
+    """All of how it is fed and read, as :mod:`edgefashion.inference.contract` writes it; None in older bundles."""
 
     @classmethod
     def from_json(cls, told: Any) -> MadeElsewhere:
         """Raises ValueError for a field of the wrong kind."""
         told = _table("foreign", told)
         precision = _text(told, "precision") or "fp32"
-        return cls(_text(told, "scale"), _text(told, "chosen"), bool(told.get("softmax")), precision)
+        softmax, contract = bool(told.get("softmax")), _mapping(told, "contract")
+        return cls(_text(told, "scale"), _text(told, "chosen"), softmax, precision, contract)
 
     def as_json(self) -> dict[str, Any]:
         """The fields of ``bundle.json``."""
-        return {"scale": self.scale, "chosen": self.chosen, "softmax": self.softmax, "precision": self.precision}
+        told = {"scale": self.scale, "chosen": self.chosen, "softmax": self.softmax, "precision": self.precision}
+        return {**told, **_present(contract=None if self.contract is None else dict(self.contract))}
 
 
 class Facts(NamedTuple):
@@ -190,7 +194,7 @@ class Facts(NamedTuple):
     validation_split: float | None = None
     """Share of Fashion-MNIST's training images that was held out; None where nobody knows."""
     foreign: MadeElsewhere | None = None
-    """None for a network that was not converted from an .onnx or .tflite file."""
+    """None for a network that was not made elsewhere."""
     others: Mapping[str, Any] = _NONE
     """Fields not known here."""
 
@@ -231,9 +235,9 @@ class Facts(NamedTuple):
             raise ValueError(f"no {', '.join(sorted(missing))}")
         metrics, photos, foreign = _mapping(info, "metrics"), _mapping(info, "photos"), info.get("foreign")
         return cls(
-            name=str(info["name"]),
+            name=_given_text(info, "name"),
             labels=_given_list(info, "labels", str, "names"),
-            input_shape=_given_list(info, "input_shape", int, "numbers"),
+            input_shape=_image_shape(info),
             thresholds=Thresholds.from_json(info["thresholds"]),
             architecture=_text(info, "architecture"),
             members=_list(info, "members", str, "names"),
@@ -299,7 +303,8 @@ def _rest(told: Mapping[str, Any], *known: str) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # Python's JSON knows NaN and infinities, which are no measurement and no limit.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
 def _is_share(value: Any) -> bool:
@@ -327,6 +332,13 @@ def _text(told: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
+def _given_text(told: Mapping[str, Any], name: str) -> str:
+    value = told[name]
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} is no text")
+    return value
+
+
 def _table(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{name} is no table")
@@ -336,6 +348,13 @@ def _table(name: str, value: Any) -> dict[str, Any]:
 def _mapping(told: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     value = told.get(name)
     return None if value is None else _table(name, value)
+
+
+def _image_shape(told: Mapping[str, Any]) -> tuple[int, ...]:
+    shape = _given_list(told, "input_shape", int, "numbers")
+    if len(shape) != 3 or not all(edge is not True and 0 < edge < 2**31 for edge in shape):
+        raise ValueError("input_shape is no height, width and number of channels")
+    return shape
 
 
 def _list(told: Mapping[str, Any], name: str, kind: type, of: str) -> tuple[Any, ...] | None:

@@ -13,7 +13,7 @@ from edgefashion.bundles.places import DEFAULT_MODEL, PHOTO_MODEL, model_dirs
 from edgefashion.bundles.swap import restore_interrupted
 from edgefashion.errors import BadInputError
 from edgefashion.system import text
-from edgefashion.system.text import without_password
+from edgefashion.system.addresses import shown
 
 FOREIGN: Final = ("onnx", "tflite")
 """Kinds of model files that are made elsewhere."""
@@ -54,8 +54,7 @@ def resolve(model: str | Path) -> Model:
     """
     if text.is_url(model):
         raise BadInputError(
-            f"{without_password(str(model))} is served elsewhere: it can be asked, not read. "
-            "Give a model of this machine"
+            f"{shown(str(model))} is served elsewhere: it can be asked, not read. Give a model of this machine"
         )
     try:
         return _resolve(Path(model))

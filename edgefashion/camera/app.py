@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,15 +15,18 @@ from edgefashion.camera.events.open import open_sink
 from edgefashion.camera.events.sink import Sink
 from edgefashion.camera.networks import Networks
 from edgefashion.camera.outputs.reopening import ReopeningOutput
+from edgefashion.camera.server_fallback import NONE
 from edgefashion.camera.service import watchdog
 from edgefashion.camera.settings import FIELDS, merge
 from edgefashion.camera.sources.source import Source, open_source
-from edgefashion.errors import BadInputError
-from edgefashion.system.text import without_password
+from edgefashion.errors import BadInputError, printable
+from edgefashion.system.addresses import shown
+from edgefashion.system.text import is_url
 
 if TYPE_CHECKING:
     from edgefashion.camera.moment import Output
     from edgefashion.camera.settings import CameraSettings
+    from edgefashion.inference.classifier import Classifier
 
 ANSWERS_FPS: Final = 15.0
 """Answers a second of a live source: three in the time that an answer has to be given for to stand."""
@@ -83,7 +88,7 @@ def run(
     """
     stop = stop or threading.Event()
     with ExitStack() as opened:
-        networks = Networks(*_models(settings), fallback=settings.fallback)
+        networks = Networks(*_models(settings), load=_loading(settings), fallback=settings.fallback)
         source = open_source(settings.source, wait=settings.wait, max_failures=settings.max_failures or None, stop=stop)
         opened.callback(source.close)
         outputs = _open_outputs(settings, source, networks, opened)
@@ -106,7 +111,7 @@ def run(
         finally:
             for place, sink in zip(places, sinks, strict=True):
                 if sink.lost and not sink.gone:
-                    called = without_password(place)
+                    called = shown(place)
                     print(f"edgefashion: {sink.lost:,} events could not be written to {called}", file=sys.stderr)
 
 
@@ -151,6 +156,17 @@ def _models(settings: CameraSettings) -> tuple[tuple[str, ...], int]:
     return (models, models.index(model)) if model in models else ((model, *models), 0)
 
 
+def _loading(settings: CameraSettings) -> Callable[..., Classifier] | None:
+    """What loads this machine's networks where a device is set, the one that stands in for a server's among them."""
+    if settings.device is None:
+        return None
+    from edgefashion.inference.load import load
+
+    if all(map(is_url, _models(settings)[0])) and settings.fallback == NONE:
+        raise BadInputError("a served model's server chooses its device. Leave the device out")
+    return functools.partial(load, device=settings.device)
+
+
 def _page(address: str, token: str | None) -> ReopeningOutput:
     from edgefashion.camera.page.page import Page
 
@@ -174,7 +190,7 @@ def _recording(path: Path, source: Source, live_fps: int) -> ReopeningOutput:
 
     first = Recording(path, fps, live=source.live, again=path.is_file())
     if first.keeping != path.name:
-        print(f"{path} is there already; recording to {first.keeping}", file=sys.stderr)
+        print(f"{printable(path)} is there already; recording to {first.keeping}", file=sys.stderr)
     return ReopeningOutput(first, again)
 
 

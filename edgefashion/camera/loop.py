@@ -6,13 +6,14 @@ leaves the one in use. It ends when the user says so, at the end of a file, and 
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from edgefashion.camera.answers import Answers
 from edgefashion.camera.events.event import EventSink
@@ -29,6 +30,7 @@ from edgefashion.camera.sources.stuck_pictures import PictureWatch
 from edgefashion.camera.status_events import StatusEvents
 from edgefashion.errors import EdgeFashionError
 from edgefashion.inference.predict import Prediction
+from edgefashion.system.addresses import without_secrets
 from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
@@ -37,10 +39,13 @@ if TYPE_CHECKING:
 READ_TIMEOUT_S: Final = 0.1
 """How long the loop waits for a frame before it looks at its stop signal and its outputs again."""
 
+_E = TypeVar("_E", bound=Closable)
+
 NO_ANSWER: Final = "the network gives no answer"
 
-CLOSE_LIMIT_S: Final = 15.0
-"""How long the end waits for all that is still to be written and closed; systemd waits for 30."""
+CLOSE_LIMIT_S: Final = 12.0
+"""How long the end waits for a recording, and then for all else that is to be written and closed; systemd waits for
+30 s."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class Summary:
     """Times the source was lost."""
     faults: int
     """Whatever else failed."""
+    unrecorded: str = ""
+    """Why the recording of the run is not whole; empty if it is, or none was made."""
     unheard: bool = False
     """It ended because whoever read its events has left and nobody else was told or shown anything."""
 
@@ -148,7 +155,7 @@ class _Loop:
                     raise
                 # An error that nobody foresaw. The next frame may work, and a kiosk that runs on can be mended.
                 if self._events.fail("loop", reason_of(error)):
-                    traceback.print_exc()
+                    print(without_secrets(traceback.format_exc()), end="", file=sys.stderr)
                 stop.wait(1)
 
     def _turn(self, stop: threading.Event) -> None:
@@ -261,17 +268,36 @@ class _Loop:
     def close(self) -> None:
         """Close everything, and tell of the end before that."""
         watchdog.stopping()
-        self._events.tell("ended", reason=self._source.reason if self._source.state == "ended" else "stopped")
-        _close_together([self._source, self._networks, *self._outputs, self._on_demand, *self._sinks])
+        reason = self._source.reason if self._source.state == "ended" else "stopped"
+        # What keeps the run is closed before the end is told: only then is it known whether it is whole.
+        kept = [output for output in self._outputs if output.keeps]
+        before = [output.failure for output in kept]
+        for output in _close_together(kept):
+            output.failure = output.failure or f"it could not be finished within {CLOSE_LIMIT_S:.0f} s"
+        for output, known in zip(kept, before, strict=True):
+            if output.failure != known:
+                self._events.fail(output.name, output.failure)
+        self._events.tell("ended", reason=reason)
+        others = [output for output in self._outputs if not output.keeps]
+        rest: list[Closable] = [self._source, self._networks, *others, self._on_demand, *self._sinks]
+        _close_together(rest)
 
     def summary(self) -> Summary:
         return Summary(
-            self._meter.answered, self._meter.uptime_s, self._source.losses, self._events.faults, self._unheard
+            self._meter.answered,
+            self._meter.uptime_s,
+            self._source.losses,
+            self._events.faults,
+            next((output.failure for output in self._outputs if output.keeps and output.failure), ""),
+            self._unheard,
         )
 
 
-def _close_together(ends: Sequence[Closable]) -> None:
-    """Close all of ``ends`` side by side, whatever fails about it, in :data:`CLOSE_LIMIT_S` at most."""
+def _close_together(ends: Sequence[_E]) -> list[_E]:
+    """Close all of ``ends`` side by side, whatever fails about it, in :data:`CLOSE_LIMIT_S` at most.
+
+    Returns those that are not closed by then.
+    """
     until_s = time.monotonic() + CLOSE_LIMIT_S
     # Daemons: a disk that does not answer must not keep the process from ending.
     closing = [threading.Thread(target=close_quietly, args=(one,), daemon=True) for one in ends]
@@ -279,3 +305,4 @@ def _close_together(ends: Sequence[Closable]) -> None:
         thread.start()
     for thread in closing:
         thread.join(timeout=max(0.0, until_s - time.monotonic()))
+    return [one for one, thread in zip(ends, closing, strict=True) if thread.is_alive()]

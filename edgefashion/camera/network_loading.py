@@ -12,7 +12,8 @@ from edgefashion.camera.network_files import Stamp, stamp
 from edgefashion.camera.server_fallback import Served
 from edgefashion.errors import EdgeFashionError
 from edgefashion.inference.remote.threads import leave_thread
-from edgefashion.system.text import is_url, without_password
+from edgefashion.system.addresses import shown, without_secrets
+from edgefashion.system.text import is_url
 
 if TYPE_CHECKING:
     from edgefashion.inference.classifier import Classifier
@@ -75,7 +76,7 @@ class NetworkLoader:
             except EdgeFashionError as error:
                 self._failed = str(error)
             except Exception as error:  # whatever a half-written file does to a parser: the old network stays
-                self._failed = f"{without_password(name)} cannot be loaded: {error}"
+                self._failed = f"{shown(name)} cannot be loaded: {without_secrets(str(error), name)}"
             finally:
                 leave_thread()
 
@@ -83,9 +84,9 @@ class NetworkLoader:
         try:
             thread.start()
         except RuntimeError as error:  # no more threads are to be had just now
-            return f"{without_password(name)} cannot be loaded: {error}"
+            return f"{shown(name)} cannot be loaded: {error}"
         self._thread = thread
-        return f"Loading {without_password(name)}{f' in {precision.upper()}' if precision else ''} ..."
+        return f"Loading {shown(name)}{f' in {precision.upper()}' if precision else ''} ..."
 
     def poll(self) -> tuple[Loaded | None, str]:
         """Take over what has been loaded, once; and what failed, empty where nothing did."""

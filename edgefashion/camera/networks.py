@@ -12,7 +12,8 @@ from edgefashion.camera.network_times import AB_PRECISIONS, NetworkTimes
 from edgefashion.camera.server_fallback import Served
 from edgefashion.errors import EdgeFashionError
 from edgefashion.inference.remote import address
-from edgefashion.system.text import is_url, without_password
+from edgefashion.system.addresses import shown
+from edgefashion.system.text import is_url
 
 if TYPE_CHECKING:
     from edgefashion.inference.classifier import Classifier
@@ -75,7 +76,7 @@ class Networks:
         """Begin to change to the network at ``place``, from 0; returns what to tell."""
         if place >= len(self.names):
             return f"There is no network {place + 1}: this camera has {len(self.names)}"
-        return self._begin(place, None, f"Network {place + 1}: {without_password(self.names[place])}")
+        return self._begin(place, None, f"Network {place + 1}: {shown(self.names[place])}")
 
     def toggle_precision(self) -> str:
         """Begin to change between FP32 and INT8; returns what to tell."""

@@ -18,10 +18,11 @@ from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference.load import load as load_model
 from edgefashion.inference.remote.address import parse
 from edgefashion.inference.remote.client import Limits
-from edgefashion.inference.remote.errors import RefusedError, ServerError
+from edgefashion.inference.remote.errors import AccountError, RefusedError, ServerError
 from edgefashion.inference.remote.threads import leave_thread
-from edgefashion.system.backoff import Backoff
-from edgefashion.system.text import is_url, without_password
+from edgefashion.system.addresses import shown
+from edgefashion.system.backoff import LOGIN_S, Backoff
+from edgefashion.system.text import is_url
 
 if TYPE_CHECKING:
     from edgefashion.inference.classifier import Classifier
@@ -52,7 +53,7 @@ def local_name(url: str, wanted: str | None) -> str | None:
     :class:`BadInputError` for a URL.
     """
     if wanted and is_url(wanted):
-        raise BadInputError(f"fallback must be a model of this machine, not {without_password(wanted)}")
+        raise BadInputError(f"fallback must be a model of this machine, not {shown(wanted)}")
     if wanted:
         return None if wanted == NONE else wanted
     name = parse(url).model
@@ -77,6 +78,8 @@ class Served:
         self._local = None
         if local is not None:
             loaded = load(local)
+            if loaded.finder is not None:
+                loaded.finder.make_ready()  # the frame that finds the server away is answered within its second
             self._local = replace(loaded, name=f"{loaded.name} (local)")
         self.away = ""
         """Why the server's network is not in use; empty while it is."""
@@ -148,6 +151,8 @@ class Served:
         if time.monotonic() - self._back_s >= STEADY_S:
             self._backoff.reset()
         self._wait_s = self._backoff.next_s()
+        if isinstance(error, AccountError):
+            self._wait_s = max(self._wait_s, LOGIN_S[0])
         self._look_for_it()
 
     def _look_for_it(self) -> None:
@@ -162,10 +167,13 @@ class Served:
             leave_thread()
 
     def _wait_for_it(self, wait_s: float) -> None:
+        logins = Backoff(*LOGIN_S)
         while not self._stop.wait(wait_s):
             try:
                 self._found = self._load()
                 return
+            except AccountError:
+                wait_s = logins.next_s()
             except Exception:  # an absent server in whatever shape; it is looked for as long as the camera runs
                 wait_s = PROBE_S
 

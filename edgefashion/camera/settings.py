@@ -10,8 +10,9 @@ from typing import Any, Final, get_type_hints
 
 from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.errors import BadInputError
+from edgefashion.inference import device
 from edgefashion.labels import GROUPS, PHOTO_LABELS
-from edgefashion.system.text import without_password
+from edgefashion.system.addresses import all_shown
 
 FILE_NAME: Final = "edgefashion.toml"
 _SHOWN_CHARS: Final = 40
@@ -49,7 +50,9 @@ class CameraSettings:
     fps: int = _setting(15, "Frames a second that are shown, at most; 30 is smoother and costs more.", low=1, high=60)
     web: str | None = _setting(None, "Show a page at this address.", example="127.0.0.1:8080", metavar="HOST:PORT")
     token: str | None = _setting(
-        None, "The page's password, 16 characters or more; wanted beyond loopback.", example="choose-your-own-words"
+        None,
+        "The page's password, 16 characters or more; wanted beyond loopback.",
+        example="<16 characters or more of your own>",
     )
     single: bool = _setting(False, "Name one garment, in the middle of the picture, instead of every one in view.")
     privacy: bool = _setting(False, "Blur everything outside the garments' boxes, on screen and in recordings.")
@@ -66,6 +69,13 @@ class CameraSettings:
         "here, else kiosk.",
         example="kiosk",
         metavar="MODEL",
+    )
+    device: str | None = _setting(
+        None,
+        "What OpenVINO runs on: CPU, GPU, NPU, AUTO, one of several as GPU.1, or in order of preference as GPU,CPU. "
+        "Default: CPU.",
+        example="GPU,CPU",
+        metavar="DEVICE",
     )
     snapshots: Path | None = _setting(None, "Folder for snapshots and clips.", example="snapshots")  # noqa: RUF009
     details: bool = _setting(False, "Show the model's name, its precision and its milliseconds too.")
@@ -86,7 +96,7 @@ EXCLUSIVE: Final = (("headless", "fullscreen"),)
 def show(value: Any) -> str:
     """``value`` as an error shows it: short, without a URL's password."""
     # Errors end up in logs.
-    text = without_password(repr(value))
+    text = repr(all_shown(value))
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 
@@ -112,6 +122,8 @@ def check(key: str, value: Any, name: str) -> Any:
         hint = f'. Write {key} = "{value}"' if type(value) is int and key != "token" else ""
         raise BadInputError(f"{name} must be a text, not {told}{hint}")
     _check_text(str(value), name, told)
+    if key == "device":
+        _check_device(str(value), name)
     return Path(value) if kind == Path | None else str(value)
 
 
@@ -140,6 +152,13 @@ def _check_names(value: Any, name: str) -> Mapping[str, str]:
             raise BadInputError(f"{name}: {label} must be a text, not {show(shown)}")
         _check_text(shown, f"{name}: {label}", show(shown))
     return dict(value)
+
+
+def _check_device(value: str, name: str) -> None:
+    try:
+        device.parse(value)
+    except BadInputError as error:
+        raise BadInputError(f"{name}: {error}") from error
 
 
 def _check_text(value: str, name: str, told: str) -> None:

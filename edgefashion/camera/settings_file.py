@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from edgefashion.camera import settings
 from edgefashion.errors import BadInputError
-from edgefashion.system.text import without_password
+from edgefashion.system.addresses import has_secret
+from edgefashion.system.text import quoted
 
 _TOML: Final = "Texts stand in quotes, true and false are lower case, a \\ is doubled"
 _LARGEST_BYTES: Final = 1_000_000
@@ -67,7 +68,7 @@ def load(path: Path | None = None) -> dict[str, Any]:
     for pair in settings.EXCLUSIVE:
         if all(values.get(key) for key in pair):
             raise settings.exclude(f"{path}{_line(text, pair[1])}: {pair[1]}", pair[0])
-    if (values.get("token") or without_password(str(values)) != str(values)) and (warning := _exposed(path)):
+    if (values.get("token") or has_secret(values)) and (warning := _exposed(path)):
         print(f"edgefashion: {warning}", file=sys.stderr)
     return values
 
@@ -115,7 +116,7 @@ def _exposed(path: Path) -> str | None:
     """What to say where every account can read it; on Windows the mode says nothing of that."""
     if os.name == "nt" or not path.stat().st_mode & stat.S_IROTH:
         return None
-    return f"{path} holds a password and others can read it. Run: chmod 600 {path}"
+    return f"{path} holds a password or token and others can read it. Run: chmod 600 {quoted(path)}"
 
 
 def example() -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgefashion.camera.events.event import Event, now
+from edgefashion.errors import printable
+from edgefashion.system.addresses import without_secrets
 
 if TYPE_CHECKING:
     from edgefashion.camera.events.event import EventSink
@@ -38,13 +40,14 @@ class StatusEvents:
         """Tell an event of now."""
         confidence = None if confidence is None else round(confidence, 3)
         latency_ms = None if latency_ms is None else round(latency_ms, 1)
-        event = Event(now(), self.frame, state, label, confidence, latency_ms, reason or None, garments)
+        reason = printable(without_secrets(reason)) if reason else None  # it may quote a library, or a file's name
+        event = Event(now(), self.frame, state, label, confidence, latency_ms, reason, garments)
         for sink in self._sinks:
             sink.tell(event)
 
     def change(self, state: str, reason: str) -> bool:
         """Tell a new condition of the source, or a new reason for it; returns whether answers are void from now on."""
-        condition = (state, reason)
+        condition = (state, without_secrets(reason))
         if condition == (self.state, self.reason) or (state == "starting" and not reason):
             return False
         was = self.state
@@ -57,7 +60,7 @@ class StatusEvents:
         known = state == was and (state == "stale" or condition in self._told)
         if not known and state != "ended":
             self._told.add(condition)
-            self.tell(state, reason=reason)
+            self.tell(state, reason=self.reason)
         return state != was
 
     def is_failing(self, what: str) -> bool:

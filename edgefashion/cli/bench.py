@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgefashion.bundles.places import DEFAULT_MODEL
-from edgefashion.cli.common import JsonOption, ServedModelArgument, names_of, new_table, print_table
+from edgefashion.cli.common import DEVICE_HELP, JsonOption, ServedModelArgument, names_of, new_table, print_table
+from edgefashion.cli.made_elsewhere import made_elsewhere
+from edgefashion.errors import printable
 from edgefashion.system.text import size
 
 if TYPE_CHECKING:
-    from edgefashion.bench.report import BenchReport
+    from edgefashion.bench.report import BenchReport, Row
 
 
 VsOption = Annotated[
@@ -32,6 +34,15 @@ IsaOption = Annotated[
     str | None,
     typer.Option(
         help="Cap OpenVINO at these instruction sets, a row for each: avx2,avx2_vnni,avx512,avx512_vnni,amx.",
+        show_default=False,
+    ),
+]
+DevicesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help=f"{DEVICE_HELP} May be repeated, with rows for each. Default: every device that is found.",
         show_default=False,
     ),
 ]
@@ -54,11 +65,13 @@ BaselineOption = Annotated[
 ]
 
 
+@made_elsewhere(tells=False)
 def bench(
     model: ServedModelArgument = DEFAULT_MODEL,
     vs: VsOption = None,
     threads: ThreadsOption = None,
     isa: IsaOption = None,
+    device: DevicesOption = None,
     photos: PhotosOption = None,
     rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 5,
     seconds: Annotated[float, typer.Option(help="Seconds of each measurement in a round.")] = 0.5,
@@ -80,6 +93,7 @@ def bench(
             vs=names_of(vs, none="none"),
             threads=threads,
             isa=names_of(isa) or (),
+            devices=device or None,
             photos=photos or (),
             rounds=rounds,
             seconds=seconds,
@@ -94,10 +108,16 @@ def bench(
     else:
         print_report(done.report)
         for written in filter(None, (chart, html)):
-            print(written)
+            print(printable(written))
     for change in done.changes:
         print(f"{change.verdict or 'note':8}{change}", file=sys.stderr if as_json else sys.stdout)
     done.raise_if_worse()
+
+
+def runs_in(row: Row) -> str:
+    """The precision that a row really ran in, and where, if AUTO chose that."""
+    ran_on = row.settings.get("ran_on") or []
+    return f"{row.runtime_precision} on {'+'.join(ran_on)}" if row.device.startswith("AUTO") else row.runtime_precision
 
 
 def print_report(report: BenchReport) -> None:
@@ -116,7 +136,7 @@ def print_report(report: BenchReport) -> None:
         who = (r.name, *((r.isa or "-",) if capped else ()), str(r.threads or "all"))
         speed.add_row(
             *who,
-            r.runtime_precision,
+            runs_in(r),
             *(f"{r.latency_us[q]:,.0f}" for q in ("p50", "p90", "p99")),
             f"{r.throughput_fps:,.0f}",
             str(r.batch),

@@ -11,8 +11,11 @@ from typing import Annotated
 import typer
 
 from edgefashion.camera.settings import DEFAULTS, given, merge, option
+from edgefashion.cli.made_elsewhere import made_elsewhere
+from edgefashion.errors import BadInputError, printable
 
 
+@made_elsewhere()
 def camera(
     context: typer.Context,
     model: Annotated[
@@ -33,6 +36,7 @@ def camera(
     max_failures: Annotated[int, option("max_failures")] = DEFAULTS.max_failures,
     models: Annotated[list[str] | None, option("models")] = None,
     fallback: Annotated[str | None, option("fallback")] = DEFAULTS.fallback,
+    device: Annotated[str | None, option("device")] = DEFAULTS.device,
     snapshots: Annotated[Path | None, option("snapshots")] = DEFAULTS.snapshots,
     details: Annotated[bool, option("details")] = DEFAULTS.details,
     config: Annotated[
@@ -52,7 +56,7 @@ def camera(
     file = settings_file.find(config)
     settings = merge(settings_file.load(file) if file else {}, given(context))
     if file:
-        print(f"settings from {file}", file=sys.stderr)
+        print(f"settings from {printable(file)}", file=sys.stderr)
     summary = run_camera(settings, stop=stop)
     rate = summary.frames / summary.seconds if summary.seconds else 0.0
     if summary.unheard:
@@ -61,8 +65,13 @@ def camera(
     if summary.reconnects or summary.faults:
         told += f"; losses of the source: {summary.reconnects:,}, other faults: {summary.faults:,}"
     print(told, file=sys.stderr)
+    lacking = f"--record {settings.record}: the recording is not whole: {summary.unrecorded}"
     if received:
+        if summary.unrecorded:
+            print(f"edgefashion: {lacking}", file=sys.stderr)
         raise typer.Exit(128 + received[0])
+    if summary.unrecorded:
+        raise BadInputError(f"{lacking}. Make room there, or choose another place")
 
 
 def _stopped_by_signals() -> tuple[threading.Event, list[int]]:

@@ -18,6 +18,12 @@ ModelsArgument = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]..."
 ServedModelsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[MODEL]...", help=SERVED_HELP, show_default=False)
 ]
+DEVICE_HELP: Final = (
+    "What OpenVINO runs on: CPU, GPU, NPU, AUTO, one of several as GPU.1, or in order of preference as GPU,CPU."
+)
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", metavar="DEVICE", help=f"{DEVICE_HELP} Default: CPU.", show_default=False)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

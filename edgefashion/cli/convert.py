@@ -9,6 +9,8 @@ import typer
 
 from edgefashion.bundles.places import DEFAULT_MODEL
 from edgefashion.cli.common import ModelsArgument, new_table, print_table
+from edgefashion.cli.made_elsewhere import made_elsewhere
+from edgefashion.errors import printable
 from edgefashion.system.text import size
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ EmbedOption = Annotated[
 ]
 
 
+@made_elsewhere(bundles=True, tells=False)
 def convert(
     models: ModelsArgument = None,
     int8: Annotated[bool, typer.Option("--int8", help="Quantize to INT8 too.")] = False,
@@ -53,12 +56,6 @@ def convert(
         ),
     ] = None,
     embed: EmbedOption = None,
-    scale: Annotated[
-        str | None,
-        typer.Option(
-            help="For .onnx and .tflite: float pixels are 0-1 or 0-255. Default: measured.", show_default=False
-        ),
-    ] = None,
 ) -> None:
     """Convert a model to OpenVINO IR, proved equal to the original; with --int8, quantize it.
     Several models become one IR that averages their probabilities. With --embed, write an IR for frames too.
@@ -73,7 +70,6 @@ def convert(
         done = build(
             models or DEFAULT_MODEL,
             out,
-            scale=scale,
             int8=int8,
             max_drop=max_drop,
             calibration=calibration,
@@ -106,10 +102,12 @@ def _print_build(done: Build, max_drop: float) -> None:
     if done.conversion.note:
         print(done.conversion.note)
     if quantization:
+        for warning in quantization.warnings():
+            print(warning)
         if quantization.control:
             print(quantization.control.in_short())
         print("INT8 took " + ", ".join(f"{s:.1f} s ({stage})" for stage, s in quantization.seconds.items()))
-    print(made.path)
+    print(printable(made.path))
 
 
 def _add_int8(table: Any, result: Quantization, max_drop: float) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgefashion.cli.common import JsonOption, check_png, new_table, print_table
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, printable
 
 if TYPE_CHECKING:
     from edgefashion.data.photo_folders import Check
@@ -33,7 +33,7 @@ def fetch() -> None:
         folder = download.fetch(
             progress=lambda name, done, total: progress.step(done, total or None, f"downloading {name}")
         )
-    print(folder)
+    print(printable(folder))
 
 
 @data_app.command("verify")
@@ -62,7 +62,7 @@ def show(
     check_png(out)
     images, labels = fashion_mnist.load("train")
     write_png(out, fashion_mnist.contact_sheet(images, labels, LABELS))
-    print(out)
+    print(printable(out))
 
 
 @data_app.command("check")
@@ -103,9 +103,9 @@ def _check_photos(folders: list[Path], as_json: bool) -> None:
     _print_counts(found, "photos")
     for a, b in found.duplicates:
         differ = "" if a.label == b.label else "  <- one picture, two labels"
-        print(f"duplicate: {a.path}  {b.path}{differ}")
+        print(printable(f"duplicate: {a.path}  {b.path}{differ}"))
     for line in found.skipped:
-        print(f"skipped: {line}")
+        print(printable(f"skipped: {line}"))
     print(
         f"{sum(found.counts.values()):,} photos by {found.senders:,} senders, "
         f"{len(found.duplicates):,} duplicates, {len(found.skipped):,} skipped"
@@ -125,9 +125,10 @@ def _check_scenes(folders: list[Path], as_json: bool) -> None:
         return
     _print_counts(found, "things")
     for a, b in found.duplicates:
-        print(f"duplicate: {a.path}  {b.path}{'' if a.group == b.group else '  <- one picture, two groups'}")
+        differ = "" if a.group == b.group else "  <- one picture, two groups"
+        print(printable(f"duplicate: {a.path}  {b.path}{differ}"))
     for line in found.skipped:
-        print(f"skipped: {line}")
+        print(printable(f"skipped: {line}"))
     print(
         f"{found.scenes:,} scenes ({found.empty:,} of them empty) in {found.groups:,} groups, "
         f"{sum(found.counts.values()):,} things, {len(found.duplicates):,} duplicates, {len(found.skipped):,} skipped"

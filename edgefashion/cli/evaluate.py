@@ -12,7 +12,8 @@ import typer
 
 from edgefashion.bundles.places import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.cli.common import JsonOption, ServedModelsArgument, check_png, new_table, print_table
-from edgefashion.errors import BadInputError
+from edgefashion.cli.made_elsewhere import made_elsewhere
+from edgefashion.errors import BadInputError, printable
 
 if TYPE_CHECKING:
     from edgefashion.evaluation.fashion import Evaluation
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from edgefashion.evaluation.scenes import SceneEvaluation, Share
 
 
+@made_elsewhere()
 def evaluate(
     models: ServedModelsArgument = None,
     part: Annotated[str, typer.Option("--on", help="test, or train: the images it learned from.")] = "test",
@@ -106,7 +108,7 @@ def _print_evaluation(result: Evaluation, plot: Path | None) -> None:
         f"(95 % interval {low:.2%} to {high:.2%}), calibration error {result.calibration_error:.3f}"
     )
     if plot:
-        print(plot)
+        print(printable(plot))
 
 
 def _evaluate_on_photos(
@@ -147,7 +149,7 @@ def _print_photo_evaluation(result: PhotoEvaluation, plot: Path | None) -> None:
             table.add_row(label, f"{len(of):,}", *map(_percent, shares), "-")
     print_table(table)
     for line in result.skipped[:10]:
-        print(f"skipped: {line}", file=sys.stderr)
+        print(printable(f"skipped: {line}"), file=sys.stderr)
     if result.ci95 is not None:
         low, high = result.ci95
         print(
@@ -169,7 +171,7 @@ def _print_photo_evaluation(result: PhotoEvaluation, plot: Path | None) -> None:
     if result.skipped:
         print(f"{len(result.skipped):,} folders or files skipped")
     if plot:
-        print(plot)
+        print(printable(plot))
 
 
 def _evaluate_on_scenes(
@@ -212,7 +214,7 @@ def _print_scene_evaluation(result: SceneEvaluation, sheet: Path | None) -> None
         table.add_row(label, f"{facts['n']:,}", *shares, f"{most} ({wrong[most]})" if most else "-")
     print_table(table)
     for line in result.skipped[:10]:
-        print(f"skipped: {line}", file=sys.stderr)
+        print(printable(f"skipped: {line}"), file=sys.stderr)
     print(f"{result.model} {result.precision}: AP50 {_percent(result.ap50)}, of {len(result.seen):,} scenes")
     for share, words in (
         (result.found, "garments found"),
@@ -226,7 +228,7 @@ def _print_scene_evaluation(result: SceneEvaluation, sheet: Path | None) -> None
     if result.skipped:
         print(f"{len(result.skipped):,} pictures or annotations skipped")
     if sheet:
-        print(sheet)
+        print(printable(sheet))
 
 
 def _percent(share: float | None) -> str:

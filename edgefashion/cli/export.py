@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edgefashion.bundles.places import DEFAULT_MODEL, PHOTO_MODEL
+from edgefashion.errors import printable
 
 export_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Write models for other model servers.")
 
@@ -56,9 +57,9 @@ def ovms(
     done = repository.export(wanted, folder, precision=precision, storage=storage)
     for version in done.versions:
         served = version.served
-        print(f"{version.path}: {served.name} {served.precision}, {version.size_bytes / 1e6:.1f} MB")
+        print(printable(f"{version.path}: {served.name} {served.precision}, {version.size_bytes / 1e6:.1f} MB"))
     lines = texts.start_lines(folder)
     print(f"Start it in Docker:\n  {lines['docker']}\nor as a binary:\n  {lines['binary']}")
-    print(f"What to send: {folder / 'README.md'}; on Kubernetes: {folder / 'inferenceservice.yaml'}")
+    print(printable(f"What to send: {folder / 'README.md'}; on Kubernetes: {folder / 'inferenceservice.yaml'}"))
     for name in done.kept:
-        print(f"{folder / name} was edited since it was written, and is left as it is", file=sys.stderr)
+        print(f"{printable(folder / name)} was edited since it was written, and is left as it is", file=sys.stderr)

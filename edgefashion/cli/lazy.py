@@ -9,6 +9,9 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
+from edgefashion.errors import printable
+from edgefashion.system.addresses import in_arguments
+
 PLAIN: Final[dict[str, Any]] = {
     "rich_markup_mode": None,
     "pretty_exceptions_enable": False,
@@ -54,6 +57,16 @@ def group(homes: Mapping[str, str]) -> type[TyperGroup]:
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
             self.commands = Commands(homes)
+
+        def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+            try:
+                return super().invoke(ctx)
+            except Exception as error:
+                # What was given in a wrong place is quoted: an address without --source before it, for one. The
+                # class of these errors has no public name.
+                if isinstance(said := getattr(error, "message", None), str) and hasattr(error, "format_message"):
+                    error.message = printable(in_arguments(said))  # type: ignore[attr-defined]
+                raise
 
     return LazyGroup
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgefashion.errors import printable
 from edgefashion.system.text import size
 
 if TYPE_CHECKING:
@@ -70,5 +71,5 @@ def _print_demo(result: DemoResult) -> None:
     for name, seen in result.seen:
         told = ", ".join(in_words(garment.answer) for garment in seen.garments) or "no garment in view"
         print(f"5. Of {name}: {told}")
-    print("Look at:", *(str(p) for p in result.pictures))
+    print("Look at:", *map(printable, result.pictures))
     print(f"Done in {result.seconds:.0f} s. Next: edgefashion camera")

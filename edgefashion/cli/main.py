@@ -5,6 +5,7 @@ stdout carries the result, stderr everything else. No heavy import at module lev
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from typing import Annotated, Final, NoReturn
@@ -12,10 +13,13 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from edgefashion.cli.lazy import PLAIN, group
-from edgefashion.errors import EdgeFashionError
+from edgefashion.errors import EdgeFashionError, printable
+from edgefashion.system.addresses import in_arguments
 
 EXIT_BUG: Final = 70
 """Not in the contract: our own fault. (sysexits.h calls it EX_SOFTWARE.)"""
+
+_SHOWN_CHARS: Final = 200
 
 FAMILIES: Final = {
     # In the order in which `--help` lists them: from a network in training to a camera in a shop.
@@ -82,6 +86,7 @@ def _on_sigterm(number: int, _: object) -> NoReturn:
 def main() -> None:
     """Run the command line; errors become one or two lines and an exit code."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+    _take_every_letter()
     try:
         app(prog_name="edgefashion")
     except SystemExit as end:
@@ -91,6 +96,10 @@ def main() -> None:
         raise
     except EdgeFashionError as error:
         _fail(str(error), error.exit_code)
+    except UnicodeEncodeError as error:
+        if not any("\ud800" <= letter <= "\udfff" for letter in error.object[error.start : error.end]):
+            _fail_unforeseen(error)
+        _fail(f"{error.object[:_SHOWN_CHARS]}: bytes that are no valid text stand in this name. Rename it", 2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}. Check the path, its permissions and the free space", 2)
@@ -98,16 +107,30 @@ def main() -> None:
         hint = "On Debian a missing .so is often cured by: apt-get install libgl1 libglib2.0-0"
         _fail(f"a package cannot be loaded: {error}. {hint}", 3)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        _fail(f"this should not have happened ({reason}). Please report it with the output of --debug", EXIT_BUG)
+        _fail_unforeseen(error)
+
+
+def _take_every_letter() -> None:
+    """Have what a terminal or file cannot take (a letter that its encoding lacks, a byte of a name that is no text)
+    written as an escape: no name may end a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fail_unforeseen(error: Exception) -> NoReturn:
+    reason = (f"{type(error).__name__}: {error}".strip().splitlines() or [""])[0]
+    reason = in_arguments(reason, pieces=True)
+    _fail(f"this should not have happened ({reason}). Please report it with the output of --debug", EXIT_BUG)
 
 
 def _fail(message: str, code: int) -> NoReturn:
     if _Debug.on:
         import traceback
 
-        traceback.print_exc()
-    print(f"edgefashion: {message}", file=sys.stderr)
+        # A traceback quotes what libraries say, and is sent to others.
+        print(in_arguments(traceback.format_exc(), pieces=True), end="", file=sys.stderr)
+    print(f"edgefashion: {printable(in_arguments(message))}", file=sys.stderr)
     raise SystemExit(code)
 
 

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgefashion.bundles.places import PHOTO_MODEL
-from edgefashion.cli.common import check_png
-from edgefashion.errors import BadInputError
-from edgefashion.system.text import is_url, without_password
+from edgefashion.cli.common import DeviceOption, check_png
+from edgefashion.cli.made_elsewhere import made_elsewhere
+from edgefashion.errors import BadInputError, printable
+from edgefashion.system.addresses import shown
+from edgefashion.system.text import is_url
 
 if TYPE_CHECKING:
     from edgefashion.inference.decision import Answer
     from edgefashion.inference.predict import Prediction
 
 
+@made_elsewhere()
 def predict(
     arguments: Annotated[
         list[str],
@@ -37,11 +40,13 @@ def predict(
     single: Annotated[
         bool, typer.Option("--single", help="Take each picture for one garment; look for no others.")
     ] = False,
+    device: DeviceOption = None,
 ) -> None:
     """Name the garments in pictures of any size, mode and depth.
 
     Example: edgefashion predict shirt.jpg photos/
     """
+    from edgefashion.data.picture_walk import LeftOut
     from edgefashion.inference.predict import predict_files
 
     model, paths = _model_and_paths(arguments)
@@ -49,10 +54,10 @@ def predict(
         check_png(explain)
         if len(paths) != 1 or not paths[0].is_file():
             raise BadInputError("--explain draws one picture. Give one image file")
-    failed = 0
-    for path, seen in predict_files(model, paths, top, single=single):
+    failed, left_out = set(), LeftOut()
+    for path, seen in predict_files(model, paths, top, single=single, device=device, left_out=left_out):
         if isinstance(seen, BadInputError):
-            failed += 1
+            failed.add(seen.exit_code)
             print(f"edgefashion: {seen}", file=sys.stderr)
             continue
         if as_json:
@@ -61,16 +66,19 @@ def predict(
             print(_in_words(path, seen))
         if explain:
             _draw(explain, path, seen)
-            print(explain, file=sys.stderr if as_json else sys.stdout)
+            print(printable(explain), file=sys.stderr if as_json else sys.stdout)
+    if told := left_out.told():
+        print(f"edgefashion: {told}", file=sys.stderr)
     if failed:
-        raise typer.Exit(2)
+        raise typer.Exit(min(failed))
 
 
 def _in_words(path: Path, seen: Prediction) -> str:
     """The main garment behind the picture's name, each of the others in a line of its own below."""
+    name = printable(path)
     if seen.answer is None:
-        return f"{path}: no garment in view"
-    said = [f"{path}: {_named(seen.answer, seen.answer.top)}"]
+        return f"{name}: no garment in view"
+    said = [f"{name}: {_named(seen.answer, seen.answer.top)}"]
     return "\n".join([*said, *(f"  also {_named(other.answer, other.answer.top[:1])}" for other in seen.garments[1:])])
 
 
@@ -84,10 +92,13 @@ def _named(answer: Answer, top: tuple[tuple[str, float], ...]) -> str:
 
 
 def _draw(explain: Path, path: Path, seen: Prediction) -> None:
-    from edgefashion.data.images import read_image, write_png
+    from edgefashion.data.images import decode_image, write_png
     from edgefashion.inference.explain import draw
+    from edgefashion.inference.predict import scaled
 
-    write_png(explain, draw(read_image(path), seen))
+    picture = decode_image(path, str(path))
+    image = picture.image
+    write_png(explain, draw(image, scaled(seen, (picture.width, picture.height), (image.shape[1], image.shape[0]))))
 
 
 def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
@@ -98,5 +109,5 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
     if rest and is_model(first):
         return first, [Path(p) for p in rest]
     if is_url(first):
-        raise BadInputError(f"{without_password(first)} is a model. Give pictures after it")
+        raise BadInputError(f"{shown(first)} is a model. Give pictures after it")
     return PHOTO_MODEL, [Path(p) for p in arguments]

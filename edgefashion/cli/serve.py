@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgefashion.bundles.places import PHOTO_MODEL
+from edgefashion.cli.common import DeviceOption
+from edgefashion.cli.made_elsewhere import made_elsewhere
 
 if TYPE_CHECKING:
     from edgefashion.serving.options import Addresses
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 PRECISION_HELP = "fp32, fp16, bf16 or int8. Default: the best the bundle has."
 
 
+@made_elsewhere()
 def serve(
     models: Annotated[
         list[str] | None,
@@ -29,6 +32,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="For HTTP; 0: a free one.")] = 8080,
     grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="For gRPC; 0: a free one.")] = 8081,
     precision: Annotated[str | None, typer.Option(help=PRECISION_HELP, show_default=False)] = None,
+    device: DeviceOption = None,
     workers: Annotated[int, typer.Option(min=0, max=256, help="Requests computed at once; 0: one a core.")] = 0,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait beside them; more are told 503.")] = 256,
     timeout: Annotated[float, typer.Option(min=0.01, help="Seconds a request may be sent, and be computed.")] = 10,
@@ -57,6 +61,7 @@ def serve(
         http_port=port,
         grpc_port=grpc_port,
         precision=precision,
+        device=device,
         workers=workers,
         queue=queue,
         timeout_s=timeout,

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from edgefashion.errors import printable
+from edgefashion.system.addresses import without_secrets
+
 service_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Keep the camera running: as a systemd service, or a task."
 )
@@ -58,10 +61,10 @@ def install(
         configuration_check.check_configuration(options, root)
         print(systemd_unit.unit(options), end="")
         for obstacle in systemctl.obstacles(options, root):
-            print(f"edgefashion: {obstacle}", file=sys.stderr)
+            print(f"edgefashion: {printable(obstacle)}", file=sys.stderr)
         return
     path = systemctl.install(options, root)
-    print(f"{path} is written and enabled" + ("" if root else "; the service runs"))
+    print(f"{printable(path)} is written and enabled" + ("" if root else "; the service runs"))
     if options.config is None:
         print("No edgefashion.toml was found: it runs headless with the defaults", file=sys.stderr)
 
@@ -78,7 +81,7 @@ def status(user: UserOption = False, root: RootOption = None) -> None:
     print(line)
     if root is None and systemctl.unit_path(user).exists():
         for each in systemctl.log(user):
-            print(f"  {each}")
+            print(printable(without_secrets(f"  {each}")))
     if not well:
         raise typer.Exit(3)
 
@@ -115,7 +118,7 @@ def task(
         print(text, end="")
         return
     windows_task.write(out, text)
-    print(f"{out} is written. As administrator: schtasks /Create /TN {windows_task.NAME} /XML {out}")
+    print(printable(f"{out} is written. As administrator: schtasks /Create /TN {windows_task.NAME} /XML {out}"))
     print(
         f"Look: schtasks /Query /TN {windows_task.NAME} /V /FO LIST  Remove: schtasks /Delete /TN {windows_task.NAME}"
     )

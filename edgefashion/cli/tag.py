@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from edgefashion.bundles.places import PHOTO_MODEL
-from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.cli.common import DeviceOption
+from edgefashion.cli.made_elsewhere import made_elsewhere
+from edgefashion.errors import BadInputError, EdgeFashionError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +46,7 @@ SingleOption = Annotated[bool, typer.Option("--single", help="Take each picture 
 AddressOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster to join, with --engine ray.")]
 
 
+@made_elsewhere()
 def tag(
     paths: PathsArgument,
     out: OutOption,
@@ -53,6 +56,7 @@ def tag(
     engine: Annotated[str, typer.Option(help="local, or ray for several machines.")] = "local",
     ray_address: AddressOption = None,
     single: SingleOption = False,
+    device: DeviceOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Name the garments in every picture of an inventory, into a table; run again to go on.
@@ -71,14 +75,13 @@ def tag(
             engine=engine,
             ray_address=ray_address,
             single=single,
+            device=device,
             on_progress=tell,
         )
     _print(summary, out, review, as_json)
-    if summary.errors:
-        new = summary.pictures - summary.done_before
-        if summary.errors == new:
-            raise BadInputError(f"none of the {new:,} pictures could be read. The first: {summary.first_error}")
-        print(f"{summary.errors:,} of {new:,} could not be read. The first: {summary.first_error}", file=sys.stderr)
+    if summary.left_out_told:
+        print(f"edgefashion: {summary.left_out_told}", file=sys.stderr)
+    _tell_errors(summary)
 
 
 @contextlib.contextmanager
@@ -106,10 +109,23 @@ def _progress() -> Iterator[TellProgress]:
             raise
 
 
+def _tell_errors(summary: Summary) -> None:
+    """Tell of pictures that could not be read, by this run or an earlier one. None that could is an error."""
+    new, errors = summary.pictures - summary.done_before, summary.errors + summary.errors_before
+    first = f". The first: {printable(summary.first_error)}" if summary.first_error else ""
+    for unread, of in ((summary.errors, new), (errors, summary.pictures)):
+        if unread and unread == of:
+            raise BadInputError(f"none of the {of:,} pictures could be read{first}")
+    if errors:
+        of = new if errors == summary.errors else summary.pictures
+        print(f"{errors:,} of {of:,} could not be read{first}", file=sys.stderr)
+
+
 def _print(summary: Summary, out: Path, review: Path | None, as_json: bool) -> None:
     shares = summary.shares
     if as_json:
         facts: dict[str, Any] = dataclasses.asdict(summary)
+        del facts["left_out_told"]
         facts |= {"pictures_per_s": summary.rate, "shares": shares, "out": str(out)}
         print(json.dumps(facts | ({"review": str(review)} if review else {})))
         return
@@ -117,13 +133,14 @@ def _print(summary: Summary, out: Path, review: Path | None, as_json: bool) -> N
     new = summary.pictures > summary.done_before
     times = ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) if new else ""
     pictures = f"{summary.pictures:,} picture{'s' * (summary.pictures != 1)}"
-    errors = f"{summary.errors:,} error{'s' * (summary.errors != 1)}"
+    unread = summary.errors + summary.errors_before
+    errors = f"{unread:,} error{'s' * (unread != 1)}"
     print(
-        f"{out}: {pictures}{before}, {errors}, {summary.seconds:.1f} s, "
+        f"{printable(out)}: {pictures}{before}, {errors}, {summary.seconds:.1f} s, "
         f"{summary.rate:,.0f} pictures/s" + (f" ({times})" if times else "")
     )
     if review:
-        print(review)
+        print(printable(review))
 
 
 def _told(done: int, total: int | None, rate: float) -> str:

@@ -12,7 +12,7 @@ import typer
 
 from edgefashion.bundles.places import PHOTO_MODEL, as_argument
 from edgefashion.cli.common import JsonOption, new_table, print_table
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, printable
 from edgefashion.system.text import quoted
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _train_on_fashion(arch: str, out: Path, given: dict[str, Any]) -> None:
             if kept or shown.epochs:
                 progress.say(f"stopped; go on with: edgefashion train {arch} --out {quoted(out)} --resume")
             raise
-    print(f"{made.path}: {made.test_accuracy('original'):.2%} of the test images right")
+    print(f"{printable(made.path)}: {made.test_accuracy('original'):.2%} of the test images right")
 
 
 def _train_on_photos(arch: str, out: Path, given: dict[str, Any]) -> None:
@@ -238,8 +238,8 @@ def _print_finetuning(done: Finetuning, folders: list[Path], marked: list[Path])
     row("Fashion-MNIST, validation images", lambda scores: scores.fashion_accuracy, ".2%")
     print_table(table)
     if done.skipped:
-        print(f"{len(done.skipped):,} skipped; the first: {done.skipped[0]}")
-    print(f"{done.bundle.path}: trained on {done.trained:,} photos. Next:")
+        print(f"{len(done.skipped):,} skipped; the first: {printable(done.skipped[0])}")
+    print(f"{printable(done.bundle.path)}: trained on {done.trained:,} photos. Next:")
     given = [
         *(f"--photos {quoted(folder)}" for folder in folders),
         *(f"--scenes {quoted(folder)}" for folder in marked),

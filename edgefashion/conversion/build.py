@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +15,10 @@ from edgefashion.conversion.convert import convert
 from edgefashion.conversion.embed import Embedding
 from edgefashion.conversion.ensemble import convert_ensemble
 from edgefashion.conversion.finder import FinderIr, add_finder
-from edgefashion.conversion.quantize import Quantization, QuantizeOptions, quantize
+from edgefashion.conversion.quantize import Quantization, QuantizeOptions, in_int8, quantize
 from edgefashion.conversion.write_bundle import Conversion
 from edgefashion.errors import BadInputError
+from edgefashion.inference.told import Told
 from edgefashion.system.extras import need
 
 ENSEMBLE: Final = Path("models/ensemble")
@@ -54,6 +55,7 @@ def build(
     photos: Sequence[str | Path] = (),
     scenes: Sequence[str | Path] = (),
     frame_wh: tuple[int, int] | None = None,
+    told: Told | None = None,
     on_stage: Callable[[str], None] | None = None,
 ) -> Build:
     """Convert a model to OpenVINO IR, quantize it with ``int8``, and write an IR for whole frames with ``frame_wh``.
@@ -65,13 +67,14 @@ def build(
         models: A MODEL, or several, which become one IR that averages their probabilities.
         out: The bundle to write. Default: a bundle of yours in place, else ``models/NAME``; for several models
             ``models/ensemble``.
-        scale: What an ``.onnx`` or ``.tflite`` file's float pixels run to, ``"0-1"`` or ``"0-255"``. Default: measured.
+        scale: What the pixels of a model made elsewhere run to, ``"0-1"``, ``"0-255"``, ``"-1-1"``. Default: measured.
         int8: Add an INT8 IR.
         max_drop: Accuracy that INT8 may lose, 0 to 1 (0.005 is half a point).
         calibration: Images that INT8 is calibrated on.
         photos: Photo folders, a sub-folder a label, that INT8 of a photo network is calibrated on and gated with.
         frame_wh: (width, height) in pixels, each from 28 to 4096, of the BGR frames, uint8 (1, height, width, 3), that
             one more IR takes.
+        told: All that is known of a model made elsewhere, ``scale`` included. Default: what the command line was told.
         scenes: Scenes folders, pictures with a COCO file, that the finder of a photo network is calibrated on besides.
         on_stage: Called with what is done next, in words, and which step of how many that is.
 
@@ -102,7 +105,7 @@ def build(
             if (found := resolve.resolve(model)).bundle:
                 check_calibration(found.bundle, folders)
     if scale and len(several) > 1:
-        raise BadInputError("--scale is for one .onnx or .tflite file. Convert them one by one")
+        raise BadInputError("--scale is for one model made elsewhere. Convert them one by one")
     stages = _stages(several, int8=int8, embed=frame_wh is not None)
     if scenes and FINDING not in stages:
         raise BadInputError(
@@ -115,9 +118,13 @@ def build(
             on_stage(f"{stages.index(doing) + 1} of {len(stages)}: {doing}")
 
     tell(CONVERTING)
-    done = convert(several[0], out, scale) if len(several) == 1 else convert_ensemble(several, Path(out or ENSEMBLE))
+    done = (
+        convert(several[0], out, scale, told) if len(several) == 1 else convert_ensemble(several, Path(out or ENSEMBLE))
+    )
     made, quantization, embedding = done.bundle, None, None
-    if int8:
+    if int8 and in_int8(made):
+        done = replace(done, note=f"{done.note}; it computes in 8 bits already, and is not quantized again")
+    elif int8:
         tell(QUANTIZING)
         made, quantization = quantize(made, options, folders)
     finds: tuple[FinderIr, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,38 +12,45 @@ import numpy as np
 
 from edgefashion.bundles import draft, resolve
 from edgefashion.bundles.facts import Facts, MadeElsewhere, Measured, Thresholds
-from edgefashion.bundles.guard import check
 from edgefashion.conversion.ir import is_photo_network, refuse_half, to_ir
-from edgefashion.conversion.originals import expected_answers, foreign_file, saved_model_of
+from edgefashion.conversion.originals import expected_answers, foreign_original, saved_model_of, tensorflow_reference
+from edgefashion.conversion.parity_gate import AGAIN, Original
 from edgefashion.conversion.write_bundle import Conversion, default_out, write_gated
 from edgefashion.data import fashion_mnist, splits
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation.reference import reference_images, save_reference
 from edgefashion.inference import classifier, decision, foreign_files, load, onnx_litert_engine
+from edgefashion.inference import told as noted
+from edgefashion.inference.told import Told
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def convert(model: str | Path, out: str | Path | None = None, scale: str | None = None) -> Conversion:
+def convert(
+    model: str | Path, out: str | Path | None = None, scale: str | None = None, told: Told | None = None
+) -> Conversion:
     """Convert a MODEL to an FP32 and an FP16 IR, and prove that both answer like the original.
 
     The IRs have static batch 1 (reshape them for more). The gate compares with the original run by TensorFlow, or
     without TensorFlow with the answers that the bundle stored at training. An ``.onnx`` or ``.tflite`` file is run by
-    ONNX Runtime or LiteRT.
+    ONNX Runtime or LiteRT. How a model made elsewhere is fed and read is measured on training images, and put into the
+    IRs.
 
     Args:
-        model: A bundle's name, or a path to a bundle, SavedModel, ``.keras``, ``.onnx`` or ``.tflite`` file.
+        model: A bundle's name, or a path to a bundle, SavedModel, ``.keras``, ``.onnx`` or ``.tflite`` file, or an IR
+            made elsewhere.
         out: The bundle to write. None: a bundle of yours in place, else ``models/NAME``.
-        scale: What an ``.onnx`` or ``.tflite`` file's float pixels run to, ``"0-1"`` or ``"0-255"``. None: measured.
+        scale: What the pixels of a model made elsewhere run to, ``"0-1"``, ``"0-255"``, ``"-1-1"``. None: measured.
+        told: All that is known of such a model, ``scale`` included. None: what the command line was told.
 
     Returns:
         The bundle, and for each IR what its gate measured.
 
     Raises:
         BadInputError: A model that is not a garment classifier, or an output that cannot be written.
-        GateError: The answers differ. Nothing is written.
+        GateError: The answers differ, or a model made elsewhere fits Fashion-MNIST in no way. Nothing is written.
         MissingError: Fashion-MNIST, or what has to run the original, is not installed.
 
     Example:
@@ -54,15 +60,18 @@ def convert(model: str | Path, out: str | Path | None = None, scale: str | None 
         [('fp32', 0), ('fp16', 0)]
     """
     found = resolve.resolve(model)
-    if found.kind == "ir":
-        raise BadInputError(f"{found.path} is already an IR. Give the SavedModel, the .keras file or the bundle")
-    theirs = foreign_file(found)
-    if scale is not None and theirs is None:
-        raise BadInputError(f"--scale is for .onnx and .tflite files; {found.path} scales its pixels itself")
+    elsewhere = foreign_files.is_foreign(found) or (found.bundle is not None and found.bundle.facts.foreign is not None)
+    if found.kind == "ir" and not elsewhere:
+        raise BadInputError(
+            f"{found.path} is already an IR of ours. Give the SavedModel, the .keras file or the bundle"
+        )
+    said = (noted.given() if told is None else told) if scale is None else Told(scale=scale)
+    if not said.is_empty and not elsewhere:
+        raise BadInputError(f"{found.path} was made here and says itself how it is fed. Leave --scale and the like out")
     out = Path(out) if out else default_out(found)
     draft.check_target(out)
-    if theirs is not None:
-        return _convert_foreign(found, theirs, out, scale)
+    if elsewhere and (done := _convert_foreign(found, out, said)):
+        return done
     with saved_model_of(found) as saved_model:
         ir = to_ir(saved_model, found.path)
         images = reference_images(fashion_mnist.load("test")[0], photo=is_photo_network(ir))
@@ -77,31 +86,42 @@ def convert(model: str | Path, out: str | Path | None = None, scale: str | None 
             original = load.load(saved_model, engine="tensorflow")
             return _facts(found, out, original, original.input_shape, making)
 
-        return write_gated(ir, out, found.bundle, facts, images, expected, reference)
+        return write_gated(ir, out, found.bundle, facts, images, Original(expected, reference))
 
 
-def _convert_foreign(found: resolve.Model, file: Path, out: Path, scale: str | None) -> Conversion:
-    """:func:`convert` for an .onnx or .tflite file, whose own runtime gives the answers to compare with."""
-    check.check(file)
+def _convert_foreign(found: resolve.Model, out: Path, said: Told) -> Conversion | None:
+    """:func:`convert` for a model made elsewhere, whose own runtime gives the answers to compare with. None for a photo
+    network of ours outside its bundle, which has no such contract."""
     images = reference_images(fashion_mnist.load("test")[0], photo=False)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        # A copy, as of a SavedModel: its weights may be mapped.
-        copy = Path(shutil.copyfile(file, Path(folder) / file.name))
-        kept = found.bundle.facts.foreign if found.bundle else None
-        theirs = foreign_files.read(copy, scale or (kept.scale if kept else None), named=file)
-        refuse_half(theirs.ir, file)
+    with foreign_original(found) as copy:
+        kept = foreign_files.kept_contract(found.bundle) if found.bundle and said.is_empty else None
+        by = replace(kept, chosen="as its bundle says") if kept else None
+        try:
+            vet = refuse_half if copy.is_dir() else None
+            theirs = foreign_files.read(copy, said, named=found.path, by=by, vet=vet)
+        except foreign_files.PhotoNetworkError:
+            return None
         expected = theirs.run(images)
 
         def facts(making: draft.Draft) -> Facts:
-            fed = MadeElsewhere(theirs.scale, theirs.chosen, theirs.softmax, theirs.precision)
+            chosen, softmax = theirs.contract.chosen, theirs.softmax
+            fed = MadeElsewhere(theirs.scale, chosen, softmax, theirs.precision, theirs.contract.as_json())
             if found.bundle:
                 return making.facts._replace(pixels=classifier.PIXELS, foreign=fed)
-            shutil.copyfile(file, making.part(theirs.kind))
+            if theirs.kind == "saved_model":
+                shutil.copytree(copy, making.part("saved_model"))
+            elif theirs.kind != "ir":
+                shutil.copyfile(copy, making.part(theirs.kind))
+            if found.kind == "keras":
+                shutil.copyfile(found.path, making.part("keras"))
             shape = (fashion_mnist.SIDE_PX, fashion_mnist.SIDE_PX, 1)
             return _facts(found, out, theirs.run, shape, making)._replace(foreign=fed)
 
-        runtime = onnx_litert_engine.TITLES[theirs.own.engine]
-        done = write_gated(theirs.ir, out, found.bundle, facts, images, expected, runtime, quantized=theirs.quantized)
+        runtimes = {"saved_model": tensorflow_reference(found), "ir": "OpenVINO, as the file is"}
+        runtime = runtimes.get(theirs.kind) or onnx_litert_engine.TITLES[theirs.own.engine]
+        original = Original(expected, runtime, theirs.rounded, lambda: theirs.run(images[:AGAIN]), elsewhere=True)
+        precisions = ("int8",) if theirs.quantized else ("fp32", "fp16")
+        done = write_gated(theirs.ir, out, found.bundle, facts, images, original, precisions)
         return replace(done, note=theirs.in_short())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,13 +15,14 @@ from edgefashion.bundles.facts import Facts, Measured, Thresholds
 from edgefashion.bundles.guard import check
 from edgefashion.conversion.ir import image_side, to_ir
 from edgefashion.conversion.originals import expected_answers, foreign_file, saved_model_of
+from edgefashion.conversion.parity_gate import Original
 from edgefashion.conversion.write_bundle import Conversion, write_gated
 from edgefashion.data import fashion_mnist
 from edgefashion.data.splits import SPLIT_SEED, VALIDATION_SPLIT
 from edgefashion.data.splits import split as split_images
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation.reference import reference_images, save_reference
-from edgefashion.inference import decision, load
+from edgefashion.inference import decision, foreign_files, load
 from edgefashion.inference.classifier import PIXELS
 from edgefashion.inference.ensemble import check_alike
 from edgefashion.labels import LABELS
@@ -50,7 +52,10 @@ def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
     with contextlib.ExitStack() as stack:
         for found in members:
             saved_model = stack.enter_context(saved_model_of(found))
-            ir = to_ir(saved_model, found.path)
+            made_here = found.bundle is not None and found.bundle.facts.foreign is None
+            by = foreign_files.kept_contract(found.bundle) if found.bundle else None
+            theirs = None if made_here else foreign_files.read(saved_model, named=found.path, by=by)
+            ir = theirs.ir if theirs else to_ir(saved_model, found.path)
             labels = found.bundle.labels if found.bundle else LABELS
             # Besides photo networks only those of ten labels and 28x28 are converted.
             check_alike(
@@ -61,7 +66,10 @@ def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
                 labels,
                 image_side(ir),
             )
-            expected, reference = expected_answers(found, saved_model, images)
+            if theirs is not None:
+                expected, reference = theirs.run(images), "tensorflow"
+            else:
+                expected, reference = expected_answers(found, saved_model, images)
             irs.append(ir)
             answers.append(expected)
             references.append(reference)
@@ -71,7 +79,7 @@ def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
             return _ensemble_facts(members, out, merged, making)
 
         mean = np.asarray(np.stack(answers).mean(0), np.float32)
-        return write_gated(merged, out, None, facts, images, mean, ", ".join(dict.fromkeys(references)))
+        return write_gated(merged, out, None, facts, images, Original(mean, ", ".join(dict.fromkeys(references))))
 
 
 def _ensemble_facts(members: Sequence[resolve.Model], out: Path, merged: Any, making: draft.Draft) -> Facts:
@@ -80,6 +88,7 @@ def _ensemble_facts(members: Sequence[resolve.Model], out: Path, merged: Any, ma
     import openvino as ov
 
     path = making.part("fp32")
+    merged.set_rt_info(json.dumps(LABELS), [bundle.RT_INFO, "labels"])
     ov.save_model(merged, path, compress_to_fp16=False)
     check.vouch(path)
     classifier = load.load(path, precision="fp32", purpose="throughput")

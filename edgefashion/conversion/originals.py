@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles import model_files, onnx_file, resolve
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.evaluation.reference import load_reference
-from edgefashion.inference import foreign_files, load, tensorflow_engine
+from edgefashion.inference import foreign_files, tensorflow_engine
 from edgefashion.system.extras import install_line, installed, need
 
 if TYPE_CHECKING:
@@ -27,6 +27,22 @@ def foreign_file(found: resolve.Model) -> Path | None:
         return found.path
     kind = next((kind for kind in foreign_files.KINDS if found.bundle is not None and found.bundle.has(kind)), None)
     return found.bundle.verified(kind) if found.bundle is not None and kind else None
+
+
+@contextlib.contextmanager
+def foreign_original(found: resolve.Model) -> Iterator[Path]:
+    """A temporary copy of a model made elsewhere, in the form that is converted: its .onnx file with all its weights,
+    its .tflite file, its IR, or a SavedModel, from a .keras file exported."""
+    file = found.path if found.kind == "ir" else foreign_file(found)
+    if file is None:
+        with saved_model_of(found) as saved_model:
+            yield saved_model
+        return
+    # A copy, as of a SavedModel: its weights may be mapped.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, onnx_file.whole(file) as whole:
+        for part in model_files.files_of(whole):
+            shutil.copyfile(part, Path(folder) / part.name)
+        yield Path(folder) / whole.name
 
 
 @contextlib.contextmanager
@@ -63,14 +79,18 @@ def keras_in_half_precision(found: resolve.Model) -> Path | None:
     return keras if keras and tensorflow_engine.half_precision(keras) else None
 
 
+def tensorflow_reference(found: resolve.Model) -> str:
+    """Who gives the answers of what TensorFlow runs, and whether it was rebuilt for that."""
+    keras = keras_in_half_precision(found)
+    return "tensorflow" + (f", {tensorflow_engine.half_precision(keras)} rebuilt in float32" if keras else "")
+
+
 def expected_answers(
     found: resolve.Model, saved_model: Path, images: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], str]:
     """The original's probabilities for the gate's images, and who gave them."""
     if installed("tensorflow"):
-        expected, reference = load.load(saved_model, engine="tensorflow")(images), "tensorflow"
-        if (keras := keras_in_half_precision(found)) is not None:
-            reference += f", {tensorflow_engine.half_precision(keras)} rebuilt in float32"
+        expected, reference = tensorflow_engine.SavedModel(saved_model)(images), tensorflow_reference(found)
     elif found.bundle is not None and found.bundle.has("reference"):
         expected, reference = load_reference(found.bundle.verified("reference")), "stored at training"
         if len(expected) != len(images):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from edgefashion.bundles.facts import Measured
 from edgefashion.bundles.guard import check
 from edgefashion.conversion import accuracy_control, calibration_sets, int8_gate
 from edgefashion.conversion.calibration_sets import CalibrationSets
+from edgefashion.conversion.parity_gate import PATIENCE_S
 from edgefashion.conversion.post_training import loaded, quantize_plain, quietly
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError
@@ -24,9 +25,15 @@ from edgefashion.evaluation import agreement
 from edgefashion.inference import load
 from edgefashion.inference.classifier import Classifier
 from edgefashion.system.extras import installed, need
+from edgefashion.system.text import size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+SLOWER: Final = 1.1
+"""From this share of FP32's time on INT8 is said to be slower."""
+_TURNS: Final = 21
+_CALLS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -70,11 +77,26 @@ class Quantization:
     """INT8's answers to the 10,000 test images beside the original's."""
     seconds: dict[str, float]
     """What each stage took: plain quantization, accuracy control, gate."""
+    time_of_fp32: float = 0.0
+    """The time INT8 takes for one image, as a share of FP32's; both measured here, in turns."""
 
     @property
     def drop(self) -> float:
         """Accuracy lost on the gate's images; negative where INT8 is better."""
         return self.accuracy_before - self.accuracy_after
+
+    def warnings(self) -> list[str]:
+        """What speaks against INT8 here, each as a sentence."""
+        said = []
+        if self.size_after_bytes >= self.size_before_bytes:
+            before, after = size(self.size_before_bytes), size(self.size_after_bytes)
+            said.append(f"INT8 is larger than FP32: {after}, not {before}. This network is too small to gain by it")
+        if self.time_of_fp32 > SLOWER:
+            said.append(
+                f"INT8 is slower than FP32 on this machine: {self.time_of_fp32:.2f} times its time for an image. See "
+                "edgefashion bench, and use --precision fp32 here"
+            )
+        return said
 
     def as_json(self) -> dict[str, Any]:
         """The fields of the bundle's report."""
@@ -116,6 +138,7 @@ def quantize(
     """
     options = replace(options, **given)
     need("nncf", "to quantize to INT8")
+    _check_quantizable(made)
     fp32 = made.verified("fp32")
     before = load.load(fp32, precision="fp32")
     if before.takes_photos:
@@ -145,6 +168,22 @@ def quantize(
             kept=made.path,
         )
     return bundle.open_bundle(made.path), result
+
+
+def in_int8(made: bundle.Bundle) -> bool:
+    """True for a bundle of a model that was made elsewhere and computes in 8 bits itself."""
+    return made.facts.foreign is not None and made.facts.foreign.precision == "int8"
+
+
+def _check_quantizable(made: bundle.Bundle) -> None:
+    """Raise :class:`BadInputError` for a network that is rounded already: rounded twice it only gets worse."""
+    if in_int8(made):
+        raise BadInputError(f"{made.path} holds a network that computes in 8 bits already. It is not quantized again")
+    if made.facts.foreign is not None and made.facts.foreign.precision == "fp16":
+        raise BadInputError(
+            f"{made.path} holds a network that computes in 16 bits: its INT8 would be slower than FP32. Convert it as "
+            "it was before, in 32 bits"
+        )
 
 
 @dataclass
@@ -184,7 +223,10 @@ def _write(
     making.drop_embedded()
     path = making.part("int8")
     ov.save_model(int8.ir, path, compress_to_fp16=False)
-    check.vouch(path)
+    if made.facts.foreign is not None:
+        check.check(path, check.Limits(PATIENCE_S), named=Path("the INT8 IR"))
+    else:
+        check.vouch(path)
     after = load.load(path, precision="int8")
     with _timed(int8.seconds, "gate"):
         accuracy_after = sets.gate(after) if int8.control else int8.accuracy_plain
@@ -206,7 +248,22 @@ def _write(
         control=int8.control,
         agreement=agreement.compare(original, int8_answers, test_labels, reference),
         seconds={stage: round(taken, 1) for stage, taken in int8.seconds.items()},
+        time_of_fp32=_time_of(after, before, test_images[:1]),
     )
+
+
+def _time_of(after: Classifier, before: Classifier, image: NDArray[np.uint8]) -> float:
+    """The time ``after`` takes for one image, as a share of what ``before`` takes: medians, measured in turns."""
+    if before.takes_photos:
+        return 0.0
+    took_s: dict[str, list[float]] = {"after": [], "before": []}
+    for _ in range(_TURNS):
+        for name, one in (("after", after), ("before", before)):
+            start_s = time.perf_counter()
+            for _ in range(_CALLS):
+                one(image)
+            took_s[name].append(time.perf_counter() - start_s)
+    return float(np.median(took_s["after"]) / np.median(took_s["before"]))
 
 
 def _original(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from edgefashion.bundles import bundle, card, draft, places, resolve
 from edgefashion.bundles.facts import Facts, Measured
 from edgefashion.conversion.ir import describe
-from edgefashion.conversion.parity_gate import Parity, write_and_compare
+from edgefashion.conversion.parity_gate import Original, Parity, write_and_compare
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, load
@@ -29,7 +29,7 @@ class Conversion:
     bundle: bundle.Bundle
     parity: tuple[Parity, ...]
     note: str = ""
-    """What was found out about an .onnx or .tflite file, as a sentence."""
+    """What was found out about a model made elsewhere, as a sentence."""
 
 
 def default_out(found: resolve.Model) -> Path:
@@ -53,31 +53,35 @@ def write_gated(
     base: bundle.Bundle | None,
     facts: Callable[[draft.Draft], Facts],
     images: NDArray[np.uint8],
-    expected: NDArray[np.float32],
-    reference: str,
-    *,
-    quantized: bool = False,
+    original: Original,
+    precisions: Sequence[str] = ("fp32", "fp16"),
 ) -> Conversion:
-    """Write FP32 and FP16 IR into the bundle ``out``, made from ``base`` if given, if both answer ``images`` as
-    ``expected``. ``facts`` gives the bundle's facts, its name left out of account."""
+    """Write IRs of the ``precisions`` into the bundle ``out``, made from ``base`` if given, if all answer ``images`` as
+    the ``original`` did. ``facts`` gives the bundle's facts, its name left out of account."""
     with draft.draft(out, base) as making:
         making.facts = facts(making)._replace(name=out.name)
         making.drop_embedded()
         describe(ir, making.facts)
-        parity = tuple(
-            write_and_compare(ir, precision, making, images, expected, reference, quantized=quantized)
-            for precision in ("fp32", "fp16")
-        )
+        if "fp32" not in precisions:
+            for precision in ("fp32", "fp16"):  # of another network that the bundle held
+                making.drop(precision)
+                making.facts = making.facts.without_measured(precision)
+        parity = tuple(write_and_compare(ir, precision, making, images, original) for precision in precisions)
         making.add_report("convert", {"parity": [asdict(p) for p in parity]})
         making.facts = making.facts.with_version("openvino", version("openvino"))
-        measure_irs(making, *fashion_mnist.load("test"))
+        measure_irs(making, *fashion_mnist.load("test"), precisions)
         card.write_card(making)
     return Conversion(bundle.open_bundle(out), parity)
 
 
-def measure_irs(making: draft.Draft, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+def measure_irs(
+    making: draft.Draft,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    precisions: Sequence[str] = ("fp32", "fp16"),
+) -> None:
     """Put each IR's accuracy on the 10,000 test images into the bundle's facts."""
-    for precision in ("fp32", "fp16"):
+    for precision in precisions:
         classifier = load.load(making.part(precision), precision=precision)
         answers = decision.likeliest(classifier(images))
         making.facts = making.facts.with_measured(precision, Measured(float(np.mean(answers == labels))))

@@ -45,11 +45,18 @@ class CocoFile:
         name = file_name.replace("\\", "/")
         for at, (root, base_only) in enumerate(self._places):
             found = root / (name.rsplit("/", 1)[-1] if base_only else name)
-            if found.is_file():
+            if _is_file(found):
                 # Where one picture was the next one will be, too, and there may be 100,000.
                 self._places.insert(0, self._places.pop(at))
                 return found
         return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for any file
+        return False
 
 
 def read(path: Path, folder: Path) -> CocoFile:
@@ -68,7 +75,9 @@ def read(path: Path, folder: Path) -> CocoFile:
     missing = [part for part in parts if not (isinstance(told, dict) and isinstance(told.get(part), list))]
     if missing:
         raise BadInputError(f"{path} is no COCO file: it has no list of {' and of '.join(missing)}. {export}")
-    images, annotations, categories = ([each for each in told[part] if isinstance(each, dict)] for part in parts)
+    images, annotations, categories = (told[part] for part in parts)
+    if not all(isinstance(entry, dict) for entry in (*images, *annotations, *categories)):
+        raise BadInputError(f"{path} is no COCO file: an entry of its lists is no object. {export}")
     ids = (
         entry.get(key) for entry in (*images, *annotations, *categories) for key in ("id", "image_id", "category_id")
     )

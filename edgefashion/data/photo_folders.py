@@ -21,8 +21,10 @@ import numpy as np
 
 from edgefashion.data import coco_file, images
 from edgefashion.data.images import perceptual_hash
+from edgefashion.data.picture_walk import FolderWalk, LeftOut, is_picture_file, stray
 from edgefashion.errors import BadInputError
 from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN
+from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +51,11 @@ FEW: Final = 20
 SAME_BITS: Final = 4
 """Two photos whose 64-bit perceptual hashes differ in at most so many bits are taken for the same picture. In a set of
 3,353 photos 4 of 5.6 million pairs are as close, each of them two shots of one label by one sender."""
+
+_MORE: Final = "\0"
+"""The column of the cells that are one too many, of a name that no file gives."""
+
+_WORN: Final = {"1": True, "true": True, "0": False, "false": False, "": False}
 
 _ALIASES: Final = {"t-shirt/top": "T-shirt", "t-shirt top": "T-shirt", "tshirt": "T-shirt", "none": "No garment"}
 
@@ -86,18 +93,20 @@ class PhotoSet:
 def scan(*folders: Path) -> PhotoSet:
     """List the photos of one or more photo folders, sorted; no picture is read yet.
 
-    A sub-folder of another name is left out and listed. Raises :class:`BadInputError` for a folder
-    that does not exist or holds no photo under any known name.
+    A sub-folder of another name is left out and listed, and what is no picture is counted by reason. Raises
+    :class:`BadInputError` for a folder that does not exist or holds no photo under any known name.
     """
     photos: list[Photo] = []
     skipped: list[str] = []
     for folder in folders:
         if not folder.is_dir():
             raise BadInputError(f"{folder} is no folder. Give one with a sub-folder of photos for each label")
-        listed = _listed(folder)
+        listed, before = _listed(folder), len(photos)
+        left_out = LeftOut()
         for below in sorted(p for p in folder.iterdir() if p.is_dir()):
             label = _label_of(below.name)
-            found = sorted(p for p in below.rglob("*") if p.suffix.lower() in images.IMAGE_SUFFIXES and p.is_file())
+            why = None if label else stray([below.name])
+            found = sorted(Path(name) for name in FolderWalk(left_out).below(str(below), why))
             if label is None:
                 if found:
                     skipped.append(f"{below}: no label is named so{_near(below.name)}; {len(found):,} files left out")
@@ -106,6 +115,15 @@ def scan(*folders: Path) -> PhotoSet:
                 Photo(path, label, _sender(path, below), **listed.get(path.relative_to(folder).as_posix(), {}))
                 for path in found
             ]
+        here = {photo.path.relative_to(folder).as_posix() for photo in photos[before:]}
+        if absent := [name for name in listed if name not in here]:
+            told = f"{len(absent):,} of the files that it names are no photo here, such as {absent[0]}"
+            skipped.append(f"{folder / 'photos.csv'}: {told}")
+        if loose := sum(is_picture_file(str(path), LeftOut()) for path in folder.iterdir() if not path.is_dir()):
+            loose_told = f"{loose:,} picture{'s' * (loose != 1)} in no label's folder"
+            skipped.append(f"{folder}: {loose_told}")
+        if told := left_out.told():
+            skipped.append(f"{folder}: {told}")
     if not photos:
         if scenes := [folder for folder in folders if coco_file.find(folder)]:
             raise BadInputError(f"{scenes[0]} has a COCO file: it is a folder of annotated scenes. Use --scenes")
@@ -116,24 +134,41 @@ def scan(*folders: Path) -> PhotoSet:
 
 def _listed(folder: Path) -> dict[str, dict[str, Any]]:
     """What a ``photos.csv`` tells of files, if there is one: its columns are ``file`` and any of ``kind``, ``also``
-    (labels separated by ``|``) and ``worn`` (1 where somebody wears the garment)."""
+    (labels separated by ``|``) and ``worn`` (1 where somebody wears the garment).
+
+    Raises :class:`BadInputError` for a list of which a part would not be understood.
+    """
     listed = folder / "photos.csv"
+    told: dict[str, dict[str, Any]] = {}
     try:
-        with listed.open(newline="", encoding="utf-8") as lines:
-            return {row["file"]: _told(row) for row in csv.DictReader(lines) if row.get("file")}
+        with listed.open(newline="", encoding="utf-8-sig") as lines:  # Excel begins a file with a mark
+            rows = csv.DictReader(lines, restkey=_MORE)
+            if "file" not in (rows.fieldnames or ()):
+                raise ValueError("its first line names no column file; the columns are separated by commas")
+            for row in rows:
+                if not (name := (row["file"] or "").replace("\\", "/")):
+                    continue
+                found = _told(row)
+                if told.setdefault(name, found) != found:
+                    raise ValueError(f"line {rows.line_num:,} tells of {name} otherwise than a line before")
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInputError(f"{listed} cannot be read: {error}. Mend it or take it away") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise BadInputError(f"{listed} cannot be read: {reason_of(error)}. Mend it or take it away") from None
+    return told
 
 
 def _told(row: dict[str, str | None]) -> dict[str, Any]:
-    also = tuple(name for told in (row.get("also") or "").split("|") if (name := _label_of(told)))
-    return {
-        "kind": row.get("kind") or None,
-        "also": also,
-        "worn": (row.get("worn") or "").strip() in ("1", "True", "true"),
-    }
+    """What a line tells. Raises ValueError for what is none of it."""
+    if _MORE in row:
+        raise ValueError(f"the line of {row['file']} has more cells than the first line names")
+    names = [name for name in (row.get("also") or "").split("|") if name.strip()]
+    if unknown := next((name for name in names if _label_of(name) is None), None):
+        raise ValueError(f"{row['file']} is also {unknown!r}, which is no label{_near(unknown)}")
+    worn = _WORN.get((row.get("worn") or "").strip().lower())
+    if worn is None:
+        raise ValueError(f"worn of {row['file']} is {row['worn']!r}, neither 1 nor 0")
+    return {"kind": row.get("kind") or None, "also": tuple(filter(None, map(_label_of, names))), "worn": worn}
 
 
 def _label_of(name: str) -> str | None:

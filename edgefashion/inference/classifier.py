@@ -43,7 +43,8 @@ Failed = Callable[[BaseException], None]
 class Runner(Protocol):
     """One engine with one network loaded. Batches arrive as uint8 (n, height, width, channels)."""
 
-    input_shape: tuple[int, ...]
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
 
     @property
     def settings(self) -> dict[str, Any]: ...
@@ -152,6 +153,12 @@ class Classifier:
         """
         probabilities, masks = self._looked(self._as_batch(image))
         return probabilities[0], masks[0]
+
+    def look_at_all(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """A photo network's answers for uint8 (n, h, w, 3): probabilities (n, classes), and the masks (n, h/8, w/8) or,
+        run by an engine that gives none, None."""
+        batch = self._as_batch(images)
+        return self._looked(batch) if isinstance(self.run, MaskRunner) else (self.run(batch), None)
 
     def start(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> None:
         """Hand over uint8 images (n, h, w, c), 64 at most, and go on; ``done`` is called with their answers.

@@ -1,39 +1,51 @@
-"""ONNX and .tflite files of Fashion-MNIST classifiers made elsewhere: converted to OpenVINO, or run as they are.
+"""Models of Fashion-MNIST classifiers made elsewhere, read as an OpenVINO graph or run as they are.
 
-Such a file may take pixels of 0 to 1, in another shape or type, and answer logits. What is read here takes the
-toolkit's uint8 images and answers probabilities. What was added for that is reported, and so is what was assumed.
+A file's author fed it in some way and read its answers in some way: the contract, see
+:mod:`edgefashion.inference.contract`. What is read here takes the toolkit's uint8 images and answers probabilities.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle, resolve
+from edgefashion.bundles import bundle, model_files, onnx_file, resolve
+from edgefashion.bundles.facts import takes_photos
 from edgefashion.bundles.guard import check
-from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError
-from edgefashion.inference import classifier, onnx_litert_engine, tensorflow_engine
-from edgefashion.inference.onnx_litert_engine import SCALES, Quantized
+from edgefashion.inference import classifier, contract, onnx_litert_engine, tensorflow_engine, told
+from edgefashion.inference.contract import PLAIN, Contract, Quantized
+from edgefashion.inference.contract_graph import with_contract
+from edgefashion.inference.contract_hint import hint_of, hint_of_keras
+from edgefashion.inference.contract_measure import Network, measure
+from edgefashion.inference.told import Told
 from edgefashion.labels import LABELS
+from edgefashion.system.text import last_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KINDS: Final = resolve.FOREIGN
 
-_MEASURED: Final = 1000
-"""Number of training images on which the scale of a float input is measured."""
-_CLEARLY: Final = 0.01
-"""Accuracy by which one scale has to be better than the other."""
-_TRAINED: Final = 0.3
-"""Accuracy below which the network was trained with neither scale. Chance is 0.1."""
+_SMALL: Final = 32
+"""Numbers in a constant that is no weights."""
+_REASON_CHARS: Final = 160
+_ONNX_ROUNDING: Final = (b"MatMulInteger", b"ConvInteger", b"QLinearMatMul", b"QLinearConv", b"DequantizeLinear")
+"""ONNX's operators on 8-bit numbers, as their names stand in a file."""
+
+_measured: dict[tuple[str, Told], Contract] = {}
+"""What this process has measured, by the file's hash and what was told: a server loads a model for each thread."""
+
+
+class PhotoNetworkError(BadInputError):
+    """A photo network of ours outside its bundle: it says itself what it takes."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +56,29 @@ class Foreign:
     kind: str
     ir: Any
     """An ``openvino.Model``: uint8 (1, 28, 28, 1) in, float32 probabilities (1, 10) out."""
-    scale: str
-    """A key of :data:`edgefashion.inference.onnx_litert_engine.SCALES`."""
-    chosen: str
-    """Where the scale comes from, as a phrase."""
-    softmax: bool
-    """True if the file answers logits: a softmax was added."""
+    contract: Contract
     precision: str
     """What it computes in: fp32, fp16 or int8."""
+    rounded: str
+    """What is rounded in it, as a phrase; empty for a file of 32-bit floats."""
+    network: Network
+    """The file itself in OpenVINO."""
+    name: str
 
     @property
     def own(self) -> onnx_litert_engine.Own:
         """The file as its own runtime is told to run it."""
-        return onnx_litert_engine.Own(self.path, self.precision, self.scale, self.softmax)
+        return onnx_litert_engine.Own(self.path, self.precision, self.contract)
+
+    @property
+    def scale(self) -> str:
+        """The name of the feed."""
+        return self.contract.scale
+
+    @property
+    def softmax(self) -> bool:
+        """True if the file answers logits: a softmax was added."""
+        return self.contract.answer == contract.LOGITS
 
     @property
     def quantized(self) -> bool:
@@ -64,183 +86,285 @@ class Foreign:
         return self.precision == "int8"
 
     def in_short(self) -> str:
-        """One sentence on what was found and added."""
-        added = "; it answers logits: a softmax is added" if self.softmax else ""
-        return f"{self.path.name} takes pixels of {self.scale} ({self.chosen}){added}"
+        """One line on what was found and added."""
+        return self.contract.in_short(self.name)
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The file's own answers to ``images`` (n, 28, 28, 1), probabilities (n, 10), by the runtime it was made for.
 
-        Raises :class:`MissingError` without ONNX Runtime or LiteRT.
+        Raises :class:`MissingError` without ONNX Runtime, LiteRT or TensorFlow.
         """
-        return onnx_litert_engine.OwnRuntime(self.path, **self.own.fed)(images)
+        if self.kind in KINDS:
+            return onnx_litert_engine.OwnRuntime(self.path, **self.own.fed)(images)
+        if self.kind == "ir":
+            table = self.contract.table(self.network.dtype)
+            return self.contract.probabilities(
+                list(self.network.ask(self.contract.pixels(images, table)).values())[self.contract.output_at]
+            )
+        original = tensorflow_engine.SavedModel(self.path)
+        original.contract = self.contract
+        return original(images)
 
 
-def read(path: Path, scale: str | None = None, *, named: Path | None = None) -> Foreign:
-    """Read an ``.onnx`` or ``.tflite`` file. ``scale`` (``"0-1"`` or ``"0-255"``) says what its float pixels run to;
-    ``named`` is what errors call the file, where ``path`` is a copy of it.
+def read(
+    path: Path,
+    said: Told | None = None,
+    *,
+    named: Path | None = None,
+    by: Contract | None = None,
+    vet: Callable[[Any, Path], None] | None = None,
+) -> Foreign:
+    """Read an ``.onnx`` or ``.tflite`` file, a SavedModel's folder or an IR's ``.xml``.
 
-    Left out, the scale is measured: it is the one with which clearly more of 1,000 training images are named right. A
-    file that takes whole numbers states it. Raises :class:`BadInputError` for what cannot be read, is no Fashion-MNIST
-    classifier, or does not tell its scale, :class:`MissingError` without LiteRT for a quantized .tflite.
+    ``said`` is what was told of it, else what the command line noted; ``named`` is what errors call the file, where
+    ``path`` is a copy of it; ``by`` a contract that is known already; ``vet`` may raise over what was opened.
+    What is not told is measured, see :func:`edgefashion.inference.contract_measure.measure`, whose errors are raised.
+    Raises :class:`BadInputError` for what cannot be read or is no classifier of ten, :class:`MissingError` without
+    LiteRT for a quantized .tflite.
     """
-    if scale is not None and scale not in SCALES:
-        raise BadInputError(f"--scale must be one of {', '.join(SCALES)}, not {scale}")
     named = named or path
-    original = _converted(path, named)
-    kind = path.suffix[1:]
-    whole = original.input(0).get_element_type().is_integral()
-    stored, answered = (0.0, 0), (0.0, 0)
-    if kind == "tflite" and (whole or original.output(0).get_element_type().is_integral()):
-        opened = onnx_litert_engine.open_file(path, 1)
-        stored, answered = opened.taken.quantized, opened.given.quantized
-    plain = _Plain(original, stored, answered)
-    if whole and scale is None:
-        # The real number that the largest byte stands for; 255 where bytes are taken as they are.
-        high = np.iinfo(original.input(0).get_element_type().to_dtype()).min + 255
-        real = stored[0] * (high - stored[1]) if stored[0] else 255.0
-        scale, chosen = ("0-255" if real > 2 else "0-1"), "the file's own"
-    elif scale is not None:
-        chosen = "as given"
-    else:
-        scale, chosen = _measured_scale(named, plain)
-    answers = plain.answers(fashion_mnist.load("train")[0][:100], scale)
-    precision = _precision(original)
-    # Ten probabilities of 8 bits each add up to 1 within a few hundredths.
-    softmax = bool(answers.min() < 0 or np.abs(answers.sum(1) - 1).max() > (0.1 if precision == "int8" else 1e-3))
-    return Foreign(path, kind, plain.ir(scale, softmax=softmax), scale, chosen, softmax, precision)
+    said = told.given() if said is None else said
+    original = _opened(path, named)
+    if vet:
+        vet(original, named)
+    kind = "saved_model" if path.is_dir() else "ir" if path.suffix == ".xml" else path.suffix[1:]
+    ports = _Ports.of(original, path)
+    network = ports.network(original, named)
+    if by is None:
+        key = (model_files.sha256_of(path), said)
+        if key not in _measured:
+            _measured[key] = measure(network, said)
+        by = _measured[key]
+    at = ports.number_of(by.output, by.output_at)
+    by = replace(by, output_at=at, shape=network.shape)
+    precision, rounded = _precision(original, path)
+    ir = with_contract(original, by, at, ports.stored, ports.answered[at])
+    made = Foreign(path, kind, ir, by, precision, rounded, network, named.name)
+    told.say(made.in_short())
+    return made
+
+
+def contract_of(
+    original: tensorflow_engine.SavedModel | tensorflow_engine.KerasCall, path: Path, said: Told
+) -> Contract:
+    """The contract of a network that TensorFlow runs, measured with it. Raises what :func:`read` raises."""
+    key = (model_files.sha256_of(path), said)
+    if key not in _measured:
+        by_file, hinted = hint_of_keras(original.keras_model)
+        shape = original.image_shape_as_it_takes()
+        network = Network(str(path), shape, original.dtype, PLAIN, original.ask, by_file, hinted)
+        _measured[key] = measure(network, said)
+    told.say(_measured[key].in_short(path.name))
+    return _measured[key]
+
+
+def kept_contract(made: bundle.Bundle) -> Contract | None:
+    """By which the original in a bundle is fed and read; None for a network of ours."""
+    fed = made.facts.foreign
+    if fed is None:
+        return None
+    try:
+        if fed.contract is not None:
+            return Contract.from_json(fed.contract)
+        if fed.scale in ("0-1", "0-255"):  # as bundles were written before there was more to say
+            of = contract.ranged(0, 1 if fed.scale == "0-1" else 255)
+            kind = contract.LOGITS if fed.softmax else contract.PROBABILITIES
+            return Contract(of.name, of.factor, of.offset, (784,), kind, chosen=fed.chosen or "")
+    except ValueError as error:
+        raise BadInputError(f"{made.path} does not say how its original is fed ({error}). Convert it again") from error
+    raise BadInputError(f"{made.path} does not say how its original is fed. Convert it again")
 
 
 def original(made: bundle.Bundle) -> onnx_litert_engine.Own | None:
-    """The file from elsewhere that a bundle was made from, checked; None for another bundle."""
+    """The .onnx or .tflite file from elsewhere that a bundle was made from, checked; None for another bundle."""
     kind = next((kind for kind in KINDS if made.has(kind)), None)
-    if kind is None:
+    by = kept_contract(made) if kind else None
+    if kind is None or by is None or made.facts.foreign is None:
         return None
-    fed = made.facts.foreign
-    if fed is None or fed.scale is None or fed.scale not in SCALES:
-        raise BadInputError(f"{made.path} does not say how its .{kind} file is fed. Convert that file again")
     path = made.verified(kind)
     check.check(path)
-    return onnx_litert_engine.Own(path, fed.precision, fed.scale, fed.softmax)
+    return onnx_litert_engine.Own(path, made.facts.foreign.precision, by)
+
+
+def is_foreign(found: resolve.Model) -> bool:
+    """True for a model made elsewhere, whose contract has to be found out: in no bundle, and no IR of ours."""
+    if found.bundle is not None:
+        return False
+    return found.kind != "ir" or not _is_ours(found.path)
+
+
+def _is_ours(xml: Path) -> bool:
+    """True for an IR that says itself what it is. Its guard has passed it before it is parsed here."""
+    from edgefashion.inference.openvino_engine import read_ir
+
+    check.check(xml)
+    ir = read_ir(xml)
+    return any(ir.has_rt_info([bundle.RT_INFO, key]) for key in ("labels", "frame")) or _takes_photos(ir)
+
+
+def _takes_photos(ir: Any) -> bool:
+    """True for colour pictures larger than Fashion-MNIST's, in the form that our photo networks take."""
+    shape = tuple(int(size) for size in ir.input(0).shape)
+    return len(shape) == 4 and takes_photos(shape) and min(shape[1:3]) > contract.SIDE_PX
 
 
 @contextlib.contextmanager
-def temporary_ir(path: Path) -> Iterator[tuple[Path, Foreign]]:
+def temporary_ir(path: Path, said: Told | None = None) -> Iterator[tuple[Path, Foreign]]:
     """A temporary IR of a file from elsewhere, for as long as the block lasts."""
     import openvino as ov
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        theirs = read(path)
-        ir = Path(folder) / "network.xml"
-        ov.save_model(theirs.ir, ir, compress_to_fp16=False)
+        with onnx_file.whole(path) as file:
+            theirs = replace(read(file, said, named=path), path=path)  # the original's path is what bench shows
+            ir = Path(folder) / "network.xml"
+            theirs.ir.set_rt_info(json.dumps(LABELS), [bundle.RT_INFO, "labels"])  # from here on it says what it is
+            ov.save_model(theirs.ir, ir, compress_to_fp16=False)
         check.vouch(ir)
         yield ir, theirs
 
 
-def _converted(path: Path, named: Path) -> Any:
-    """The file as OpenVINO reads it, of batch 1. Raises :class:`BadInputError` for no Fashion-MNIST classifier."""
+# --- The file as OpenVINO reads it -----------------------------------------------------------
+
+
+def _opened(path: Path, named: Path) -> Any:
+    """The file as an ``openvino.Model`` of batch 1, with one image of 28x28 in."""
     import openvino as ov
 
-    check.check(path)
+    if not path.is_dir():
+        check.check(path, named=named)
     try:
-        with tensorflow_engine.no_stderr():  # a file of another kind is tried with every frontend, and each complains
-            ir = ov.convert_model(path)
+        if path.suffix == ".xml":
+            ir = ov.Core().read_model(path)
+        else:
+            with tensorflow_engine.no_stderr():  # a file is tried with every frontend, and each complains
+                ir = ov.convert_model(path)
     except Exception as error:  # the frontends raise bare Exceptions of many kinds
-        raise BadInputError(f"{named} is not a whole {named.suffix} file OpenVINO can read. Export it again") from error
-    if len(ir.inputs) != 1 or len(ir.outputs) != 1:
+        text = last_line(str(error).replace(str(path), path.name), _REASON_CHARS) or type(error).__name__
+        raise BadInputError(f"{named} cannot be read by OpenVINO ({text}). Export it again") from error
+    if len(ir.inputs) != 1:
+        each = ", ".join(f"{_name(port) or number} {port.get_partial_shape()}" for number, port in enumerate(ir.inputs))
         raise BadInputError(
-            f"{named} has {len(ir.inputs)} inputs and {len(ir.outputs)} outputs; one of each is expected"
+            f"{named} has {len(ir.inputs)} inputs ({each}); one image is expected. Export it with one, the others fixed"
         )
-    image = ir.input(0).get_partial_shape()
-    sizes = [] if image.rank.is_dynamic else list(image)[1:]
-    if (
-        not sizes
-        or any(d.is_dynamic for d in sizes)
-        or np.prod([d.get_length() for d in sizes]) != fashion_mnist.SIDE_PX**2
-    ):
+    taken = ir.input(0).get_partial_shape()
+    kind = ir.input(0).get_element_type()
+    if not (kind.is_real() or kind.is_integral_number()):
         raise BadInputError(
-            f"{named} takes {image}, not 28x28 grey images. Only Fashion-MNIST networks can be converted"
+            f"{named} takes {kind.get_type_name()}, not an image's numbers. Export it with a float or uint8 input"
         )
-    try:
-        for batch in (classifier.BATCH, 1):  # in both ways it is called
-            ir.reshape([batch, *(d.get_length() for d in sizes)])
-    except RuntimeError as error:
-        raise BadInputError(f"{named} is fixed to batches of {image[0]}. Export it with a dynamic batch") from error
-    answer = ir.output(0).get_partial_shape()
-    if answer.is_dynamic or answer.to_shape() != ov.Shape([1, len(LABELS)]):
-        raise BadInputError(f"{named} answers {answer}, not one value for each of the {len(LABELS)} garments")
-    return ir
+    if {_name(port) for port in ir.outputs} == {"mask", "probabilities"}:
+        raise PhotoNetworkError(f"{named} is a photo network of ours outside its bundle. Give the bundle")
+    stated = None
+    if not taken.rank.is_dynamic:
+        stated = tuple(None if size.is_dynamic else size.get_length() for size in list(taken)[1:])
+    shapes = contract.shapes_for(stated)
+    for shape in shapes:
+        with contextlib.suppress(RuntimeError):
+            ir.reshape([1, *shape])
+            if _answers_ten(ir) or shape == shapes[-1]:
+                return ir
+    if shapes:
+        raise BadInputError(
+            f"{named} takes {taken}, and cannot be run with one image a call. Export it with a dynamic batch"
+        )
+    raise BadInputError(f"{named} takes {taken}, not 28x28 grey images. Only Fashion-MNIST networks can be converted")
 
 
-def _precision(ir: Any) -> str:
-    """What the file computes in: fp32, fp16 or int8."""
-    if any(op.get_type_name() == "FakeQuantize" for op in ir.get_ops()):
-        return "int8"
-    heavy = [op for op in ir.get_ops() if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]
-    return "fp16" if any(op.get_output_element_type(0).get_type_name() == "f16" for op in heavy) else "fp32"
+def _answers_ten(ir: Any) -> bool:
+    shapes = [port.get_partial_shape() for port in ir.outputs]
+    return any(shape.is_static and int(np.prod(shape.to_shape())) == len(LABELS) for shape in shapes)
 
 
-class _Plain:
-    """A converted file, to be given an entrance for bytes and an exit of probabilities."""
+def _name(port: Any) -> str:
+    """A port's plainest name, a signature's before a tensor's; empty where it has none."""
+    return str(min(port.get_names(), default="", key=lambda name: (":" in name, len(name), name)))
 
-    def __init__(self, original: Any, stored: Quantized, answered: Quantized) -> None:
-        self._original, self._stored, self._answered = original, stored, answered
 
-    def ir(self, scale: str, *, softmax: bool) -> Any:
-        import openvino as ov
-        from openvino import opset13 as ops
+@dataclass(frozen=True)
+class _Ports:
+    """What an opened file takes and gives."""
 
-        network = self._original.clone()
-        entrance = network.input(0)
-        images = ops.parameter([1, fashion_mnist.SIDE_PX, fashion_mnist.SIDE_PX, 1], ov.Type.u8, name="images")
-        images.output(0).set_names({"images"})
-        # With one channel the pixels have the same order in every shape.
-        given = ops.reshape(images, np.array([-1, *list(entrance.shape)[1:]], np.int64), special_zero=False)
-        if entrance.element_type != ov.Type.u8 or self._stored[0]:
-            given = ops.convert(given, ov.Type.f32)
-            step, zero = self._stored
-            factor = SCALES[scale] / np.float32(step or 1)
-            given = ops.multiply(given, factor) if factor != 1 else given
-            if entrance.element_type.is_integral():
-                kept = np.iinfo(entrance.element_type.to_dtype())
-                given = ops.clamp(ops.add(ops.round(given), np.float32(zero)), float(kept.min), float(kept.max))
-            given = ops.convert(given, entrance.element_type) if entrance.element_type != ov.Type.f32 else given
-        for reader in list(entrance.get_target_inputs()):
-            reader.replace_source_output(given.output(0))
-        answer = network.output(0).get_node().input_value(0)
-        if answer.get_element_type() != ov.Type.f32:
-            answer = ops.convert(answer, ov.Type.f32).output(0)
-        if self._answered[0]:
-            zeroed = ops.subtract(answer, np.float32(self._answered[1]))
-            answer = ops.multiply(zeroed, np.float32(self._answered[0])).output(0)
-        if softmax:
-            answer = ops.softmax(answer, 1).output(0)
-        answer.get_node().output(0).set_names({"probabilities"})
-        return ov.Model([ops.result(answer)], [images], "foreign")
+    stored: Quantized
+    answered: tuple[Quantized, ...]
+    names: tuple[str, ...]
 
-    def answers(self, images: NDArray[np.uint8], scale: str) -> NDArray[np.float32]:
-        """What the network answers, (n, 10), before any softmax is added."""
+    @classmethod
+    def of(cls, ir: Any, path: Path) -> _Ports:
+        types = [port.get_element_type() for port in (*ir.inputs, *ir.outputs)]
+        names = tuple(_name(port) or f"output_{number}" for number, port in enumerate(ir.outputs))
+        stored, answered = PLAIN, tuple(PLAIN for _ in names)
+        if path.suffix == ".tflite" and any(kind.is_integral() for kind in types):
+            opened = [onnx_litert_engine.open_file(path, 1, number) for number in range(len(names))]
+            stored, answered = opened[0].taken.quantized, tuple(one.given.quantized for one in opened)
+        return cls(stored, answered, names)
+
+    def number_of(self, name: str, otherwise: int) -> int:
+        """The number of the output called so."""
+        return self.names.index(name) if name in self.names else min(otherwise, len(self.names) - 1)
+
+    def network(self, ir: Any, named: Path) -> Network:
+        """The file as it is, to be measured."""
         import openvino as ov
 
-        compiled = ov.Core().compile_model(
-            self.ir(scale, softmax=False), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-        )
-        return np.asarray(np.stack([compiled(image[None])[0][0] for image in images]), np.float32)
+        shape = tuple(int(size) for size in ir.input(0).shape)[1:]
+        dtype = ir.input(0).get_element_type().to_dtype()
+        many = ir.clone()
+        batch = 1
+        with contextlib.suppress(RuntimeError):
+            many.reshape([classifier.BATCH, *shape])
+            batch = classifier.BATCH
+        many.reshape([batch, *shape])
+        config = {"INFERENCE_PRECISION_HINT": "f32"}
+        try:
+            compiled = ov.Core().compile_model(many, "CPU", config)
+        except RuntimeError as error:
+            text = last_line(str(error), _REASON_CHARS)
+            raise BadInputError(f"{named} cannot be run by OpenVINO ({text}). Export it again") from error
+
+        def ask(pixels: NDArray[Any]) -> dict[str, NDArray[Any]]:
+            parts: list[list[NDArray[Any]]] = []
+            for at in range(0, len(pixels), batch):
+                part = pixels[at : at + batch]
+                full = (
+                    part if len(part) == batch else np.concatenate([part, np.repeat(part[-1:], batch - len(part), 0)])
+                )
+                answer = compiled(full)
+                parts.append([_of(answer[number], batch)[: len(part)] for number in range(len(self.names))])
+            whole = (np.concatenate(each) for each in zip(*parts, strict=True))
+            return {
+                name: (raw - np.float32(q[1])) * np.float32(q[0]) if q[0] else raw
+                for name, raw, q in zip(self.names, whole, self.answered, strict=True)
+            }
+
+        by_file, hinted = hint_of(ir, dtype, self.stored)
+        return Network(str(named), shape, dtype, self.stored, ask, by_file, hinted)
 
 
-def _measured_scale(path: Path, plain: _Plain) -> tuple[str, str]:
-    """The scale with which the network is right clearly more often, and a phrase with both accuracies."""
-    images, labels = fashion_mnist.load("train")
-    right = {
-        scale: float(np.mean(plain.answers(images[:_MEASURED], scale).argmax(1) == labels[:_MEASURED]))
-        for scale in SCALES
+def _of(answer: NDArray[Any], batch: int) -> NDArray[Any]:
+    """A whole batch's answers as float (batch, ...); those that do not go by the batch as a row each of none."""
+    if answer.ndim and len(answer) == batch:
+        return answer.astype(np.float32)
+    if answer.size % batch == 0 and answer.size == batch * len(LABELS):
+        return answer.reshape(batch, -1).astype(np.float32)
+    return np.zeros((batch, 0), np.float32)
+
+
+def _precision(ir: Any, path: Path) -> tuple[str, str]:
+    """What the file computes in, fp32, fp16 or int8, and what is rounded in it, as a phrase."""
+    every = list(ir.get_ops())
+    if any(op.get_type_name() == "FakeQuantize" for op in every):
+        return "int8", "it computes in 8 bits"
+    heavy = [op for op in every if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]
+    if any(op.get_output_element_type(0).get_type_name() in ("f16", "bf16") for op in heavy):
+        return "fp16", "it computes in 16 bits"
+    weights = {
+        op.get_element_type().get_type_name()
+        for op in every
+        if op.get_type_name() == "Constant" and np.prod(tuple(op.shape)) > _SMALL
     }
-    best, other = sorted(right, key=lambda scale: -right[scale])
-    said = f"{right[best]:.1%} of {_MEASURED:,} training images right, {right[other]:.1%} with {other}"
-    if right[best] < _TRAINED:
-        raise BadInputError(
-            f"{path} names {said} ({best}): it was trained on neither. Put its preparation of the pixels into the file"
-        )
-    if right[best] - right[other] < _CLEARLY:
-        raise BadInputError(f"{path} names {said} ({best}): too close to tell. Say it with --scale 0-1 or 0-255")
-    return best, f"measured: {said}"
+    if weights & {"i8", "u8", "i4", "u4"}:
+        return "fp32", "its weights have 8 bits"
+    # OpenVINO unfolds ONNX's whole-number operators as it reads them: nothing of them is left to be seen.
+    if path.suffix == ".onnx" and any(name in path.read_bytes() for name in _ONNX_ROUNDING):
+        return "fp32", "its weights have 8 bits"
+    return "fp32", "its weights have 16 bits" if weights & {"f16", "bf16"} else ""

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edgefashion.bundles import bundle, places, resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference import tensorflow_engine
+from edgefashion.inference import told as noted
 from edgefashion.inference.classifier import ENGINES, Classifier, Runner
 from edgefashion.inference.decision import Rule
+from edgefashion.inference.device import Device, chosen
 from edgefashion.inference.finder import FOUND, Finder, RegionRunner
 from edgefashion.inference.openvino_engine import OpenVinoRunner
+from edgefashion.inference.told import Told
 from edgefashion.labels import LABELS
 from edgefashion.system import text
-from edgefashion.system.text import quoted, without_password
+from edgefashion.system.addresses import shown
+from edgefashion.system.text import quoted
+
+if TYPE_CHECKING:
+    from edgefashion.inference.foreign_files import Foreign
 
 
 def load(
@@ -26,8 +33,13 @@ def load(
     purpose: str = "latency",
     threads: int | None = None,
     meanwhile: Callable[[], object] | None = None,
+    device: str | None = None,
+    told: Told | None = None,
 ) -> Classifier:
     """Load a MODEL, ready to answer.
+
+    How a model made elsewhere is fed and read is measured on Fashion-MNIST's training images, where it is not told:
+    see :mod:`edgefashion.inference.contract`.
 
     An IR that did not ship with the package is tried in a process of its own first, once a machine: see
     :mod:`edgefashion.bundles.guard.check`.
@@ -44,10 +56,14 @@ def load(
         threads: 0 means all cores. None: one for a single image and all for a batch.
         meanwhile: Called once while OpenVINO compiles the network, to do what can be done until then, such as reading
             the first picture. Other engines do not call it. What it raises is raised.
+        device: What OpenVINO runs the network and its finder on: ``"CPU"``, ``"GPU"``, ``"NPU"``, ``"AUTO"``, one of
+            several as ``"GPU.1"``, or in order of preference as ``"GPU,CPU"``. None: the CPU.
+        told: How a model made elsewhere is fed and read. None: what the command line was told.
 
     Raises:
         BadInputError: A model or an option that cannot be used.
-        MissingError: An engine or a precision that this machine lacks, or a server that does not answer.
+        GateError: A model made elsewhere that fits Fashion-MNIST in no way.
+        MissingError: An engine, a precision or a device that this machine lacks, or a server that does not answer.
 
     Example:
         >>> import numpy as np
@@ -61,26 +77,31 @@ def load(
     if text.is_url(model):
         from edgefashion.inference.remote import engine as remote  # here: the other engines' start must not pay for it
 
-        if engine or precision or threads is not None:
+        if engine or precision or threads is not None or device is not None:
             raise BadInputError(
-                f"{without_password(str(model))}: its server chooses engine, precision and threads. Leave them out"
+                f"{shown(str(model))}: its server chooses engine, precision, threads and device. Leave them out"
             )
         return remote.load(str(model), purpose=purpose)
+    on = chosen(device)
     found = resolve.resolve(model)
+    said = noted.given() if told is None else told
     engine = engine or {"saved_model": "tensorflow", "keras": "keras"}.get(found.kind, "openvino")
     if engine not in ENGINES:
         raise BadInputError(f"no engine named {engine!r}. Known: {', '.join(ENGINES)}")
+    if engine != "openvino" and not on.is_cpu:
+        hint = f"Run: edgefashion convert {quoted(found.path)}" if found.kind != "bundle" else "Leave --device out"
+        raise BadInputError(f"{engine} is not run on {on.name} here: only OpenVINO's IRs are. {hint}")
     if precision is not None and precision not in bundle.PRECISIONS:
         raise BadInputError(f"no precision named {precision!r}. Known: {', '.join(bundle.PRECISIONS)}")
     run: Runner
     if engine == "openvino":
-        run, path, precision = _in_openvino(found, precision, purpose, threads, meanwhile)
+        run, path, precision = _in_openvino(found, precision, purpose, threads, meanwhile, on, said)
         labels, rule = run.labels, run.rule
     else:
         if precision not in (None, "fp32"):
             raise BadInputError(f"{engine} runs the original in fp32, not {precision}. Leave --precision out")
         path, precision = _original(found, engine), "fp32"
-        run, labels, rule = _ORIGINALS[engine](path), (), Rule(0.0)
+        run, labels, rule = _fed(_ORIGINALS[engine](path), found, path, said), (), Rule(0.0)
     if found.bundle is not None:
         labels, rule = found.bundle.labels, Rule.of(found.bundle.facts.thresholds)
     labels = labels or LABELS
@@ -92,13 +113,13 @@ def load(
         engine=engine,
         precision=precision,
         rule=rule,
-        finder=_finder(found, precision, threads),
+        finder=_finder(found, precision, threads, on),
         source=path,
         run=run,
     )
 
 
-def _finder(found: resolve.Model, precision: str, threads: int | None) -> Finder | None:
+def _finder(found: resolve.Model, precision: str, threads: int | None, device: Device) -> Finder | None:
     """What finds the garments of a picture for a bundle's network; None where the bundle has nothing that does."""
     of = found.bundle
     if of is None or not (of.has("finder_int8") or of.has("finder_fp16")):
@@ -114,12 +135,28 @@ def _finder(found: resolve.Model, precision: str, threads: int | None) -> Finder
             from edgefashion.bundles.guard import check
 
             check.check(path, finder=True)
-        return OpenVinoFinder(path, "bf16" if precision == "bf16" else "fp32", 1 if threads is None else threads)
+        in_bf16 = "bf16" if precision == "bf16" else "fp32"
+        return OpenVinoFinder(path, in_bf16, 1 if threads is None else threads, device)
 
     return Finder(run, of.facts.thresholds.found or FOUND, of.sha256_of(part))
 
 
-_ORIGINALS: Final[dict[str, Callable[[Path], Runner]]] = {
+def _fed(
+    original: tensorflow_engine.SavedModel | tensorflow_engine.KerasCall, found: resolve.Model, path: Path, said: Told
+) -> Runner:
+    """The original with the contract it is fed and read by, where it was made elsewhere."""
+    if found.bundle is not None and found.bundle.facts.foreign is None:
+        return original
+    if found.bundle is None and original.is_photo_network:
+        return original
+    from edgefashion.inference import foreign_files  # here: the shipped bundles' start must not pay for it
+
+    kept = foreign_files.kept_contract(found.bundle) if found.bundle else None
+    original.contract = kept or foreign_files.contract_of(original, path, said)
+    return original
+
+
+_ORIGINALS: Final[dict[str, Callable[[Path], tensorflow_engine.SavedModel | tensorflow_engine.KerasCall]]] = {
     "tensorflow": tensorflow_engine.SavedModel,
     "keras": tensorflow_engine.KerasCall,
     "keras-predict": tensorflow_engine.KerasPredict,
@@ -133,23 +170,35 @@ def _in_openvino(
     purpose: str,
     threads: int | None,
     meanwhile: Callable[[], object] | None,
+    device: Device,
+    said: Told,
 ) -> tuple[OpenVinoRunner, Path, str]:
     """The network in OpenVINO, the file it was read from, and the precision it runs in."""
-    if found.kind in resolve.FOREIGN:
+    if found.bundle is None and found.kind in (*resolve.FOREIGN, "saved_model", "ir"):
         from edgefashion.inference import foreign_files  # here, for the same reason as the guard below
 
-        precision = precision or "fp32"
-        if precision not in ("fp32", "bf16"):
-            hint = f"Run: edgefashion convert {quoted(found.path)} --int8"
-            raise BadInputError(f"{found.path} has no {precision}. {hint}")
-        with foreign_files.temporary_ir(found.path) as (ir, _):
-            return OpenVinoRunner(ir, precision, purpose, threads, meanwhile), found.path, precision
+        if foreign_files.is_foreign(found):
+            if found.kind in resolve.FOREIGN and precision not in (None, "fp32", "bf16"):
+                hint = f"Run: edgefashion convert {quoted(found.path)} --int8"
+                raise BadInputError(f"{found.path} is run as it is: leave --precision out. For other precisions {hint}")
+            with foreign_files.temporary_ir(found.path, said) as (ir, theirs):
+                precision = _precision_of(theirs, found, precision)
+                return OpenVinoRunner(ir, precision, purpose, threads, meanwhile, device), found.path, precision
     path, precision = _ir(found, precision)
     if not resolve.is_shipped(path):
         from edgefashion.bundles.guard import check  # here: the shipped bundles' start must not pay for it
 
         check.check(path)
-    return OpenVinoRunner(path, precision, purpose, threads, meanwhile), path, precision
+    return OpenVinoRunner(path, precision, purpose, threads, meanwhile, device), path, precision
+
+
+def _precision_of(theirs: Foreign, found: resolve.Model, precision: str | None) -> str:
+    """What a file made elsewhere is to run in."""
+    own = "int8" if theirs.quantized else found.precision or "fp32"
+    if precision not in (None, own, "bf16") and (theirs.quantized or precision != "fp32"):
+        hint = "Leave --precision out" if theirs.quantized else f"Run: edgefashion convert {quoted(found.path)} --int8"
+        raise BadInputError(f"{found.path} computes in {own}, and has no {precision}. {hint}")
+    return precision or own
 
 
 def _ir(found: resolve.Model, precision: str | None) -> tuple[Path, str]:

@@ -10,16 +10,19 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference import preprocess, tensorflow_engine
 from edgefashion.inference.classifier import BATCH
+from edgefashion.inference.contract import Contract, Quantized
 from edgefashion.system import machine
 from edgefashion.system.extras import need
+from edgefashion.system.text import last_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,17 +30,14 @@ if TYPE_CHECKING:
 SUFFIXES: Final = {"onnxruntime": "onnx", "litert": "tflite"}
 ENGINES: Final = {suffix: engine for engine, suffix in SUFFIXES.items()}
 TITLES: Final = {"onnxruntime": "ONNX Runtime", "litert": "LiteRT"}
-SCALES: Final = {"0-1": np.float32(1 / 255), "0-255": np.float32(1)}
-"""What float pixels run to -> the factor that makes them of bytes."""
-
-Quantized = tuple[float, int]
-"""Scale and zero point of a tensor of whole numbers; (0, 0) for one of plain numbers."""
-
 _ARITHMETIC: Final = ("conv", "gemm", "matmul", "fully_connected")
 """What is in the name of every operator that multiplies weights, in either runtime."""
 
 _ONNX_TYPES: Final = {"float": "float32", "double": "float64"}
 """ONNX's names of types where they are not numpy's."""
+
+_PACKAGES: Final = {"ONNX Runtime": "onnxruntime", "LiteRT": "ai-edge-litert"}
+_REASON_CHARS: Final = 160
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,24 @@ class Opened:
     time and memory, so it is asked after both have been measured."""
 
 
-def open_file(path: Path, threads: int) -> Opened:
-    """Open an ``.onnx`` or ``.tflite`` file on so many threads.
+def open_file(path: Path, threads: int, output: int = 0) -> Opened:
+    """Open an ``.onnx`` or ``.tflite`` file on so many threads, to be asked for its ``output`` of that number.
 
-    Raises :class:`MissingError` without ONNX Runtime or LiteRT, :class:`BadInputError` for tensors of no numbers, and
-    what the runtime raises for a file it cannot run.
+    Raises :class:`MissingError` without ONNX Runtime or LiteRT, :class:`BadInputError` for tensors of no numbers or a
+    file that its runtime cannot run.
     """
-    return {"onnx": _onnxruntime, "tflite": _litert}[path.suffix[1:]](path, threads)
+    opens = {"onnx": _onnxruntime, "tflite": _litert}[path.suffix[1:]]
+    try:
+        return opens(path, threads, output)
+    except (MissingError, BadInputError):
+        raise
+    except Exception as error:  # either runtime raises many kinds
+        engine = TITLES[ENGINES[path.suffix[1:]]]
+        said = last_line(str(error), _REASON_CHARS) or type(error).__name__
+        raise BadInputError(
+            f"{path.name} cannot be run by {engine} {version(_PACKAGES[engine])} ({said}). "
+            "Export it with 32-bit floats and an opset of that version, or upgrade it"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -80,11 +91,8 @@ class Own:
 
     path: Path
     precision: str
-    """What it computes in: fp32, fp16 or int8."""
-    scale: str
-    """A key of :data:`SCALES`."""
-    softmax: bool
-    """True if it answers logits."""
+    """What it computes in: fp32, fp16 or int8; ``int8 weights`` where only its weights have 8 bits."""
+    contract: Contract
 
     @property
     def ir_precision(self) -> str:
@@ -98,32 +106,32 @@ class Own:
 
     @property
     def fed(self) -> dict[str, Any]:
-        """The further arguments of :class:`OwnRuntime`."""
-        return {"scale": self.scale, "softmax": self.softmax}
+        """The further arguments of :class:`OwnRuntime`, as JSON."""
+        return {"contract": self.contract.as_json()}
 
 
 class OwnRuntime:
-    """A file from elsewhere in its runtime, fed as :func:`edgefashion.inference.foreign_files.read` found it has to be.
+    """A file from elsewhere in its runtime, fed and read by its contract.
 
     Takes uint8 (n, 28, 28, 1) and answers probabilities (n, 10). What the file itself does not do is done in numpy.
     ``threads``: 0 means all cores. A file of a fixed batch is given exactly so many images a call, and the last batch
     is filled up. Another file is given up to ``most`` images a call.
     """
 
-    def __init__(self, path: Path, scale: str, *, softmax: bool, threads: int = 1, most: int = BATCH) -> None:
+    def __init__(self, path: Path, contract: Contract | dict[str, Any], *, threads: int = 1, most: int = BATCH) -> None:
+        self._contract = Contract.from_json(contract) if isinstance(contract, dict) else contract
         self._threads = threads or machine.cores()
-        self._opened = open_file(path, self._threads)
-        self._softmax = softmax
+        self._opened = open_file(path, self._threads, self._contract.output_at)
+        self._name = path.name
         self._most = self._opened.taken.batch or most
         self.input_shape: tuple[int, ...] = (preprocess.SIDE_PX, preprocess.SIDE_PX, 1)
         self.settings: dict[str, Any] = {"threads": self._threads}
         taken = self._opened.taken
-        self._factor = SCALES[scale]
-        self._table: NDArray[Any] | None = None
-        if np.issubdtype(taken.dtype, np.integer) and (taken.quantized[0] or taken.dtype != np.uint8):
-            every = np.arange(256, dtype=np.float32) * self._factor
-            self._table = _as_stored(every, taken.quantized, taken.dtype)
-        self._bytes = taken.dtype == np.uint8 or self._factor == 1
+        self._table = self._contract.table(taken.dtype, taken.quantized)
+        plain = self._contract.channels == 1 and not any(self._contract.offset)
+        self._bytes = plain and taken.dtype == np.uint8 and np.array_equal(self._table[:, 0], np.arange(256))
+        # One multiplication is what a program of one's own would do. It costs a single image less than a table.
+        self._factor = np.float32(self._contract.factor[0]) if plain and taken.dtype == np.float32 else None
 
     @property
     def runtime_precision(self) -> str:
@@ -143,28 +151,21 @@ class OwnRuntime:
         if count < (self._opened.taken.batch or 0):
             images = np.resize(images, (self._most, *images.shape[1:]))
         pixels: NDArray[Any] = images
-        if self._table is not None:
-            pixels = self._table.take(images)
-        elif not self._bytes:
+        if self._factor is not None:
             pixels = np.multiply(images, self._factor, dtype=np.float32)
-        raw = self._opened.call(pixels).reshape(len(images), -1)[:count]
+        elif not self._bytes:
+            pixels = self._contract.pixels(images, self._table)
+        try:
+            raw = self._opened.call(pixels).reshape(len(images), -1)[:count]
+        except Exception as error:  # either runtime raises many kinds
+            said = last_line(str(error), _REASON_CHARS) or type(error).__name__
+            raise BadInputError(
+                f"{self._name} opens in its own runtime, and fails there ({said}). Export it anew"
+            ) from error
         step, zero = self._opened.given.quantized
         if step:
             raw = (raw - np.float32(zero)) * np.float32(step)
-        return _softmax(raw) if self._softmax else raw
-
-
-def _as_stored(pixels: NDArray[np.float32], stored: Quantized, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Real numbers as a tensor of whole ones holds them."""
-    step, zero = stored
-    kept = np.iinfo(dtype)
-    return np.asarray(np.clip(np.rint(pixels / np.float32(step or 1)) + zero, kept.min, kept.max), dtype)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    # The ufuncs themselves: max() and sum() cost a single image 2 us more.
-    raised = np.exp(logits - np.maximum.reduce(logits, 1, keepdims=True))
-    return np.asarray(raised / np.add.reduce(raised, 1, keepdims=True), np.float32)
+        return self._contract.probabilities(raw)
 
 
 def _precision(operators: Iterable[tuple[str, list[str]]]) -> str:
@@ -182,15 +183,15 @@ def _precision(operators: Iterable[tuple[str, list[str]]]) -> str:
 # --- ONNX Runtime ----------------------------------------------------------------------------
 
 
-def _onnxruntime(path: Path, threads: int) -> Opened:
+def _onnxruntime(path: Path, threads: int, output: int) -> Opened:
     session = _session(path, threads)
-    (taken,), given = session.get_inputs(), session.get_outputs()[0]
+    (taken,), given = session.get_inputs(), session.get_outputs()[output]
     port, run, name = _onnx_port(path, taken), session.run, taken.name
-    batch, image, dtype = port.batch or -1, port.shape, port.dtype
+    batch, image, dtype, asked = port.batch or -1, port.shape, port.dtype, [given.name]
 
     def call(pixels: NDArray[Any]) -> NDArray[np.float32]:
         shaped = pixels if pixels.shape[1:] == image else pixels.reshape(batch, *image)
-        answer: NDArray[Any] = run(None, {name: shaped.astype(dtype, copy=False)})[0]
+        answer: NDArray[Any] = run(asked, {name: shaped.astype(dtype, copy=False)})[0]
         return answer.astype(np.float32, copy=False)
 
     return Opened(port, _onnx_port(path, given), call, lambda: _precision(_onnx_operators(path, port)))
@@ -239,14 +240,14 @@ def _onnx_operators(path: Path, taken: Port) -> Iterable[tuple[str, list[str]]]:
 # --- LiteRT ----------------------------------------------------------------------------------
 
 
-def _litert(path: Path, threads: int) -> Opened:
+def _litert(path: Path, threads: int, output: int) -> Opened:
     need("ai_edge_litert", "to run a .tflite file")
     with tensorflow_engine.no_stderr():  # its greeting
         from ai_edge_litert.interpreter import Interpreter
 
         interpreter = Interpreter(str(path), num_threads=threads)
         interpreter.allocate_tensors()
-    (taken,), given = interpreter.get_input_details(), interpreter.get_output_details()[0]
+    (taken,), given = interpreter.get_input_details(), interpreter.get_output_details()[output]
     # Views of the interpreter's own memory: set_tensor() and get_tensor() would cost microseconds a call.
     put, get, invoke = interpreter.tensor(taken["index"]), interpreter.tensor(given["index"]), interpreter.invoke
     shape = tuple(int(n) for n in taken["shape"])

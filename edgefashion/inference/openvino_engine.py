@@ -20,6 +20,7 @@ from edgefashion.bundles.facts import Thresholds
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference.classifier import BATCH, Done, Failed, image_shape
 from edgefashion.inference.decision import Rule
+from edgefashion.inference.device import CPU, Device, in_force
 from edgefashion.inference.openvino_import import openvino
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ value has their size and colour order."""
 
 
 def compile_config(precision: str, purpose: str, threads: int, *, one_image: bool = False) -> dict[str, Any]:
-    """The settings with which OpenVINO compiles a network. ``purpose`` is latency or throughput; ``threads`` 0 is all
-    cores."""
+    """The settings with which OpenVINO compiles a network for the CPU. ``Device.settings`` makes another device's.
+    ``purpose`` is latency or throughput; ``threads`` 0 is all cores."""
     return {
         # Always given: by default the plugin runs FP32 in BF16 on a CPU that has it.
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
@@ -59,14 +60,18 @@ class OpenVinoRunner:
         purpose: str,
         threads: int | None,
         meanwhile: Callable[[], object] | None = None,
+        device: Device = CPU,
     ) -> None:
         """``meanwhile`` is called once, while the network is compiled."""
         if purpose not in ("latency", "throughput"):
             raise BadInputError(f"no purpose named {purpose!r}. Known: latency, throughput")
+        if precision == "bf16" and not device.may_be_cpu:
+            raise BadInputError(f"BF16 is for the CPU, not for {device.name}. Leave one of the two out")
         if precision == "bf16" and not cpu_has_bf16():
             raise MissingError("this CPU cannot run BF16. Use --precision fp32 or int8")
         self._core = openvino().Core()
         self._path = path
+        self.device = device
         self._model = read_ir(path)
         if _rt_info(self._model, FRAME, None):
             raise BadInputError(
@@ -92,12 +97,16 @@ class OpenVinoRunner:
     @functools.cached_property
     def settings(self) -> dict[str, Any]:
         """The settings in force. Worked out when first asked for, as the next one: to answer, neither is needed."""
-        return _settings(self._compiled, self._purpose)
+        return self.settings_now()
+
+    def settings_now(self) -> dict[str, Any]:
+        """The settings in force, asked for anew: AUTO may change between devices."""
+        return _settings(self._compiled, self._purpose, self.device)
 
     @functools.cached_property
     def runtime_precision(self) -> str:
         """What the layers that do the arithmetic run in."""
-        return _runtime_precision(self._compiled)
+        return _runtime_precision(self._compiled) or ("none" if self.device.is_cpu else "not told")
 
     def _for(self, images: int, shape: tuple[int, ...]) -> _Bound | _Queue:
         """The network compiled for so many images of ``shape``; it is compiled when first asked for.
@@ -107,20 +116,24 @@ class OpenVinoRunner:
         if images < BATCH and self._purpose == "latency":
             if shape not in self._single:
                 config = compile_config(self._precision, self._purpose, self._one_image_threads, one_image=True)
-                self._single[shape] = _Bound(self._compile(1, shape, config))
+                self._single[shape] = _Bound(self._compile(1, shape, config), self.device)
             return self._single[shape]
         if shape not in self._batched:
             # On all cores: unlike one small image, a whole batch gains from them.
             config = compile_config(self._precision, self._purpose, self._batch_threads)
-            compiled = self._compile(BATCH, shape, config)
-            self._batched[shape] = _Queue(compiled) if self._purpose == "throughput" else _Bound(compiled)
+            try:
+                compiled = self._compile(BATCH, shape, config)
+            except BadInputError:  # of a model made elsewhere that has its batch of one written into it
+                compiled = self._compile(1, shape, config)
+            queued = self._purpose == "throughput"
+            self._batched[shape] = _Queue(compiled) if queued else _Bound(compiled, self.device)
         return self._batched[shape]
 
     def _compile(self, batch: int, shape: tuple[int, ...], config: dict[str, Any]) -> Any:
         model = self._model.clone()
         try:
             model.reshape([batch, *shape])
-            return self._core.compile_model(model, "CPU", config)
+            return self.device.compile(self._core, model, config)
         except RuntimeError as error:
             size = " x ".join(map(str, (batch, *shape)))
             raise BadInputError(f"{self._path} cannot be run on images of {size}. Convert its model again") from error
@@ -189,7 +202,7 @@ def _beside(work: Callable[[], _T], meanwhile: Callable[[], object]) -> _T:
 class _Bound:
     """One request whose input and output tensors are bound once; images are copied in."""
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: Any, device: Device) -> None:
         import openvino as ov
 
         self.compiled = compiled
@@ -200,9 +213,14 @@ class _Bound:
         self._batch, *shape = bound.shape
         # A view of the same memory, shaped like an image whatever the network's own shape is.
         self._input = bound.reshape(self._batch, *image_shape(tuple(shape)))
-        self._output = self.request.get_output_tensor(_answer_at(compiled)).data
-        masks = [i for i, port in enumerate(compiled.outputs) if len(port.shape) == 4]
-        self.mask = self.request.get_output_tensor(masks[0]).data if masks else None
+        self._answer_at = _answer_at(compiled)
+        self._mask_at = next((i for i, port in enumerate(compiled.outputs) if len(port.shape) == 4), None)
+        self._stays = device.is_cpu
+        self._bind_outputs()
+
+    def _bind_outputs(self) -> None:
+        self._output = self.request.get_output_tensor(self._answer_at).data
+        self.mask = None if self._mask_at is None else self.request.get_output_tensor(self._mask_at).data
         """The last image's mask (1, rows, columns, 1), overwritten by the next; None without one."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -221,6 +239,8 @@ class _Bound:
     def _infer(self) -> None:
         # Not start_async() and wait(): a small network is done before another thread has woken up.
         self.request.infer(share_outputs=True)
+        if not self._stays:  # AUTO may have gone over to another device, and the answer lies elsewhere
+            self._bind_outputs()
 
 
 def _answer_at(network: Any) -> int:
@@ -310,20 +330,18 @@ def _rule(model: Any, path: Path) -> Rule:
         raise BadInputError(f"{path} has thresholds that are none: {error}. Convert its model again") from error
 
 
-def _settings(compiled: Any, purpose: str) -> dict[str, Any]:
+def _settings(compiled: Any, purpose: str, device: Device) -> dict[str, Any]:
     return {
         "purpose": purpose,
         "batch": int(compiled.input(0).shape[0]),
-        "threads": int(compiled.get_property("INFERENCE_NUM_THREADS")),
-        "streams": int(compiled.get_property("NUM_STREAMS")),
-        "hint": str(compiled.get_property("PERFORMANCE_HINT")).rpartition(".")[2].lower(),
+        **in_force(device, compiled),
         "kernels": sorted({info["primitiveType"].astype(str) for info in _arithmetic(compiled)}),
     }
 
 
 def _runtime_precision(compiled: Any) -> str:
     """The precisions of the layers that do the arithmetic, from the executed graph."""
-    return "+".join(sorted({_ran_in(info) for info in _arithmetic(compiled)})) or "none"
+    return "+".join(sorted({_ran_in(info).lower() for info in _arithmetic(compiled)}))
 
 
 def _ran_in(layer: Any) -> str:
@@ -335,5 +353,9 @@ def _ran_in(layer: Any) -> str:
 def _arithmetic(compiled: Any) -> list[Any]:
     """What the executed graph says of each layer that does the arithmetic."""
     heavy = {"Convolution", "FullyConnected", "MatMul", "Deconvolution"}
-    every = (op.get_rt_info() for op in compiled.get_runtime_model().get_ops())
-    return [info for info in every if "layerType" in info and info["layerType"].astype(str) in heavy]
+    told = {"layerType", "primitiveType", "runtimePrecision"}
+    try:
+        every = [op.get_rt_info() for op in compiled.get_runtime_model().get_ops()]
+    except RuntimeError:  # an NPU keeps its graph to itself
+        return []
+    return [info for info in every if told <= set(info) and info["layerType"].astype(str) in heavy]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgefashion.errors import BadInputError
+from edgefashion.inference.device import CPU, Device
 from edgefashion.inference.finder import CHANNELS, FINDER_PX
 from edgefashion.inference.openvino_engine import compile_config, read_ir
 from edgefashion.inference.openvino_import import openvino
@@ -19,24 +20,20 @@ if TYPE_CHECKING:
 class OpenVinoFinder:
     """A finder's IR: RGB uint8 (1, 256, 256, 3) to float32 (1, 32, 32, 41)."""
 
-    def __init__(self, path: Path, precision: str, threads: int) -> None:
+    def __init__(self, path: Path, precision: str, threads: int, device: Device = CPU) -> None:
         model = read_ir(path)
         shape = tuple(int(n) for n in model.output(0).get_partial_shape().to_shape()[1:])
         if tuple(model.input(0).shape)[1:] != (FINDER_PX, FINDER_PX, 3) or shape[-1:] != (CHANNELS,):
             raise BadInputError(f"{path} is no finder. Restore the bundle it lies in")
-        compiled = (
-            openvino()
-            .Core()
-            .compile_model(model, "CPU", compile_config(precision, "latency", threads, one_image=threads == 1))
-        )
+        config = compile_config(precision, "latency", threads, one_image=threads == 1)
+        compiled = device.compile(openvino().Core(), model, config)
         import openvino as ov
 
         self._request = compiled.create_infer_request()
         self._input = np.zeros((1, FINDER_PX, FINDER_PX, 3), np.uint8)
         self._request.set_input_tensor(ov.Tensor(self._input, shared_memory=True))
-        self._output = self._request.get_output_tensor(0).data
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         self._input[...] = images
         self._request.infer(share_outputs=True)
-        return np.array(self._output)
+        return np.array(self._request.get_output_tensor(0).data)  # not bound once: AUTO may change between devices

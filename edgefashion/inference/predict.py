@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgefashion.data.picture_walk import LeftOut
     from edgefashion.inference.classifier import Classifier
 
 Smooth = Callable[["NDArray[np.uint8]", "NDArray[np.float32]"], "NDArray[np.float32]"]
@@ -181,34 +182,68 @@ def answer_of(probabilities: NDArray[np.float32], labels: tuple[str, ...], rule:
     return None if shows_none(probabilities, labels) else decide(probabilities, labels, rule, top)
 
 
+def at_full_size(seen: Prediction, picture: images.Picture) -> Prediction:
+    """What was seen in a decoded picture, its boxes in pixels of the picture at its full size."""
+    return scaled(seen, (picture.image.shape[1], picture.image.shape[0]), (picture.width, picture.height))
+
+
+def scaled(seen: Prediction, of_wh: tuple[int, int], to_wh: tuple[int, int]) -> Prediction:
+    """What was seen in a picture of one size, with its boxes in pixels of the same picture at another."""
+    if of_wh == to_wh:
+        return seen
+
+    def box_of(box: preprocess.Box) -> preprocess.Box:
+        return images.scaled_box(box, of_wh, to_wh)
+
+    main = seen.garment
+    if main is not None:
+        main = replace(main, box=box_of(main.box), within=None if main.within is None else box_of(main.within))
+    return Prediction(
+        seen.answer,
+        main,
+        tuple(replace(garment, box=box_of(garment.box)) for garment in seen.garments),
+        tuple(map(box_of, seen.people)),
+        tuple(map(box_of, seen.heads)),
+    )
+
+
 def predict_files(
-    model: str | Path | Classifier, paths: list[Path], top: int = 3, *, single: bool = False
+    model: str | Path | Classifier,
+    paths: list[Path],
+    top: int = 3,
+    *,
+    single: bool = False,
+    device: str | None = None,
+    left_out: LeftOut | None = None,
 ) -> Iterator[tuple[Path, Prediction | BadInputError]]:
     """Predict image files and every image in folders, one result a file.
 
-    ``model`` is loaded if it is not a classifier yet; the first picture is read while it is compiled. An unreadable
-    file yields its error in place of a prediction. ``single`` is as :func:`predict` takes it. Raises
-    :class:`BadInputError` before the first result for a model that cannot be used, a path that does not exist or a
-    folder without images.
+    ``model`` is loaded, for ``device``, if it is not a classifier yet; the first picture is read while it is compiled.
+    An unreadable file yields its error in place of a prediction. ``single`` is as :func:`predict` takes it. What is no
+    picture in the folders is counted in ``left_out``. Raises :class:`BadInputError` before the first result for a model
+    that cannot be used, a path that does not exist or a folder without images.
     """
-    pictures = _Ahead(_pictures(paths))
+    pictures = _Ahead(_pictures(paths, left_out))
     if isinstance(model, str | Path):
         from edgefashion.inference.load import load
 
-        model = load(model, meanwhile=pictures.begin)
+        model = load(model, meanwhile=pictures.begin, device=device)
     for path, picture in pictures:
-        yield path, picture if isinstance(picture, BadInputError) else predict(model, picture, top=top, single=single)
+        if isinstance(picture, BadInputError):
+            yield path, picture
+        else:
+            yield path, at_full_size(predict(model, picture.image, top=top, single=single), picture)
 
 
-_Read = tuple[Path, "NDArray[np.uint8] | BadInputError"]
-"""A file with its BGR picture, or with the reason why it cannot be read."""
+_Read = tuple[Path, images.Picture | BadInputError]
+"""A file with its picture, or with the reason why it cannot be read."""
 
 
-def _pictures(paths: list[Path]) -> Iterator[_Read]:
-    for path in [file for given in paths for file in images.image_paths(given)]:
-        read: NDArray[np.uint8] | BadInputError
+def _pictures(paths: list[Path], left_out: LeftOut | None) -> Iterator[_Read]:
+    for path in [file for given in paths for file in images.image_paths(given, left_out)]:
+        read: images.Picture | BadInputError
         try:
-            read = images.read_image(path)
+            read = images.decode_image(path, str(path))
         except BadInputError as error:
             read = error
         yield path, read

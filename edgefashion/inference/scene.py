@@ -58,7 +58,7 @@ def look(
 ) -> list[Looked]:
     """Cut what was ``found`` in the part ``whole`` of a BGR picture (h, w, 3) out of it and name it, the main one
     first."""
-    regions = [region for region in found if region.kind in GARMENT_KINDS][:MOST]
+    regions = in_front([region for region in found if region.kind in GARMENT_KINDS], found)[:MOST]
     placed = [(region, region.in_pixels(whole)) for region in regions]
     placed = [(region, box) for region, box in placed if min(box[2:]) >= SMALLEST_PX]
     if not placed:
@@ -68,11 +68,58 @@ def look(
     else:
         seen = [with_margin(box, picture.shape[1], picture.shape[0]) for _, box in placed]
     views = np.stack([preprocess.view(picture, within) for within in seen])
-    looked = [
-        Looked(region, box, within, pixels, as_kind(probabilities, region, classifier.labels))
-        for (region, box), within, pixels, probabilities in zip(placed, seen, views, classifier(views), strict=True)
-    ]
+    answers, masks = classifier.look_at_all(views)
+    looked = []
+    for at, ((region, box), within) in enumerate(zip(placed, seen, strict=True)):
+        if masks is not None:
+            box = tightened(box, preprocess.box_of(masks[at], within))
+        looked.append(Looked(region, box, within, views[at], as_kind(answers[at], region, classifier.labels)))
     return sorted(looked, key=lambda one: importance(one.region), reverse=True)
+
+
+AGREE: Final = 0.4
+"""Intersection over union from which the photo network means the garment that the finder has found."""
+
+
+def tightened(box: preprocess.Box, masked: preprocess.Box) -> preprocess.Box:
+    """The finder's box of a garment and the box of the photo network's mask of it, averaged.
+
+    Either is off by some of its cells, not in the same direction: of held-out worn garments' boxes half overlap their
+    outline by three quarters and more, of the finder's alone a third. Where the two do not agree the finder's stays.
+    """
+    across = min(box[0] + box[2], masked[0] + masked[2]) - max(box[0], masked[0])
+    down = min(box[1] + box[3], masked[1] + masked[3]) - max(box[1], masked[1])
+    shared = max(0, across) * max(0, down)
+    if shared < AGREE * (box[2] * box[3] + masked[2] * masked[3] - shared):
+        return box
+    x0, y0, x1, y1 = (
+        round((one + other) / 2)
+        for one, other in zip(
+            (box[0], box[1], box[0] + box[2], box[1] + box[3]),
+            (masked[0], masked[1], masked[0] + masked[2], masked[1] + masked[3]),
+            strict=True,
+        )
+    )
+    return x0, y0, max(1, x1 - x0), max(1, y1 - y0)
+
+
+BESIDE: Final = 0.1
+"""Share of a person's box around it that still counts as theirs: a bag is carried beside, a shoe stands before it."""
+
+
+def in_front(garments: list[Region], found: list[Region]) -> list[Region]:
+    """The garments, less those that somebody far behind wears: where people are found, they are those who stand before
+    the camera, and what is worn outside of their boxes is on passers-by."""
+    people = [region.box for region in found if region.kind == "person"]
+
+    def theirs(region: Region) -> bool:
+        x, y = region.box[0] + region.box[2] / 2, region.box[1] + region.box[3] / 2
+        return any(
+            left - BESIDE * w <= x <= left + (1 + BESIDE) * w and top - BESIDE * h <= y <= top + (1 + BESIDE) * h
+            for left, top, w, h in people
+        )
+
+    return [region for region in garments if not people or region.worn < HELD_WORN or theirs(region)]
 
 
 FILLS: Final = 0.2

@@ -17,8 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.errors import BadInputError
+from edgefashion.inference import contract
 from edgefashion.inference.classifier import BATCH, image_shape
+from edgefashion.inference.contract import Contract
+from edgefashion.labels import LABELS
 from edgefashion.system.extras import need
+from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,61 +32,192 @@ HALF: Final = frozenset({"mixed_bfloat16", "mixed_float16", "bfloat16", "float16
 """Keras's dtype policies that compute in 16 bits."""
 
 
-class SavedModel:
-    """A SavedModel's serving signature."""
+class _Original:
+    """A network as TensorFlow runs it. What is ours takes bytes and answers probabilities; what was made elsewhere is
+    fed and read by its ``contract``, which is set once it is known."""
 
     runtime_precision = "f32"
+
+    def __init__(self, path: Path, stated: tuple[int | None, ...] | None, dtype: str) -> None:
+        """``stated``: the shape of one image, None in it for an open size; None for an open rank."""
+        self._path, self._stated = path, stated
+        try:
+            self.dtype = np.dtype(dtype)
+        except TypeError:  # bfloat16
+            self.dtype = np.dtype(np.float32)
+        if dtype in ("string", "variant", "resource") or self.dtype.kind not in "fiu":
+            raise BadInputError(f"{path} takes {dtype}, not an image's numbers. Export it with a float or uint8 input")
+        self.settings: dict[str, Any] = {"threads": 0}
+        self._contract: Contract | None = None
+        self._table: NDArray[Any] | None = None
+
+    @property
+    def contract(self) -> Contract | None:
+        """How it is fed and read; None for a network of ours."""
+        return self._contract
+
+    @contract.setter
+    def contract(self, by: Contract | None) -> None:
+        self._contract = by
+        self._table = by.table(self.dtype) if by else None
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of one of the toolkit's images."""
+        if self._contract or self._stated is None:
+            return (contract.SIDE_PX, contract.SIDE_PX, 1)
+        return image_shape(self._stated)  # type: ignore[arg-type]  # an open size is a photo network's
+
+    @property
+    def is_photo_network(self) -> bool:
+        """True for a photo network of ours: colour pictures of any size in, a mask beside its probabilities."""
+        return self._stated is not None and len(self._stated) == 3 and self._stated[-1] == 3 and None in self._stated
+
+    def ask(self, pixels: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """Its answers, by their outputs' names, to numbers (n, ...) of its own shape."""
+        try:
+            parts = [self._answers(pixels[at : at + BATCH]) for at in range(0, len(pixels), BATCH)]
+        except Exception as error:  # TensorFlow and Keras raise many kinds
+            raise BadInputError(
+                f"{self._path} cannot be run on images of {list(pixels.shape[1:])} ({reason_of(error, 160)}). "
+                "Export it anew"
+            ) from error
+        return {name: np.concatenate([np.asarray(part[name], np.float32) for part in parts]) for name in parts[0]}
+
+    def image_shape_as_it_takes(self) -> tuple[int, ...]:
+        """The shape of one 28x28 image for :meth:`ask`. Raises :class:`BadInputError` for a network of other images."""
+        shapes = contract.shapes_for(self._stated)
+        for shape in shapes[: None if len(shapes) > 1 else 0]:
+            with contextlib.suppress(BadInputError):
+                if any(np.size(a) == len(LABELS) for a in self.ask(np.zeros((1, *shape), self.dtype)).values()):
+                    return shape
+        if not shapes:
+            raise BadInputError(
+                f"{self._path} takes {_dims(self._stated)}, not 28x28 grey images. "
+                "Only Fashion-MNIST networks can be used"
+            )
+        return shapes[0]
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self._contract is None or self._table is None:
+            return _in_batches(self._ours, images)
+        answers = self.ask(self._contract.pixels(images, self._table))
+        name = self._contract.output if self._contract.output in answers or len(answers) > 1 else next(iter(answers))
+        if name not in answers:
+            raise BadInputError(f"{self._path} has no output {name}, but {', '.join(answers)}. Convert it again")
+        return self._contract.probabilities(answers[name])
+
+    def _shaped(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        stated = self._stated or (None,)
+        return images if None in stated else images.reshape(-1, *stated)
+
+    def _ours(self, images: NDArray[np.uint8]) -> Any:
+        return answer_of(self._answers(self._shaped(images)))
+
+    @property
+    def keras_model(self) -> Any:
+        """The Keras model; None for a SavedModel."""
+        return None
+
+    def _answers(self, pixels: NDArray[Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class SavedModel(_Original):
+    """A SavedModel's serving signature."""
 
     def __init__(self, path: Path) -> None:
         tf = tensorflow("to run a SavedModel")
         try:
-            self._loaded = tf.saved_model.load(str(path))
+            with no_stderr():
+                self._loaded = tf.saved_model.load(str(path))
             self._signature = self._loaded.signatures["serving_default"]
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
-            raise BadInputError(f"{path} is no SavedModel with a serving signature. Export it again") from error
-        (self._name, spec), *more = self._signature.structured_input_signature[1].items()
-        if more:
-            raise BadInputError(f"{path} has {len(more) + 1} inputs; one image tensor is expected")
-        self._dtype = spec.dtype
-        self._shape = (-1, *tuple(spec.shape)[1:])
-        self.input_shape = image_shape(self._shape[1:])
-        self.settings: dict[str, Any] = {"threads": 0}
-        self._tf = tf
+            inputs = self._signature.structured_input_signature[1]
+        except Exception as error:  # of many kinds
+            raise BadInputError(
+                f"{path} is no SavedModel with a serving signature ({reason_of(error, 100)}). Export it again"
+            ) from error
+        if len(inputs) != 1:
+            named = ", ".join(f"{name} {spec.shape}" for name, spec in inputs.items())
+            raise BadInputError(f"{path} has {len(inputs)} inputs ({named}); one image is expected. Export it with one")
+        self._name, spec = next(iter(inputs.items()))
+        self._tf, self._spec_dtype = tf, spec.dtype
+        stated = None if spec.shape.rank is None else tuple(spec.shape)[1:]
+        super().__init__(path, stated, spec.dtype.name)
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        def run(part: NDArray[np.uint8]) -> Any:
-            shaped = part if None in self._shape else part.reshape(self._shape)
-            return answer_of(self._signature(**{self._name: self._tf.constant(shaped, self._dtype)}))
-
-        return _in_batches(run, images)
+    def _answers(self, pixels: NDArray[Any]) -> dict[str, Any]:
+        return dict(self._signature(**{self._name: self._tf.constant(pixels, self._spec_dtype)}))
 
 
-class _Keras:
-    runtime_precision = "f32"
+class KerasCall(_Original):
+    """``model(images)``: what Keras advises for small inputs."""
 
     def __init__(self, path: Path) -> None:
         self._model = load_keras(path)
-        self._shape = (-1, *tuple(self._model.input_shape)[1:])
-        self.input_shape = image_shape(self._shape[1:])
-        self.settings: dict[str, Any] = {"threads": 0}
+        image = input_of(self._model, path)
+        super().__init__(path, tuple(image.shape)[1:], str(image.dtype))
 
-    def _shaped(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return images if None in self._shape else images.reshape(self._shape)
+    @property
+    def keras_model(self) -> Any:
+        return self._model
 
-
-class KerasCall(_Keras):
-    """``model(images)``: what Keras advises for small inputs."""
-
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return _in_batches(lambda part: answer_of(self._model(self._shaped(part), training=False)), images)
+    def _answers(self, pixels: NDArray[Any]) -> dict[str, Any]:
+        return named_outputs(self._model, self._model(packed(self._model, pixels), training=False))
 
 
-class KerasPredict(_Keras):
+class KerasPredict(KerasCall):
     """``model.predict(images)``: what most people write."""
 
+    def _answers(self, pixels: NDArray[Any]) -> dict[str, Any]:
+        answer = self._model.predict(packed(self._model, pixels), batch_size=BATCH, verbose=0)
+        return named_outputs(self._model, answer)
+
+    def _ours(self, images: NDArray[np.uint8]) -> Any:
+        return answer_of(self._answers(self._shaped(images)))
+
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        answer = self._model.predict(self._shaped(images), batch_size=BATCH, verbose=0)
-        return np.asarray(answer_of(answer), np.float32)
+        return np.asarray(self._ours(images), np.float32) if self.contract is None else super().__call__(images)
+
+
+def input_of(model: Any, named: Path) -> Any:
+    """The one input of a Keras model. Raises :class:`BadInputError` for several, or for one never built."""
+    try:
+        inputs = list(model.inputs or ())
+    except (AttributeError, ValueError):
+        inputs = []
+    if not inputs:
+        raise BadInputError(f"{named} does not say what it takes: it was never called. Call it once, and save it again")
+    if len(inputs) > 1:
+        each = ", ".join(f"{port.name} {_dims(tuple(port.shape)[1:])}" for port in inputs)
+        raise BadInputError(f"{named} has {len(inputs)} inputs ({each}); one image is expected. Save it with one")
+    return inputs[0]
+
+
+def packed(model: Any, pixels: Any) -> Any:
+    """``pixels`` as a Keras model of one input takes them, which may be in a dictionary or a list."""
+    try:
+        given = model.input
+    except (AttributeError, ValueError):
+        return pixels
+    if isinstance(given, dict):
+        return dict.fromkeys(given, pixels)
+    return [pixels] if isinstance(given, list | tuple) else pixels
+
+
+def named_outputs(model: Any, outputs: Any) -> dict[str, Any]:
+    """A Keras model's outputs by name: its own, or ``probabilities`` where there is one without."""
+    if isinstance(outputs, dict):
+        return outputs
+    if not isinstance(outputs, list | tuple):
+        return {"probabilities": outputs}
+    names = list(getattr(model, "output_names", ()))
+    if len(set(names)) != len(outputs):
+        names = [f"output_{number}" for number in range(len(outputs))]
+    return dict(zip(names, outputs, strict=True))
+
+
+def _dims(stated: tuple[int | None, ...] | None) -> str:
+    return "anything" if stated is None else "x".join("?" if size is None else str(size) for size in stated)
 
 
 def answer_of(outputs: Any) -> Any:
@@ -106,7 +241,8 @@ def export_saved_model(model: Any, path: Path) -> None:
     ``model.export`` would store every weight twice and give the input no name.
     """
     tf = tensorflow("to export a SavedModel")
-    images = tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype, name="images")
+    image = input_of(model, path)
+    images = tf.TensorSpec((None, *tuple(image.shape)[1:]), image.dtype, name="images")
 
     class Serving(tf.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -115,8 +251,7 @@ def export_saved_model(model: Any, path: Path) -> None:
 
         @tf.function(input_signature=[images])  # type: ignore[untyped-decorator]
         def serve(self, images: Any) -> dict[str, Any]:
-            answer = model(images, training=False)
-            return answer if isinstance(answer, dict) else {"probabilities": answer}
+            return named_outputs(model, model(packed(model, images), training=False))
 
     serving = Serving()
     tf.saved_model.save(serving, str(path), signatures={"serving_default": serving.serve})
@@ -130,8 +265,10 @@ def load_keras(path: Path) -> Any:
 
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadInputError(f"{path} is no .keras model that loads safely. Save it again") from error
+    except Exception as error:  # Keras raises many kinds
+        raise BadInputError(
+            f"{path} is no .keras model that loads safely ({reason_of(error, 160)}). Save it again"
+        ) from error
 
 
 def half_precision(path: Path) -> str | None:

@@ -68,23 +68,29 @@ class Gate:
         self.draining = self.abandoned = True
         self.threads.shutdown(wait=False, cancel_futures=True)
 
-    async def run(self, work: Callable[[float], Answer]) -> Answer:
+    async def run(self, work: Callable[[float], Answer], within_s: float | None = None) -> Answer:
         """``work``'s result; it is given the time, by ``time.monotonic()``, after which nobody waits for it.
 
-        Raises :class:`RefusedError` where the queue is full, the server drains or the time is over.
+        ``within_s``: what the client waits for, where that is less than our own limit. Raises :class:`RefusedError`
+        where the queue is full, the server drains or the time is over.
         """
         self._check_open()
         if self.inside >= self.workers + self.queue:
             raise RefusedError(BUSY, f"{self.inside} requests are being answered or wait already. Ask again soon")
         with self._counting:
             self.inside += 1
-        job = self.threads.submit(work, time.monotonic() + self.timeout_s)
+        limit_s = self.timeout_s if within_s is None else min(within_s, self.timeout_s)
+        job = self.threads.submit(work, time.monotonic() + limit_s)
         job.add_done_callback(self._left)
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(limit_s):
                 return await asyncio.wrap_future(job)
         except TimeoutError as error:
-            raise _late(self.timeout_s) from error
+            raise _late(limit_s) from error
+        except RefusedError as error:
+            if error.refusal is LATE:  # the work found it out first
+                raise _late(limit_s) from error
+            raise
 
     def run_here(self, work: Callable[[float], Answer]) -> Answer:
         """``work``'s result, computed on the event loop: for work that takes less time than handing it to a thread."""

@@ -6,19 +6,14 @@ import base64
 import binascii
 import io
 import string
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import numpy as np
 from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import InferInput
 
 from edgefashion.data import images
 from edgefashion.errors import BadInputError
 from edgefashion.serving.request_input import PICTURES, check_count, check_type, flat_of, is_binary
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 MOST_SCANS: Final = 100
 """Scans of a JPEG. A progressive JPEG has about ten."""
@@ -51,15 +46,15 @@ def encoded_of(given: InferInput, most: int) -> list[bytes]:
     return [_bytes_of(one, number) for number, one in enumerate(found)]
 
 
-def decoded(encoded: bytes, number: int, most_pixels: int) -> NDArray[np.uint8]:
-    """One picture as BGR uint8 (h, w, 3), as :func:`edgefashion.data.images.read_image` reads a file of these bytes."""
+def decoded(encoded: bytes, number: int, most_pixels: int) -> images.Picture:
+    """One picture, as :func:`edgefashion.data.images.read_image` reads a file of these bytes."""
     name = f"{PICTURES}[{number}]"
     # Each scan passes over all pixels, and nothing stops the decoder once it has begun. The mark of a scan's start
     # never occurs in a scan's data, so it can be counted.
     if encoded.startswith(_JPEG) and encoded.count(_SCAN) > MOST_SCANS:
         raise InvalidInput(f"{name} is a JPEG of more than {MOST_SCANS} scans. Save it anew")
     try:
-        return images.decode_image(io.BytesIO(encoded), name, most_pixels=most_pixels).image
+        return images.decode_image(io.BytesIO(encoded), name, most_pixels=most_pixels)
     except BadInputError as error:
         raise InvalidInput(str(error)) from error
 

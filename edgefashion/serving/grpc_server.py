@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from grpc import aio
+from kserve.errors import InvalidInput
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from edgefashion.errors import BadInputError
+from edgefashion.serving import extensions
 from edgefashion.serving.admission import check_values, most_calls
 from edgefashion.serving.protocol import refusal_of
 from edgefashion.system.server_log import complain
@@ -35,8 +37,22 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802, protobuf's name
         with self._metrics.watch(request.model_name, "grpc"):
             check_values(len(request.inputs) + len(request.outputs) + len(request.raw_input_contents))
+            extensions.check_version(request.model_name, request.model_version)
+            for given in request.inputs:  # here, for KServe drops values of kinds that it does not know
+                extensions.check_input(given.name, given.parameters)
+            for output in request.outputs:
+                extensions.check_output(output.name, output.parameters)
             check_values(sum(len(v) for given in request.inputs for _, v in given.contents.ListFields()))
             return await super().ModelInfer(request, context)
+
+    async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
+        told = await super().ModelReady(request, context)
+        return type(told)(ready=told.ready and not request.version)
+
+    async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        told = await super().ModelMetadata(request, context)  # first whether there is such a model at all
+        extensions.check_version(request.name, request.version)
+        return told
 
 
 class Statuses(aio.ServerInterceptor):  # type: ignore[misc]
@@ -44,19 +60,33 @@ class Statuses(aio.ServerInterceptor):  # type: ignore[misc]
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
         handler = await continuation(details)
-        if handler is None or handler.unary_unary is None:
+        if handler is None:
+            return grpc.unary_unary_rpc_method_handler(_no_such_call)
+        if handler.unary_unary is None:
             return handler
 
-        async def answer(request: Any, context: Any) -> Any:
+        async def answer(message: bytes, context: Any) -> Any:
             try:
-                return await handler.unary_unary(request, context)
+                return await handler.unary_unary(_decoded(handler, message), context)
             except Exception as error:
                 refusal, text = refusal_of(error)
                 if refusal.outcome == "error":
                     complain("a request failed", error, "serve")
             return await context.abort(getattr(grpc.StatusCode, refusal.grpc), text)
 
-        return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
+
+
+def _decoded(handler: Any, message: bytes) -> Any:
+    """The message; gRPC itself would call one that is none an error of ours."""
+    try:
+        return handler.request_deserializer(message)
+    except Exception as error:  # protobuf's kinds change with its version
+        raise InvalidInput("the message is none of the Open Inference Protocol") from error
+
+
+async def _no_such_call(_: bytes, context: Any) -> Any:
+    return await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"this server has no such call. {extensions.ADDRESSES}")
 
 
 class Grpc:

@@ -6,17 +6,17 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InvalidInput
-from kserve.protocol.infer_type import to_http_parameters
 
 from edgefashion.bundles import model_files
 from edgefashion.inference import finder, preprocess
 from edgefashion.inference.predict import SeenGarment, answer_of, predict, see
-from edgefashion.serving import encoded_pictures, request_input
+from edgefashion.serving import encoded_pictures, extensions, request_input
 from edgefashion.version import __version__
 
 if TYPE_CHECKING:
@@ -121,8 +121,11 @@ class Garments(Model):  # type: ignore[misc]
         """A v2 request's answer. Raises ``InvalidInput`` or :class:`edgefashion.serving.statuses.RefusedError`."""
         if not isinstance(payload, InferRequest):
             raise InvalidInput("this server speaks version 2 of the protocol. Ask /v2/models/NAME/infer")
+        asked = extensions.asked(payload)
         given = request_input.the_input(payload.inputs, [known["name"] for known in self.get_input_types()])
         wanted = self._wanted(payload, given.name)
+        if unlike := set(asked.classes) - {"probabilities"}:
+            raise InvalidInput(f"{min(unlike)!r} holds no classes. Ask 'probabilities' for a classification")
         if given.name == request_input.IMAGES:
             count = request_input.check_count(given.shape, self.most_images)
 
@@ -130,13 +133,15 @@ class Garments(Model):  # type: ignore[misc]
                 return self._of_images(given, wanted, end_s)
 
             # Numbers in lists take longer: they are converted first.
-            at_once = request_input.is_binary(given) and count * self._image_s < AT_ONCE_S
-            found = self.gate.run_here(work) if at_once else await self.gate.run(work)
+            at_once = request_input.is_binary(given) and count * self._image_s < AT_ONCE_S and asked.within_s is None
+            found = self.gate.run_here(work) if at_once else await self.gate.run(work, asked.within_s)
         elif given.name == request_input.FRAMES:
-            found = await self.gate.run(lambda end_s: self._of_frames(given, end_s))
+            found = await self.gate.run(lambda end_s: self._of_frames(given, end_s), asked.within_s)
         else:
-            found = await self.gate.run(lambda end_s: self._of_pictures(given, end_s))
-        asked = to_http_parameters(payload.parameters) if payload.parameters else {}
+            found = await self.gate.run(lambda end_s: self._of_pictures(given, end_s), asked.within_s)
+        if "probabilities" in asked.classes:
+            count = asked.classes["probabilities"]
+            found["probabilities"] = extensions.classified(found["probabilities"], count, self.first.labels)
         outputs = []
         for name, tensor in found.items():
             if name in wanted:
@@ -147,7 +152,7 @@ class Garments(Model):  # type: ignore[misc]
             response_id=payload.id or "",
             model_name=self.name,
             infer_outputs=outputs,
-            parameters={"facts": json.dumps(self.facts())} if asked.get("facts") is True else None,
+            parameters={"facts": json.dumps(self.facts())} if asked.facts else None,
             use_binary_outputs=payload.use_binary_outputs,
             requested_outputs=payload.request_outputs,
         )
@@ -207,7 +212,9 @@ class Garments(Model):  # type: ignore[misc]
         }
         for number, one in enumerate(encoded):
             self.gate.check_time(end_s)
-            garments, probabilities = _seen(classifier, encoded_pictures.decoded(one, number, self.most_pixels))
+            picture = encoded_pictures.decoded(one, number, self.most_pixels)
+            garments, probabilities = _seen(classifier, picture.image)
+            garments = tuple(replace(garment, box=picture.at_full_size(garment.box)) for garment in garments)
             if probabilities is not None:
                 found["probabilities"][number] = probabilities
             if garments:

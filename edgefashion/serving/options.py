@@ -15,6 +15,8 @@ class ServeOptions:
     """0: any that is free."""
     grpc_port: int = 8081
     precision: str | None = None
+    device: str | None = None
+    """What OpenVINO runs on, as :func:`edgefashion.load` takes it; None: the CPU."""
     workers: int = 0
     """Requests computed at once; 0: one a core."""
     queue: int = 256

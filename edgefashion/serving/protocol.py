@@ -13,8 +13,9 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
+from edgefashion.serving import extensions
 from edgefashion.serving.admission import check_values
-from edgefashion.serving.statuses import BROKEN, Refusal, RefusedError
+from edgefashion.serving.statuses import BROKEN, UNKNOWN, UNSUPPORTED, Refusal, RefusedError
 from edgefashion.version import __version__
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 JSON_LENGTH: Final = "inference-header-content-length"
 
 _INVALID: Final = Refusal("invalid", 400, "INVALID_ARGUMENT")
-_UNKNOWN: Final = Refusal("not_found", 404, "NOT_FOUND")
 _NOT_READY: Final = Refusal("not_ready", 503, "UNAVAILABLE", 1)
-_UNSUPPORTED: Final = Refusal("unsupported", 501, "UNIMPLEMENTED")
 
 
 class Plane(DataPlane):  # type: ignore[misc]
@@ -37,7 +36,7 @@ class Plane(DataPlane):  # type: ignore[misc]
 
     def metadata(self) -> dict[str, Any]:
         """The server's name, version and extensions of the protocol."""
-        return {"name": "edgefashion", "version": __version__, "extensions": ["binary_tensor_data"]}
+        return {"name": "edgefashion", "version": __version__, "extensions": list(extensions.NAMES)}
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
         """KServe's, which leaves the platform empty."""
@@ -86,17 +85,22 @@ class Repository(ModelRepositoryExtension):  # type: ignore[misc]
 
 
 def refusal_of(error: Exception) -> tuple[Refusal, str]:
-    """How a request that raised ``error`` is refused, and what the client is told."""
+    """How a request that raised ``error`` is refused, and what the client is told: one line, whatever was sent."""
+    refusal, text = _refusal_of(error)
+    return refusal, "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _refusal_of(error: Exception) -> tuple[Refusal, str]:
     if isinstance(error, RefusedError):
         return error.refusal, error.reason
     if isinstance(error, InvalidInput):
         return _INVALID, str(error)
     if isinstance(error, ModelNotFound):
-        return _UNKNOWN, str(error)[:200]
+        return UNKNOWN, str(error)[:200]
     if isinstance(error, (ModelNotReady, ServerNotReady, ServerNotLive)):
         return _NOT_READY, str(error)[:200]
     if isinstance(error, (NotImplementedError, UnsupportedProtocol)):
-        return _UNSUPPORTED, str(error) or "not supported"
+        return UNSUPPORTED, str(error) or "not supported"
     return BROKEN, "the server failed at this request. Its log says why"
 
 
@@ -107,6 +111,7 @@ def _request(asked: dict[str, Any], tensors: memoryview, model_name: str) -> Any
     for one in asked["inputs"]:
         parameters = one.get("parameters") or {}
         made = InferInput(str(one["name"]), one["shape"], str(one["datatype"]), one.get("data"), parameters)
+        extensions.check_input(made.name, parameters)  # before its data are missed, which may be in shared memory
         size = parameters.get("binary_data_size")
         if size is not None:
             if type(size) is not int or size < 0 or made.data is not None or at + size > len(tensors):

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from edgefashion.serving import extensions
 from edgefashion.serving.protocol import JSON_LENGTH, refusal_of
 from edgefashion.serving.statuses import BUSY, DRAINING, LARGE, SLOW, RefusedError
 from edgefashion.system.http_server import HttpServer, TimedConnection
@@ -121,6 +122,9 @@ class Http:
         app.router.add_route("/v2/models/{model_name}/infer", self._infer, methods=["POST"])
         # And this one, because KServe's would read a body of any size.
         app.router.add_route("/v2/models/{model_name}/versions/{version}/infer", self._infer, methods=["POST"])
+        version = "/v2/models/{model_name}/versions/{version}"
+        for path in (version, f"{version}/ready"):
+            app.router.add_route(path, self._version, methods=["GET"])
         app.router.add_route("/metrics", metrics_handler, methods=["GET"])
         register_v2_endpoints(app, plane, repository)
         app.add_exception_handler(RequestValidationError, _invalid)
@@ -155,11 +159,19 @@ class Http:
         except Exception as error:
             return _told(error)
 
+    async def _version(self, request: Request) -> Response:
+        name = request.path_params["model_name"]
+        try:
+            await self._plane.model_ready(name)  # first whether there is such a model at all
+            extensions.check_version(name, request.path_params["version"])
+        except Exception as error:
+            return _told(error)
+        raise AssertionError("no model has a version")
+
     async def _answer(self, request: Request, name: str) -> Response:
-        if "version" in request.path_params:
-            raise NotImplementedError(f"models have no versions here. Ask /v2/models/{name[:40]}/infer")
         if not await self._plane.model_ready(name):
             raise RefusedError(BUSY, f"{name} is not ready yet")
+        extensions.check_version(name, request.path_params.get("version"))
         body = bytearray()
         try:
             await self._read(request, body)
@@ -225,4 +237,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+    said = str(error.detail)
+    if error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        said = f"this server has no such address. {extensions.ADDRESSES}"
+    return JSONResponse({"error": said}, error.status_code, error.headers)

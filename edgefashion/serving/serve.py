@@ -14,6 +14,7 @@ from typing import Any, Final
 from edgefashion.bundles import places, resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
+from edgefashion.inference.device import chosen
 from edgefashion.inference.load import load
 from edgefashion.serving.options import Addresses, ServeOptions
 from edgefashion.serving.signals import Ending
@@ -58,6 +59,7 @@ def serve(
     """
     options = replace(options or ServeOptions(), **given)
     need("kserve", "to serve a model")
+    chosen(options.device)  # one that is not here is told before a port is taken
     with (
         Ending() as ending,
         bound(options.host, options.http_port, "--port") as listening,
@@ -123,4 +125,4 @@ def _no_arguments() -> Iterator[None]:
 
 def _load(model: str, options: ServeOptions) -> Classifier:
     """A classifier for one thread, which computes with one core."""
-    return load(model, engine="openvino", precision=options.precision, threads=1)
+    return load(model, engine="openvino", precision=options.precision, threads=1, device=options.device)

@@ -33,6 +33,12 @@ SLOW = Refusal("timeout", 408, "DEADLINE_EXCEEDED")
 LARGE = Refusal("too_large", 413, "RESOURCE_EXHAUSTED")
 
 
+UNKNOWN = Refusal("not_found", 404, "NOT_FOUND")
+
+
+UNSUPPORTED = Refusal("unsupported", 501, "UNIMPLEMENTED")
+
+
 BROKEN = Refusal("error", 500, "INTERNAL")
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import random
+from typing import Final
+
+LOGIN_S: Final = (60.0, 1800.0)
+"""First and longest wait after a refused login: many cameras and servers lock an account that fails a few times."""
 
 
 class Backoff:

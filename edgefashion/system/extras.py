@@ -24,6 +24,7 @@ _EXTRAS = {
     "pyarrow": ("pyarrow", "tag"),
     "fsspec": ("fsspec", "tag"),
     "ray": ("Ray", "ray"),
+    "pillow_heif": ("pillow-heif", "heif"),
     "kserve": ("KServe", "serve"),
     "tritonclient": ("tritonclient", "remote"),
     "geventhttpclient": ("geventhttpclient", "remote"),

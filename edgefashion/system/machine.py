@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -66,10 +69,28 @@ def isa_is_whole() -> bool:
 
 
 def cores() -> int:
-    """Physical cores; logical ones where the system does not tell."""
+    """Physical cores that this process may use, in a CPU set or a container too; logical ones where the system does not
+    tell."""
     import psutil
 
-    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    whole = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    if not hasattr(os, "sched_getaffinity"):
+        return whole
+    usable = os.sched_getaffinity(0)
+    # Two hyper-threads of one core name the same siblings.
+    files = [Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list") for number in usable]
+    with contextlib.suppress(OSError):
+        whole = min(whole, len({file.read_text() for file in files}))
+    return max(1, min(whole, len(usable), _granted_cpus()))
+
+
+def _granted_cpus() -> int:
+    """CPUs whose time a container is granted at once (``docker run --cpus``); many where that has no limit."""
+    try:
+        granted_us, of_us = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return math.floor(int(granted_us) / int(of_us))
+    except (OSError, ValueError):  # there is no such file, or it says "max"
+        return sys.maxsize
 
 
 def describe() -> dict[str, Any]:

@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Final
 
+from edgefashion.system.addresses import without_secrets
+
 QUIET_S: Final = 60.0
 """The same complaint is written once in this time, so that a log does not fill a disk."""
 
@@ -29,7 +31,7 @@ _said: dict[str, float] = {}
 def complain(message: str, error: BaseException | None = None, who: str = "page") -> None:
     """Write one line to stderr, unless it was written within the last :data:`QUIET_S`. ``who``: the server's name."""
     cause = f": {type(error).__name__}: {error}" if error else ""
-    line = " ".join(f"edgefashion: {who}: {message.strip()}{cause}".split())
+    line = " ".join(without_secrets(f"edgefashion: {who}: {message.strip()}{cause}").split())
     now_s = time.monotonic()
     for old in [old for old, said_s in list(_said.items()) if now_s - said_s > QUIET_S]:
         _said.pop(old, None)

@@ -1,11 +1,13 @@
-"""Words for people: sizes, reasons, URLs, and no password in any of them."""
+"""Words for people: sizes, reasons, and what a shell would take apart. Addresses are in
+:mod:`edgefashion.system.addresses`."""
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from pathlib import Path
+
+from edgefashion.system.addresses import without_secrets
 
 
 def size(size_bytes: int) -> str:
@@ -13,14 +15,6 @@ def size(size_bytes: int) -> str:
     if not size_bytes:
         return "-"
     return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.0f} kB"
-
-
-_ACCOUNT = re.compile(r"//[^/\s]*@")
-
-
-def without_password(text: str) -> str:
-    """``text`` without the account and password of a URL in it: messages end up in logs."""
-    return _ACCOUNT.sub("//...@", text)
 
 
 def quoted(argument: str | Path) -> str:
@@ -34,8 +28,8 @@ def quoted(argument: str | Path) -> str:
 def reason_of(error: BaseException | str, longest: int = 200) -> str:
     """An error, or what a library says of one, on one line of ``longest`` characters at most, without a full stop."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split())[:longest].rstrip(" .") or type(error).__name__
+        return without_secrets(error.strerror)
+    return " ".join(without_secrets(str(error)).split())[:longest].rstrip(" .") or type(error).__name__
 
 
 def last_line(text: str, longest: int = 200) -> str:
@@ -46,7 +40,7 @@ def last_line(text: str, longest: int = 200) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return ""
-    line = "".join(c if c.isprintable() else " " for c in lines[-1])
+    line = "".join(c if c.isprintable() else " " for c in without_secrets(lines[-1]))
     return line if len(line) <= longest else f"{line[:longest]}..."
 
 

@@ -2,7 +2,9 @@ r"""A table of tagged pictures as a file: Parquet, CSV or JSON Lines, written an
 
 A name that is no valid Unicode (Linux allows any bytes, Windows unpaired surrogates) is held in Python with surrogates.
 In all three formats each of them is written out in letters, a byte 80 to ff as ``\udc80`` to ``\udcff``, and the
-backslash of a name that has such letters in it already as ``\u005c``. :func:`read_rows` undoes both.
+backslash of a name that has such letters in it already as ``\u005c``. CSV has so its controls too, a line break as
+``\u000a``: a row is a line there, whatever a name holds. (JSON has an escape of its own for them.) :func:`read_rows`
+undoes all of it.
 
 What is known of a table beside its columns are its :class:`Notes`. Parquet keeps them in the file's metadata. CSV and
 JSON Lines have no place for them, so they lie in a file beside the table, ``OUT.made_with``.
@@ -42,7 +44,10 @@ _CELL_CHARS: Final = 1 << 30
 """The longest cell that is read. The csv module's own limit, 131,072, is shorter than an error may be."""
 
 _NESTED: Final = ("top", "accepted", "box", "garments")
-_ESCAPED: Final = re.compile(r"\\u(005c|d[89a-f][0-9a-f]{2})")
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_ESCAPED: Final = re.compile(
+    r"\\u(005c|00[01][0-9a-f]|007f|00[89][0-9a-f]|061c|200[ef]|202[89a-e]|206[6-9]|d[89a-f][0-9a-f]{2})"
+)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -93,7 +98,7 @@ def notes_of(out: Path) -> Notes:
     if check_suffix(out) == ".parquet":
         try:
             return Notes(*parquet.notes_of(out))
-        except (OSError, ValueError, NoTableError) as error:
+        except (OSError, NoTableError, *NO_ROW) as error:
             raise _unreadable(out, reason_of(error)) from error
     try:
         made_with = json.loads(notes_path(out).read_bytes())
@@ -140,19 +145,19 @@ def read_rows(out: Path) -> Iterator[Row]:
         raise _unreadable(out, reason_of(error)) from error
 
 
-def read_paths(out: Path) -> Iterator[tuple[str, bool]]:
-    """``path`` and ``try_again`` of what :func:`read_rows` gives, sooner. Every byte of the file is looked at all
-    the same."""
+def read_paths(out: Path) -> Iterator[tuple[str, str | None, bool]]:
+    """``path``, ``error`` and ``try_again`` of what :func:`read_rows` gives, sooner. Every byte of the file is looked
+    at all the same."""
     if check_suffix(out) == ".parquet":
         notes = notes_of(out)
         try:
             for escaped, error in parquet.read_paths(out):
-                path = _unescape(escaped)
-                yield path, error is not None and _try_again(path, _unescape(error), notes)
+                path, said = _unescape(escaped), _optional(_unescape, error)
+                yield path, said, said is not None and _try_again(path, said, notes)
         except (OSError, NoTableError) as error:
             raise _unreadable(out, reason_of(error)) from error
     else:
-        yield from ((row.path, row.try_again) for row in read_rows(out))
+        yield from ((row.path, row.error, row.try_again) for row in read_rows(out))
 
 
 def _unreadable(out: Path, reason: str) -> BadInputError:
@@ -211,12 +216,12 @@ def from_json(fields: Any) -> Row:
     return Row(
         path=_unescape(fields["path"]),
         label=_optional(_unescape, fields["label"]),
-        confidence=float(fields["confidence"]),
-        top=tuple((_unescape(label), float(p)) for label, p in fields["top"]),
+        confidence=_share(fields["confidence"]),
+        top=tuple((_unescape(label), _share(p)) for label, p in fields["top"]),
         accepted=_truth(fields["accepted"]),
         box=_optional(_box, fields["box"]),
-        width=_optional(operator.index, fields["width"]),
-        height=_optional(operator.index, fields["height"]),
+        width=_optional(_pixels, fields["width"]),
+        height=_optional(_pixels, fields["height"]),
         phash=_optional(_unescape, fields["phash"]),
         error=_optional(_unescape, fields["error"]),
         garments=tuple(map(_garment, fields["garments"])),
@@ -224,13 +229,26 @@ def from_json(fields: Any) -> Row:
 
 
 def _garment(fields: Any) -> Garment:
-    label, confidence = _unescape(fields["label"]), float(fields["confidence"])
+    label, confidence = _unescape(fields["label"]), _share(fields["confidence"])
     return Garment(label, confidence, _truth(fields["accepted"]), _box(fields["box"]))
 
 
 def _box(edges: Any) -> Box:
-    x, y, width, height = map(operator.index, edges)
+    x, y, width, height = map(_pixels, edges)
     return x, y, width, height
+
+
+def _pixels(value: Any) -> int:
+    if isinstance(value, bool) or not -(2**31) <= operator.index(value) < 2**31:
+        raise ValueError("it has a number that is out of range")
+    return operator.index(value)
+
+
+def _share(value: Any) -> float:
+    """A probability. One that a network gave in float32 may be a little more than 1."""
+    if isinstance(value, bool) or not 0 <= float(value) < 1.001:
+        raise ValueError("it has a probability that is none")
+    return float(value)
 
 
 def _truth(value: Any) -> bool:
@@ -266,9 +284,14 @@ def _unescape(text: str) -> str:
 # --- JSON Lines and CSV ----------------------------------------------------------------------
 
 
+def _in_letters(text: str) -> str:
+    """``text`` without controls, which a terminal would obey: each is written as JSON does, in CSV too."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def _write_jsonl(file: BinaryIO, rows: Iterable[Row]) -> None:
     for row in rows:
-        file.write(json.dumps(to_json(row), ensure_ascii=False).encode() + b"\n")
+        file.write(_in_letters(json.dumps(to_json(row), ensure_ascii=False)).encode() + b"\n")
 
 
 def _read_jsonl(out: Path) -> Iterator[Row]:
@@ -300,7 +323,7 @@ def _write_csv(file: BinaryIO, rows: Iterable[Row]) -> None:
         fields = to_json(row)
         for name in _NESTED:
             fields[name] = None if fields[name] is None else json.dumps(fields[name], ensure_ascii=False)
-        writer.writerow(fields.values())
+        writer.writerow(_in_letters(value) if isinstance(value, str) else value for value in fields.values())
 
 
 def _read_csv(out: Path) -> Iterator[Row]:

@@ -1,59 +1,47 @@
 """The pictures that tagging is asked for: files, folders, globs, and whatever fsspec opens. One at a time.
 
-A folder of a million is never listed whole. No picture comes twice, whichever ways lead to it.
+A folder of a million is never listed whole. No picture comes twice, whichever ways lead to it. What is a picture,
+:mod:`edgefashion.data.picture_walk` says, of all of them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import glob
-import itertools
 import os
-import re
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
-from edgefashion.data.images import IMAGE_SUFFIXES
-from edgefashion.errors import BadInputError, MissingError
-from edgefashion.system.extras import need
-from edgefashion.system.text import is_url, without_password
-
-SORTED_AT_ONCE: Final = 10_000
-"""Entries of a folder that are sorted together. A larger folder comes in several parts, each sorted by itself."""
+from edgefashion.data.picture_walk import FolderWalk, LeftOut, is_picture_file, stray
+from edgefashion.errors import BadInputError
+from edgefashion.system import addresses
+from edgefashion.system.text import is_url
+from edgefashion.tagging import remote_store
+from edgefashion.tagging.patterns import expanded
 
 _HERE: Final = frozenset({"file", "local", "memory", "zip", "tar"})
 """Protocols that need no network."""
 
-_WITH_ACCOUNT: Final = frozenset(
-    {"dav", "davs", "ftp", "ftps", "hdfs", "http", "https", "scp", "sftp", "smb", "ssh", "webdav", "webhdfs"}
-)
-"""Protocols whose URLs may hold an account. In others an @ is part of the name: ``github://org:repo@main/a.jpg``,
-``abfs://container@account/a.jpg``."""
-
-_ACCOUNT: Final = re.compile(r"(?<=://)[^/]*@")
 _ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
-def walk(paths: Sequence[str]) -> Iterator[str]:
+def walk(paths: Sequence[str], left_out: LeftOut | None = None) -> Iterator[str]:
     """The pictures' paths and URLs, each once: those in folders first, sorted within a folder, then the others.
 
-    A file named outright comes whatever its suffix, of folders and globs only the pictures. Links are followed,
-    each folder entered once. A folder that cannot be read comes itself, for whoever opens it to say why.
-    Raises :class:`BadInputError` for a path that leads to nothing, :class:`MissingError` for a URL whose
-    package is not installed.
+    A file named outright comes whatever it is; of folders, globs, archives and stores only the pictures, and the rest
+    is counted in ``left_out``. Links are followed, each folder entered once. A folder that cannot be read comes itself,
+    for whoever opens it to say why. Raises :class:`BadInputError` for a path that leads to nothing,
+    :class:`MissingError` for a URL whose package is not installed.
     """
+    walked = _Walked(LeftOut() if left_out is None else left_out)
     folders = [path for path in paths if not is_url(path) and os.path.isdir(path)]  # noqa: PTH112 (bytes that are no text)
     others = [path for path in paths if path not in folders]
-    walked = _Walked()
     for folder in dict.fromkeys(folders):
         yield from walked.below(folder)
     # A single glob without ** names nothing twice, so its names, a million perhaps, need not be remembered.
     walked.remembers = len(others) > 1 or any("**" in path for path in others)
     for path in dict.fromkeys(others):
-        for found in _found(path):
-            if walked.is_new(found):
-                yield found
+        yield from walked.found(path)
 
 
 def check(paths: Sequence[str]) -> None:
@@ -61,15 +49,30 @@ def check(paths: Sequence[str]) -> None:
 
     Folders may be empty, as long as some path holds a picture: in a shop some folders are.
     """
+    _check_apart(paths)
     for path in paths:
         if path.lower().endswith(_ARCHIVES) and not is_url(path):
             kind = "zip" if path.lower().endswith(".zip") else "tar"
             raise BadInputError(f"{path} is an archive. Write {kind}://::{path} for the pictures in it")
-    empty = [path for path in paths if next(walk([path]), None) is None]
-    for path in empty:
+    empty = []
+    for path in paths:
+        left_out = LeftOut()
+        if next(walk([path], left_out), None) is None:
+            empty.append((path, left_out.told()))
+    for path, told in empty:
         if len(empty) == len(paths) or not os.path.isdir(path):  # noqa: PTH112 (bytes that are no text)
-            known = " ".join(sorted(IMAGE_SUFFIXES))
-            raise BadInputError(f"{without_password(path)} holds no picture ({known}). Give another path")
+            raise BadInputError(f"{shown(path)} holds no picture{f' ({told})' if told else ''}. Give another path")
+
+
+def _check_apart(paths: Sequence[str]) -> None:
+    """Raise :class:`BadInputError` for two URLs that differ in their secrets alone: a table tells them not apart."""
+    known: dict[str, str] = {}
+    for path in filter(is_url, paths):
+        if known.setdefault(shown(path), path) != path:
+            raise BadInputError(
+                f"{shown(path)} is given more than once, with different secrets, which no table shows. "
+                "Tag each in a run of its own, with an --out of its own"
+            )
 
 
 def is_here(path: str) -> bool:
@@ -78,74 +81,60 @@ def is_here(path: str) -> bool:
 
 
 def shown(path: str) -> str:
-    """What a picture is called in the table: its path, without the account and password a URL may hold."""
-    if "@" not in path or not is_url(path):
-        return path
-    return "::".join(
-        _ACCOUNT.sub("...@", part) if part.partition("://")[0] in _WITH_ACCOUNT else part for part in path.split("::")
-    )
-
-
-def is_picture(name: str) -> bool:
-    """True for a name with a picture's suffix."""
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
+    """What a picture is called in the table: its path, without the account and secrets that a URL may hold."""
+    return addresses.shown(path) if is_url(path) else path
 
 
 def open_picture(path: str) -> BinaryIO:
     """Open what :func:`walk` gave. Raises what the file system behind it raises."""
     if not is_url(path):
         return open(path, "rb")  # noqa: PTH123
-    system, inner = _opened(path)
-    opened: BinaryIO = system.open(inner, "rb")
-    return opened
+    if (here := remote_store.local_path(path)) is not None:
+        return open(here, "rb")  # noqa: PTH123
+    return remote_store.open_file(path)
 
 
 class _Walked:
-    """The pictures below folders, and what of all paths came already."""
+    """The pictures that came already, whichever way."""
 
-    def __init__(self) -> None:
-        self._folders: set[tuple[int, int]] = set()
+    def __init__(self, left_out: LeftOut) -> None:
+        self._left_out = left_out
+        self._folders = FolderWalk(left_out)
         self._files: set[int] = set()
         self.remembers = True
 
     def below(self, root: str) -> Iterator[str]:
         """The pictures in a folder and the folders below it."""
-        to_do = [root]
-        while to_do:
-            folder = to_do.pop()
-            try:
-                # Links may lead in a circle, or to one folder twice.
-                if not self._enter(folder):
+        return self._folders.below(root)
+
+    def found(self, path: str) -> Iterator[str]:
+        """The pictures behind a path that is no local folder, which did not come yet."""
+        if not is_url(path):
+            yield from self._here(path)
+        elif (here := remote_store.local_path(path)) is None:
+            yield from filter(self._is_new, remote_store.pictures(path, self._left_out))
+        else:
+            protocol = path.partition("://")[0]
+            names = self.below(here) if os.path.isdir(here) else self._here(here)  # noqa: PTH112
+            yield from (f"{protocol}://{name}" for name in names)
+
+    def _here(self, path: str) -> Iterator[str]:
+        if os.path.lexists(path):  # first of all: a name may look like a pattern
+            if self._is_new(path, named=True):
+                yield path
+        elif not glob.has_magic(path):
+            raise BadInputError(f"{path} does not exist. Give picture files, folders, globs or URLs")
+        else:
+            for name, matched in expanded(path):
+                if not self._is_new(name):
                     continue
-                entries = os.scandir(folder)
-            except OSError:
-                yield folder
-                continue
-            below = []
-            with entries:
-                while stretch := list(itertools.islice(_listed(entries), SORTED_AT_ONCE)):
-                    for entry in sorted(stretch, key=lambda entry: entry.name):
-                        try:
-                            if entry.is_dir():
-                                below.append(entry.path)
-                                continue
-                            is_file = entry.is_file()
-                        except OSError:  # a link to itself
-                            continue
-                        if is_file and is_picture(entry.name):
-                            yield entry.path
-            to_do += sorted(below, reverse=True)
+                if (reason := stray(matched)) is not None:
+                    self._left_out.add(reason, name)
+                elif is_picture_file(name, self._left_out):
+                    yield name
 
-    def _enter(self, folder: str) -> bool:
-        found = os.stat(folder)  # noqa: PTH116
-        where = found.st_dev, found.st_ino
-        if where in self._folders:
-            return False
-        self._folders.add(where)
-        return True
-
-    def is_new(self, path: str) -> bool:
-        """True for a file that came neither with a folder nor by name."""
+    def _is_new(self, path: str, *, named: bool = False) -> bool:
+        """True for a file that came neither with a folder nor by name; ``named`` if it is named outright."""
         if is_url(path):
             key = hash(path)
         else:
@@ -154,8 +143,10 @@ class _Walked:
                 found = _stat(folder or os.curdir)
             except OSError:
                 return True
-            if found in self._folders and is_picture(name):
-                return False
+            if self._folders.has_seen(found):
+                # What its walk left out is wanted all the same where it is named outright.
+                came = self._folders.has_given(found) and not stray([name]) and is_picture_file(path, LeftOut())
+                return named and not came
             key = hash((found, name))
         if not self.remembers:
             return True
@@ -168,86 +159,6 @@ class _Walked:
 def _stat(folder: str) -> tuple[int, int]:
     found = os.stat(folder)  # noqa: PTH116
     return found.st_dev, found.st_ino
-
-
-def _listed(entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
-    """The entries, up to where the folder cannot be read any further."""
-    with contextlib.suppress(OSError):
-        yield from entries
-
-
-def _found(path: str) -> Iterator[str]:
-    """The files behind a path that is no local folder."""
-    if is_url(path):
-        yield from _remote(path)
-    elif os.path.lexists(path):
-        yield path
-    elif glob.has_magic(path):
-        matches = glob.iglob(path, recursive=True)  # noqa: PTH207
-        yield from (found for found in matches if is_picture(found) and os.path.isfile(found))  # noqa: PTH113
-    else:
-        raise BadInputError(f"{path} does not exist. Give picture files, folders, globs or URLs")
-
-
-def _remote(url: str) -> Iterator[str]:
-    first, _, rest = url.partition("::")
-    protocol = first.partition("://")[0]
-    tail = f"::{rest}" if rest else ""
-    try:
-        system, inner = _opened(url)
-        if glob.has_magic(inner) and protocol not in ("http", "https"):
-            names: Iterator[str] = iter(system.glob(inner))
-        elif (inner and is_picture(inner)) or not system.isdir(inner):
-            yield url
-            return
-        else:
-            names = (
-                f"{folder.rstrip('/')}/{name}" for folder, _, files in system.walk(inner) for name in sorted(files)
-            )
-        for name in names:
-            if is_picture(name):
-                yield f"{_with_protocol(protocol, name)}{tail}"
-    except (BadInputError, MissingError):
-        raise
-    except Exception as error:  # every file system has errors of its own
-        said = without_password(str(error) or type(error).__name__)
-        raise BadInputError(f"{without_password(url)} cannot be listed: {said}. Check the URL") from error
-
-
-def _with_protocol(protocol: str, name: str) -> str:
-    return name if is_url(name) else f"{protocol}://{name.lstrip('/') if protocol not in ('file', 'local') else name}"
-
-
-def _opened(url: str) -> tuple[Any, str]:
-    """The file system a URL is of, an archive's kept open, and what it calls the file."""
-    first, _, rest = url.partition("::")
-    if not rest:
-        return _system(url)
-    protocol, _, inner = first.partition("://")
-    return _archive(protocol, rest), inner
-
-
-def _system(url: str) -> tuple[Any, str]:
-    """The file system a URL is of, and what it calls the file."""
-    need("fsspec", "to read URLs")
-    import fsspec
-
-    try:
-        system, inner = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        protocol = url.partition("://")[0]
-        raise MissingError(
-            f"a package is needed to read {protocol}:// and is not installed. Run: pip install 'fsspec[{protocol}]'"
-        ) from error
-    except ValueError as error:
-        raise BadInputError(f"{without_password(url)} cannot be opened: {error}. Give another URL") from error
-    return system, inner
-
-
-@functools.lru_cache(maxsize=4)
-def _archive(protocol: str, rest: str) -> Any:
-    """An archive's file system. It is kept, so that the archive's table of contents is read only once."""
-    return _system(f"{protocol}://::{rest}")[0]
 
 
 def read_here(path: str) -> bytes | None:

@@ -87,11 +87,14 @@ def write_rows(
 def read_rows(out: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file. Raises :class:`NoTableError`, or OSError."""
     for batch in _batches(out):
-        for row in batch.to_pylist():
-            row["top"] = [tuple(answer.values()) for answer in row["top"]]
-            row["box"] = None if row["box"] is None else tuple(row["box"].values())
-            for garment in row.get("garments", ()):
-                garment["box"] = tuple(garment["box"].values())
+        for row in _plain(batch):
+            try:
+                row["top"] = [tuple(answer.values()) for answer in row["top"]]
+                row["box"] = None if row["box"] is None else tuple(row["box"].values())
+                for garment in row.get("garments", ()):
+                    garment["box"] = tuple(garment["box"].values())
+            except AttributeError as error:
+                raise NoTableError("one of its rows lacks an answer") from error
             yield row
 
 
@@ -102,7 +105,16 @@ def _boxed(box: Sequence[int]) -> dict[str, int]:
 def read_paths(out: Path) -> Iterator[tuple[str, str | None]]:
     """The paths and errors of a file, of which all else is read too. Raises :class:`NoTableError`, or OSError."""
     for batch in _batches(out):
-        yield from zip(batch.column("path").to_pylist(), batch.column("error").to_pylist(), strict=True)
+        yield from zip(_plain(batch.column("path")), _plain(batch.column("error")), strict=True)
+
+
+def _plain(of: Any) -> list[Any]:
+    """The Python values of a batch or a column. Only now a text shows whether it is UTF-8."""
+    try:
+        values: list[Any] = of.to_pylist()
+    except ValueError as error:
+        raise NoTableError(str(error)) from error
+    return values
 
 
 def notes_of(out: Path) -> tuple[Any, TextSet | None]:

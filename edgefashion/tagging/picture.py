@@ -97,7 +97,7 @@ def prepare(file: BinaryIO, name: str, photos: bool) -> Prepared:
         garment = preprocess.find(image)
         pixels = None if garment is None else garment.pixels
         if garment is not None:
-            within = _enlarged(garment.box, image.shape[1], image.shape[0], width, height)
+            within = found.picture.at_full_size(garment.box)
     phash = f"{perceptual_hash(seen[..., ::-1]):016x}"
     times = found.reading_s, found.decoding_s, time.thread_time() - decoded_s
     return Prepared(name, pixels, within, width, height, phash, *times)
@@ -144,11 +144,3 @@ def rows_of(
 
 def _without_answer(prepared: Prepared) -> Row:
     return Row(prepared.path, width=prepared.width, height=prepared.height, phash=prepared.phash)
-
-
-def _enlarged(box: Box, width: int, height: int, full_width: int, full_height: int) -> Box:
-    """A box in a picture of (width, height) as a box in the same picture at its full size, rounded outwards."""
-    x, y, w, h = box
-    x0, x1 = x * full_width // width, -(-(x + w) * full_width // width)
-    y0, y1 = y * full_height // height, -(-(y + h) * full_height // height)
-    return x0, y0, x1 - x0, y1 - y0

@@ -19,8 +19,8 @@ from typing import Final
 import numpy as np
 
 from edgefashion.errors import MissingError
+from edgefashion.system.addresses import shown
 from edgefashion.system.processes import Child, Message
-from edgefashion.system.text import without_password
 from edgefashion.tagging import inventory
 from edgefashion.tagging.formats import from_record
 from edgefashion.tagging.picture import Prepared
@@ -221,7 +221,7 @@ class _Worker(threading.Thread):
         path = chunk.pop(0)
         if not chunk:
             self._sent.popleft()
-        error = f"{without_password(path)} {why}. Replace it or leave it out"
+        error = f"{shown(path)} {why}. Replace it or leave it out"
         self._on_looked([Row(path, error=error, try_again=hung)])
 
     def _end(self) -> None:

@@ -16,8 +16,8 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
+from edgefashion.system.addresses import shown, without_secrets
 from edgefashion.system.processes import Message, Parent
-from edgefashion.system.text import without_password
 
 if TYPE_CHECKING:
     from edgefashion.tagging.picture import Prepared
@@ -99,7 +99,7 @@ def _failed(error: Exception) -> str:
     if isinstance(error, EdgeFashionError):
         return str(error)
     said = f"{type(error).__name__} {error}".splitlines()[0][:_SAID_CHARS].rstrip(" .")
-    return f"the network failed where pictures are decoded: {without_password(said)}. Run: edgefashion doctor"
+    return f"the network failed where pictures are decoded: {without_secrets(said)}. Run: edgefashion doctor"
 
 
 def why_not(path: str, error: Exception) -> str:
@@ -107,23 +107,25 @@ def why_not(path: str, error: Exception) -> str:
     from edgefashion.errors import EdgeFashionError
 
     if isinstance(error, EdgeFashionError):
-        return without_password(str(error))
+        # Not its text, in which odd letters are escaped: each table has an escape of its own.
+        return without_secrets(str(error.args[0]), path)
     if isinstance(error, OSError):
         # A file system behind a URL gives the name alone.
         missing = "No such file" if isinstance(error, FileNotFoundError) else ""
         reason = error.strerror or missing or str(error) or type(error).__name__
     else:
         reason = f"{type(error).__name__} {error}"
-    reason = " ".join(without_password(reason[: 2 * _SAID_CHARS]).split())[:_SAID_CHARS].rstrip(" .")
-    return f"{without_password(path)} cannot be read: {reason}. Check the path and its permissions"
+    reason = " ".join(without_secrets(reason[: 2 * _SAID_CHARS], path).split())[:_SAID_CHARS].rstrip(" .")
+    return f"{shown(path)} cannot be read: {reason}. Check the path and its permissions"
 
 
 def may_pass(error: Exception) -> bool:
     """False for an error that is the picture's own, True for one of its file, which may be had at another time."""
+    from edgefashion.data.picture_kinds import NoDecoderError
     from edgefashion.errors import EdgeFashionError
 
-    if not isinstance(error, EdgeFashionError):
-        return True
+    if not isinstance(error, EdgeFashionError) or isinstance(error, NoDecoderError):
+        return True  # of a missing library, too: the next run may have it
     # A decoder's OSError has a number where the file could not be read, and none where the picture is broken.
     return getattr(error.__cause__, "errno", None) is not None
 

@@ -16,11 +16,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.bundles import model_files
+from edgefashion.data.picture_walk import LeftOut
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.system.extras import need
 from edgefashion.system.files import sha256
@@ -29,7 +31,7 @@ from edgefashion.tagging import inventory, several
 from edgefashion.tagging.errors import RayLostError
 from edgefashion.tagging.formats import from_record
 from edgefashion.tagging.row import Row
-from edgefashion.tagging.run import Count, Summary, TagOptions, made_with
+from edgefashion.tagging.run import Before, Count, Summary, TagOptions, made_with
 from edgefashion.tagging.table import Ledger
 
 if TYPE_CHECKING:
@@ -82,12 +84,13 @@ def tag_on_ray(
     with Ledger(out, made_with(classifier, single=options.single)) as ledger:
         inventory.check(paths)
         tally = _Tally(ledger, options, Count(paths) if options.on_progress else None)
-        to_do = tally.without_row(inventory.walk(paths))
+        left_out = LeftOut()
+        to_do = tally.without_row(inventory.walk(paths, left_out))
         with _Ray(job) as ray:
             while window := list(islice(to_do, WINDOW)):
                 _tag_window(ray, window, ledger, tally)
         ledger.finish()
-    return tally.summary()
+    return replace(tally.summary(), left_out=left_out.as_json(), left_out_told=left_out.told())
 
 
 def _tag_window(ray: _Ray, window: list[str], ledger: Ledger, tally: _Tally) -> None:
@@ -117,14 +120,15 @@ class _Tally:
         self.spent = Counter[str]()
         self._ledger, self._on_progress, self._count = ledger, options.on_progress, count
         self._began_s = time.monotonic()
-        self._before = self._new = self._errors = 0
+        self._before = Before()
+        self._new = self._errors = 0
         self._first_error = ""
 
     def without_row(self, paths: Iterator[str]) -> Iterator[str]:
         """The pictures that have no row yet; the others are counted."""
         for path in paths:
             if self._ledger.has(path):
-                self._before += 1
+                self._before.add(self._ledger.error_of(path))
             else:
                 yield path
 
@@ -137,17 +141,19 @@ class _Tally:
         self._first_error = self._first_error or next(iter(failed), "")
         if self._on_progress and self._count:
             rate = self._new / (time.monotonic() - self._began_s)
-            self._on_progress(self._before + self._new, self._count.total, rate)
+            self._on_progress(self._before.pictures + self._new, self._count.total, rate)
 
     def summary(self) -> Summary:
         """What was done."""
+        seconds: dict[str, Any] = dict(self.spent)
         return Summary(
-            self._before + self._new,
+            self._before.pictures + self._new,
             self._errors,
-            self._before,
+            self._before.pictures,
             time.monotonic() - self._began_s,
-            first_error=self._first_error,
-            **self.spent,
+            first_error=self._first_error or self._before.first_error,
+            errors_before=self._before.errors,
+            **seconds,
         )
 
 

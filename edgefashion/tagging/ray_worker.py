@@ -32,6 +32,7 @@ from edgefashion.bundles.facts import Thresholds
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.inference.classifier import BATCH
 from edgefashion.inference.decision import Rule
+from edgefashion.system.addresses import shown
 from edgefashion.system.processes import Parent
 from edgefashion.system.reaper import GRACE_S
 from edgefashion.system.text import last_line, reason_of
@@ -174,6 +175,9 @@ class _Block:
     def has(self, path: str) -> bool:  # noqa: ARG002 (what has its row is not sent)
         return False
 
+    def error_of(self, path: str) -> None:  # noqa: ARG002 (as above)
+        return None
+
     def add(self, rows: Iterable[Row]) -> None:
         self.rows += rows
 
@@ -247,12 +251,13 @@ def _knock(address: str) -> None:
     if address == "auto":
         return
     if not host or "/" in host or not port.isdecimal():
-        raise BadInputError(f"--ray-address {address} is no address of a Ray cluster. Give host:port, or auto")
+        raise BadInputError(f"--ray-address {shown(address)} is no address of a Ray cluster. Give host:port, or auto")
     try:
         socket.create_connection((host.strip("[]"), int(port)), KNOCK_LIMIT_S).close()
     except (OSError, OverflowError) as error:
         raise MissingError(
-            f"no Ray cluster answers at {address} ({reason_of(error)}). Check --ray-address, and that the cluster runs"
+            f"no Ray cluster answers at {shown(address)} ({reason_of(error)}). "
+            "Check --ray-address, and that the cluster runs"
         ) from error
 
 

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgefashion.data import images, photo_folders
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, printable
 from edgefashion.labels import NO_GARMENT, UNKNOWN
-from edgefashion.system import files
-from edgefashion.system.text import is_url, reason_of, without_password
-from edgefashion.tagging.formats import as_text, read_rows
+from edgefashion.system import addresses, files
+from edgefashion.system.text import is_url, reason_of
+from edgefashion.tagging.formats import read_rows
 from edgefashion.tagging.inventory import open_picture
 from edgefashion.tagging.row import Row
 
@@ -314,7 +314,7 @@ def _frame(kind: str, box: Box, row: Row) -> str:
 
 def _link(row: Row) -> str:
     """The file's name, a link to it where a browser can follow one."""
-    path = without_password(row.path)
+    path = addresses.shown(row.path)
     name = path.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or path
     title = f'title="{_as_html(path)}"'
     address = row.path
@@ -327,7 +327,7 @@ def _link(row: Row) -> str:
 
 def _as_html(text: str) -> str:
     """Any text, shown as it is written."""
-    return escape(as_text(text).replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    return escape(printable(text))
 
 
 def _percent(share: float) -> str:

@@ -14,13 +14,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
 from edgefashion.bundles import model_files
+from edgefashion.data.picture_walk import LeftOut
 from edgefashion.inference.classifier import BATCH
 from edgefashion.tagging import inventory, picture, several
 from edgefashion.tagging.patience import patiently
@@ -79,7 +80,13 @@ class Summary:
     other_s: float = 0.0
     """Handing over, rows and the output."""
     first_error: str = ""
-    """The first error row of this run."""
+    """The first error row, of this run if it has one."""
+    errors_before: int = 0
+    """Pictures that an earlier run could not read, and that this one passed over."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Files that are no pictures or a system's own, by reason."""
+    left_out_told: str = ""
+    """The same in words."""
 
     @property
     def rate(self) -> float:
@@ -129,11 +136,12 @@ def tag(classifier: Classifier, paths: Sequence[str], out: Path, options: TagOpt
     with Ledger(out, made_with(classifier, single=options.single)) as ledger:
         inventory.check(paths)
         count = Count(paths) if options.on_progress else None
-        run = Run(classifier, inventory.walk(paths), ledger, options.on_progress, count)
+        left_out = LeftOut()
+        run = Run(classifier, inventory.walk(paths, left_out), ledger, options.on_progress, count)
         with Pool(workers, classifier.takes_photos, run.events.put, run.events.put, networks) as pool:
             run.until_done(pool)
         ledger.finish()
-    return run.summary(pool.spent_s)
+    return replace(run.summary(pool.spent_s), left_out=left_out.as_json(), left_out_told=left_out.told())
 
 
 def _usable_cores() -> int:
@@ -155,7 +163,25 @@ class Rows(Protocol):
 
     def has(self, path: str) -> bool: ...
 
+    def error_of(self, path: str) -> str | None: ...
+
     def add(self, rows: Iterable[Row]) -> None: ...
+
+
+@dataclass
+class Before:
+    """Pictures that had their row from an earlier run."""
+
+    pictures: int = 0
+    errors: int = 0
+    first_error: str = ""
+
+    def add(self, error: str | None) -> None:
+        """Count one, ``error`` as :meth:`~edgefashion.tagging.table.Ledger.error_of` gives it."""
+        self.pictures += 1
+        if error is not None:
+            self.errors += 1
+            self.first_error = self.first_error or error
 
 
 class Events(queue.SimpleQueue[Looked | _Answered | BaseException]):
@@ -186,7 +212,8 @@ class Run:
         self._prepared: list[Prepared] = []
         self._asked = 0
         self._all_named = False
-        self._new = self._errors = self._before = 0
+        self._new = self._errors = 0
+        self._before = Before()
         self._first_error = ""
         self._spent = Counter[str]()
         self._began_s, self._cpu_s, self._own_s = time.monotonic(), time.process_time(), time.thread_time()
@@ -218,10 +245,11 @@ class Run:
         spent = self._spent
         counted_s = self._count.spent_s if self._count else 0.0
         return Summary(
-            pictures=self._before + self._new,
+            pictures=self._before.pictures + self._new,
             errors=self._errors,
-            first_error=self._first_error,
-            done_before=self._before,
+            first_error=self._first_error or self._before.first_error,
+            done_before=self._before.pictures,
+            errors_before=self._before.errors,
             seconds=time.monotonic() - self._began_s,
             reading_s=spent["reading"],
             decoding_s=spent["decoding"],
@@ -236,7 +264,7 @@ class Run:
             chunk: list[str] = []
             for name in self._names:
                 if self._ledger.has(name):
-                    self._before += 1
+                    self._before.add(self._ledger.error_of(name))
                     self._tell(time.monotonic())
                 elif name not in self._under_way:
                     self._under_way.add(name)
@@ -300,7 +328,7 @@ class Run:
     def _tell(self, now_s: float | None) -> None:
         if self._on_progress and (now_s is None or now_s - self._told_s > _PROGRESS_S):
             rate = self._new / max(1e-9, time.monotonic() - self._began_s)
-            self._on_progress(self._before + self._new, self._count.total if self._count else None, rate)
+            self._on_progress(self._before.pictures + self._new, self._count.total if self._count else None, rate)
             self._told_s = now_s or 0.0
 
 

@@ -66,6 +66,8 @@ def made_with(classifier: Classifier, *, single: bool) -> dict[str, str]:
 
 def at_hand(classifier: Classifier) -> Networks:
     """A classifier with a finder where it is: its files stay there, or a server has it."""
+    from edgefashion.inference.openvino_engine import OpenVinoRunner
+
     network: Network
     if classifier.source is None:
         from edgefashion.inference.remote.engine import Remote  # here: a process that decodes must start fast
@@ -74,7 +76,8 @@ def at_hand(classifier: Classifier) -> Networks:
         network = {"url": classifier.run.url, "sha256": _hashes(classifier)}
     else:
         folder, rule = str(_bundle_of(classifier).path), classifier.rule.as_json()
-        network = {"bundle": folder, "precision": classifier.precision, "rule": rule}
+        device = classifier.run.device.name if isinstance(classifier.run, OpenVinoRunner) else None
+        network = {"bundle": folder, "precision": classifier.precision, "rule": rule, "device": device}
     return lambda: contextlib.nullcontext(network)
 
 
@@ -99,7 +102,8 @@ def loaded(network: Network) -> Classifier:
         if _hashes(found) != network["sha256"]:
             raise MissingError(f"{found.settings['server']} serves another model than when this began. Start again")
     else:
-        found = load.load(network["bundle"], precision=network["precision"], threads=1)
+        device = network.get("device")
+        found = load.load(network["bundle"], precision=network["precision"], threads=1, device=device)
         found = replace(found, rule=Rule.of(Thresholds.from_json(network["rule"])))
     assert found.finder is not None
     found.finder.make_ready()  # it is read now: its files may be gone later
@@ -113,12 +117,12 @@ def _hashes(served: Classifier) -> list[str]:
 
 def named(classifier: Classifier, name: str, read: Read) -> Named:
     """A picture's row, its garments named as ``predict`` names them. What is raised is the network's fault."""
-    from edgefashion.inference.predict import predict
+    from edgefashion.inference.predict import at_full_size, predict
 
     image, began_s = read.picture.image, time.thread_time()
     phash = f"{perceptual_hash(preprocess.view(image)[..., ::-1]):016x}"
     hashed_s = time.thread_time()
-    seen = patiently(lambda: predict(classifier, image, top=TOP), PATIENCE_S)
+    seen = at_full_size(patiently(lambda: predict(classifier, image, top=TOP), PATIENCE_S), read.picture)
     inference_s = time.thread_time() - hashed_s
     row = replace(row_of(name, seen), width=read.picture.width, height=read.picture.height, phash=phash)
     return Named(row, read.reading_s, read.decoding_s, hashed_s - began_s, inference_s)

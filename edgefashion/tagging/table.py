@@ -19,7 +19,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Final, Self
 
 from edgefashion.errors import BadInputError
 from edgefashion.system.files import sync_folder
@@ -32,6 +32,9 @@ from edgefashion.tagging.row import Row
 from edgefashion.tagging.text_set import TextSet
 
 __all__ = ["Ledger", "read_rows"]
+
+
+_ERRORS_KEPT: Final = 1000
 
 
 class Ledger:
@@ -60,6 +63,7 @@ class Ledger:
             self._paths = TextSet()
             # Paths to be tried again, those of them that have another row by now, and those tried again in vain.
             self._again, self._mended, self._in_vain = TextSet(), TextSet(), TextSet()
+            self._errors, self._first_errors = TextSet(), dict[str, str]()
             try:
                 self._read()
                 for aside in (self._aside, self._notes_aside):
@@ -80,6 +84,12 @@ class Ledger:
     def has(self, path: str) -> bool:
         """True if this picture has its row, from now or from before; False for one that is to be tried again."""
         return self._has(inventory.shown(path))
+
+    def error_of(self, path: str) -> str | None:
+        """Why a picture that had its row when the table was opened could not be read; None for one that could. Empty
+        where that is not kept: of a million errors the first are enough."""
+        path = inventory.shown(path)
+        return self._first_errors.get(path, "") if path in self._errors else None
 
     def add(self, rows: Iterable[Row]) -> None:
         """Keep rows; a picture that has one is passed over. They are on the disk within a second.
@@ -150,12 +160,15 @@ class Ledger:
 
     def _read(self) -> None:
         """Learn which pictures have their row in the table or the journal."""
-        there: Iterator[tuple[str, bool]] = iter(())
+        there: Iterator[tuple[str, str | None, bool]] = iter(())
         if self.out.exists():
             if self._suffix == ".parquet":
                 self._check_made_with()
             there = formats.read_paths(self.out)
-        for path, try_again in itertools.chain(there, ((row.path, row.try_again) for row in self._journal.rows())):
+        journal = ((row.path, row.error, row.try_again) for row in self._journal.rows())
+        for path, error, try_again in itertools.chain(there, journal):
+            if error is not None and not try_again and self._errors.add(path) and len(self._errors) <= _ERRORS_KEPT:
+                self._first_errors[path] = error
             if self._paths.add(path):
                 if try_again:
                     self._again.add(path)

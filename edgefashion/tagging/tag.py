@@ -10,7 +10,8 @@ from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.load import load
-from edgefashion.system.text import is_url, without_password
+from edgefashion.system.addresses import shown
+from edgefashion.system.text import is_url
 from edgefashion.tagging import run
 from edgefashion.tagging.review import check_page, write_review
 from edgefashion.tagging.run import Progress, Summary, TagOptions
@@ -28,6 +29,7 @@ def tag(
     engine: str = "local",
     ray_address: str | None = None,
     single: bool = False,
+    device: str | None = None,
     on_progress: Progress | None = None,
 ) -> Summary:
     """Name the garments in every picture of an inventory: one row a picture in a table.
@@ -44,6 +46,7 @@ def tag(
         engine: ``"local"``, or ``"ray"`` for several machines.
         ray_address: A Ray cluster to join, with the engine ``"ray"``.
         single: Take each picture for one garment, and look for no others.
+        device: What OpenVINO runs on, as :func:`edgefashion.load` takes it; not for a classifier or ``"ray"``.
         on_progress: Called with the pictures that have their row, how many there are (None while they are counted), and
             the pictures a second of this run.
 
@@ -70,13 +73,17 @@ def tag(
     if ray_address is not None and engine != "ray":
         raise BadInputError("--ray-address is for --engine ray. Add it, or leave the address out")
     if engine == "ray" and isinstance(model, str) and is_url(model):
-        raise BadInputError(f"{without_password(model)}: --engine ray runs the model itself. Name one of this machine")
+        raise BadInputError(f"{shown(model)}: --engine ray runs the model itself. Name one of this machine")
+    if device is not None and (engine == "ray" or isinstance(model, Classifier)):
+        who = "Ray's workers run" if engine == "ray" else "a classifier runs"
+        where = "on the CPUs that Ray counts" if engine == "ray" else "where it was loaded"
+        raise BadInputError(f"{who} {where}. Leave --device out")
     places, out = [str(path) for path in paths], Path(out)
     if review is not None:
         check_page(Path(review), out)
     # Ray's actors load the model themselves, each for its own threads.
     purpose = "throughput" if engine == "local" else "latency"
-    classifier = model if isinstance(model, Classifier) else load(model, purpose=purpose)
+    classifier = model if isinstance(model, Classifier) else load(model, purpose=purpose, device=device)
     options = TagOptions(workers=workers, on_progress=on_progress, single=single)
     if engine == "ray":
         from edgefashion.tagging.ray_engine import tag_on_ray

@@ -14,7 +14,7 @@ from edgefashion.errors import BadInputError
 from edgefashion.inference import classifier, load
 from edgefashion.labels import LABELS
 from edgefashion.system import files, text
-from edgefashion.system.text import without_password
+from edgefashion.system.addresses import shown
 from edgefashion.training.fashion_augment import DRAWN
 from edgefashion.training.zoo.registry import ZOO
 
@@ -73,7 +73,7 @@ def _teacher(name: str) -> classifier.Classifier:
             "package. Give another --teacher, or learn from the labels alone: --teacher none"
         )
     if text.is_url(name):
-        raise BadInputError(f"{without_password(name)} cannot teach: it may change. Give a model of this machine")
+        raise BadInputError(f"{shown(name)} cannot teach: it may change. Give a model of this machine")
     found = load.load(name, purpose="throughput")
     if found.takes_photos or len(found.labels) != len(LABELS):
         raise BadInputError(f"{found.name} is no teacher: it answers {len(found.labels)} labels, not the ten garments")

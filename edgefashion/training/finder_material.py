@@ -100,10 +100,10 @@ def gather(
     that a finder marked, of which each counts half as much as the ``marked`` ones."""
     made_of_scenes: list[Cut] = []
     scene_weight: list[float] = []
-    for of, weight in ((marked, 1.0), *((of, 0.5 * len(marked) / max(1, len(of))) for of in more)):
+    for of, each in ((marked, 1.0), *((of, 0.5 * len(marked) / max(1, len(of))) for of in more)):
         read = [of_scene(scene, picture) for scene, picture in scenes.read(of, skipped)]
         made_of_scenes += read
-        scene_weight += [weight] * len(read)
+        scene_weight += [each] * len(read)
     shot, pictures, empty = [], [], []
     for photo, picture in photo_folders.read(photos, skipped):
         small = _stored(picture)
@@ -133,7 +133,7 @@ def gather(
 
 def _shares(weights: list[float]) -> NDArray[np.float64]:
     share = np.array(weights)
-    return share / max(share.sum(), 1e-9)
+    return np.asarray(share / max(share.sum(), 1e-9))
 
 
 _OFTEN: Final = {"bag": 3.0, "footwear": 1.5, "whole": 1.5, "outer": 1.5}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import numpy as np
 
 from edgefashion.data import fashion_mnist, splits
 from edgefashion.errors import BadInputError, MissingError
-from edgefashion.system import files
+from edgefashion.system import addresses, files
 from edgefashion.system.extras import need
 from edgefashion.training.options import fashion_architecture, options_for
 from edgefashion.training.zoo.architecture import Architecture
@@ -185,17 +184,18 @@ def _trial(trial: optuna.Trial, options: TuneOptions, on_trial: TrialProgress | 
 def _study(options: TuneOptions, out: Path) -> optuna.Study:
     """The study, made or found, and proved to be of this space."""
     url = options.storage or f"sqlite:///{out / 'study.db'}"
-    shown = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)  # a password is nobody's business
+    shown = addresses.shown(url)
     try:
         study = _opened(url, options)
     except ImportError as error:
+        said = addresses.without_secrets(str(error), url)
         raise MissingError(
-            f"{shown} needs its database's driver, which is not installed ({error}). "
+            f"{shown} needs its database's driver, which is not installed ({said}). "
             "For PostgreSQL: pip install psycopg2-binary; for MySQL: pip install pymysql"
         ) from error
     except Exception as error:  # SQLAlchemy's and the drivers' own, of many kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        reason = reason.replace(url, shown)
+        reason = addresses.without_secrets(reason, url)
         raise BadInputError(f"the study's storage {shown} cannot be opened ({reason}). Check --storage") from error
     space = {name: list(values) for name, values in options.space.items()}
     # Two epochs' accuracy is not twenty's: these decide what a trial's value means.

@@ -22,6 +22,7 @@ from edgefashion.camera import demo_clip
 from edgefashion.data import images
 from edgefashion.errors import BadInputError
 from edgefashion.inference.load import load
+from edgefashion.inference.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +134,7 @@ def test_what_passed_answers(tmp_path: Path, answers: dict[str, str | None], tes
         (tmp_path / case.name).mkdir()
         path = case.make(tmp_path / case.name)
         try:
-            probabilities = load(path)(test_set[0][:65])
+            probabilities = load(path, told=Told(anyway=True))(test_set[0][:65])
         except BadInputError:
             continue
         assert probabilities.shape == (65, 10), case.name
@@ -173,7 +174,7 @@ def test_a_strangers_folder(tmp_path: Path, fresh: Path, monkeypatch: pytest.Mon
 def test_wrong_number_of_classes(tmp_path: Path) -> None:
     """A network of 12 answers without labels of its own is no classifier of the ten garments."""
     path = hostile.write(tmp_path, *hostile.saved(hostile.network(classes=12)))
-    with pytest.raises(BadInputError, match="tells 12 classes apart, not 10"):
+    with pytest.raises(BadInputError, match=r"\[12\] for an image, not one value for each of the 10 garments"):
         load(path)
 
 

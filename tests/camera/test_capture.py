@@ -153,18 +153,6 @@ def test_stale_before_lost(network_camera: NetworkCamera) -> None:
     source.close()
 
 
-def test_slow_camera() -> None:
-    """A camera slower than a frame a second is live once its pace is known, not stale again and again."""
-    with NetworkCamera(interval_s=1.2) as slow:
-        source = open_source(slow.url)
-        for _ in range(4):
-            read_frame(source)
-        told = [source.read(3) for _ in range(3)]
-        assert all(told)
-        assert (source.state, source.losses) == ("live", 0)
-        source.close()
-
-
 def test_size_changes(network_camera: NetworkCamera) -> None:
     """Pictures of another size in mid-stream are given out as they are, the smaller and the larger."""
     sizes = [(320, 240), (640, 480), (160, 120)]

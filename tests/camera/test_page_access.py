@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -100,6 +101,34 @@ def test_names_resolve() -> None:
         page.close()
 
 
+# --- Below a path of a proxy ------------------------------------------------------------------
+
+
+def test_nothing_is_rooted(guarded: Page) -> None:
+    """No address in the page's files, nor one that it leads to, begins at the root of the host."""
+    files = {path: get(guarded, path, Authorization=f"Bearer {TOKEN}").body.decode() for path in PATHS[:4]}
+    files |= {"welcome": get(guarded, "/?welcome").body.decode()}
+    for path, text in files.items():
+        assert not re.findall(r"""(?:href|src|url|action)=["']?/|url\(["']?/|["'`]/\w""", text), path
+    assert get(guarded, f"/?token={TOKEN}").headers["location"] == "?welcome"
+
+
+@pytest.mark.parametrize("path", ["//", "//page.css", "/healthz/", "//picture.jpg/", "/metrics//"])
+def test_slashes_too_many(guarded: Page, path: str) -> None:
+    """What proxies leave of slashes at both ends changes nothing, and leads nowhere: not past the token either."""
+    guarded.take(live(taken_s=time.monotonic()))
+    assert get(guarded, path).status == 401
+    assert get(guarded, path, Authorization=f"Bearer {TOKEN}").status == 200
+
+
+@pytest.mark.parametrize("host", ["a/?welcome", "a/?welcome#", "a?welcome=", "127.0.0.1/?token=x", "\\", "[", "a:b:c"])
+def test_odd_hosts(guarded: Page, plain: Page, host: str) -> None:
+    """A Host header that holds a path or a query opens nothing and breaks nothing."""
+    for path in ("/", "/picture.jpg", "/healthz"):
+        assert get(guarded, path, Host=host).status == 401
+        assert get(plain, path, Host=host).status == 421
+
+
 # --- Who is let in ----------------------------------------------------------------------------
 
 
@@ -123,7 +152,10 @@ def test_token_becomes_a_cookie(guarded: Page) -> None:
     cookie, *attributes = entered.headers["set-cookie"].split("; ")
     assert {"HttpOnly", "SameSite=strict"} <= set(attributes)
     assert TOKEN not in cookie
+    assert {name.partition("=")[0] for name in attributes}.isdisjoint({"Path", "Domain"}), "a proxy knows another path"
     assert get(guarded, "/events", Cookie=cookie).status == 200
+    assert get(guarded, "/events", Cookie="edgefashion-8080=" + cookie.partition("=")[2]).status == 200, "an older one"
+    assert get(guarded, "/events", Cookie=cookie, Authorization="Basic cHJveHk6eA==").status == 200, "a proxy's own"
     assert get(guarded, "/", Cookie=cookie + "x").status == 401
     assert get(guarded, "/?token=another", Cookie=cookie).status == 401
     assert get(guarded, "/?token=%C3%A4").status == 401
@@ -162,7 +194,7 @@ def test_foreign_names_get_nothing(plain: Page, host: str, status: int) -> None:
 def test_every_answer_is_safe(page: Page, guarded: Page) -> None:
     """Whatever is asked, the answer forbids foreign loading, framing, guessing and keeping."""
     page.take(live(taken_s=time.monotonic()))
-    asked = [get(page, path) for path in (*PATHS, "/nowhere", "/../pyproject.toml", "/welcome")]
+    asked = [get(page, path) for path in (*PATHS, "/nowhere", "/../pyproject.toml", "/?welcome")]
     asked += [get(page, "/", "POST"), get(page, "/", Host="evil.example"), get(guarded, "/")]
     assert [answer.status for answer in asked] == [200] * len(PATHS) + [404, 404, 200, 405, 421, 401]
     for answer in asked:

@@ -20,6 +20,7 @@ from edgefashion.camera.moment import Health, Moment
 from edgefashion.camera.outputs import clips, overlay
 from edgefashion.camera.outputs.clips import Clips
 from edgefashion.camera.outputs.recording import Recorder, Recording
+from edgefashion.camera.outputs.reopening import ReopeningOutput
 from edgefashion.camera.sources.source import open_source
 from edgefashion.errors import BadInputError
 
@@ -159,6 +160,41 @@ def test_recording_goes_on_beside(tmp_path: Path) -> None:
         output.take(moment(7, 1000))
         output.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run-2.avi", "run-3.avi", "run.avi"]
+
+
+@pytest.mark.linux_only("no colon is part of a name on Windows")
+@pytest.mark.parametrize("name", ["rec:1.mp4", "udp:%03d|x.avi", "-i.avi"])
+def test_names_that_ffmpeg_takes_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A relative name that FFmpeg would take for a protocol or an option is a recording like any other."""
+    monkeypatch.chdir(tmp_path)
+    output = Recording(Path(name), 10, live=False)
+    for number in range(4):
+        output.take(moment(number))
+    output.close()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert numbers_of(tmp_path / name) == [0, 1, 2, 3]
+
+
+@pytest.mark.linux_only("on Linux a name may be no valid text")
+def test_where_no_video_can_be_written(tmp_path: Path) -> None:
+    """Where a file can be made and no video written the recording is refused when it is made, and leaves no file."""
+    with pytest.raises(BadInputError, match="cannot be written"):
+        Recording(tmp_path / "\udcff.mp4", 10, live=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recording_that_cannot_be_finished(tmp_path: Path) -> None:
+    """A recording whose file is spoiled before its end is an error when it is closed, and once only; the output that
+    it was keeps the reason."""
+    output = Recording(tmp_path / "run.avi", 10, live=False)
+    watched = ReopeningOutput(output, None)
+    assert watched.take(moment(1)) is None
+    wait_until(lambda: output._background._recorder.frames, "the frame")
+    (tmp_path / "run.avi").unlink()
+    watched.close()
+    assert watched.failure == "run.avi could not be written whole. Is the disk full?"
+    watched.close()
+    output.close()
 
 
 def test_full_disk_ends_recording(tmp_path: Path) -> None:

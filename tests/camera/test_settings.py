@@ -14,7 +14,9 @@ import typer
 from typer.testing import CliRunner
 
 from edgefashion.camera import settings, settings_file
+from edgefashion.camera.page import address as page_address
 from edgefashion.errors import BadInputError
+from edgefashion.system.addresses import has_secret
 
 if TYPE_CHECKING:
     from helpers.types import Run
@@ -131,7 +133,20 @@ def test_where_the_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps no such modes")
-@pytest.mark.parametrize("text", ['token = "secret"', 'events = ["mqtt://me:secret@broker/x"]'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'token = "secret"',
+        'events = ["mqtt://me:secret@broker/x"]',
+        'source = "rtsp://admin:secret@10.0.0.5/live"',
+        'source = "rtsp://admin:S3c/secret@10.0.0.5/live"',
+        'source = "http://10.0.0.5/cgi?user=admin&pwd=secret"',
+        'source = "rtsp://10.0.0.5/user=admin_password=secret_channel=1.sdp"',
+        'model = "grpc://me:secret@shop:8001/edge"',
+        'models = ["edge", "https://secret@shop/v2/models/edge"]',
+        'fallback = "http://shop/x?key=secret"',
+    ],
+)
 @pytest.mark.linux_only("Windows keeps no such modes")
 def test_a_password_others_can_read(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file with a token or a password that every account can read gets a warning, and one of its owner's none."""
@@ -144,6 +159,15 @@ def test_a_password_others_can_read(text: str, tmp_path: Path, capsys: pytest.Ca
     path.chmod(0o600)
     settings_file.load(path)
     assert capsys.readouterr().err == ""
+
+
+def test_no_example_is_a_secret() -> None:
+    """What stands for a token in the example, and has stood for one in a document, does not let anybody in."""
+    for token in (str(settings.FIELDS["token"].metadata["example"]), *page_address.PUBLISHED, "YOUR-TOKEN"):
+        with pytest.raises(BadInputError, match="Take, for instance, ") as refused:
+            page_address.check_token(page_address.parse("127.0.0.1:8080"), token)
+        assert token not in str(refused.value)
+    assert not has_secret({name: each.metadata.get("example") for name, each in settings.FIELDS.items()})
 
 
 def test_the_example_is_true(run: Run, tmp_path: Path) -> None:

@@ -213,9 +213,12 @@ def test_predict_goes_on_after_a_bad_file(run: Run, tmp_path: Path, test_set: Ar
     write_png(tmp_path / "a.png", demo_clip.scene_of(test_set[0][0]))
     (tmp_path / "b.png").write_bytes(b"\x89PNG not really")
     write_png(tmp_path / "c.png", np.full((300, 300, 3), 230, np.uint8))
+    (tmp_path / "._c.png").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "c.png").rename(tmp_path / "c.2024-05-01")  # its bytes say what it is
     done = run("predict", "edge", ".")
     assert done.returncode == 2
     assert "b.png is no BMP" in done.stderr
+    assert done.stderr.endswith("edgefashion: left out: 1 hidden file\n")
     assert "Ankle boot" in done.stdout.splitlines()[0]
     assert "no garment in view" in done.stdout.splitlines()[1]
 

@@ -60,8 +60,8 @@ def test_where_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(["edge", "edge-teachers"])
     build(["edge", "edge-teachers"], str(tmp_path))
     assert gone == [
-        ("edge", None, None),
-        ("edge", tmp_path, "0-1"),
+        ("edge", None, None, None),
+        ("edge", tmp_path, "0-1", None),
         (["edge", "edge-teachers"], Path("models/ensemble")),
         (["edge", "edge-teachers"], tmp_path),
     ]

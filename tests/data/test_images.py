@@ -12,46 +12,26 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from helpers.encoded import (
+    GREY,
+    GREY_ALPHA,
+    LOSS,
+    PALETTE,
+    RGB,
+    RGBA,
+    SMOOTH,
+    Picture,
+    chunk,
+    encoded,
+    exif,
+    png,
+    webp_with,
+    with_exif,
+)
 
-from edgefashion.data.images import decode_image, image_paths, read_image, write_png
+from edgefashion.data.images import decode_image, image_paths, is_still, read_image, write_png
+from edgefashion.data.picture_walk import LeftOut
 from edgefashion.errors import BadInputError
-
-Picture = NDArray[np.uint8]
-
-
-def png(pixels: NDArray[Any], colour_type: int, *extra: bytes, depth: int = 8) -> bytes:
-    """A PNG of ``pixels`` (height, width, channels) at ``depth`` bits, with ``extra`` chunks."""
-    height, width = pixels.shape[:2]
-    rows = pixels.reshape(height, -1).astype(">u2" if depth == 16 else np.uint8)
-    lines = b"".join(b"\0" + row.tobytes() for row in (np.packbits(rows, axis=1) if depth == 1 else rows))
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0))
-    body = b"".join(extra) + chunk(b"IDAT", zlib.compress(lines))
-    return b"\x89PNG\r\n\x1a\n" + head + body + chunk(b"IEND", b"")
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
-
-
-def exif(orientation: int) -> bytes:
-    """The least EXIF: a big-endian TIFF with the orientation as its only tag."""
-    return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 274, 3, 1, orientation, 0, 0)
-
-
-def encoded(suffix: str, image: NDArray[Any], *options: int) -> bytes:
-    """``image`` in a format, written by OpenCV."""
-    _, out = cv2.imencode(suffix, image, options)
-    raw: bytes = out.tobytes()
-    return raw
-
-
-def with_exif(jpeg: bytes, content: bytes) -> bytes:
-    content = b"Exif\0\0" + content
-    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + jpeg[2:]
 
 
 def write(folder: Path, raw: bytes) -> Path:
@@ -59,19 +39,6 @@ def write(folder: Path, raw: bytes) -> Path:
     path.write_bytes(raw)
     return path
 
-
-def quadrants() -> Picture:
-    """A picture (32, 48) whose four quarters differ, so that every turn and flip shows."""
-    image = np.zeros((32, 48, 3), np.uint8)
-    image[:16, :24], image[:16, 24:] = (250, 10, 10), (10, 250, 10)
-    image[16:, :24], image[16:, 24:] = (10, 10, 250), (240, 240, 10)
-    return image
-
-
-SMOOTH = cv2.GaussianBlur(quadrants(), (15, 15), 0)  # without hard edges JPEG stays within a few levels
-
-LOSS = 16
-"""Grey levels a lossy format may be off; the quarters differ by 240."""
 
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 
@@ -144,17 +111,7 @@ def alpha_png(image: Picture, orientation: int) -> bytes:
 
 
 def alpha_webp(image: Picture, orientation: int) -> bytes:
-    # Not all opaque: WebP would drop the alpha.
-    alpha = np.full(image.shape[:2], 254, np.uint8)
-    still = encoded(".webp", np.dstack([image, alpha]), cv2.IMWRITE_WEBP_QUALITY, 101)
-    assert still[12:16] == b"VP8L"
-    height, width = image.shape[:2]
-    # 0x18: it has alpha and EXIF; the sizes are 24 bits, less one.
-    size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    content = exif(orientation)
-    body: bytes = b"WEBPVP8X" + struct.pack("<II", 10, 0x18) + size + still[12:]
-    body += b"EXIF" + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+    return webp_with(image, exif(orientation))
 
 
 # What a camera stores of an upright picture, by the orientation it notes down (EXIF 2.3, 4.6.4).
@@ -203,10 +160,6 @@ NOISE_JPEG = encoded(".jpg", NOISE)
 THUMBNAIL_JPEG = with_exif(NOISE_JPEG, exif(1) + encoded(".jpg", NOISE[:8, :8]))
 
 
-# One black pixel.
-GIF = b"GIF89a\1\0\1\0\x80\0\0" + bytes(6) + b",\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
-
-
 @pytest.mark.parametrize(
     "raw",
     [
@@ -222,8 +175,8 @@ GIF = b"GIF89a\1\0\1\0\x80\0\0" + bytes(6) + b",\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
         pytest.param(b"II*\0\xff\xff\xff\xff", id="TIFF pointing past its end"),
         pytest.param(b"", id="empty"),
         pytest.param(b"garment,price\nshirt,12\n", id="text"),
-        pytest.param(GIF, id="another format, whole"),
-        pytest.param(b"GIF89a" + bytes(100), id="another format, damaged"),
+        pytest.param(b"%PDF-1.7\n" + bytes(100), id="another format"),
+        pytest.param(b"GIF89a" + bytes(100), id="GIF of zeros"),
     ],
 )
 def test_read_refuses(raw: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -298,24 +251,47 @@ def test_read_refuses_enormous(make: Callable[[], bytes], tmp_path: Path) -> Non
 
 
 def test_image_paths(tmp_path: Path) -> None:
-    """A folder gives its pictures at any depth in order, whatever the case of their suffix, and nothing else; a file
-    gives itself whatever it is called."""
-    for name in ("b.png", "a.JPG", "sub/c.webp", "notes.txt", "sub/d.tiff", "e.jpeg.bak"):
+    """A folder gives its pictures at any depth in order, whatever they are called, and counts what is none; a file
+    gives itself."""
+    for name in ("b.png", "a.JPG", "sub/c.webp", "notes.txt", "sub/d.tiff", "e.jpeg.bak", "._a.JPG"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    expected = [tmp_path / name for name in ("a.JPG", "b.png", "sub/c.webp", "sub/d.tiff")]
-    assert image_paths(tmp_path) == expected
+    (tmp_path / "folder.png" / "no suffix").write_bytes(NOISE_JPEG)
+    expected = [tmp_path / name for name in ("a.JPG", "b.png", "folder.png/no suffix", "sub/c.webp", "sub/d.tiff")]
+    left_out = LeftOut()
+    assert image_paths(tmp_path, left_out) == expected
+    assert left_out.as_json() == {"hidden": 1, "no_picture": 2}
     assert image_paths(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
 
 
-@pytest.mark.parametrize(("name", "message"), [("missing", "does not exist"), ("empty", "holds no image")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing", "does not exist"),
+        ("empty", "holds no image"),
+        ("texts", r"holds no image \(left out: 1 file that is no picture \(.txt\)\)"),
+    ],
+)
 def test_image_paths_refuses(name: str, message: str, tmp_path: Path) -> None:
     """A path that is not there and a folder without pictures are refused by name."""
     (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").touch()
     with pytest.raises(BadInputError, match=message) as caught:
         image_paths(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_gif_of_several_frames_is_a_film(frames: int, tmp_path: Path) -> None:
+    """A camera plays a GIF that moves and shows one that does not; elsewhere its first frame counts."""
+    from PIL import Image
+
+    stills = [Image.new("L", (9, 9), 40 * n) for n in range(1, 1 + frames)]
+    stills[0].save(tmp_path / "a.gif", save_all=True, append_images=stills[1:])
+    assert is_still(tmp_path / "a.gif") == (frames == 1)
+    assert np.abs(read_image(tmp_path / "a.gif").astype(int) - 40).max() <= 1
 
 
 @pytest.mark.parametrize("image", [NOISE, NOISE[..., 0]], ids=["BGR", "grey"])
@@ -355,14 +331,4 @@ def test_decode_smaller(tmp_path: Path, turned: int) -> None:
 def test_decode_names_its_stream() -> None:
     """What cannot be decoded is told by the name it was given."""
     with pytest.raises(BadInputError, match="the third picture is no BMP"):
-        decode_image(io.BytesIO(b"GIF89a"), "the third picture")
-
-
-@pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp", "bmp"])
-def test_pixels_at_most(suffix: str, tmp_path: Path) -> None:
-    """A picture of more pixels than asked for is refused with its size, in whatever format."""
-    path = tmp_path / f"it.{suffix}"
-    cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint8))
-    assert decode_image(path, "it", most_pixels=1200).width == 40
-    with pytest.raises(BadInputError, match="it has more than 1,199 pixels, 40 x 30"):
-        decode_image(path, "it", most_pixels=1199)
+        decode_image(io.BytesIO(b"%PDF-1.7"), "the third picture")

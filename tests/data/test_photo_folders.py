@@ -67,6 +67,45 @@ def test_finer_kinds_come_from_the_list(tmp_path: Path) -> None:
         photo_folders.scan(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("listed", "says"),
+    [
+        ("", "its first line names no column file"),
+        ("name,kind\nCoat/1-a.jpg,Blazer\n", "its first line names no column file"),
+        ("file;kind\nCoat/1-a.jpg;Blazer\n", "the columns are separated by commas"),
+        ("file,kind\nCoat/1-a.jpg,Blazer,Parka\n", "the line of Coat/1-a.jpg has more cells than the first line names"),
+        ("file,also\nCoat/1-a.jpg,Pullover|Trousers\n", "is also 'Trousers', which is no label (did you mean Trouser"),
+        ("file,worn\nCoat/1-a.jpg,yes\n", "worn of Coat/1-a.jpg is 'yes', neither 1 nor 0"),
+        ("file,kind\nCoat/1-a.jpg,Blazer\nCoat/1-a.jpg,Parka\n", "line 3 tells of Coat/1-a.jpg otherwise"),
+    ],
+)
+def test_a_list_that_would_be_half_read(tmp_path: Path, listed: str, says: str) -> None:
+    """A ``photos.csv`` of which a part would not be understood is refused with what is wrong with it."""
+    put(tmp_path, "Coat/1-a.jpg")
+    (tmp_path / "photos.csv").write_text(listed)
+    with pytest.raises(BadInputError) as refused:
+        photo_folders.scan(tmp_path)
+    assert f"photos.csv cannot be read: {says}" in str(refused.value) or says in str(refused.value)
+    assert str(refused.value).endswith("Mend it or take it away")
+
+
+def test_lists_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    """A mark at the beginning, backslashes, CR LF, empty cells and lines said twice are read; files that are not there
+    are counted."""
+    put(tmp_path, "Coat/1-a.jpg", "Coat/1-b.jpg")
+    listed = "\ufefffile,kind,also,worn\r\nCoat\\1-a.jpg,Blazer,pullover| Dress ,TRUE\r\n\r\nCoat/1-b.jpg,,,\r\n"
+    listed += "Coat/1-b.jpg,,,\r\nCoat/gone.jpg,,,\r\n,,,\r\n"
+    (tmp_path / "photos.csv").write_bytes(listed.encode())
+    found = photo_folders.scan(tmp_path)
+    assert [(p.kind, p.also, p.worn) for p in found.photos] == [
+        ("Blazer", ("Pullover", "Dress"), True),
+        (None, (), False),
+    ]
+    assert found.skipped == (
+        f"{tmp_path / 'photos.csv'}: 1 of the files that it names are no photo here, such as Coat/gone.jpg",
+    )
+
+
 def test_unknown_folder_names_are_told_with_the_near_ones(tmp_path: Path) -> None:
     """A folder of no label's name is left out with one line that names near labels; the rest goes on."""
     put(tmp_path, "Coat/a.png", "Trousers/b.png", "Trousers/c.png", "Xyz/d.png")
@@ -76,6 +115,20 @@ def test_unknown_folder_names_are_told_with_the_near_ones(tmp_path: Path) -> Non
     assert "did you mean Trouser" in trousers
     assert "2 files left out" in trousers
     assert "known: T-shirt" in other
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    """Photos are known by their bytes; what systems leave, what is no picture and what lies in no label's folder is
+    told in a line each."""
+    put(tmp_path, "Coat/a.png", "Coat/sub/b.png", "Coat/@eaDir/a.png", ".thumbnails/c.png", "Coat/._d.png", "loose.png")
+    (tmp_path / "Coat/a.png").rename(tmp_path / "Coat/a")
+    (tmp_path / "Coat/notes.txt").write_text("a coat")
+    found = photo_folders.scan(tmp_path)
+    assert [photo.path.relative_to(tmp_path).as_posix() for photo in found.photos] == ["Coat/a", "Coat/sub/b.png"]
+    loose, left_out = found.skipped
+    assert "1 picture in no label's folder" in loose
+    for told in ("2 hidden files", "1 thumbnail", "1 file that is no picture (.txt)"):
+        assert told in left_out
 
 
 @pytest.mark.parametrize(

@@ -503,7 +503,7 @@ def cases() -> list[Case]:
         _text("an unknown element type", lambda t: _const(t, "element_type", "f99"), "", child=True),
         _text("weights of text", lambda t: _const(t, "element_type", "string"), "", child=True),
         _weights("a NaN", float("nan"), "not a number"),
-        _weights("an infinite weight", float("-inf"), "infinite"),
+        _weights("an infinite weight", float("-inf"), "not a finite number"),
         _weights("a weight of 3e38", 3e38, None),
         # The graph
         _text("two layers of one id", _put(r'<layer id="1"', '<layer id="0"'), "two layers have the id 0"),
@@ -552,7 +552,7 @@ def cases() -> list[Case]:
         _built("NaN for an answer", _divided_by_nothing, "not a finite number"),
         _built("no batches", _for_one_image_only, None),
         # Time and memory
-        _built("an endless loop", _endless_loop, "type Loop", child=False),
+        _built("an endless loop", _endless_loop, "an open number of rounds"),
         _built("a branch", _either, "type If", child=False),
         _built("work as the picture is bright", _as_many_as_bright, "depends on the picture"),
         _built("answers as the picture is bright", _where_bright, "depends on the picture"),

@@ -14,13 +14,17 @@ from edgefashion.bench import candidates, run
 from edgefashion.bench.peers import Peer
 from edgefashion.bundles import resolve
 from edgefashion.conversion.convert import convert
-from edgefashion.errors import BadInputError, MissingError
+from edgefashion.errors import BadInputError, GateError, MissingError
 from edgefashion.evaluation.fashion import evaluate
 from edgefashion.inference import foreign_files, onnx_litert_engine
+from edgefashion.inference.contract import LOGITS, Contract
 from edgefashion.inference.load import load
+from edgefashion.inference.told import Told
 from edgefashion.system import extras
 
 SHORT = run.BenchOptions(rounds=1, seconds=0.02, min_calls=2, batches=(64,), cold_starts=0)
+
+LOGITS_OF_0_1 = Contract("0-1", (1 / 255,), (0.0,), (784,), LOGITS)
 
 if TYPE_CHECKING:
     from helpers.types import Arrays
@@ -133,7 +137,7 @@ def test_its_bundle_converts_again(files: dict[str, Any], tmp_path: Path, test_s
     assert [row.engine for row in rows] == ["onnxruntime", *["openvino"] * (len(rows) - 1)]
     assert {row.marked for row in rows} == {None}
     again = convert(made.path)
-    assert "as given" in again.note
+    assert "as its bundle says" in again.note
     images = test_set[0][:50]
     np.testing.assert_allclose(load(again.bundle.path)(images), _expected(files["floats"], images), atol=1e-4)
 
@@ -141,11 +145,12 @@ def test_its_bundle_converts_again(files: dict[str, Any], tmp_path: Path, test_s
 def test_a_quantized_tflite_converts(files: dict[str, Any], tmp_path: Path, test_set: Arrays) -> None:
     """A .tflite file that takes and answers int8 is fed by its own scale and zero point, and answers as LiteRT does."""
     done = convert(files["int8.tflite"], tmp_path / "made")
-    assert "takes pixels of 0-1 (the file's own)" in done.note
+    assert "takes pixels of 0-1 (measured" in done.note
     assert done.parity[0].quantized
+    assert (done.bundle.has("int8"), done.bundle.has("fp32")) == (True, False)  # it is what it computes in
     assert done.parity[0].agreement.top1_agreement > 0.99
     images = test_set[0][:300]
-    ours = load(done.bundle.path, precision="fp32")(images)
+    ours = load(done.bundle.path, precision="int8")(images)
     assert np.mean(ours.argmax(1) == _expected(files["flat"], images).argmax(1)) > 0.97
 
 
@@ -201,14 +206,14 @@ def test_its_runtime_is_fed_as_the_file_says(files: dict[str, Any], test_set: Ar
         interpreter.invoke()
         logits.append((interpreter.get_tensor(given["index"])[0].astype(float) - out_zero) * out_step)
     raised = np.exp(logits)
-    ours = onnx_litert_engine.OwnRuntime(files["int8.tflite"], "0-1", softmax=True)
+    ours = onnx_litert_engine.OwnRuntime(files["int8.tflite"], LOGITS_OF_0_1)
     np.testing.assert_allclose(ours(images), raised / raised.sum(1, keepdims=True), atol=1e-6)
 
 
 def test_a_fixed_batch_is_filled_up(files: dict[str, Any], test_set: Arrays) -> None:
     """A file of batches of 16 answers any number of images, and says that it cannot be called with others."""
-    fixed = onnx_litert_engine.OwnRuntime(files["by16.onnx"], "0-1", softmax=True)
-    open_batch = onnx_litert_engine.OwnRuntime(files["floats.onnx"], "0-1", softmax=True, most=20)
+    fixed = onnx_litert_engine.OwnRuntime(files["by16.onnx"], LOGITS_OF_0_1)
+    open_batch = onnx_litert_engine.OwnRuntime(files["floats.onnx"], LOGITS_OF_0_1, most=20)
     for count in (1, 16, 41):
         images = test_set[0][:count]
         expected = _expected(files["floats"], images)
@@ -252,7 +257,7 @@ def test_a_truncated_file_is_refused(name: str, files: dict[str, Any], tmp_path:
 
 
 def test_other_networks_are_refused(tmp_path: Path, train_set: Arrays) -> None:
-    """Another number of classes is refused; so is a network that is right with neither scale, unless it is given."""
+    """Another number of classes is refused; so is a network that is right in no way that was tried."""
     import tensorflow as tf
 
     def write(name: str, classes: int) -> Path:
@@ -262,20 +267,25 @@ def test_other_networks_are_refused(tmp_path: Path, train_set: Arrays) -> None:
         (tmp_path / name).write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
         return tmp_path / name
 
-    with pytest.raises(BadInputError, match=r"answers \[1,5\], not one value for each of the 10 garments"):
+    with pytest.raises(
+        BadInputError, match=r"answers .* \[5\] for an image, not one value for each of the 10 garments"
+    ):
         convert(write("five.tflite", 5), tmp_path / "made")
-    with pytest.raises(BadInputError, match="it was trained on neither"):
+    with pytest.raises(GateError, match="does not fit Fashion-MNIST"):
         convert(write("blank.tflite", 10), tmp_path / "made")
-    with pytest.raises(BadInputError, match="--scale must be one of 0-1, 0-255"):
-        convert(tmp_path / "blank.tflite", tmp_path / "made", scale="0-2")
-    with pytest.raises(BadInputError, match=r"--scale is for \.onnx and \.tflite files"):
+    with pytest.raises(BadInputError, match="--scale must be two numbers like 0-1, 0-255"):
+        convert(tmp_path / "blank.tflite", tmp_path / "made", scale="2")
+    with pytest.raises(BadInputError, match="was made here and says itself how it is fed"):
         convert("edge", tmp_path / "made", scale="0-1")
     assert not (tmp_path / "made").exists()
 
 
 def test_a_given_scale_is_taken(files: dict[str, Any], tmp_path: Path) -> None:
-    """--scale decides, measured or not."""
-    assert foreign_files.read(files["floats.onnx"], "0-255").scale == "0-255"
+    """What is told decides, and where it is wrong that is said unless it is to go on."""
+    assert foreign_files.read(files["floats.onnx"], Told(scale="0-1")).scale == "0-1"
+    with pytest.raises(GateError, match=r"as given"):
+        foreign_files.read(files["floats.onnx"], Told(scale="0-1", labels="9,8,7,6,5,4,3,2,1,0"))
+    assert foreign_files.read(files["floats.onnx"], Told(scale="0-255", anyway=True)).scale == "0-255"
     assert resolve.resolve(files["floats.onnx"]).kind == "onnx"
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from edgefashion.camera.stability import Smoother
 from edgefashion.data.images import read_image, write_png
 from edgefashion.errors import BadInputError
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.load import load
-from edgefashion.inference.predict import Prediction, predict, predict_files
+from edgefashion.inference.predict import Prediction, predict, predict_files, scaled
 from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
@@ -282,3 +283,22 @@ def test_within_limits_what_the_network_sees(kiosk: Classifier, photo_folder: Pa
     assert inside.garment is not None
     x, y, w, h = alone.garment.box
     assert inside.garment.box == (x + 500, y + 100, w, h)
+
+
+def test_boxes_are_told_at_full_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a JPEG is too large to be decoded whole, boxes are those of the picture all the same."""
+    picture = np.full((1200, 1601), 240, np.uint8)
+    picture[304:904, 504:1000] = 30
+    Image.fromarray(picture).save(tmp_path / "large.jpg", quality=95)
+    classifier = cast("Classifier", ByShape())
+    ((_, whole),) = predict_files(classifier, [tmp_path / "large.jpg"])
+    for limit in ("WHOLE_JPEG_PIXELS", "DRAFTED_PIXELS"):
+        monkeypatch.setattr(f"edgefashion.data.images.{limit}", 500_000)
+    ((_, drafted),) = predict_files(classifier, [tmp_path / "large.jpg"])
+    assert read_image(tmp_path / "large.jpg").shape == (600, 800, 3)
+    assert isinstance(whole, Prediction)
+    assert isinstance(drafted, Prediction)
+    for box in (whole.as_json("")["box"], drafted.as_json("")["box"], drafted.garments[0].box):
+        assert np.abs(np.subtract(box, (504, 304, 496, 600))).max() <= 12
+    small = scaled(drafted, (1601, 1200), (800, 600)).garments[0].box
+    assert np.abs(np.subtract(small, (252, 152, 248, 300))).max() <= 6

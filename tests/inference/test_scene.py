@@ -70,6 +70,41 @@ def test_a_lone_garment(found: list[Region], lone: bool) -> None:
     assert (scene.lone_garment(placed) is not None) == lone
 
 
+@pytest.mark.parametrize(
+    ("masked", "expected"),
+    [
+        ((110, 110, 80, 180), (105, 105, 90, 190)),
+        ((100, 100, 100, 200), (100, 100, 100, 200)),
+        ((120, 90, 90, 220), (110, 95, 95, 210)),
+        ((400, 400, 100, 200), (100, 100, 100, 200)),  # somewhere else
+        ((150, 200, 20, 20), (100, 100, 100, 200)),  # a button
+        ((0, 0, 600, 600), (100, 100, 100, 200)),  # everything: no mask was found
+    ],
+)
+def test_a_box_is_tightened(masked: tuple[int, int, int, int], expected: tuple[int, int, int, int]) -> None:
+    """A garment's box is the middle between the finder's and its mask's; where the two mean other things it stays."""
+    assert scene.tightened((100, 100, 100, 200), masked) == expected
+
+
+SOMEBODY = region("person", (0.3, 0.1, 0.3, 0.8))
+
+
+@pytest.mark.parametrize(
+    ("garment", "found", "stays"),
+    [
+        (region(box=(0.35, 0.2, 0.2, 0.3)), [SOMEBODY], True),
+        (region("bag", box=(0.57, 0.4, 0.1, 0.2)), [SOMEBODY], True),  # carried beside
+        (region(box=(0.85, 0.3, 0.05, 0.1)), [SOMEBODY], False),  # on a passer-by
+        (region(box=(0.85, 0.3, 0.05, 0.1)), [], True),  # nobody is found: nothing is known
+        (region(box=(0.85, 0.3, 0.1, 0.2), worn=0.1), [SOMEBODY], True),  # it hangs on the wall
+        (region(box=(0.85, 0.3, 0.05, 0.1)), [SOMEBODY, region("person", (0.8, 0.2, 0.15, 0.4))], True),
+    ],
+)
+def test_passers_by_are_left_out(garment: Region, found: list[Region], stays: bool) -> None:
+    """What is worn outside of everybody who was found is on somebody far behind, and is not told."""
+    assert scene.in_front([garment], [garment, *found]) == ([garment] if stays else [])
+
+
 def test_a_kind_never_hides_the_reject_label() -> None:
     """What the network takes for Unknown stays Unknown, whatever kind the finder has seen."""
     unknown = np.eye(12, dtype=np.float32)[PHOTO_LABELS.index("Unknown")]

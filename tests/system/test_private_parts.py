@@ -25,7 +25,6 @@ KNOWN = {
     ("kserve", "kserve.protocol.infer_type.InferInput", "serving/request_input.py"),
     ("kserve", "kserve.protocol.infer_type.InferRequest", "serving/protocol.py"),
     ("kserve", "kserve.protocol.infer_type.RequestedOutput", "serving/protocol.py"),
-    ("kserve", "kserve.protocol.infer_type.to_http_parameters", "serving/model.py"),
     ("kserve", "kserve.protocol.model_repository_extension.ModelRepositoryExtension", "serving/protocol.py"),
     ("kserve", "kserve.protocol.rest.server.metrics_handler", "serving/rest.py"),
     ("kserve", "kserve.protocol.rest.v2_endpoints.register_v2_endpoints", "serving/rest.py"),

@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import category
 
 import pytest
 from helpers.tagging import EDGE, ROWS, SUFFIXES, finished
@@ -24,16 +25,23 @@ def test_any_name(suffix: str, tmp_path: Path) -> None:
     """Any name a system allows is read back as it was: bytes that are no text, quotes, commas, line ends, escapes."""
     rng = random.Random(0)
     pieces = [
-        *"\n\r\",'\\;|\t \ufeffé😀\u2028a=0",
+        *"\n\r\x1b\x9b\",'\\;|\t \ufeffé😀\u2028a=0",
         *map(chr, range(0xDC80, 0xDD00)),
         "\\u",
         "\\udc80",
         "\\u005c",
+        "\\u000a",
         "\ud83d",
     ]
     names = dict.fromkeys("".join(rng.choices(pieces, k=rng.randrange(9))) for _ in range(400))
     rows = [Row(name, error=name or None) for name in names]
-    assert list(read_rows(finished(tmp_path / f"t{suffix}", rows))) == rows
+    table = finished(tmp_path / f"t{suffix}", rows)
+    assert list(read_rows(table)) == rows
+    if suffix != ".parquet":  # each row is one line of what a terminal can show
+        lines = table.read_text("utf-8").removesuffix("\n").split("\n")
+        assert len(lines) == len(rows) + (suffix == ".csv")
+    if suffix == ".csv":
+        assert not any(category(letter) == "Cc" for line in lines for letter in line)
 
 
 def test_json_lines_are_predicts(tmp_path: Path) -> None:
@@ -63,7 +71,7 @@ def test_pandas_reads_the_csv(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     rows = [row for row in ROWS if row.path]
     table = pandas.read_csv(finished(tmp_path / "t.csv", rows), dtype={"phash": str})
-    assert list(table.path) == [formats.as_text(row.path) for row in rows]
+    assert list(table.path) == ["a\\u000a,\"'\\u000d.jpg", formats.as_text(rows[1].path)]
     assert table.confidence.sum() == 0.5
     assert list(table.accepted) == [True, False]
     assert json.loads(table.box[0]) == [1, 2, 3, 4]

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from edgefashion.cli import tag as cli_tag
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
 from edgefashion.tagging.formats import read_rows
+from edgefashion.tagging.run import Summary
 from edgefashion.tagging.tag import tag
 
 
@@ -34,6 +36,49 @@ def test_with_a_page(classifier: Classifier, shop: Path, tmp_path: Path) -> None
     )
     assert "<img" in (tmp_path / "tags.html").read_text(encoding="utf-8")
     assert told[-1] == (15, 15)
+
+
+def test_errors_are_told_again(classifier: Classifier, shop: Path, tmp_path: Path) -> None:
+    """A run repeated tells of the pictures that an earlier one could not read, whatever the table, and both tell what
+    they left out."""
+    (tmp_path / "in").mkdir()
+    for name in ("00.jpg", "cut.jpg", "notes.txt"):
+        (tmp_path / "in" / name).hardlink_to(shop / name)
+    (tmp_path / "in" / "._00.jpg").write_bytes(b"\0\5\x16\7")
+    for suffix in (".csv", ".parquet"):
+        runs = [tag([tmp_path / "in"], tmp_path / f"tags{suffix}", model=classifier, workers=1) for _ in range(2)]
+        assert [(run.pictures, run.errors, run.errors_before, run.done_before) for run in runs] == [
+            (2, 1, 0, 0),
+            (2, 0, 1, 2),
+        ]
+        assert all("cut.jpg is not a whole" in run.first_error for run in runs)
+        assert all(run.left_out == {"hidden": 1, "no_picture": 1} for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "errors", "done_before", "errors_before", "says"),
+    [
+        (3, 0, 0, 0, ""),
+        (3, 1, 0, 0, "1 of 3 could not be read. The first: a.jpg"),
+        (3, 0, 3, 1, "1 of 3 could not be read. The first: a.jpg"),
+        (5, 1, 3, 1, "2 of 5 could not be read. The first: a.jpg"),
+        (3, 3, 0, 0, "none of the 3 pictures could be read. The first: a.jpg"),
+        (5, 2, 3, 0, "none of the 2 pictures could be read. The first: a.jpg"),
+        (3, 0, 3, 3, "none of the 3 pictures could be read. The first: a.jpg"),
+    ],
+)
+def test_how_errors_are_told(
+    pictures: int, errors: int, done_before: int, errors_before: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command tells how many pictures have no answer, in this run or for good; none that has one is an error."""
+    summary = Summary(pictures, errors, done_before, 1.0, first_error="a.jpg", errors_before=errors_before)
+    told = None
+    try:
+        cli_tag._tell_errors(summary)
+    except BadInputError as error:
+        told = str(error)
+    assert (told or capsys.readouterr().err.strip()) == says
+    assert (told is not None) == says.startswith("none")
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_the_photo_network_is_not_searched() -> None:
         (
             ("--storage", "postgresql://me:secret@localhost/x"),
             3,
-            "postgresql://me:***@localhost/x needs its database's",
+            "postgresql://...@localhost/x needs its database's",
         ),
     ],
 )

@@ -32,7 +32,7 @@ MAX_TEXT_BYTES: Final = 32 * 2**20
 MAX_WEIGHTS_BYTES: Final = 2**30
 """Of any other file: ten times ResNet-50."""
 
-_RULES: Final = 1
+_RULES: Final = 2
 """Raise it with every stricter rule: verdicts by older rules count no more."""
 _KEPT: Final = 256
 """Verdicts kept, the newest."""
@@ -50,16 +50,17 @@ class Limits:
     """Besides eight times the file: as read, as converted, as compiled twice."""
 
 
-def check(path: Path, limits: Limits = Limits(), *, finder: bool = False) -> None:
+def check(path: Path, limits: Limits = Limits(), *, finder: bool = False, named: Path | None = None) -> None:
     """Raise :class:`BadInputError` unless the IR, ONNX or TFLite file ``path`` is safe to load and run.
 
     Safe means: a whole file, with one image in and finite numbers out, that ran in a child within
     ``limits`` and whose work does not depend on the picture. Nothing is raised for what has passed
     before, here or on this machine. ``finder``: it is to answer with a finder's cells, not with a row of
-    probabilities.
+    probabilities. ``named`` is what errors call the file, where ``path`` is a copy of it.
     """
+    named = named or path
     if path.suffix not in FORMATS:
-        raise BadInputError(f"{path} is no {', '.join(FORMATS)} file. Give one of them")
+        raise BadInputError(f"{named} is no {', '.join(FORMATS)} file. Give one of them")
     try:
         sizes = _sizes(path)
         verdict = _verdict(path, finder=finder)
@@ -70,13 +71,13 @@ def check(path: Path, limits: Limits = Limits(), *, finder: bool = False) -> Non
         elif path.suffix == ".tflite":
             _check_mark(path)
     except ir_xml.RefusedError as error:
-        raise BadInputError(f"{path} is refused: {error}. {_RESTORE}") from error
+        raise BadInputError(f"{named} is refused: {error}. {_RESTORE}") from error
     except OSError as error:
-        raise BadInputError(f"{path} cannot be read ({error.strerror}). {_RESTORE}") from error
+        raise BadInputError(f"{named} cannot be read ({error.strerror}). {_RESTORE}") from error
     with _alone(path) as copy:
         reason = _tried(copy, Limits(limits.seconds, limits.memory_bytes + 8 * sum(sizes)), finder=finder)
     if reason:
-        raise BadInputError(f"{path} is refused: {reason}. {_RESTORE}")
+        raise BadInputError(f"{named} is refused: {reason}. {_RESTORE}")
     _keep(verdict)
 
 

@@ -21,8 +21,14 @@ MAX_ELEMENTS: Final = 2**28
 MAX_RANK: Final = 16
 MAX_TAGS: Final = 500_000
 """Our longest IR has 10,000."""
-CONTROL_FLOW: Final = frozenset({"If", "Loop", "TensorIterator"})
-"""Layers that may take longer for one picture than for another, or for ever."""
+ENDLESS: Final = frozenset({"If"})
+"""Layers that may take longer for one picture than for another."""
+BOUNDED: Final = frozenset({"Loop", "TensorIterator"})
+"""Layers that run a body as often as their constants say, which the process that tries the file looks at."""
+MAX_ROUNDS: Final = 1000
+"""Of a loop. A recurrent network that reads an image row by row has 28, pixel by pixel 784."""
+MAX_BODIES: Final = 3
+"""Loops inside loops."""
 
 _CHUNK_BYTES: Final = 2**18
 """Also the longest element: expat before 2.6 reads an unfinished one from its beginning with each piece."""
@@ -125,6 +131,9 @@ class _Reader:
         self._tags = 0
         self._layer = -1
         self._type = ""
+        self._outer: list[tuple[_Graph, int, str]] = []
+        """Of the body that is read: the graphs around it, each with the layer it stands in."""
+        self._layers = 0
         self._dims: list[int | None] = []
         self._text: str | None = None
         # Named, or a file in UTF-16 would be read here and perhaps otherwise by OpenVINO's parser.
@@ -159,13 +168,17 @@ class _Reader:
             raise RefusedError(f"it begins with <{_short(name)}>, not with <net>")
         if "rt_info" in self._path:
             return  # facts, of any form: no layers, no shapes
-        if name == "layer":
+        if name == "body":
+            self._start_body()
+        elif "port_map" in self._path or "back_edges" in self._path:
+            return  # which of a body's layers a loop feeds: OpenVINO checks it as it reads them
+        elif name == "layer":
             self._start_layer(attributes)
         elif name == "data" and self._path[-2] == "layer":
             self._data(attributes)
         elif name == "port":
             self._dims = []
-            ports = self.graph.outputs if "output" in self._path else self.graph.inputs
+            ports = self.graph.outputs if self._path[-2] == "output" else self.graph.inputs
             ports.setdefault(self._layer, set()).add(_whole(attributes.get("id"), "a port's id"))
         elif name == "dim":
             self._text = ""
@@ -177,12 +190,22 @@ class _Reader:
         self._type = attributes.get("type", "")
         if self._layer in self.graph.inputs:
             raise RefusedError(f"two layers have the id {self._layer}")
-        if len(self.graph.inputs) == MAX_LAYERS:
+        self._layers += 1
+        if self._layers > MAX_LAYERS:
             raise RefusedError(f"it has more than {MAX_LAYERS:,} layers")
-        if self._type in CONTROL_FLOW:
-            raise RefusedError(f"it has a layer of type {self._type}, which may run without end")
+        if self._type in ENDLESS:
+            raise RefusedError(
+                f"it has a layer of type {self._type}, which may take longer for one picture than for another"
+            )
         self.graph.inputs[self._layer] = set()
         self.graph.outputs[self._layer] = set()
+
+    def _start_body(self) -> None:
+        """The body of a loop: a graph of its own, with ids of its own."""
+        if self._type not in BOUNDED or len(self._outer) == MAX_BODIES:
+            raise RefusedError(f"a layer of type {_short(self._type)!r} has a body, or is nested too deep")
+        self._outer.append((self.graph, self._layer, self._type))
+        self.graph = _Graph()
 
     def _data(self, attributes: dict[str, str]) -> None:
         if self._type in {"Const", "Parameter"} and attributes.get("shape"):
@@ -211,6 +234,9 @@ class _Reader:
 
     def _end(self, name: str) -> None:
         self._path.pop()
+        if name == "body" and self._outer and "rt_info" not in self._path:
+            self.graph.check()
+            self.graph, self._layer, self._type = self._outer.pop()
         if name == "dim" and self._text is not None:
             self._dims.append(_dim(self._text))
             self._text = None

@@ -86,12 +86,11 @@ def _try(path: Path, *, finder: bool) -> None:
     _check_facts(model)
     config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"}
     compiled = core.compile_model(model, "CPU", config)
-    for intensity in (0, 255):
-        image = np.full(tuple(model.input(0).shape), intensity, np.uint8)
+    for name, image in _pictures(tuple(model.input(0).shape)):
         with np.errstate(all="ignore"):
             answers = compiled(image.astype(model.input(0).element_type.to_dtype())).values()
         if not all(np.isfinite(answer).all() for answer in answers):
-            _refuse(f"its answer to a picture of nothing but {intensity} is not a finite number")
+            _refuse(f"its answer to a picture of {name} is not a finite number")
     many = model.clone()
     try:
         many.reshape([_BATCH, *shape])
@@ -100,8 +99,19 @@ def _try(path: Path, *, finder: bool) -> None:
     core.compile_model(many, "CPU", config).create_infer_request()  # takes the memory a batch takes
 
 
+def _pictures(shape: tuple[int, ...]) -> list[tuple[str, Any]]:
+    """What a network has to answer with numbers: one intensity, noise and a ramp."""
+    import numpy as np
+
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    ramp = np.linspace(0, 255, noise.size).astype(np.uint8).reshape(shape)
+    flat = [(f"nothing but {intensity}", np.full(shape, intensity, np.uint8)) for intensity in (0, 255)]
+    return [*flat, ("noise", noise), ("a ramp", ramp)]
+
+
 def _check_ends(model: Any, *, finder: bool) -> tuple[int, ...]:
-    """One image in, one row of answers out, or a finder's cells; the shape of the image without its batch."""
+    """One image in, a row of answers out, or a finder's cells; the shape of the image without its batch. Which
+    of several rows has the probabilities the loader finds out."""
     from edgefashion.bundles.guard.ir_xml import check_shape
 
     if len(model.inputs) != 1:
@@ -117,14 +127,23 @@ def _check_ends(model: Any, *, finder: bool) -> tuple[int, ...]:
     if min(shape) < 1:
         _refuse(f"it takes {image}: an image without pixels")
     answers = [port.get_partial_shape() for port in model.outputs]
-    rows = [answer for answer in answers if not answer.rank.is_dynamic and answer.rank.get_length() == 2]
+    rows = [answer for answer in answers if not answer.rank.is_dynamic and _values(answer) > 1]
     if finder:
         if len(answers) != 1 or not _is_grid(answers[0]) or len(shape) != 3:
             _refuse(f"it answers {', '.join(map(str, answers)) or 'nothing'}, not a finder's cells")
         return shape
-    if len(rows) != 1 or rows[0][1].is_dynamic or rows[0][1].get_length() < 2:
+    if not rows:
         _refuse(f"it answers {', '.join(map(str, answers)) or 'nothing'}, not one row of probabilities")
     return shape
+
+
+def _values(answer: Any) -> int:
+    """How many values its row for an image has; 0 where that is open, or it is no row."""
+    sizes = list(answer)[1:]
+    if any(size.is_dynamic for size in sizes):
+        return 0
+    long = [size.get_length() for size in sizes if size.get_length() != 1]
+    return long[0] if len(long) == 1 else 0
 
 
 def _is_grid(answer: Any) -> bool:
@@ -134,25 +153,46 @@ def _is_grid(answer: Any) -> bool:
     )
 
 
-def _check_layers(model: Any) -> None:
+def _check_layers(model: Any, depth: int = 0) -> None:
     """Nothing in it depends on the picture but the numbers: then no picture costs more than the one tried here."""
     import numpy as np
 
-    from edgefashion.bundles.guard.ir_xml import CONTROL_FLOW, check_shape
+    from edgefashion.bundles.guard.ir_xml import BOUNDED, ENDLESS, check_shape
 
     for layer in model.get_ops():
-        if layer.get_type_name() in CONTROL_FLOW:
-            _refuse(f"it has a layer of type {layer.get_type_name()}, which may run without end")
+        kind = layer.get_type_name()
+        if kind in ENDLESS:
+            _refuse(f"it has a layer of type {kind}, which may take longer for one picture than for another")
+        if kind in BOUNDED:
+            _check_loop(layer, depth)
         for port in layer.outputs():
             size = port.get_partial_shape()
             if not size.is_static:
-                _refuse(f"a layer of type {layer.get_type_name()} gives {size}: its size depends on the picture")
+                _refuse(f"a layer of type {kind} gives {size}: its size depends on the picture")
             check_shape(list(size.to_shape()))
-        if layer.get_type_name() == "Constant" and layer.get_element_type().is_real():
+        # Infinite weights are usual: a mask's, or what a maximum begins with. The pictures tried here show whether an
+        # answer becomes infinite by them. What is not a number never becomes one.
+        if kind == "Constant" and layer.get_element_type().is_real():
             with np.errstate(all="ignore"):
-                finite = np.isfinite(layer.get_data(dtype=np.float32)).all()
-            if not finite:
-                _refuse("a weight is infinite or not a number")
+                broken = np.isnan(layer.get_data(dtype=np.float32)).any()
+            if broken:
+                _refuse("a weight is not a number")
+
+
+def _check_loop(layer: Any, depth: int) -> None:
+    """A loop runs so often as its own constants say, and not too often; its body is checked like a network."""
+    from edgefashion.bundles.guard.ir_xml import MAX_BODIES, MAX_ROUNDS
+    from edgefashion.bundles.guard.loops import rounds_of
+
+    if depth == MAX_BODIES:
+        _refuse(f"its loops are nested more than {MAX_BODIES} deep")
+    # A loop over the pieces of a tensor has as many rounds as there are. Of another the number is its second input's;
+    # a condition inside may only end it earlier.
+    rounds = rounds_of(layer)
+    if not 0 <= rounds <= MAX_ROUNDS:
+        how_many = "an open number of" if rounds < 0 else f"{rounds:,}"
+        _refuse(f"it has a loop of {how_many} rounds; {MAX_ROUNDS:,} at most are run")
+    _check_layers(layer.get_function(), depth + 1)
 
 
 def _check_facts(model: Any) -> None:

@@ -1,4 +1,4 @@
-"""Events to an MQTT 5 broker, at QoS 2, each with a number by which a double can be told.
+"""Events to an MQTT broker, at QoS 2, each with a number by which a double can be told.
 
 An event is a message on the topic, not retained; its payload is the line that a file would get. Its user properties
 ``run`` (16 hex digits, new at every start) and ``seq`` (1, 2, 3, ... without a gap) name it for good.
@@ -10,12 +10,17 @@ none comes twice. A broker that has forgotten our session, or was killed and may
 again, in order, what it had not acknowledged to the end: nothing is lost then either, and twice comes only an event
 that it had passed on without our getting to know, with the same ``run`` and ``seq``. What a broker has
 acknowledged and then forgets is lost, as is what still waits here when this process ends.
+
+All this is MQTT 5. A broker that speaks MQTT 3.1.1 only gets the same messages, without user properties, which it does
+not know, and without a session that outlasts the connection: nothing is lost either, and an event that comes twice is
+the same line twice.
 """
 
 from __future__ import annotations
 
 import json
 import select
+import sys
 import threading
 import time
 import uuid
@@ -25,8 +30,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera.events.event import now
 from edgefashion.camera.events.mqtt_client import Broker, make_client, parse, properties
+from edgefashion.camera.events.mqtt_failures import HangsUpError, RefusedError, as_error
 from edgefashion.camera.events.sink import CAPACITY, CLOSE_S, Sink, backoff, line, told
-from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
+from edgefashion.system import backoff as waits
 from edgefashion.system.extras import need
 from edgefashion.system.text import reason_of
 
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
     from edgefashion.camera.events.event import Event
+    from edgefashion.errors import EdgeFashionError
 
 WINDOW: Final = 10
 """Events on their way at a time, not yet acknowledged to the end, and sent in a twentieth of a second: a broker that
@@ -87,21 +94,28 @@ class Mqtt(Sink):
         self._goodbye = ""
         self._first: EdgeFashionError | None = None
         self._tried = threading.Event()
+        self._older, self._known = False, False
+        """Whether MQTT 3.1.1 is spoken, and whether the broker has taken what is spoken."""
+        self._client = self._make_client()
+        self._thread.start()
+
+    def _make_client(self) -> Client:
         # A new name every time: the broker is not to mix up what an earlier run left half done with this one's.
         name, will = f"edgefashion-{self._run_id}", self._status("offline", "connection lost")
-        self._client = make_client(broker, name, will, self._refused.__setitem__, lambda: self._doubtful)
-        self._client.on_connect = self._on_connect
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_publish = self._on_publish
+        refuse = self._refused.__setitem__
+        client = make_client(self._broker, name, will, refuse, lambda: self._doubtful, older=self._older)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
         # Packets are written by loop(), which reads first: a write to a broker that has just ended breaks the
         # connection, and with it goes what the broker had still acknowledged.
-        self._client.on_socket_register_write = lambda *_: None
-        self._thread.start()
+        client.on_socket_register_write = lambda *_: None
+        return client
 
     def wait_connected(self) -> None:
         """Wait for the first attempt to connect. Raises what was wrong with it; the sink is closed then."""
         if not self._tried.wait(2 * ANSWER_S):
-            self._first = self._as_error(TimeoutError("timed out"))
+            self._first = as_error(self._broker, TimeoutError("timed out"))
         if self._first:
             with self._changed:
                 self._closed = True
@@ -126,11 +140,13 @@ class Mqtt(Sink):
         return not self._sent and not self._again and not self._waiting
 
     def _run(self) -> None:
-        pauses, deadline_s = backoff(), float("inf")
+        pauses, logins, deadline_s = backoff(), waits.Backoff(*waits.LOGIN_S), float("inf")
         while True:
+            locks = False
             try:
                 self._connect()
                 pauses.reset()
+                logins.reset()
                 self._tried.set()
                 self._serve()
                 return
@@ -139,10 +155,13 @@ class Mqtt(Sink):
                 # which what it had from us is missing.
                 self._doubtful = self._doubtful or (isinstance(error, ConnectionRefusedError) and not self._goodbye)
                 self._fault = self._told(reason_of(error))
+                locks = isinstance(error, RefusedError) and error.locks
                 if not self._tried.is_set():
-                    self._first = self._as_error(error)
+                    self._first = as_error(self._broker, error)
                     self._tried.set()
-            self._pause(pauses.next_s())
+            self._pause((logins if locks else pauses).next_s())
+            if self._closed and locks:
+                return
             if self._closed:
                 deadline_s = min(deadline_s, time.monotonic() + CLOSE_S)
                 if self._done or time.monotonic() > deadline_s:
@@ -150,28 +169,51 @@ class Mqtt(Sink):
                 time.sleep(_TICK_S)
 
     def _connect(self) -> None:
+        try:
+            self._greet()
+        except (RefusedError, HangsUpError) as error:
+            if self._known or (isinstance(error, RefusedError) and not error.older):
+                raise
+            self._speak(older=True)
+            try:
+                self._greet()
+            except OSError as again:
+                if isinstance(again, RefusedError) and not again.older:
+                    raise  # it has understood
+                self._speak(older=False)
+                raise error from again
+            else:
+                print(f"{self._broker} speaks MQTT 3.1.1: events carry no run and seq there", file=sys.stderr)
+        self._known = True
+        self._doubtful, self._fault = False, None
+        self._goodbye = ""
+        self._say("online")
+
+    def _speak(self, *, older: bool) -> None:
+        """Speak MQTT 3.1.1 or 5. Nothing was sent so far."""
+        self._older = older
+        self._client = self._make_client()
+
+    def _greet(self) -> None:
+        """Connect and wait for the answer. Raises :class:`OSError`."""
         self._answers.clear()
-        self._client.connect(
-            self._broker.host,
-            self._broker.port,
-            KEEPALIVE_S,
-            clean_start=False,  # else mosquitto would not save the session; there is none of this name yet
-            properties=properties("CONNECT", SessionExpiryInterval=SESSION_S),
-        )
+        # Not a new session, else mosquitto would not save it; there is none of this name yet.
+        session: dict[str, Any] = {
+            "clean_start": False,
+            "properties": properties("CONNECT", SessionExpiryInterval=SESSION_S),
+        }
+        self._client.connect(self._broker.host, self._broker.port, KEEPALIVE_S, **({} if self._older else session))
         deadline_s = time.monotonic() + ANSWER_S
         while not self._answers:
             code = self._client.loop(_TICK_S)
             if code and not self._answers:
-                raise ConnectionError("it hangs up, as what is no MQTT 5 broker does")
+                raise HangsUpError
             if time.monotonic() > deadline_s:
                 raise TimeoutError("it does not answer")
         if self._answers[0].is_failure:
-            raise _RefusedError(str(self._answers[0]))
+            raise RefusedError(self._answers[0])
         if not self._qos:
             raise ConnectionError("it offers QoS 0 only, which loses messages")
-        self._doubtful, self._fault = False, None
-        self._goodbye = ""
-        self._say("online")
 
     def _serve(self) -> None:
         """Publish until the sink is closed. Raises :class:`OSError` once the connection is lost."""
@@ -221,7 +263,9 @@ class Mqtt(Sink):
     def _number(self, event: Event) -> _Message:
         self._sequence += 1
         named = [("run", self._run_id), ("seq", str(self._sequence))]
-        made = properties("PUBLISH", UserProperty=named, ContentType="application/json")
+        made = None
+        if not self._older:
+            made = properties("PUBLISH", UserProperty=named, ContentType="application/json")
         return _Message(event, self._sequence, line(event).encode(), made)
 
     def _send_again(self, messages: Iterable[_Message]) -> None:
@@ -238,7 +282,7 @@ class Mqtt(Sink):
         said, deadline_s = self._say("offline", "ended"), time.monotonic() + 1
         while not said.is_published() and time.monotonic() < deadline_s and not self._client.loop(_TICK_S):
             pass
-        self._client.disconnect(properties=properties("DISCONNECT", SessionExpiryInterval=0))
+        self._client.disconnect(properties=None if self._older else properties("DISCONNECT", SessionExpiryInterval=0))
         self._client.loop(_TICK_S)
 
     def _on_connect(
@@ -277,22 +321,11 @@ class Mqtt(Sink):
         elif not self._refused:
             self._fault = None
 
-    def _as_error(self, error: Exception) -> EdgeFashionError:
-        if isinstance(error, _RefusedError):
-            return BadInputError(f"--events {self._broker}: the broker answers {error}. Check the user and password")
-        return MissingError(
-            f"--events {self._broker}: no broker answers ({reason_of(error)}). Start it or correct the address"
-        )
-
-
-class _RefusedError(ConnectionError):
-    """The broker has answered, with a no."""
-
 
 @dataclass
 class _Message:
     event: Event
     sequence: int
     payload: bytes
-    properties: Properties
+    properties: Properties | None
     sent_s: float = 0.0

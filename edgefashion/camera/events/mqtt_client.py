@@ -1,4 +1,4 @@
-"""A broker's address taken apart, and paho's client made for it: MQTT 5, TLS, login and last will."""
+"""A broker's address taken apart, and paho's client made for it: MQTT 5 or 3.1.1, TLS, login and last will."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from edgefashion.errors import BadInputError
+from edgefashion.system import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,15 +24,19 @@ WILL_DELAY_S: Final = 5
 """How long we may be away before the broker calls us offline."""
 
 
+_LONGEST_NAME: Final = 23
+"""Characters of a client's name that every broker of MQTT 3.1.1 takes."""
+
+
 @dataclass(frozen=True)
 class Broker:
-    """Where events go. The password shows in no text of this object."""
+    """Where events go. The account shows in no text of this object."""
 
     host: str
     port: int
     topic: str
     tls: bool = False
-    user: str | None = None
+    user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
 
     @property
@@ -46,7 +51,7 @@ class Broker:
 
 def parse(spec: str) -> Broker:
     """``mqtt://[user:password@]host[:port]/topic`` taken apart. Raises :class:`BadInputError`, without the password."""
-    shown = re.sub(r"//.*@", "//", spec, flags=re.DOTALL)
+    shown = addresses.shown(spec)
     try:
         url = urlsplit(spec)
         if re.search("[?#]", spec) or "@" in url.path:
@@ -85,12 +90,20 @@ def properties(packet: str, **values: Any) -> Properties:
 
 
 def make_client(
-    broker: Broker, name: str, will: str, on_refusal: Callable[[int, str], None], is_doubtful: Callable[[], bool]
+    broker: Broker,
+    name: str,
+    will: str,
+    on_refusal: Callable[[int, str], None],
+    is_doubtful: Callable[[], bool],
+    *,
+    older: bool = False,
 ) -> Client:
     """A client that has yet to connect. ``will`` is what the broker says, retained, when we are lost.
 
     ``on_refusal`` is told the packet identifier and the reason of a message that the broker does not take.
-    ``is_doubtful`` is asked whether the broker may have forgotten messages that it has had from us.
+    ``is_doubtful`` is asked whether the broker may have forgotten messages that it has had from us. ``older``: it is to
+    speak MQTT 3.1.1, in which a message has no properties, and a session that is to outlast the connection outlasts the
+    client too: it begins a new one each time.
     """
     from paho.mqtt import client as paho
     from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTProtocolVersion
@@ -114,12 +127,20 @@ def make_client(
             for message in releasing if not is_doubtful() else ():
                 message.state = MessageState.MQTT_MS_RESEND_PUBREL
 
-    client = Listening(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
+    if older:
+        client = Listening(
+            CallbackAPIVersion.VERSION2,
+            client_id=name[:_LONGEST_NAME],
+            protocol=MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,  # paho would try 3.1 by itself
+        )
+    else:
+        client = Listening(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
     client.connect_timeout = 5.0
     if broker.user is not None:
         client.username_pw_set(broker.user, broker.password)
     if broker.tls:
         client.tls_set_context(ssl.create_default_context())
-    delay = properties("WILLMESSAGE", WillDelayInterval=WILL_DELAY_S)
+    delay = None if older else properties("WILLMESSAGE", WillDelayInterval=WILL_DELAY_S)
     client.will_set(broker.status_topic, will, qos=1, retain=True, properties=delay)
     return client

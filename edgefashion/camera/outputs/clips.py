@@ -18,6 +18,7 @@ from edgefashion.camera.outputs.recording import (
     Background,
     Recorder,
     check_room,
+    is_whole,
     next_free,
 )
 from edgefashion.errors import BadInputError
@@ -76,7 +77,7 @@ class Clips:
         path = next_free(self._folder / f"edgefashion-{_stamp()}.mp4")
         aside = path.with_name(f".{path.stem}.new-{secrets.token_hex(4)}.mp4")
         try:
-            recorder = Recorder(aside, self._fps)
+            recorder = Recorder(aside, self._fps, called=path.name)
         except BadInputError as error:
             raise BadInputError(f"No clip can be written to {self._folder}. Choose another folder") from error
         self._current = Background(
@@ -233,20 +234,10 @@ class _Job:
 
 
 def _finish(aside: Path, path: Path, frames: int) -> None:
-    """Give the clip its name if it can be played: FFmpeg says nothing of what it could not write."""
-    import cv2
-
+    """Give the clip its name if it can be played; that it cannot, its recorder tells."""
     try:
-        if not frames:
-            return
-        clip = cv2.VideoCapture(str(aside), cv2.CAP_FFMPEG)
-        try:
-            whole = clip.isOpened() and round(clip.get(cv2.CAP_PROP_FRAME_COUNT)) == frames and clip.grab()
-        finally:
-            clip.release()
-        if not whole:
-            raise OSError(f"the clip {path.name} could not be written whole. Is the disk full?")
-        aside.replace(next_free(path))
+        if frames and is_whole(aside, frames):
+            aside.replace(next_free(path))
     finally:
         with contextlib.suppress(OSError):
             aside.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import errno
 import math
 import shutil
@@ -12,12 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from edgefashion.camera.outputs import overlay
 from edgefashion.errors import BadInputError, EdgeFashionError
 from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
-    import numpy as np
+    import cv2
     from numpy.typing import NDArray
 
     from edgefashion.camera.moment import Moment
@@ -39,26 +42,33 @@ STUCK_S: Final = 30.0
 """How long a file's recording waits for the disk."""
 
 _QUEUED: Final = 4
+_TRIAL_WH: Final = (64, 64)
+_TRIAL_FRAMES: Final = 2
 
 
 class Recorder:
     """An .mp4 or .avi of the drawn frames. Raises :class:`BadInputError` if it cannot be written."""
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, *, called: str | None = None) -> None:
+        """``called`` is the name that an error tells, where it will have another one once it is finished."""
         if path.suffix.lower() not in {".mp4", ".avi"}:
             raise BadInputError(f"--record {path}: give a name ending in .mp4 or .avi")
         if not path.absolute().parent.is_dir():
             raise BadInputError(f"--record {path}: its folder does not exist. Create it first")
         self._new = not path.exists()
+        self._path, self._called = path, called or path.name
+        self._fps = fps
+        self._size_wh: tuple[int, int] | None = None
+        self._finished = False
         try:
             path.open("ab").close()  # now, not at the first frame; what is there already stays until then
+            if self._new:
+                self._try_out()
         except OSError as error:
+            self._leave_nothing()
             raise BadInputError(
                 f"--record {path} cannot be written: {reason_of(error)}. Choose another place"
             ) from error
-        self._path = path
-        self._fps = fps
-        self._size_wh: tuple[int, int] | None = None
         self._since_s, self._written = -math.inf, 0  # of write_at, since the last gap
         self.frames = 0
         """Written so far."""
@@ -68,11 +78,12 @@ class Recorder:
         import cv2
 
         if self._size_wh is None:
-            self._size_wh = (picture.shape[1], picture.shape[0])
-            codec = cv2.VideoWriter.fourcc(*("mp4v" if self._path.suffix.lower() == ".mp4" else "MJPG"))
-            self._writer = cv2.VideoWriter(str(self._path), codec, self._fps, self._size_wh)
-            if not self._writer.isOpened():
-                raise BadInputError(f"--record {self._path} cannot be written. Choose another place")
+            size_wh = (picture.shape[1], picture.shape[0])
+            try:
+                self._writer = self._opened(size_wh)
+            except OSError as error:
+                raise BadInputError(f"--record {self._path} cannot be written. Choose another place") from error
+            self._size_wh = size_wh
         if (picture.shape[1], picture.shape[0]) != self._size_wh:
             picture = cv2.resize(picture, self._size_wh, interpolation=cv2.INTER_AREA)
         self._writer.write(picture)
@@ -88,11 +99,66 @@ class Recorder:
             self._written += 1
 
     def close(self) -> None:
-        """Finish the file; nothing is left of one that got no frame. May be called twice."""
-        if self._size_wh is not None:
-            self._writer.release()
-        elif self._new:
-            self._path.unlink(missing_ok=True)
+        """Finish the file; nothing is left of one that got no frame. May be called twice.
+
+        Raises :class:`OSError` if it cannot be played to its end: FFmpeg says nothing of what it could not write.
+        """
+        if self._size_wh is None:
+            self._leave_nothing()
+            return
+        finished, self._finished = self._finished, True
+        if finished:
+            return
+        self._writer.release()
+        if not is_whole(self._path, self.frames):
+            if self._path.exists() and not self._path.stat().st_size:
+                self._leave_nothing()
+            raise OSError(f"{self._called} could not be written whole. Is the disk full?")
+
+    def _opened(self, size_wh: tuple[int, int]) -> cv2.VideoWriter:
+        import cv2
+
+        codec = cv2.VideoWriter.fourcc(*("mp4v" if self._path.suffix.lower() == ".mp4" else "MJPG"))
+        # By its whole path: FFmpeg takes what stands before a colon for a protocol. And by FFmpeg only, which is what
+        # was tried out.
+        try:
+            name = str(self._path.absolute())
+            name.encode()  # OpenCV would crash
+            writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, codec, self._fps, size_wh)
+        except (cv2.error, UnicodeError) as error:
+            raise OSError("no video can be written under this name") from error
+        if not writer.isOpened():
+            raise OSError("no video can be written there")
+        return writer
+
+    def _try_out(self) -> None:
+        """Write a small video, read it, and leave the file empty: what is found now ends no run in the middle.
+
+        Raises :class:`OSError`.
+        """
+        writer = self._opened(_TRIAL_WH)
+        for _ in range(_TRIAL_FRAMES):
+            writer.write(np.zeros((_TRIAL_WH[1], _TRIAL_WH[0], 3), np.uint8))
+        writer.release()
+        if not is_whole(self._path, _TRIAL_FRAMES):
+            raise OSError("a video that was written there cannot be read")
+        self._path.open("wb").close()
+
+    def _leave_nothing(self) -> None:
+        if self._new:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+
+def is_whole(path: Path, frames: int) -> bool:
+    """Whether the video at ``path`` can be opened and has all of its ``frames``."""
+    import cv2
+
+    video = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    try:
+        return video.isOpened() and round(video.get(cv2.CAP_PROP_FRAME_COUNT)) >= frames and video.grab()
+    finally:
+        video.release()
 
 
 class Background:
@@ -149,12 +215,12 @@ class Background:
             self._write_all()
         except Exception as error:  # told by whoever hands in the next frame
             self._fail(error)
-        try:
-            self._recorder.close()
-            if self._finish:
-                self._finish()
-        except Exception as error:
-            self._fail(error)
+        for finish in (self._recorder.close, self._finish):
+            try:
+                if finish:
+                    finish()
+            except Exception as error:
+                self._fail(error)
 
     def _write_all(self) -> None:
         while True:
@@ -216,6 +282,8 @@ class Recording:
         """Name of the file that is being written; None once it is closed."""
         self._began_s = 0.0
         self._ended: list[Background] = []
+        self._told: set[Background] = set()
+        """Those whose error has been raised."""
         self._background = self._begin(next_free(path) if again else path)
 
     def _begin(self, path: Path) -> Background:
@@ -230,14 +298,13 @@ class Recording:
 
     def take(self, moment: Moment) -> None:
         """Write ``moment`` if it has a new frame. Raises what kept an earlier one from being written."""
-        if self._background.error:
-            raise self._background.error
+        self._check()
         if moment.image is None or moment.image is self._last or not moment.health.well:
             return
         self._last = moment.image
         if self._live and time.monotonic() - self._began_s > PART_S:
             self._background.end()
-            self._ended = [*(part for part in self._ended if not part.over), self._background]
+            self._ended = [*(part for part in self._ended if not part.over or part.error), self._background]
             self._background = self._begin(next_free(self._path))
         taken_s = moment.time_s if moment.taken_s is None else moment.taken_s
         self._background.put(overlay.drawn(moment), taken_s if self._live else None)
@@ -246,9 +313,25 @@ class Recording:
         """None are pressed here."""
         return ""
 
+    def _check(self) -> None:
+        if self._background.error:
+            self._told.add(self._background)
+            raise self._background.error
+        for part in self._ended:
+            if part.error and part not in self._told:
+                self._told.add(part)
+                raise part.error
+
     def close(self) -> None:
-        """Finish the file; nothing is left of one that got no frame. May be called twice."""
-        self.keeping = None
+        """Finish the file; nothing is left of one that got no frame. May be called twice.
+
+        Raises :class:`OSError` for one that could not be finished, if :meth:`take` has not raised it.
+        """
+        name, self.keeping = self.keeping, None
         self._background.end()
         for part in (*self._ended, self._background):
             part.join(CLOSE_LIMIT_S if self._live else None)
+        if self._background not in self._told:
+            self._check()
+        if name and not self._background.over:
+            raise OSError(f"{name} could not be finished within {CLOSE_LIMIT_S:.0f} s")

@@ -32,7 +32,9 @@ class ReopeningOutput:
 
     def __init__(self, opened: Output, reopen: Callable[[], Output] | None) -> None:
         """``reopen`` makes another one; None for an output that is given up when it fails."""
-        self.name, self.shows = opened.name, opened.shows
+        self.name, self.shows, self.keeps = opened.name, opened.shows, opened.keeping is not None
+        self.failure = ""
+        """What failed first in the whole run, also in closing; empty if nothing did."""
         self._output: Output | None = opened
         self._reopen = reopen
         self._opening: threading.Thread | None = None
@@ -75,7 +77,10 @@ class ReopeningOutput:
                 thread.join(timeout=CLOSE_LIMIT_S)
         for one in (self._output, self._result):
             if one is not None and not isinstance(one, Exception):
-                one.close()
+                try:
+                    one.close()
+                except Exception as error:  # it is gone either way; of what it was to keep something may be missing
+                    self.failure = self.failure or reason_of(error)
         self._output = self._result = None
 
     def _failed(self, error: Exception) -> str:
@@ -85,6 +90,7 @@ class ReopeningOutput:
         self._later()
         if output is not None:
             self._shutting = _start(lambda: close_quietly(output), f"close {self.name}")
+        self.failure = self.failure or reason_of(error)
         return reason_of(error)
 
     def _later(self) -> None:

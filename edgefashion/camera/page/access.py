@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from typing import TYPE_CHECKING, Final
@@ -12,18 +13,40 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE_AGE_S: Final = 365 * 24 * 3600
-WELCOME: Final = "/welcome"
-"""Leads on to the page once the cookie is set; see :meth:`Access._enter`."""
+WELCOME: Final = "?welcome"
+"""Leads on to the page once the cookie is set; see :meth:`Access._enter`. It is relative, as every address in the page
+is, and keeps the path: behind a proxy the page may be at ``/kiosk/``, or at ``/kiosk``."""
 
 WANTED: Final = (
-    "This page is shown to whoever has its token: open it once as /?token=TOKEN, with the token that "
-    "edgefashion camera was started with.\n"
+    "This page is shown to whoever has its token: open it once with ?token=TOKEN after its address, with the token "
+    "that edgefashion camera was started with.\n"
 )
+FOREIGN: Final = (
+    "This server does not go by that name. Ask for it by the address that edgefashion camera was started with, start "
+    "it with a --token, or let the proxy before it send that address as Host.\n"
+)
+
+_ONWARD: Final = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=?">'
+    '<title>Camera</title><p><a href="?">To the picture</a>'
+)
+
+WITHIN: Final = """
+const here = location.href.split(/[?#]/)[0], base = document.createElement("base");
+base.href = here.replace(/\\/?$/, "/");
+document.head.append(base);
+if (location.href.endsWith("?")) history.replaceState(null, "", here);
+"""
+"""The page's first script. A browser that was given ``/kiosk`` takes "page.css" for ``/page.css``; so it is told that
+the page is a folder. It stands in the page itself, because from there no file of the page is found yet."""
+
+_WITHIN_HASH: Final = base64.b64encode(hashlib.sha256(WITHIN.encode()).digest()).decode()
 
 HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+        f"default-src 'none'; script-src 'self' 'sha256-{_WITHIN_HASH}'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -44,16 +67,17 @@ class Access:
         token: what is asked for; None asks for nothing and relies on ``hosts``.
         hosts: the names this server answers to where there is no token. Another site may have its own name resolve
             to 127.0.0.1 (DNS rebinding) and would then be let in; its requests carry that name.
-        port: part of the cookie's name, because browsers keep the cookies of all ports of a machine together.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None, hosts: frozenset[str], port: int) -> None:
+    def __init__(self, app: ASGIApp, *, token: str | None, hosts: frozenset[str]) -> None:
         self._app = app
         self._token = token
         self._hosts = hosts
-        self._cookie = f"edgefashion-{port}"
         # Not the token itself: who sees the cookie learns nothing to type, and a new token ends it.
         self._ticket = hmac.new((token or "").encode(), b"edgefashion page", hashlib.sha256).hexdigest()
+        # Browsers keep the cookies of all ports of a machine together, and of all cameras behind a proxy: each token
+        # has a name of its own, so that none takes the place of another.
+        self._cookie = f"edgefashion-{self._ticket[:12]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from starlette.datastructures import MutableHeaders
@@ -65,25 +89,28 @@ class Access:
             await send(message)
 
         if scope["type"] == "http":
+            # Proxies differ in the slashes that they leave at both ends.
+            scope = {**scope, "path": "/" + scope["path"].strip("/")}
             refused = self._answer_at_the_door(Request(scope))
             await (refused or self._app)(scope, receive, send_safely)
 
     def _answer_at_the_door(self, request: Request) -> Response | None:
-        from starlette.responses import PlainTextResponse
+        from starlette.responses import HTMLResponse, PlainTextResponse
 
         if self._token is None:
             if _name(request.headers.get("host", "")) in self._hosts:
                 return None
-            return PlainTextResponse("This server does not go by that name.\n", 421)
-        if request.url.path == WELCOME:
-            return None
-        if request.url.path == "/" and "token" in request.query_params:
-            return self._enter(request.query_params["token"])
+            return PlainTextResponse(FOREIGN, 421)
+        if request.scope["path"] == "/":  # not request.url's: a Host header has a hand in that one
+            if request.scope["query_string"] == WELCOME[1:].encode():
+                return HTMLResponse(_ONWARD)
+            if "token" in request.query_params:
+                return self._enter(request.query_params["token"])
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             entitled = _same(given.strip(), self._token)
         else:
-            entitled = _same(request.cookies.get(self._cookie, ""), self._ticket)
+            entitled = any(_same(value, self._ticket) for value in request.cookies.values())
         return None if entitled else self._refuse()
 
     def _enter(self, given: str) -> Response:
@@ -91,13 +118,14 @@ class Access:
 
         Not straight to the page: a browser that came by a link elsewhere does not send a SameSite=Strict cookie
         with what that link redirects to. The page that :data:`WELCOME` is leads on by itself, as this site's own.
+        The cookie's path is the folder that the browser knows the page by, which no proxy needs to rewrite.
         """
         from starlette.responses import RedirectResponse
 
         if not _same(given, self._token or ""):
             return self._refuse()
         answer = RedirectResponse(WELCOME, 303)
-        answer.set_cookie(self._cookie, self._ticket, max_age=COOKIE_AGE_S, httponly=True, samesite="strict")
+        answer.set_cookie(self._cookie, self._ticket, max_age=COOKIE_AGE_S, path=None, httponly=True, samesite="strict")
         return answer
 
     def _refuse(self) -> Response:

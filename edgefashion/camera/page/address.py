@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgefashion.errors import BadInputError
+from edgefashion.system.addresses import shown
 
 TOKEN_CHARACTERS: Final = 16
 """A token has this many at least: nobody guesses it over a network."""
@@ -20,6 +21,9 @@ SEND_BUFFER_BYTES: Final = 1 << 18
 """Of each connection, in the system: a few pictures, so that a slow viewer is shown what is now."""
 
 _EXAMPLE: Final = "Give HOST:PORT, such as 127.0.0.1:8080"
+PUBLISHED: Final = frozenset({"choose-your-own-words"})
+"""Tokens that have stood in a document of ours as an example: everybody knows them."""
+
 _TOKEN: Final = re.compile(rf"[A-Za-z0-9._~-]{{{TOKEN_CHARACTERS},128}}")
 
 
@@ -48,7 +52,7 @@ def parse(given: str) -> Address:
     plain = re.fullmatch(r"([^:\[\]\s/]+):(\d{1,5})", given)
     found = bracketed or plain
     if found is None:
-        raise BadInputError(f"--web {given!r} is no address. {_EXAMPLE}")
+        raise BadInputError(f"--web {shown(given)!r} is no address. {_EXAMPLE}")
     host, port = found[1], int(found[2])
     if port > 65535:
         raise BadInputError(f"--web {given}: ports end at 65535. {_EXAMPLE}")
@@ -65,6 +69,11 @@ def check_token(address: Address, token: str | None) -> None:
     if token is not None and not _TOKEN.fullmatch(token):
         raise BadInputError(
             f"--token must be {TOKEN_CHARACTERS} to 128 letters, digits, '.', '_', '~' or '-'. "
+            f"Take, for instance, {secrets.token_urlsafe(18)}"
+        )
+    if token in PUBLISHED:
+        raise BadInputError(
+            "--token must be your own: the given one is known from our documents. "
             f"Take, for instance, {secrets.token_urlsafe(18)}"
         )
     if token is None and not address.loopback:

@@ -24,29 +24,26 @@ _FILES: Final = {
     "/page.js": ("page.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-
-_ONWARD: Final = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">'
-    '<title>Camera</title><p><a href="/">To the picture</a>'
-)
+_WITHIN_MARK: Final = b"/* WITHIN */"
+"""Where the page holds :data:`access.WITHIN`."""
 
 
-def application(board: Board, *, token: str | None, hosts: frozenset[str], port: int) -> tuple[ASGIApp, Hub]:
+def application(board: Board, *, token: str | None, hosts: frozenset[str]) -> tuple[ASGIApp, Hub]:
     """The application, guarded by ``token`` or else by ``hosts``, and what its streams are made from."""
     from starlette.applications import Starlette
-    from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+    from starlette.responses import JSONResponse, PlainTextResponse, Response
     from starlette.routing import Route
 
     here = Path(__file__).with_name("static")
     files = {path: ((here / name).read_bytes(), media_type) for path, (name, media_type) in _FILES.items()}
-    style, media_type = files[_STYLE]
-    files[_STYLE] = palette.page_css().encode() + style, media_type
+    files[_STYLE] = palette.page_css().encode() + files[_STYLE][0], files[_STYLE][1]
+    files["/"] = files["/"][0].replace(_WITHIN_MARK, access.WITHIN.encode()), files["/"][1]
     version = hashlib.sha256(b"".join(content for content, _ in files.values())).hexdigest()[:16]
     hub = Hub(board, version)
     tell = metrics.metrics(board, hub.viewers)
 
     async def file(request: Request) -> Response:
-        content, media_type = files[request.url.path]
+        content, media_type = files[request.scope["path"]]
         return Response(content, media_type=media_type)
 
     async def picture(_: Request) -> Response:
@@ -62,9 +59,6 @@ def application(board: Board, *, token: str | None, hosts: frozenset[str], port:
     async def figures(_: Request) -> Response:
         return Response(tell(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
-    async def onward(_: Request) -> Response:
-        return HTMLResponse(_ONWARD)
-
     mjpeg = Stream(hub, "picture", f"multipart/x-mixed-replace; boundary={BOUNDARY}", picture_parts)
     routes = [
         *(Route(path, file) for path in files),
@@ -73,6 +67,5 @@ def application(board: Board, *, token: str | None, hosts: frozenset[str], port:
         Route("/picture.jpg", picture),
         Route("/healthz", health),
         Route("/metrics", figures),
-        Route(access.WELCOME, onward),
     ]
-    return access.Access(Starlette(routes=routes), token=token, hosts=hosts, port=port), hub
+    return access.Access(Starlette(routes=routes), token=token, hosts=hosts), hub

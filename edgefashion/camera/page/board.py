@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import collections
-import re
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera import wording
 from edgefashion.camera.events.event import ANSWERS, now
+from edgefashion.system.addresses import HIDDEN, without_secrets
 
 if TYPE_CHECKING:
     from edgefashion.camera.moment import Moment
@@ -88,7 +88,10 @@ class Board:
         if not health.well:
             return f"{health.condition}: {_public(health.reason)}" if health.reason else health.condition
         age_s = self.frame_age_s()
-        if age_s is not None and age_s > FRESH_S:
+        # A slow camera's newest frame is older: three of its intervals, as its source has it. At the first one frame
+        # no interval is known, and the source judges alone.
+        fresh_s = max(FRESH_S, 3 / health.fps) if health.fps else None
+        if age_s is not None and fresh_s is not None and age_s > fresh_s:
             return f"the newest frame is {age_s:.0f} s old"
         return None
 
@@ -150,5 +153,5 @@ def _shown(garment: StandingGarment, moment: Moment) -> dict[str, Any]:
 
 
 def _public(reason: str) -> str:
-    """A reason without the name and password of a camera's address: a shop's visitors read it too."""
-    return re.sub(r"(?<=://)\S*@", "", reason)
+    """A reason without a trace of the account in a camera's address: a shop's visitors read it too."""
+    return without_secrets(reason).replace(f"//{HIDDEN}@", "//")

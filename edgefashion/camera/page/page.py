@@ -49,7 +49,7 @@ class Page:
         """Where the page is, as it was given."""
         self._board = Board()
         try:
-            app, self.hub = application(self._board, token=token, hosts=hosts, port=port)
+            app, self.hub = application(self._board, token=token, hosts=hosts)
             self._server = Server(app, sockets)
         except BaseException:
             for one in sockets:

@@ -36,6 +36,9 @@ SLOW_S: Final = 1.0
 
 BOUNDARY: Final = "picture"
 _HEAD: Final = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
+_AT_ONCE: Final = [(b"x-accel-buffering", b"no"), (b"content-encoding", b"identity")]
+"""Headers that keep proxies from holding parts back: until nginx has a bufferful, or Caddy enough to compress."""
+
 _NEWS: Final = ("show", "condition", "headline", "detail", "kept", "note", "model", "precision", "picture")
 
 
@@ -138,7 +141,7 @@ class Stream:
         leaving = asyncio.create_task(_left(receive))
         parts = self._parts(self._hub, Request(scope), lambda: not (self._hub.stopping or leaving.done()))
         try:
-            headers = [(b"content-type", self._media_type.encode()), (b"connection", b"close")]
+            headers = [(b"content-type", self._media_type.encode()), (b"connection", b"close"), *_AT_ONCE]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             async for part in parts:
                 await send(_body(part))

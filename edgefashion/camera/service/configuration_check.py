@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from edgefashion.bundles import places, resolve
 from edgefashion.camera.service import systemd_unit
 from edgefashion.camera.service.systemd_unit import NAME
-from edgefashion.camera.sources.source import is_device, is_stream
+from edgefashion.camera.sources.schemes import is_device, is_stream, resolved
 from edgefashion.errors import BadInputError
+from edgefashion.system.addresses import shown
 from edgefashion.system.text import is_url
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _check_model(key: str, model: str, options: ServiceOptions, root: Path | Non
 
 
 def _check_source(options: ServiceOptions, root: Path | None) -> None:
-    source = str(options.values.get("source", "0"))
+    source = resolved(str(options.values.get("source", "0")))
     if not is_device(source) and not is_stream(source):
         _found("source", source, options, root)
 
@@ -58,9 +59,9 @@ def _found(key: str, value: str, options: ServiceOptions, root: Path | None, *al
         if there.exists():
             return there
     if Path(value).is_absolute():
-        raise BadInputError(f"{options.config}: {key}: {value} does not exist. Check the path")
+        raise BadInputError(f"{options.config}: {key}: {shown(value)} does not exist. Check the path")
     raise BadInputError(
-        f"{options.config}: {key}: the service runs in {home}, and there is no {value} there. Give its full path"
+        f"{options.config}: {key}: the service runs in {home}, and there is no {shown(value)} there. Give its full path"
     )
 
 

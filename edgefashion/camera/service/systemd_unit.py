@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera import settings_file
 from edgefashion.errors import BadInputError
+from edgefashion.inference import device
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,13 @@ ProtectControlGroups=yes
 RemoveIPC=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 RestrictNamespaces=yes
+"""
+
+# For a GPU or an NPU, where the configuration names one; AUTO may choose one.
+_ACCELERATORS: Final = """\
+SupplementaryGroups=render
+DeviceAllow=char-drm rw
+DeviceAllow=char-accel rw
 """
 
 # What a user's own manager can do too, without mounts and without root.
@@ -183,7 +191,8 @@ def _account(options: ServiceOptions) -> str:
         part.startswith(tuple(f"{home}/" for home in _HOMES)) for part in (*executable(), sys.prefix, sys.base_prefix)
     )
     sandbox = _SYSTEM_SANDBOX.format(protect_home="read-only" if at_home else "yes")
-    return "\n".join(lines) + "\n" + sandbox
+    wanted = options.values.get("device")
+    return "\n".join(lines) + "\n" + sandbox + (_ACCELERATORS if wanted and not device.parse(wanted).is_cpu else "")
 
 
 def quoted(text: str, *, program: bool = False) -> str:

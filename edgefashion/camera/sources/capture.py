@@ -10,26 +10,27 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from edgefashion.camera.sources.capture_process import CaptureProcess, NotStartedError
-from edgefashion.camera.sources.frame import LOST_S, Frame, Numbering
+from edgefashion.camera.sources.failures import KINDS, advice, told
+from edgefashion.camera.sources.frame import HANGS_S, LOST_S, UNKNOWN_STALE_S, Frame, Numbering
 from edgefashion.camera.sources.reconnect import STEADY_S, Attempts
-from edgefashion.errors import BadInputError, MissingError
+from edgefashion.camera.sources.schemes import CONNECTIONLESS, DESCRIBED, scheme_of
+from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.system.processes import Message
 
-if TYPE_CHECKING:
-    pass
-
+START_LIMIT_S: Final = 120.0
+"""For the child to start, which a busy machine may take its time for."""
 
 OPEN_LIMIT_S: Final = 12.0
-"""For the child to start and to open the source, which may take a network its 5 s; then it is held to hang."""
+"""For the child to open the source, which may take a network its 5 s; then it is held to hang."""
+
+LISTEN_LIMIT_S: Final = 25.0
+"""The same for what is sent to us, which is waited for longer."""
 
 DEVICE_OPEN_LIMIT_S: Final = 45.0 if os.name == "nt" else OPEN_LIMIT_S
 """Some cameras take Windows half a minute to open."""
-
-DEVICES: Final = ("/dev/video", "/dev/v4l/")
-"""How a camera's name begins, besides its number: one by its id is the same after it was plugged in elsewhere."""
 
 
 class Capture:
@@ -46,6 +47,8 @@ class Capture:
         self.state = "starting"
         self.reason = ""
         """Why, as a phrase, where the state is not live."""
+        self.reason_alone = ""
+        """The same without what to do about it."""
         self.apart = False
         self.losses = 0
         """Times it went from live to lost."""
@@ -55,6 +58,9 @@ class Capture:
         self._process = CaptureProcess(source, live, self._changed)
         self._attempts, self._numbering = Attempts(max_failures), Numbering()
         self._frame: Frame | None = None
+        self._stale_s, self._lost_s = UNKNOWN_STALE_S, LOST_S + HANGS_S
+        self._failure = "lost"
+        """The kind of the last failure."""
         self._told = ("starting", "")
 
     # --- What the loop calls ------------------------------------------------------------------
@@ -62,8 +68,8 @@ class Capture:
     def read(self, timeout_s: float) -> Frame | None:
         """The next frame; None if none came in time, or as soon as the state or its reason has changed.
 
-        Raises :class:`BadInputError` for a file that cannot be read, :class:`MissingError` after the last of
-        ``max_failures`` failures.
+        Raises :class:`BadInputError` for a file that cannot be read, and after the last of ``max_failures`` failures
+        that, or :class:`MissingError`, whichever the failure is.
         """
         until_s = time.monotonic() + timeout_s
         with self._changed:
@@ -98,6 +104,11 @@ class Capture:
                 self._changed.wait(0.1)
         return True
 
+    def error(self) -> EdgeFashionError:
+        """The error for a source that could not be opened: bad input, or something that is missing."""
+        kind = BadInputError if KINDS[self._failure].bad_input else MissingError
+        return kind(f"{self._called} cannot be opened: {self.reason_alone}. {advice(self._failure)}")
+
     def reopen(self, reason: str) -> None:
         """Give up the connection there is, and make a new one."""
         with self._changed:
@@ -122,15 +133,20 @@ class Capture:
             match message["kind"]:
                 case "frame":
                     self._take(message, now_s)
+                case "ready":
+                    self._process.is_ready(now_s)
                 case "opened":
                     self._process.opened(now_s)
-                    self.fps = float(message["fps"])
+                    self.fps, self._lost_s = float(message["fps"]), float(message["lost_s"])
                     if not self.live:
                         self.state, self.reason = "live", ""
+                case "lost" if message["failure"] == "broke off":
+                    self._end(message["reason"])
+                    raise MissingError(f"{self._called} cannot be read to its end: {message['reason']}. Try again")
                 case "lost":
-                    self._lose(message["reason"], now_s)
+                    self._lose(message["reason"], now_s, kind=message["failure"])
                 case "ended":
-                    self._end("the file has ended")
+                    self._end("the film has ended" if self.live else "the file has ended")
                 case "bad":
                     self._end(message["reason"])
                     raise BadInputError(message["reason"])
@@ -156,7 +172,8 @@ class Capture:
             return
         number, time_s = int(message["number"]), float(message["time_s"])
         first = self.state not in ("live", "stale")
-        self._frame = Frame(image, time_s, self._numbering.add(number, time_s, first=first))
+        self._frame = Frame(image, time_s, self._numbering.add(number, first=first))
+        self._stale_s, self._lost_s = float(message["stale_s"]), float(message["lost_s"])
         self._process.asked_s = None
         self.state, self.reason = "live", ""
         self._attempts.failures = 0
@@ -173,22 +190,28 @@ class Capture:
                 except NotStartedError as error:
                     self._lose(str(error), now_s)
         elif process.at == "opening":
-            limit_s = OPEN_LIMIT_S if "://" in self._source else DEVICE_OPEN_LIMIT_S
+            limit_s = self._open_limit_s() if process.ready else START_LIMIT_S
             if self.live and now_s - process.since_s > limit_s:
                 self._lose(f"opening it took over {limit_s:.0f} s", now_s, hangs=True)
         elif process.asked_s is not None:
             self._watch(now_s - process.asked_s, now_s)
         if self.state == "live" and now_s - process.since_s > STEADY_S:
-            self._attempts.backoff.reset()
+            self._attempts.steady()
+
+    def _open_limit_s(self) -> float:
+        scheme = scheme_of(self._source)
+        if scheme in CONNECTIONLESS or self._source.lower().endswith(DESCRIBED):
+            return LISTEN_LIMIT_S
+        return OPEN_LIMIT_S if scheme else DEVICE_OPEN_LIMIT_S
 
     def _watch(self, without_s: float, now_s: float) -> None:
-        """Judge a frame that has been asked for and has not come."""
-        if self.live and without_s > LOST_S:
-            self._lose(f"no frame came for {LOST_S:.0f} s", now_s, hangs=True)
-        elif self.state == "live" and without_s > self._numbering.stale_s:
+        """Judge a frame that has been asked for and has not come, by the source's own pace."""
+        if self.live and without_s > self._lost_s:
+            self._lose(f"no frame came for {self._lost_s:.0f} s", now_s, hangs=True)
+        elif self.state == "live" and without_s > self._stale_s:
             self.state, self.reason = "stale", f"no frame came for {without_s:.1f} s"
 
-    def _lose(self, reason: str, now_s: float, *, hangs: bool = False, failed: bool = True) -> None:
+    def _lose(self, reason: str, now_s: float, *, kind: str = "lost", hangs: bool = False, failed: bool = True) -> None:
         """The source is lost; where the process ``hangs`` or died, only another one can open it again."""
         if hangs:
             self._process.kill()
@@ -197,15 +220,14 @@ class Capture:
         if self.state in ("live", "stale"):
             self.losses += 1
             self.state = "reconnecting"
-        self.reason = reason
-        if self._attempts.put_off(now_s, failed=failed):
+        self.reason, self.reason_alone, self._failure = told(reason, kind), reason, kind
+        if self._attempts.put_off(now_s, kind, failed=failed):
             return
         self._end(reason)
         failures = self._attempts.failures
         times = "once" if failures == 1 else f"{failures} times in a row"
-        raise MissingError(
-            f"{self._called} cannot be opened or was lost {times}: {reason}. Check that it is there and try again"
-        )
+        error = BadInputError if KINDS[kind].bad_input else MissingError
+        raise error(f"{self._called} cannot be opened or was lost {times}: {reason}. {advice(kind)}")
 
     def _end(self, reason: str) -> None:
         self.state, self.reason = "ended", reason

@@ -33,6 +33,8 @@ class CaptureProcess:
         self.at: Literal["nothing", "opening", "open"] = "nothing"
         self.since_s = 0.0
         """``time.monotonic()`` when that began."""
+        self.ready = False
+        """Whether the process has started; then only the source is waited for."""
         self.asked_s: float | None = None
         """``time.monotonic()`` when it was asked for the frame that has not come yet."""
         self._source, self._live, self._changed = source, live, changed
@@ -59,6 +61,10 @@ class CaptureProcess:
         """What it has said; the last is of the kind ``died``."""
         while self._messages:
             yield self._messages.popleft()
+
+    def is_ready(self, now_s: float) -> None:
+        """Take note that the process has started, and begins to open the source."""
+        self.ready, self.since_s = True, now_s
 
     def opened(self, now_s: float) -> None:
         """Take note that the source is open."""
@@ -96,6 +102,7 @@ class CaptureProcess:
 
     def _start(self) -> Child:
         self._messages = messages = collections.deque[Message]()
+        self.ready = False
 
         def hear(message: Message | None) -> None:
             with self._changed:

@@ -1,60 +1,72 @@
-"""Motion JPEG over HTTP, as network cameras send it, read picture by picture and decoded only on demand.
+"""Pictures over HTTP, as network cameras send them: motion JPEG, or one picture for each request.
 
 A reader of its own because a general one decodes every picture, shows half of a truncated one, and waits for a
-header that never ends.
+header that never ends. A picture is decoded only on demand.
 """
 
 from __future__ import annotations
 
-import base64
-import http.client
 import re
-import socket
 import time
-import urllib.parse
 from typing import TYPE_CHECKING, Final
+
+from edgefashion.camera.sources.failures import StreamLostError
+from edgefashion.camera.sources.frame import HANGS_S, Pace
+from edgefashion.camera.sources.http_answer import ANSWER_S, Answer, Client
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CONNECT_TIMEOUT_S: Final = 5.0
-READ_TIMEOUT_S: Final = 3.0
 LARGEST_HEADER_BYTES: Final = 16_384
 LARGEST_PICTURE_BYTES: Final = 32 * 2**20
-_PORTS: Final = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "rtmp": 1935}
-_CHUNK_BYTES: Final = 65_536
 _START, _END = b"\xff\xd8", b"\xff\xd9"
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n")
+_PICTURES: Final = {"image/jpeg", "image/jpg", "image/pjpeg", "image/png", "image/webp", "image/bmp"}
 
 
-class StreamLostError(Exception):
-    """The stream is over; the message says why, as a phrase."""
+class EndOfStreamError(StreamLostError):
+    """The server has ended its answer in good order."""
 
 
-class MjpegStream:
-    """A ``multipart/x-mixed-replace`` answer. Made by :func:`connect`."""
+class HttpPictures:
+    """The pictures at an address: of a ``multipart`` answer, or each by a request of its own. Made by :func:`connect`.
 
-    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
-        self._connection = connection
-        self._response = response
-        self._boundary = (response.headers.get_boundary() or "--").encode()
-        self._buffer = bytearray()
-        self._jpeg = b""
+    A server whose multipart answers hold one picture each is asked again for every picture.
+    """
 
-    def grab(self) -> None:
-        """Wait for the next whole picture. Raises :class:`StreamLostError` when none can come any more."""
-        until_s = time.monotonic() + READ_TIMEOUT_S  # each byte may come in time and a picture never
-        while True:
-            end = self._header_end(until_s)
-            length = _content_length(bytes(self._buffer[:end]))
-            del self._buffer[:end]
-            jpeg = self._sized(length, until_s) if length is not None else self._until_marker(until_s)
-            if jpeg.startswith(_START) and jpeg.rstrip(b"\r\n\0").endswith(_END):
-                self._jpeg = jpeg
+    def __init__(self, client: Client, answer: Answer, connect_s: float) -> None:
+        self._client, self._connect_s = client, connect_s
+        self._parts = _Parts(answer) if answer.kind.startswith("multipart/") else None
+        self._answer: Answer | None = answer
+        self._picture = b""
+        self._rest_s = 0.0
+        """``time.monotonic()`` until which the server is left alone."""
+
+    @property
+    def on_demand(self) -> bool:
+        """True where a picture is asked for only when one is wanted."""
+        return self._parts is None
+
+    def gives_up_s(self, pace: Pace) -> tuple[float, float]:
+        """How long :meth:`grab` waits, and how long whoever waits for it waits."""
+        limit_s = pace.lost_s()
+        return limit_s, limit_s + (self._connect_s + 2 * ANSWER_S if self.on_demand else HANGS_S)
+
+    def grab(self, limit_s: float) -> None:
+        """Wait for the next whole picture, for ``limit_s`` at most. Raises :class:`StreamLostError` if none comes."""
+        until_s = time.monotonic() + limit_s  # each byte may come in time and a picture never
+        if self._parts is not None:
+            try:
+                self._picture = self._parts.next(until_s)
                 return
-            if time.monotonic() > until_s:
-                raise StreamLostError("it sends no whole pictures")
+            except EndOfStreamError:
+                if self._parts.pictures != 1:
+                    raise
+            self._hang_up()
+            self._parts = None
+        self._picture = self._asked_for(until_s)
 
     def picture(self) -> NDArray[np.uint8] | None:
         """The picture of the last :meth:`grab`, BGR (h, w, 3); None if it cannot be decoded."""
@@ -62,7 +74,7 @@ class MjpegStream:
         import numpy as np
 
         try:
-            image = cv2.imdecode(np.frombuffer(self._jpeg, np.uint8), cv2.IMREAD_COLOR)
+            image = cv2.imdecode(np.frombuffer(self._picture, np.uint8), cv2.IMREAD_COLOR)
         except cv2.error:  # a size nobody means, for one
             image = None
         if image is None:
@@ -70,8 +82,97 @@ class MjpegStream:
         return np.asarray(image, np.uint8)
 
     def close(self) -> None:
-        self._response.close()
-        self._connection.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+
+    def _asked_for(self, until_s: float) -> bytes:
+        """A picture by requests of its own. The server is busy with us for half of the time at most."""
+        while True:
+            time.sleep(max(0.0, min(self._rest_s, until_s) - time.monotonic()))
+            began_s = time.monotonic()
+            self._answer = self._answer or self._client.get(self._connect_s)
+            try:
+                if self._answer.kind.startswith("multipart/"):
+                    picture = _Parts(self._answer).next(until_s)
+                else:
+                    picture = _body(self._answer, until_s)
+            except EndOfStreamError:
+                picture = b""
+            except TimeoutError as error:
+                raise StreamLostError(f"no whole picture came for {time.monotonic() - began_s:.0f} s") from error
+            finally:
+                self._hang_up()
+            now_s = time.monotonic()
+            self._rest_s = now_s + (now_s - began_s)
+            if _is_whole(picture):
+                return picture
+            if now_s > until_s:
+                raise StreamLostError("it sends no whole pictures")
+
+
+def connect(url: str, connect_s: float) -> HttpPictures | Answer:
+    """Ask at an ``http://`` or ``https://`` address; what is neither motion JPEG nor a picture is returned as it is.
+
+    Raises :class:`StreamLostError` if there is no server or it refuses.
+    """
+    client = Client(url)
+    answer = client.get(connect_s)
+    # A picture is what its bytes say, whatever the server calls it.
+    if answer.kind.startswith("multipart/") or answer.kind in _PICTURES or _is_picture(answer):
+        return HttpPictures(client, answer, connect_s)
+    return answer
+
+
+def _is_picture(answer: Answer) -> bool:
+    return answer.length is not None and answer.peek(len(_PNG)).startswith((_START + b"\xff", _PNG))
+
+
+def _is_whole(picture: bytes) -> bool:
+    """True of a JPEG or PNG that has its end. Of other pictures this is seen when they are decoded."""
+    if picture.startswith(_START):
+        return picture.rstrip(b"\r\n\0").endswith(_END)
+    if picture.startswith(_PNG):
+        return picture.rstrip(b"\r\n\0").endswith(_PNG_END)
+    return picture.startswith((b"RIFF", b"BM"))
+
+
+def _body(answer: Answer, until_s: float) -> bytes:
+    """All of an answer."""
+    data = bytearray()
+    while chunk := answer.read(until_s):
+        data += chunk
+        if len(data) > LARGEST_PICTURE_BYTES:
+            raise StreamLostError("it sends a picture without an end")
+    return bytes(data)
+
+
+class _Parts:
+    """The pictures of a ``multipart`` answer, whatever kind its parts say that they are."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._boundary = (answer.boundary or "--").encode()
+        self._buffer = bytearray()
+        self.pictures = 0
+        """Whole ones so far."""
+
+    def next(self, until_s: float) -> bytes:
+        """The next whole picture. Raises :class:`StreamLostError` if none comes until ``until_s``."""
+        self._began_s = self._heard_s = time.monotonic()
+        while True:
+            end = self._header_end(until_s)
+            length = _content_length(bytes(self._buffer[:end]))
+            del self._buffer[:end]
+            picture = self._sized(length, until_s) if length is not None else self._until_marker(until_s)
+            if _is_whole(picture):
+                self.pictures += 1
+                return picture
+            if time.monotonic() > until_s:
+                raise self._given_up(until_s)
 
     def _header_end(self, until_s: float) -> int:
         """Where the next part's header ends. What stands before it belongs to no picture."""
@@ -86,7 +187,7 @@ class MjpegStream:
         while len(self._buffer) < length:
             self._receive(until_s)
         jpeg = bytes(self._buffer[:length])
-        if not jpeg.rstrip(b"\r\n\0").endswith(_END):
+        if not _is_whole(jpeg):
             # The length was wrong, or the picture is: another may begin within what was taken for it.
             after = self._buffer.find(self._boundary, 0, length)
             del self._buffer[: after if after > 0 else length]
@@ -120,69 +221,21 @@ class MjpegStream:
             at += 2 + int.from_bytes(self._buffer[at + 2 : at + 4], "big")
 
     def _receive(self, until_s: float) -> None:
-        try:
-            chunk = self._response.read1(_CHUNK_BYTES)
-        except TimeoutError as error:
-            raise StreamLostError(f"it sent nothing for {READ_TIMEOUT_S:.0f} s") from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise StreamLostError("the connection broke") from error
-        if not chunk:
-            raise StreamLostError("the server ended the stream")
         if time.monotonic() > until_s:
-            raise StreamLostError(f"no whole picture came for {READ_TIMEOUT_S:.0f} s")
+            raise self._given_up(until_s)
+        try:
+            chunk = self._answer.read(until_s)
+        except TimeoutError as error:
+            raise self._given_up(until_s) from error
+        if not chunk:
+            raise EndOfStreamError("the server ended the stream")
+        self._heard_s = time.monotonic()
         self._buffer += chunk
 
-
-def knock(url: str, timeout_s: float) -> None:
-    """See that somebody listens where a URL points; of one that is not for TCP nothing is tried.
-
-    Raises :class:`StreamLostError` otherwise.
-    """
-    parts = urllib.parse.urlsplit(url)
-    try:
-        port = parts.port or _PORTS.get(parts.scheme.lower())
-        if parts.hostname and port:
-            socket.create_connection((parts.hostname, port), timeout_s).close()
-    except ValueError as error:
-        raise StreamLostError("it is no address") from error
-    except TimeoutError as error:
-        raise StreamLostError(f"nobody answers for {timeout_s:.0f} s") from error
-    except OSError as error:
-        raise StreamLostError((error.strerror or str(error)).lower()) from error
-
-
-def connect(url: str) -> MjpegStream | None:
-    """Open an ``http://`` URL; None if its answer is something else than motion JPEG, to be read by other means.
-
-    Raises :class:`StreamLostError` if there is no server or it refuses.
-    """
-    parts = urllib.parse.urlsplit(url)
-    headers = {"User-Agent": "edgefashion", "Accept": "multipart/x-mixed-replace, */*"}
-    if parts.username is not None:
-        login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-    path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-    try:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=CONNECT_TIMEOUT_S)
-        connection.connect()
-        channel = connection.sock  # the connection forgets it where the answer is to be its last
-        connection.request("GET", path, headers=headers)
-        response = connection.getresponse()
-    except ValueError as error:
-        raise StreamLostError("it is no address") from error
-    except http.client.HTTPException as error:
-        raise StreamLostError("what answers there is no web server") from error
-    except TimeoutError as error:
-        raise StreamLostError(f"no answer for {CONNECT_TIMEOUT_S:.0f} s") from error
-    except OSError as error:
-        raise StreamLostError((error.strerror or str(error)).lower()) from error
-    if response.status != http.HTTPStatus.OK or response.headers.get_content_type() != "multipart/x-mixed-replace":
-        connection.close()
-        if response.status in (403, 404, 410) or response.status >= 500:
-            raise StreamLostError(f"the server answers {response.status} {response.reason}")
-        return None  # moved, or a login of another kind, or another sort of stream
-    channel.settimeout(READ_TIMEOUT_S)
-    return MjpegStream(connection, response)
+    def _given_up(self, until_s: float) -> StreamLostError:
+        waited_s, silent_s = until_s - self._began_s, time.monotonic() - self._heard_s
+        what = "it sent nothing" if silent_s > 0.9 * waited_s else "no whole picture came"
+        return StreamLostError(f"{what} for {waited_s:.0f} s")
 
 
 def _content_length(header: bytes) -> int | None:

@@ -11,18 +11,18 @@ import time
 from pathlib import Path
 from typing import Final, Protocol
 
-from edgefashion.camera.sources.capture import DEVICES, Capture
+from edgefashion.camera.sources.capture import Capture
 from edgefashion.camera.sources.frame import Frame
+from edgefashion.camera.sources.schemes import is_device, is_stream, is_there, looks_like_host, resolved
 from edgefashion.data import images
-from edgefashion.errors import BadInputError, MissingError
-from edgefashion.system.text import without_password
+from edgefashion.data.picture_walk import LeftOut
+from edgefashion.errors import BadInputError
+from edgefashion.system.addresses import shown
 
-__all__ = ["PICTURE_FPS", "Frame", "Source", "open_source"]
+__all__ = ["PICTURE_FPS", "Frame", "Source", "is_device", "is_stream", "open_source"]
 
 PICTURE_FPS: Final = 1.0
 """A folder's pictures in a second, where someone looks: in a window or a recording."""
-
-_URL_SCHEMES: Final = ("http://", "https://", "rtsp://", "rtsps://", "rtmp://", "udp://", "tcp://")
 
 
 class Source(Protocol):
@@ -54,48 +54,43 @@ class Source(Protocol):
         ...
 
 
-def is_device(spec: str) -> bool:
-    """True if ``spec`` names a camera of this machine, by its number or its device file."""
-    return spec.isdecimal() or spec.startswith(DEVICES)
-
-
-def is_stream(spec: str) -> bool:
-    """True if ``spec`` is the URL of a camera or a stream."""
-    return spec.lower().startswith(_URL_SCHEMES)
-
-
 def open_source(
     spec: str, *, wait: bool = False, max_failures: int | None = None, stop: threading.Event | None = None
 ) -> Source:
-    """Open a device number or name, a video or image file, a folder of images, or an http/rtsp URL.
+    """Open a device number or name, a video or image file, a folder of images, or a URL.
 
-    A live source that is lost is opened anew, until it has failed ``max_failures`` times in a row. Raises
-    :class:`MissingError` if a camera or stream is not there, unless it is to ``wait`` for it, and
-    :class:`BadInputError` for a path that does not exist or holds no pictures. ``stop``, once set, ends the waiting
-    for a source that takes its time.
+    A live source that is lost is opened anew, until it has failed ``max_failures`` times in a row. So is what a URL
+    names; but a film there is played once, by its own time. Raises :class:`MissingError` if a camera or stream is not
+    there, and :class:`BadInputError` if it refuses what was given, both unless it is to ``wait`` for it; and
+    :class:`BadInputError` for a path that does not exist or holds no pictures, and for a URL that is not read here.
+    ``stop``, once set, ends the waiting for a source that takes its time.
     """
+    spec = resolved(spec)
     if is_device(spec) or is_stream(spec):
         # A camera's URL often carries its password; a log is no place for it.
-        called = f"camera {spec}" if is_device(spec) else without_password(spec)
+        called = f"camera {spec}" if is_device(spec) else shown(spec)
         live = Capture(spec, live=True, called=called, max_failures=max_failures)
-        return live if wait else _opened(live, called, stop)
+        return live if wait else _opened(live, stop)
     path = Path(spec)
-    if not spec or not path.exists():  # an empty path would mean the current folder
-        raise BadInputError(
-            f"{spec or 'the empty name'} does not exist. Give a camera number, a video, a folder of images or a URL"
-        )
-    if path.is_dir() or path.suffix.lower() in images.IMAGE_SUFFIXES:
-        return _Pictures(images.image_paths(path))
-    return _opened(Capture(str(path), live=False, called=str(path)), str(path), stop)
+    if not spec or not is_there(path):  # an empty path would mean the current folder
+        what = "a camera number, a video, a folder of images or a URL"
+        if looks_like_host(spec):
+            what = f"rtsp://{shown(spec)} or http://{shown(spec)} if it is a network camera, else {what}"
+        raise BadInputError(f"{shown(spec) or 'the empty name'} does not exist. Give {what}")
+    if path.is_dir() or images.is_still(path):
+        left_out = LeftOut()
+        pictures = _Pictures(images.image_paths(path, left_out))
+        if told := left_out.told():
+            print(f"edgefashion: {told}", file=sys.stderr)
+        return pictures
+    return _opened(Capture(str(path), live=False, called=str(path)), stop)
 
 
-def _opened(capture: Capture, called: str, stop: threading.Event | None) -> Capture:
+def _opened(capture: Capture, stop: threading.Event | None) -> Capture:
     """``capture`` once it is open."""
     try:
         if not capture.wait_until_open(stop or threading.Event()):
-            raise MissingError(
-                f"{called} cannot be opened: {capture.reason}. Check that it is there, or give --source a file or URL"
-            )
+            raise capture.error()
     except BaseException:
         capture.close()
         raise

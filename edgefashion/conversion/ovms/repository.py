@@ -30,6 +30,7 @@ from edgefashion.bundles import resolve
 from edgefashion.conversion.ovms.served_ir import Served, write_ir
 from edgefashion.conversion.ovms.texts import inference_services, model_config, new_config, readme
 from edgefashion.errors import BadInputError
+from edgefashion.system.addresses import has_secret, shown
 from edgefashion.system.files import sha256, sync
 
 FORMAT: Final = 1
@@ -106,6 +107,11 @@ def export(
         [('edge', 1), ('kiosk', 1)]
     """
     folder = Path(folder)
+    if has_secret(storage):
+        raise BadInputError(
+            f"--storage {shown(storage or '')}: an account is no part of a manifest that many may read. "
+            "Leave it out, and give KServe the account as a Secret of the cluster"
+        )
     before = contents_of(folder)
     _check_names([resolve.resolve(model).name for model in models])  # before any folder is made
     try:

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from edgefashion.errors import BadInputError
-from edgefashion.system.text import without_password
+from edgefashion.system import addresses
 
 SCHEMES: Final = ("http", "https", "grpc")
 FORMS: Final = "http://HOST:PORT/v2/models/NAME or grpc://HOST:PORT/NAME"
@@ -29,12 +29,12 @@ class Address:
     server: str
     """Host and port, and for HTTP the path before ``/v2``."""
     model: str
-    user: str = ""
+    user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         """The URL as it may be shown."""
-        return self._url("", self.model)
+        return addresses.shown(self._url("", self.model))
 
     @property
     def with_account(self) -> str:
@@ -48,12 +48,15 @@ class Address:
 
 def parse(url: str) -> Address:
     """Take a model's URL apart; raises :class:`BadInputError`, one line without the password, for what is none."""
-    shown = without_password(url)
+    shown = addresses.shown(url)
+    if escape := addresses.how_to_escape(url):
+        raise BadInputError(f"{shown} cannot be read as it is written. {escape}")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError as error:  # a port that is no number, a broken IPv6 address
-        raise BadInputError(f"{shown} is no URL of a model: {error}. Write {FORMS}") from error
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        # Without its cause: that may name a part of the password.
+        raise BadInputError(f"{shown} is no URL of a model: its host or port is none. Write {FORMS}") from None
     if parts.scheme not in SCHEMES:
         raise BadInputError(f"{shown}: no server speaks {parts.scheme}:// here. Write {FORMS}")
     if not host or any(not letter.isprintable() or letter.isspace() for letter in url):

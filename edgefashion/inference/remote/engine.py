@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 ENGINE: Final = "remote"
 IMAGES: Final = "images"
 PROBABILITIES: Final = "probabilities"
+SLACK: Final = 1e-3
+"""By how much a probability may lie beyond 0 and 1: rounding."""
 MASK: Final = "mask"
 FRAMES: Final = "frames"
 CELLS: Final = "cells"
@@ -204,6 +206,9 @@ class Remote:
         for name, tensor in answered.tensors.items():
             if tensor.dtype != np.float32 or tensor.shape not in [(len(images), *shape) for shape in shapes[name]]:
                 return f"{name} {tensor.dtype}{list(tensor.shape)} for {len(images)} images"
+            # What is no number is in no range either.
+            if name == PROBABILITIES and tensor.size and not (tensor.min() >= -SLACK and tensor.max() <= 1 + SLACK):
+                return f"{name} from {tensor.min():g} to {tensor.max():g}, which are none"
         return ""
 
 

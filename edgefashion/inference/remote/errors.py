@@ -36,6 +36,10 @@ class RefusedError(_HintedError, BadInputError):
     """A server that refuses, and would refuse again: it lacks the model, the account or the kind of input."""
 
 
+class AccountError(RefusedError):
+    """A server that wants another account. It is asked again seldom: a few wrong logins may lock the account."""
+
+
 def told(address: Address, error: Exception, limit_s: float) -> EdgeFashionError:
     """The error to raise for ``error``, which a request with the time limit ``limit_s`` has met."""
     import ssl
@@ -52,7 +56,7 @@ def told(address: Address, error: Exception, limit_s: float) -> EdgeFashionError
     if not isinstance(error, InferenceServerException) or status == "UNAVAILABLE":
         return ServerError(f"{address} cannot be reached: {said}", "Is its server running?")
     if status in _FORBIDDEN:
-        return RefusedError(f"{address} wants another account ({said})", "Write it as USER:PASSWORD@ before the host")
+        return AccountError(f"{address} wants another account ({said})", "Write it as USER:PASSWORD@ before the host")
     if status in _MISSING:
         return unknown(address)
     if status in _REFUSED or (status == _EXHAUSTED and _TOO_LARGE.search(said)):

@@ -18,7 +18,7 @@ let pictureAt = -Infinity, pictures = 0, lost = false, refused = false;
 
 function watchPicture() {
   pictureAt = performance.now();
-  by("picture").src = `/picture.mjpg?viewer=${viewer}&n=${++pictures}${still.matches ? "&slow" : ""}`;
+  by("picture").src = `picture.mjpg?viewer=${viewer}&n=${++pictures}${still.matches ? "&slow" : ""}`;
 }
 
 function leavePicture() {
@@ -36,7 +36,7 @@ still.addEventListener("change", () => { if (stream) watchPicture(); });
 function open() {
   close();
   openedAt = performance.now();
-  stream = new EventSource(`/events?viewer=${viewer}`);
+  stream = new EventSource(`events?viewer=${viewer}`);
   stream.onerror = () => { refused = stream?.readyState === EventSource.CLOSED; };
   stream.onmessage = event => {
     const told = JSON.parse(event.data);
@@ -76,7 +76,7 @@ function showLost() {
 function askWhy() {
   if (!refused) return;
   refused = false;
-  fetch("/healthz", {cache: "no-store", signal: AbortSignal.timeout(RETRY_MS)}).then(answer => {
+  fetch("healthz", {cache: "no-store", signal: AbortSignal.timeout(RETRY_MS)}).then(answer => {
     if (!lost) return;
     say("detail", answer.status === 401
       ? "The token has changed. Open this page with the new one"

@@ -1,0 +1,124 @@
+"""The options of every command that takes a MODEL: how one that was made elsewhere is fed and read."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import typer
+
+_TEXT: Final = str | None
+
+
+def _option(help_: str, metavar: str) -> Any:
+    return typer.Option(help=help_, metavar=metavar, show_default=False)
+
+
+OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
+    "scale": (
+        Annotated[
+            _TEXT,
+            _option(
+                "A model made elsewhere: what its pixels run to, 0-1, 0-255, -1-1; 1-0 is inverted. Default: measured.",
+                "LOW-HIGH",
+            ),
+        ],
+        None,
+    ),
+    "mean": (
+        Annotated[_TEXT, _option("Mean taken off the scaled pixels (0-1 without --scale); one or three.", "M")],
+        None,
+    ),
+    "std": (Annotated[_TEXT, _option("What they are divided by then; one or three.", "S")], None),
+    "labels": (
+        Annotated[
+            _TEXT,
+            _option(
+                "Its labels in the order of its answers: names with commas, a file of lines, or measured.", "LABELS"
+            ),
+        ],
+        None,
+    ),
+    "output": (Annotated[_TEXT, _option("Which of its outputs has the answers, by name or number.", "OUTPUT")], None),
+    "anyway": (
+        Annotated[bool, typer.Option("--anyway", help="Go on though it fits Fashion-MNIST in no way that was tried.")],
+        False,
+    ),
+}
+"""Name -> its annotation and its default."""
+
+
+def made_elsewhere(*, bundles: bool = False, tells: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of :data:`OPTIONS`, and have it tell what is found out of such a model.
+
+    The command itself does not see them: whatever it loads goes by them, see :mod:`edgefashion.inference.told`.
+    ``bundles``: it takes a bundle that was made of such a model with them, too. ``tells``: False for a command whose
+    result says it.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            _give({name: kwargs.pop(name) for name in OPTIONS if name in kwargs}, kwargs, bundles=bundles, tells=tells)
+            return command(*args, **kwargs)
+
+        signature = inspect.signature(command, eval_str=True)
+        more = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for name, (annotation, default) in OPTIONS.items()
+        ]
+        run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *more])  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def _give(values: dict[str, Any], kwargs: dict[str, Any], *, bundles: bool, tells: bool) -> None:
+    from edgefashion.errors import printable
+    from edgefashion.inference import told
+
+    def tell(line: str) -> None:
+        if tells:
+            print(f"edgefashion: {printable(line)}", file=sys.stderr, flush=True)
+
+    told.listen(tell)
+    said = told.Told(**values)
+    told.give(said)
+    if said.is_empty:
+        return
+    if kwargs.get("engine") == "ray":
+        from edgefashion.errors import BadInputError
+
+        raise BadInputError("--engine ray loads models by itself. Convert the model first, and give the bundle")
+    if not bundles:
+        _check(_models(kwargs))
+
+
+def _models(kwargs: dict[str, Any]) -> list[str]:
+    """The models that a command was given; the shipped one where it was given none."""
+    from edgefashion.bundles.places import PHOTO_MODEL
+    from edgefashion.bundles.resolve import is_model
+
+    if "arguments" in kwargs:  # of predict, a model and pictures or pictures alone
+        first, *rest = kwargs["arguments"]
+        return [first] if rest and is_model(first) else [PHOTO_MODEL]
+    models = kwargs.get("models") or [kwargs.get("model") or PHOTO_MODEL]
+    return [str(model) for model in models]
+
+
+def _check(models: list[str]) -> None:
+    """Refuse the options for a bundle or a server, which say themselves how they are fed."""
+    from edgefashion.bundles.resolve import is_model, resolve
+    from edgefashion.errors import BadInputError
+    from edgefashion.system.addresses import shown
+    from edgefashion.system.text import is_url
+
+    for model in models:
+        if is_url(model) or (is_model(model) and resolve(model).bundle is not None):
+            raise BadInputError(
+                f"{shown(model)} says itself how it is fed: --scale, --mean, --std, --labels, --output, --anyway are "
+                "for models made elsewhere. Leave them out"
+            )

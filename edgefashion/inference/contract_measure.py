@@ -1,0 +1,287 @@
+"""The contract of a model made elsewhere, measured on Fashion-MNIST's training images.
+
+A network was trained to lessen its loss on these very images: of all the ways to feed it, its author's gives the least.
+Every usual way is tried on a few images, the best on some more. What fits in none of them is not used, unless that is
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion.data import fashion_mnist
+from edgefashion.errors import BadInputError, GateError, MissingError
+from edgefashion.inference import contract, told
+from edgefashion.inference.contract import Contract, Feed, Quantized
+from edgefashion.inference.told import NOTHING, Told
+from edgefashion.labels import LABELS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FIRST_IMAGES: Final = 150
+"""Training images on which every way is tried."""
+MORE_IMAGES: Final = 1000
+"""Further ones, for the best few."""
+BEST: Final = 4
+
+LEAST_RIGHT: Final = 0.3
+"""Share of training images below which a model fits in no way. Chance is 0.1."""
+OVERCONFIDENT: Final = 0.2
+"""By how much a model's confidence may be above its share of right answers."""
+_ALIKE_FIRST: Final = 0.05
+"""Shares of right answers that differ by less on few images are told apart by the loss."""
+_ALIKE: Final = 0.01
+"""The same on more images."""
+_SURE: Final = 0.5
+"""Standard errors by which a loss has to be less, for a rarer way to be taken in a commoner one's place."""
+_CLEARLY: Final = 0.2
+"""By how much another order of the labels has to be right more often to be beyond doubt."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model as its file has it, to be asked in its own numbers."""
+
+    named: str
+    """What errors and notes call it."""
+    shape: tuple[int, ...]
+    """Of one image."""
+    dtype: np.dtype[Any]
+    stored: Quantized
+    ask: Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
+    """Answers pixels (n, *shape) of ``dtype`` by its outputs' names, as real numbers."""
+    by_file: Feed
+    """How it is fed where nothing can be measured, by what the file itself shows."""
+    hinted: str
+    """Where that comes from, as a phrase."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One way to feed and read a network, tried."""
+
+    feed: Feed
+    output: str
+    answer: str
+    order: tuple[int, ...]
+    """The order of the labels that its answers show beyond doubt, or that was told; empty for Fashion-MNIST's."""
+    right: float
+    """Share right in that order."""
+    right_as_is: float
+    """Share right in Fashion-MNIST's."""
+    confidence: float
+    losses: NDArray[np.float64]
+
+    @property
+    def loss(self) -> float:
+        return float(self.losses.mean())
+
+
+def measure(network: Network, said: Told = NOTHING) -> Contract:
+    """The contract of a network: what was ``said`` of it, and for the rest what training images show.
+
+    Where Fashion-MNIST is not on this machine, the rest is the file's own hints. Raises :class:`GateError` for a
+    network that fits in no way that was tried or has its labels in another order, :class:`BadInputError` for one that
+    does not answer ten values, or is not what was said.
+    """
+    given = contract.told_feed(said)
+    if given:
+        contract.check_channels(given, network.shape, network.named)
+    try:
+        images, labels = fashion_mnist.load("train")
+    except MissingError:
+        return _unmeasured(network, said, given)
+    usual = _feeds(network)
+    # What is told is taken. The usual ways are tried beside it to say which would be right more often.
+    feeds = [given, *(feed for feed in usual if feed.name != given.name)] if given else usual
+    first = slice(0, FIRST_IMAGES)
+    trials = [t for feed in feeds for t in _tried(network, said, feed, images[first], labels[first])]
+    tried = _ranked(trials, _ALIKE_FIRST)
+    more = slice(FIRST_IMAGES, FIRST_IMAGES + MORE_IMAGES)
+    best = {(t.feed.name, t.output): t for t in (tried if not given else _fed_by(given, tried))[:BEST]}
+    again = [
+        t
+        for name in dict.fromkeys(feed for feed, _ in best)
+        for t in _tried(network, said, next(f for f in feeds if f.name == name), images[more], labels[more])
+        if (t.feed.name, t.output) in best
+    ]
+    if not again:
+        raise BadInputError(
+            f"{network.named} answers no finite numbers to any of Fashion-MNIST's images. Export it anew"
+        )
+    found = _commonest(_ranked(again, _ALIKE), feeds)
+    _check_fit(network, said, found, tried, given)
+    order = found.order
+    if order and said.order() is None and (said.labels or "").strip().lower() != told.MEASURED:
+        order = ()  # only with --anyway
+    how = "as given" if given else "measured"
+    others = [t for t in tried if t.feed.name != found.feed.name and t.output == found.output]
+    next_best = f", {others[0].right:.1%} of {FIRST_IMAGES} with {others[0].feed.name}" if others else ""
+    right = found.right if order == found.order else found.right_as_is
+    chosen = f"{how}: {right:.1%} of {MORE_IMAGES} training images right{next_best}"
+    several = len({t.output for t in tried}) > 1 or said.output is not None
+    made = _contract(network, found.feed, found.answer, order, found.output, chosen)
+    return replace(made, chosen=f"{chosen}; output {found.output}") if several else made
+
+
+def _fed_by(feed: Feed, trials: Sequence[_Trial]) -> list[_Trial]:
+    return [t for t in trials if t.feed.name == feed.name]
+
+
+def _feeds(network: Network) -> list[Feed]:
+    """Every way worth a trial, the likeliest first."""
+    own = contract.own_range(network.dtype, network.stored)
+    if own and not network.stored[0]:
+        return [own, own.inverted()]  # whole numbers of no scale: there is nothing between them
+    usual = contract.usual(contract.channels_of(network.shape))
+    front = [*([own, own.inverted()] if own else []), network.by_file]
+    names = {feed.name for feed in front}
+    return list({feed.name: feed for feed in [*front, *(f for f in usual if f.name not in names)]}.values())
+
+
+def _ask(network: Network, feed: Feed, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """The answers of ten values each, by output."""
+    as_fed = _contract(network, feed, contract.LOGITS, (), "", "")
+    answers = network.ask(as_fed.pixels(images, as_fed.table(network.dtype, network.stored)))
+    ten = {name: contract.rows(raw) for name, raw in answers.items() if np.size(raw) == len(images) * len(LABELS)}
+    if not ten:
+        shapes = ", ".join(f"{name} {list(np.shape(raw)[1:])}" for name, raw in answers.items())
+        raise BadInputError(
+            f"{network.named} answers {shapes} for an image, not one value for each of the {len(LABELS)} garments. "
+            "Give a classifier of Fashion-MNIST"
+        )
+    return ten
+
+
+def _outputs(network: Network, said: Told, answers: Mapping[str, Any]) -> list[str]:
+    """Those outputs that may have the answers."""
+    names = list(answers)
+    if said.output is None:
+        return names
+    if said.output in answers:
+        return [said.output]
+    every = list(network.ask(np.zeros((1, *network.shape), network.dtype)))
+    if said.output.isdigit() and int(said.output) < len(every) and every[int(said.output)] in answers:
+        return [every[int(said.output)]]
+    raise BadInputError(
+        f"--output {said.output} of {network.named} has no ten values. Those that have: {', '.join(names)}"
+    )
+
+
+def _tried(
+    network: Network, said: Told, feed: Feed, images: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> list[_Trial]:
+    answers = _ask(network, feed, images)
+    found = []
+    for output in _outputs(network, said, answers):
+        raw = answers[output]
+        kind = contract.kind_of(raw)
+        with np.errstate(all="ignore"):
+            probabilities = contract.as_probabilities(raw, kind)
+        if not np.isfinite(probabilities).all():
+            continue
+        order = said.order()
+        as_is = float(np.mean(probabilities.argmax(1) == labels))
+        if order is None:
+            order = shown_order(probabilities, labels) or ()
+        read = contract.ordered(probabilities, order)
+        right = float(np.mean(read.argmax(1) == labels))
+        losses = -np.log(np.maximum(read[np.arange(len(labels)), labels], 1e-7).astype(np.float64))
+        order = () if order == tuple(range(len(LABELS))) else order
+        found.append(_Trial(feed, output, kind, order, right, as_is, float(read.max(1).mean()), losses))
+    return found
+
+
+def shown_order(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[int, ...] | None:
+    """The place of each label among the answers (n, 10), where that is not Fashion-MNIST's order beyond doubt.
+
+    Beyond doubt: each label is taken for another place than the rest, and read so far more answers are right.
+    """
+    count = len(LABELS)
+    seen = np.zeros((count, count))
+    np.add.at(seen, (labels, probabilities.argmax(1)), 1)
+    seen /= np.maximum(seen.sum(1, keepdims=True), 1)
+    order = [-1] * count
+    for at in np.argsort(-seen, axis=None):  # the surest pair first
+        label, place = divmod(int(at), count)
+        if order[label] < 0 and place not in order:
+            order[label] = place
+    as_is = float(np.mean(probabilities.argmax(1) == labels))
+    right = float(np.mean(probabilities[:, order].argmax(1) == labels))
+    return tuple(order) if right >= max(LEAST_RIGHT * 2, as_is + _CLEARLY) else None
+
+
+def _ranked(trials: Sequence[_Trial], alike: float) -> list[_Trial]:
+    """Those that are right most often first; of those whose shares are ``alike`` the one with the least loss."""
+    if not trials:
+        return []
+    best = max(t.right for t in trials)
+    return sorted(trials, key=lambda t: (max(0.0, best - alike - t.right), t.loss))
+
+
+def _commonest(ranked: Sequence[_Trial], feeds: Sequence[Feed]) -> _Trial:
+    """The best, or a commoner way that is as good within chance."""
+    best = ranked[0]
+    places = {feed.name: place for place, feed in enumerate(feeds)}
+    for other in sorted(ranked[1:], key=lambda t: places[t.feed.name]):
+        if other.output != best.output or places[other.feed.name] > places[best.feed.name]:
+            continue
+        worse = other.losses - best.losses
+        error = float(worse.std() / np.sqrt(len(worse)))
+        if best.right - other.right <= _ALIKE / 5 and float(worse.mean()) <= _SURE * error:
+            return other
+    return best
+
+
+def _check_fit(network: Network, said: Told, found: _Trial, tried: Sequence[_Trial], given: Feed | None) -> None:
+    """Raise :class:`GateError` for a network that fits in no way."""
+    if said.anyway:
+        return
+    if found.order and said.labels is None:
+        names = ",".join(LABELS[found.order.index(place)] for place in range(len(LABELS)))
+        raise GateError(
+            f"{network.named} has its labels in another order: {found.right_as_is:.1%} of {MORE_IMAGES} training "
+            f"images are right in Fashion-MNIST's, {found.right:.1%} in the order that its answers show. Give "
+            f'--labels "{names}"'
+            f", or --labels {told.MEASURED} to take what is shown"
+        )
+    if found.right >= LEAST_RIGHT and found.right >= found.confidence - OVERCONFIDENT:
+        return
+    if given:
+        what = f"with pixels of {given.name}, as given,"
+        step = "Leave --scale, --mean and --std out to have them measured"
+    else:
+        ways = list(dict.fromkeys(t.feed.name for t in tried if not t.feed.name.endswith(", inverted")))
+        what = f"with pixels of {found.feed.name}, the best of {', '.join(ways)}, each also inverted,"
+        step = "Say how it was trained with --scale, --mean, --std"
+    raise GateError(
+        f"{network.named} does not fit Fashion-MNIST: {what} it names {found.right:.1%} of {MORE_IMAGES} training "
+        f"images right, and claims {found.confidence:.1%}. {step} and --labels, or go on as it is with --anyway"
+    )
+
+
+def _unmeasured(network: Network, said: Told, given: Feed | None) -> Contract:
+    """By what was said and the file's own hints. Even without images it shows which kind of answers it gives."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, contract.SIDE_PX, contract.SIDE_PX, 1), np.uint8)
+    noise[32:, :6], noise[32:, 22:] = 0, 0
+    feed = given or network.by_file
+    answers = _ask(network, feed, noise)
+    outputs = _outputs(network, said, answers)
+    if len(outputs) > 1:
+        raise BadInputError(
+            f"{network.named} has several outputs of ten values: {', '.join(outputs)}. Say which with --output"
+        )
+    how = "as given" if given else network.hinted
+    chosen = f"{how}; not measured: Fashion-MNIST is not on this machine"
+    order = said.order() or ()
+    return _contract(network, feed, contract.kind_of(answers[outputs[0]]), order, outputs[0], chosen)
+
+
+def _contract(network: Network, feed: Feed, answer: str, order: tuple[int, ...], output: str, chosen: str) -> Contract:
+    order = () if order == tuple(range(len(LABELS))) else order
+    return Contract(feed.name, feed.factor, feed.offset, network.shape, answer, order, output, 0, chosen)
