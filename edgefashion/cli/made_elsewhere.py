@@ -62,8 +62,14 @@ def made_elsewhere(*, bundles: bool = False, tells: bool = True) -> Callable[[Ca
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def run(*args: Any, **kwargs: Any) -> Any:
-            _give({name: kwargs.pop(name) for name in OPTIONS if name in kwargs}, kwargs, bundles=bundles, tells=tells)
-            return command(*args, **kwargs)
+            from edgefashion.inference import told
+
+            try:
+                values = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}
+                _give(values, kwargs, bundles=bundles, tells=tells)
+                return command(*args, **kwargs)
+            finally:
+                told.forget()  # a program may call several commands
 
         signature = inspect.signature(command, eval_str=True)
         more = [

@@ -168,6 +168,11 @@ def give(told: Told) -> None:
     _process.told = told
 
 
+def forget() -> None:
+    """Go by nothing that was told, and tell nobody."""
+    _process.told, _process.said, _process.listener = NOTHING, set(), None
+
+
 def given() -> Told:
     """What :func:`give` was given last."""
     return _process.told

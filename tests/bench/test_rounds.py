@@ -37,6 +37,4 @@ def test_a_file_no_runtime_can_load_loses_its_own_row(tmp_path: Path) -> None:
         running.close()
     assert [row.name for row in running.rows()] == [ours.name]
     assert len(notes) == 1
-    assert notes[0].startswith(
-        "No LiteRT FP32 at 1 thread row: the process measuring LiteRT FP32 at 1 thread ended early ("
-    )
+    assert notes[0].startswith("No LiteRT FP32 at 1 thread row: fp32-1.tflite cannot be run by LiteRT")

@@ -69,7 +69,7 @@ def _counted(limit: int | None, *, step: int = 1, inside: bool = True) -> Any:
     loop.set_merged_input(state, ops.constant(np.zeros((1, 10), np.float32)).output(0), results[2].output(0))
     loop.set_invariant_input(seen, image.output(0))
     if len(body) == 4:
-        loop.set_invariant_input(bound, ops.constant(np.int64(limit)).output(0))
+        loop.set_invariant_input(bound, ops.constant(np.int64(limit or 0)).output(0))
     return ov.Model([ops.result(ops.softmax(loop.get_iter_value(results[2].output(0), -1), 1))], [image], "counted")
 
 

@@ -75,7 +75,7 @@ def test_where_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("edge", {"frame_wh": (20, 480)}, "--embed takes a frame's WIDTHxHEIGHT"),
         ("kiosk", {"int8": True}, "kiosk is a photo network: INT8 has to be calibrated on photos"),
         (["edge", "kiosk"], {"int8": True}, "kiosk is a photo network: INT8 has to be calibrated on photos"),
-        (["edge", "edge"], {"scale": "0-1"}, "--scale is for one .onnx or .tflite file"),
+        (["edge", "edge"], {"scale": "0-1"}, "--scale is for one model made elsewhere"),
         ("nowhere", {"int8": True}, "no model 'nowhere'"),
     ],
 )

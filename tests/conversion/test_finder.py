@@ -47,8 +47,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
     return bundle.open_bundle(out)
 
 
-def test_irs_find_what_the_original_finds(made: bundle.Bundle, photos: Path, tmp_path: Path) -> None:
+def test_irs_find_what_the_original_finds(
+    made: bundle.Bundle, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """FP16 and INT8 find what FP32 finds, say so in the report, and are asked by the loaded network."""
+    monkeypatch.setattr(finder, "ENOUGH", 0)  # it has learned squares alone, and no drawn garments
     copy = bundle.open_bundle(Path(shutil.copytree(made.path, tmp_path / "squares")))
     done, measured = finder.add_finder(copy, [photos])
     assert [one.precision for one in measured] == ["fp16", "int8"]

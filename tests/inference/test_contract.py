@@ -43,7 +43,9 @@ def _trained() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         (images[:2500].reshape(-1, 784) / 255).astype(np.float32),
         np.eye(10, dtype=np.float32)[labels[:2500]],
     )
-    weights, bias, pace = (np.zeros(shape, np.float32) for shape in ((784, 10), 10, (784, 10)))
+    weights: NDArray[Any] = np.zeros((784, 10), np.float32)
+    bias: NDArray[Any] = np.zeros(10, np.float32)
+    pace: NDArray[Any] = np.zeros((784, 10), np.float32)
     for _ in range(150):
         off = np.asarray(contract.as_probabilities(pixels @ weights + bias, contract.LOGITS)) - wanted
         pace = 0.9 * pace - 0.05 * pixels.T @ off / len(pixels)
@@ -67,7 +69,7 @@ def _logits(pixels: NDArray[Any], feed: Feed) -> NDArray[np.float64]:
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     raised = np.exp(logits - logits.max(1, keepdims=True))
-    return raised / raised.sum(1, keepdims=True)
+    return np.asarray(raised / raised.sum(1, keepdims=True))
 
 
 READ: Final[dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {

@@ -10,7 +10,7 @@ import pytest
 
 from edgefashion.bundles.guard import check
 from edgefashion.errors import BadInputError
-from edgefashion.inference import foreign_files
+from edgefashion.inference import contract_measure, foreign_files
 from edgefashion.inference.load import load
 from edgefashion.inference.told import Told
 
@@ -117,7 +117,7 @@ def test_it_is_refused(shape: list[int], options: dict[str, Any], says: str, tmp
 def test_an_ir_of_ours_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An IR that says itself what it is is loaded as it is; one that does not is measured once, for all its threads."""
     calls: list[str] = []
-    measured = foreign_files.measure
+    measured = contract_measure.measure
 
     def counted(network: Any, said: Any) -> Any:
         calls.append(network.named)
