@@ -45,3 +45,7 @@ class MissingError(EdgeFashionError):
     """Something this machine lacks: an extra, a dataset, a camera, a display (exit code 3)."""
 
     exit_code = 3
+
+
+class NoDecoderError(MissingError, BadInputError):
+    """A whole picture of a kind that this machine has no library for: one file's fault, mended by an install."""

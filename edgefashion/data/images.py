@@ -18,14 +18,13 @@ from edgefashion.data.deep_pictures import is_deep_png, png_without_notes, quiet
 from edgefashion.data.picture_kinds import (
     HEAD_BYTES,
     IMAGE_SUFFIXES,
-    NoDecoderError,
     decoder_of,
     is_meant,
     kind_of,
 )
 from edgefashion.data.picture_walk import FolderWalk, LeftOut
 from edgefashion.data.pixel_range import in_8_bits
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, NoDecoderError
 from edgefashion.system.files import written_aside
 
 if TYPE_CHECKING:

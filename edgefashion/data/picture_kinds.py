@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from edgefashion.errors import BadInputError, MissingError
+from edgefashion.errors import BadInputError, NoDecoderError
 from edgefashion.system.extras import install_line, installed
 
 HEAD_BYTES: Final = 64
@@ -70,10 +70,6 @@ _BEGINNINGS: Final = (
     (b"MMOR", "RAW"),
     (b"IIU\0", "RAW"),
 )
-
-
-class NoDecoderError(MissingError, BadInputError):
-    """A whole picture of a kind that this machine has no library for: one file's fault, mended by an install."""
 
 
 def kind_of(head: bytes) -> str | None:

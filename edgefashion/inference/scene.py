@@ -66,7 +66,7 @@ def look(
     if (lone := lone_garment(placed)) is not None:
         placed, seen = [lone], [whole]
     else:
-        seen = [with_margin(box, picture.shape[1], picture.shape[0]) for _, box in placed]
+        seen = [_margin_within(box, whole) for _, box in placed]
     views = np.stack([preprocess.view(picture, within) for within in seen])
     answers, masks = classifier.look_at_all(views)
     looked = []
@@ -145,6 +145,13 @@ def with_margin(box: preprocess.Box, width: int, height: int) -> preprocess.Box:
     x0, y0 = min(width - 1, max(0, round(x - MARGIN * w))), min(height - 1, max(0, round(y - MARGIN * h)))
     x1, y1 = min(width, round(x + (1 + MARGIN) * w)), min(height, round(y + (1 + MARGIN) * h))
     return x0, y0, max(1, x1 - x0), max(1, y1 - y0)
+
+
+def _margin_within(box: preprocess.Box, whole: preprocess.Box) -> preprocess.Box:
+    """A box with :data:`MARGIN` around it, inside the part of the picture that is looked at."""
+    left, top, width, height = whole
+    x, y, w, h = with_margin((box[0] - left, box[1] - top, *box[2:]), width, height)
+    return left + x, top + y, w, h
 
 
 def lone_garment(placed: list[tuple[Region, preprocess.Box]]) -> tuple[Region, preprocess.Box] | None:

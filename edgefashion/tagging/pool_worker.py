@@ -121,8 +121,7 @@ def why_not(path: str, error: Exception) -> str:
 
 def may_pass(error: Exception) -> bool:
     """False for an error that is the picture's own, True for one of its file, which may be had at another time."""
-    from edgefashion.data.picture_kinds import NoDecoderError
-    from edgefashion.errors import EdgeFashionError
+    from edgefashion.errors import EdgeFashionError, NoDecoderError
 
     if not isinstance(error, EdgeFashionError) or isinstance(error, NoDecoderError):
         return True  # of a missing library, too: the next run may have it

@@ -62,7 +62,7 @@ BAD_INPUT = [
         lambda f: [(f / "d").mkdir(), (f / "d/saved_model.pb").write_bytes(b"x")],
         "convert ./d",
         2,
-        "cannot be converted",
+        "cannot be read by OpenVINO",
         id="SavedModel that is none",
     ),
     pytest.param(

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from edgefashion.data import picture_kinds
 from edgefashion.data.images import decode_image
-from edgefashion.data.picture_kinds import HEAD_BYTES, NoDecoderError, kind_of
+from edgefashion.data.picture_kinds import HEAD_BYTES, kind_of
 from edgefashion.data.picture_walk import FolderWalk, LeftOut
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, NoDecoderError
 
 
 def picture(kind: str = "JPEG") -> bytes:
