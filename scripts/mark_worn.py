@@ -120,7 +120,7 @@ def mark(known: Known, picture: NDArray[np.uint8], classifier: Classifier, count
         told = known.told.get(kind, [])
         here = [region for region in there if region.kind == kind]
         if told:
-            best, others = here[:1], here[1:]
+            best, others = [region for region in here[:1] if region.score >= TAGGED], here[1:]
             for region in best:
                 anything = True
                 label, finer, also = told[0]
@@ -128,7 +128,7 @@ def mark(known: Known, picture: NDArray[np.uint8], classifier: Classifier, count
                 counts[f"{label} {'named' if clear else 'unclear'}"] += 1
                 category = finer if label == UNKNOWN else label
                 made.add(category, region, size_wh, kind=finer, also=list(also), unclear=int(not clear))
-            doubt = not best or best[0].score < TAGGED
+            doubt = not best
         else:
             others, doubt = here, False
         if not known.all_told:
@@ -236,7 +236,7 @@ def main() -> None:
         if made is None:
             counts["nothing found"] += 1
             continue
-        name = f"images/{known.path.name}"
+        name = f"images/{number}-{known.path.name}"
         worn.bring(known.path, given.out / name, "auto")
         height, width = picture.shape[:2]
         told["images"].append({"id": number, "file_name": name, "width": width, "height": height, "group": known.group})

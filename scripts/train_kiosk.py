@@ -89,7 +89,10 @@ def with_rule(made: bundle.Bundle, parts: held_out.Parts, judge: Path | None, fi
         making.facts = making.facts._replace(thresholds=told._replace(found=made.facts.thresholds.found))
         plots.draw_held_out(making, *answers.part(~answers.worn), found["held or lying"])
         chosen_on = {name: chosen.as_json() for name, chosen in found.items()}
-        making.add_report("acceptance", {"chosen_on": chosen_on, "measured_on_the_other_half": on_others})
+        told_of: dict[str, Any] = {"chosen_on": chosen_on, "measured_on_the_other_half": on_others}
+        if judge is not None:
+            told_of["photos_lying_answered_by"] = "a network of the same recipe that began from ImageNet"
+        making.add_report("acceptance", told_of)
         for part in DROPPED:
             making.drop(part)
         describe_again(making)

@@ -99,7 +99,7 @@ def _give(values: dict[str, Any], kwargs: dict[str, Any], *, bundles: bool, tell
         from edgefashion.errors import BadInputError
 
         raise BadInputError("--engine ray loads models by itself. Convert the model first, and give the bundle")
-    if not bundles:
+    if not bundles and not kwargs.get("config"):  # a settings file names its model itself
         _check(_models(kwargs))
 
 

@@ -18,6 +18,7 @@ from edgefashion.conversion.finder import FinderIr, add_finder
 from edgefashion.conversion.quantize import Quantization, QuantizeOptions, in_int8, quantize
 from edgefashion.conversion.write_bundle import Conversion
 from edgefashion.errors import BadInputError
+from edgefashion.inference import told as noted
 from edgefashion.inference.told import Told
 from edgefashion.system.extras import need
 
@@ -104,7 +105,7 @@ def build(
         for model in several:
             if (found := resolve.resolve(model)).bundle:
                 check_calibration(found.bundle, folders)
-    if scale and len(several) > 1:
+    if len(several) > 1 and (scale or not (noted.given() if told is None else told).is_empty):
         raise BadInputError("--scale is for one model made elsewhere. Convert them one by one")
     stages = _stages(several, int8=int8, embed=frame_wh is not None)
     if scenes and FINDING not in stages:

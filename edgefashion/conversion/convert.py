@@ -106,15 +106,20 @@ def _convert_foreign(found: resolve.Model, out: Path, said: Told) -> Conversion 
         def facts(making: draft.Draft) -> Facts:
             chosen, softmax = theirs.contract.chosen, theirs.softmax
             fed = MadeElsewhere(theirs.scale, chosen, softmax, theirs.precision, theirs.contract.as_json())
+            shape = (fashion_mnist.SIDE_PX, fashion_mnist.SIDE_PX, 1)
             if found.bundle:
-                return making.facts._replace(pixels=classifier.PIXELS, foreign=fed)
+                older = making.facts.foreign
+                if said.is_empty or older is None or older.contract == fed.contract:
+                    return making.facts._replace(pixels=classifier.PIXELS, foreign=fed)
+                # Fed or read otherwise than before, it is another network: what was measured of that one goes.
+                making.drop("int8")
+                return _facts(found, out, theirs.run, shape, making)._replace(foreign=fed)
             if theirs.kind == "saved_model":
                 shutil.copytree(copy, making.part("saved_model"))
             elif theirs.kind != "ir":
                 shutil.copyfile(copy, making.part(theirs.kind))
             if found.kind == "keras":
                 shutil.copyfile(found.path, making.part("keras"))
-            shape = (fashion_mnist.SIDE_PX, fashion_mnist.SIDE_PX, 1)
             return _facts(found, out, theirs.run, shape, making)._replace(foreign=fed)
 
         runtimes = {"saved_model": tensorflow_reference(found), "ir": "OpenVINO, as the file is"}

@@ -76,17 +76,20 @@ def is_still(path: Path) -> bool:
     """
     from PIL import Image
 
+    if path.exists() and not path.is_file():  # a pipe would be waited for, and lose what is read of it
+        return is_meant(path.name)
     try:
         with path.open("rb") as file:
             kind = kind_of(file.read(HEAD_BYTES))
         if kind != "GIF":
             return kind is not None or is_meant(path.name)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions") from error
+    try:
         with Image.open(path, formats=[decoder_of(kind, str(path))]) as opened:
             return not getattr(opened, "is_animated", False)
-    except OSError as error:
-        if error.errno is None:  # a damaged GIF: whoever reads it says so
-            return True
-        raise BadInputError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions") from error
+    except Exception:  # a damaged GIF, of which Pillow has errors of many kinds: whoever reads it says so
+        return True
 
 
 @dataclass(frozen=True)

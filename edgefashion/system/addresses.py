@@ -47,7 +47,7 @@ _DOUBLED: Final = re.compile(r"\d+x\.")
 
 _BARE: Final = re.compile(
     r"(?:[A-Za-z][A-Za-z0-9+.\-]+:)?/{0,2}(?P<account>[^/\\@\s]{2,}?:.*)"
-    rf"@(?={_FULL_HOST.pattern}(?:[/?#]|\Z))",
+    rf"@(?=(?:{_FULL_HOST.pattern}|[\w-]+{_PORT})(?:[/?#]|\Z))",
     re.DOTALL,
 )
 """An account where the scheme was forgotten, or its slashes: ``admin:secret@192.168.1.5/live``."""
@@ -64,7 +64,7 @@ _NEXT: Final = {
 }
 _NEXT_IN_QUERY: Final = re.compile(rf"&{_NAME}=")
 _SECRET_NAME: Final = re.compile(
-    "pass|pwd|psw|secret|token|auth|cred|signature|session|jwt|bearer|cookie|usr|user|login|account|streamid|apikey"
+    "pass|pwd|psw|psd|secret|token|auth|cred|signature|session|jwt|bearer|cookie|usr|user|login|account|streamid|apikey"
     "|key$|keyid$|^(?:access|acct|code|hash|nonce|otp|p|pin|psk|pw|pd|sas|sid|sig|ticket|u|uid|un)$"
 )
 _NOT_ALNUM: Final = re.compile(r"[\W_]+")

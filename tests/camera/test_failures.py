@@ -11,7 +11,8 @@ import pytest
 from helpers.mqtt import free_port
 from helpers.odd_cameras import LOGIN, OddCameras, certificate, rtsp_answering
 
-from edgefashion.camera.sources.failures import KINDS, RETRY_S, advice, by_ffmpeg, by_status, told
+from edgefashion.camera.sources import http_answer
+from edgefashion.camera.sources.failures import KINDS, RETRY_S, StreamLostError, advice, by_ffmpeg, by_status, told
 from edgefashion.camera.sources.reconnect import Attempts
 from edgefashion.camera.sources.source import open_source
 from edgefashion.errors import BadInputError, MissingError
@@ -230,3 +231,25 @@ def test_failures_that_end_a_run() -> None:
             open_source(cameras.url("503"))
     assert advice("busy").startswith("End another viewer")
     assert by_status(418, "I'm a teapot", with_login=False).kind == "request"
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "leads_to"),
+    [
+        ("http://u:p@cam/a", "/b", "http://u:p@cam/b"),
+        ("http://u:p@cam/a", "https://cam/b", "https://u:p@cam/b"),
+        ("https://u:p@cam/a", "http://cam/b", "http://cam/b"),
+        ("http://u:p@cam/a", "http://other/b", "http://other/b"),
+        ("http://u:p@cam/a", "http://[x/", None),
+        ("http://u:p@cam/a", "ftp://cam/b", None),
+    ],
+)
+def test_where_a_redirect_leads(url: str, location: str, leads_to: str | None) -> None:
+    """An account goes along to the same host, and never in the clear where it was encrypted; what is no address is a
+    failure with its own words."""
+    if leads_to is None:
+        with pytest.raises(StreamLostError) as caught:
+            http_answer._led_to(url, location)
+        assert "\n" not in str(caught.value)
+    else:
+        assert http_answer._led_to(url, location) == leads_to

@@ -48,7 +48,7 @@ def test_what_is_tagged_and_found_is_marked(made: tuple[Path, dict[str, tuple[in
     """A tagged garment gets the finder's box and the tag's label; a photo of which nothing tagged is found is left out;
     what is not tagged is not marked."""
     (scene,) = scan_scenes(made[0]).scenes
-    assert (scene.path.name, scene.group) == ("0041.jpg", "2")
+    assert (scene.path.name, scene.group) == ("1-0041.jpg", "2")
     known = {thing.kind: thing for thing in scene.things if thing.garment and not thing.crowd}
     assert set(known) <= {"pants", "t-shirt"}
     assert "pants" in known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from helpers.encoded import (
     webp_with,
     with_exif,
 )
+from PIL import Image
 
 from edgefashion.data.images import decode_image, image_paths, is_still, read_image, write_png
 from edgefashion.data.picture_walk import LeftOut
@@ -332,3 +334,22 @@ def test_decode_names_its_stream() -> None:
     """What cannot be decoded is told by the name it was given."""
     with pytest.raises(BadInputError, match="the third picture is no BMP"):
         decode_image(io.BytesIO(b"%PDF-1.7"), "the third picture")
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.5, 0.7, 0.9, 0.97])
+def test_a_damaged_film_is_left_to_its_reader(tmp_path: Path, kept: float) -> None:
+    """A GIF that was cut short anywhere, or that claims to be huge, is no crash: it is told by whoever reads it."""
+    frames = [Image.fromarray(np.full((40, 40), level, np.uint8)) for level in (0, 120, 250)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    whole = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "cut.gif").write_bytes(whole[: round(kept * len(whole))])
+    assert is_still(tmp_path / "cut.gif") in (True, False)
+    (tmp_path / "huge.gif").write_bytes(b"GIF89a" + b"\xff" * 4 + whole[10:])
+    assert is_still(tmp_path / "huge.gif") in (True, False)
+
+
+@pytest.mark.linux_only("a named pipe in the file system")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """Of a named pipe nothing is read to see what it is: it would be waited for, and what comes would be lost."""
+    os.mkfifo(tmp_path / "cam.ts")
+    assert not is_still(tmp_path / "cam.ts")

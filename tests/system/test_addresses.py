@@ -25,6 +25,8 @@ ACCOUNTS = {
     "RTSPS://admin:S3cret@host:322/": "RTSPS://...@host:322/",
     "rtsp:/admin:S3cret@host/live": "rtsp:/...@host/live",
     "admin:S3cret@192.168.1.5/live": "...@192.168.1.5/live",
+    "admin:S3cret@cam/live": "...@cam/live",
+    "admin:S3cret@cam:554": "...@cam:554",
     "//admin:S3cret@192.168.1.5/live": "//...@192.168.1.5/live",
     "mqtt:user:S3cret@broker.shop/topic": "mqtt:...@broker.shop/topic",
     "mqtts://u:p%40ss@h:8883/t": "mqtts://...@h:8883/t",

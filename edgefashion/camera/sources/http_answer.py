@@ -63,6 +63,9 @@ class Answer:
         return begun or self._read(until_s)
 
     def _read(self, until_s: float) -> bytes:
+        # After the last byte the connection is closed already, and has no time limit to set.
+        if self._response.isclosed() or self._response.length == 0:
+            return b""
         try:
             self._channel.settimeout(max(until_s - time.monotonic(), 0.001))
             return self._response.read1(_CHUNK_BYTES)
@@ -182,11 +185,15 @@ def _account(url: str) -> Account | None:
 
 
 def _led_to(url: str, location: str) -> str:
-    """Where a redirect leads; the account goes along to the same host only."""
-    here, there = split(url), urllib.parse.urlsplit(urllib.parse.urljoin(url, location))
+    """Where a redirect leads; the account goes along to the same host only, and never from https to http."""
+    try:
+        here, there = split(url), urllib.parse.urlsplit(urllib.parse.urljoin(url, location))
+    except ValueError:
+        raise StreamLostError("it leads to what is no address", "redirect") from None
     if there.scheme not in ("http", "https"):
         raise StreamLostError(f"it leads to {shown(there.geturl())}", "redirect")
-    if there.username is None and here.username is not None and there.hostname == here.hostname:
+    same = there.hostname == here.hostname and (there.scheme == "https" or here.scheme == "http")
+    if there.username is None and here.username is not None and same:
         account = here.netloc.rpartition("@")[0]
         there = there._replace(netloc=f"{account}@{there.netloc}")
     return there.geturl()

@@ -238,10 +238,14 @@ class _Parts:
         return StreamLostError(f"{what} for {waited_s:.0f} s")
 
 
+LONGEST_NUMBER: Final = 18
+"""Digits of a length that means one."""
+
+
 def _content_length(header: bytes) -> int | None:
     for line in header.splitlines():
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            length = int(value)
+            length = int(value) if len(value.strip()) <= LONGEST_NUMBER else 0
             return length if 0 < length <= LARGEST_PICTURE_BYTES else None
     return None
