@@ -132,10 +132,19 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def _is_true(self, expression: str) -> bool:
+        """False too while another page comes in this one's place, as after a login."""
+        try:
+            return bool(self.evaluate(expression))
+        except AssertionError as error:
+            if "navigated" not in str(error):
+                raise
+            return False
+
     def wait_until(self, expression: str) -> None:
         """Return once a JavaScript expression is true; fail if it never is."""
         deadline_s = time.monotonic() + PATIENCE_S / 3
-        while not self.evaluate(expression):
+        while not self._is_true(expression):
             assert time.monotonic() < deadline_s, f"waited in vain for {expression}"
             time.sleep(0.05)
 
