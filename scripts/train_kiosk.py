@@ -43,12 +43,6 @@ DROPPED = ("saved_model", "fp32", "finder_keras", "finder_fp16")
 """What ``edgefashion convert`` or this script makes anew."""
 
 
-def for_training_only(folders: list[Path], parts: held_out.Parts) -> list[list[scenes.Scene]]:
-    """Each folder's scenes, less those of a group or sender that is held out."""
-    held = {photo.sender for photo in parts.held_photos} | {scene.group for scene in parts.held_scenes}
-    return [[scene for scene in scenes.scan_scenes(folder).scenes if scene.group not in held] for folder in folders]
-
-
 def trained_or_kept(path: Path, train: Any) -> tuple[keras.Model, list[dict[str, float]]]:
     """A network that was trained before, or else is now."""
     rows = path.with_suffix(".json")
@@ -147,7 +141,7 @@ def main() -> None:
         finder_steps=given.finder_steps,
     )
     parts = held_out.part_in_fold(given.photos, given.scenes, given.fold)
-    more = for_training_only(given.more_scenes, parts)
+    more = [parts.apart(scenes.scan_scenes(folder).scenes) for folder in given.more_scenes]
     start = None if given.start == IMAGENET else photo_network(given.start)
 
     def name_them() -> tuple[keras.Model, list[dict[str, float]]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,15 +47,6 @@ RUNGS = (
 )
 
 
-def marked_of(rung: Rung, given: argparse.Namespace, parts: held_out.Parts) -> Sequence[scenes.Scene]:
-    """The scenes a rung learns from, none of a group or sender that is held out."""
-    held = {photo.sender for photo in parts.held_photos} | {scene.group for scene in parts.held_scenes}
-    found: list[scenes.Scene] = []
-    for name in rung.scenes:
-        found += [scene for scene in scenes.scan_scenes(getattr(given, name)).scenes if scene.group not in held]
-    return found
-
-
 def main() -> None:
     """Train what is missing, and measure it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,7 +64,7 @@ def main() -> None:
         # The same pictures are held out of every rung, whatever it learns from.
         folders = [getattr(given, name) for name in rung.folders]
         fit = [photo for photo in everything.fit_photos if any(folder in photo.path.parents for folder in folders)]
-        marked = marked_of(rung, given, everything)
+        marked = everything.apart([s for name in rung.scenes for s in scenes.scan_scenes(getattr(given, name)).scenes])
         once = FinetuneOptions(epochs=1)
         done = photo_fit.train(fit, once, [], marked=marked, without=rung.without, steps=given.steps)
         kept[rung.name] = figures_of(done.model, everything, given.photos)

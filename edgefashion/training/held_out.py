@@ -32,6 +32,11 @@ class Parts:
     labels: Counter[str]
     """Garments of each label, photos and scenes together."""
 
+    def apart(self, marked: Sequence[scenes.Scene]) -> list[scenes.Scene]:
+        """Of further scenes to train on those that are of no sender and no group that is held out."""
+        held = {photo.sender for photo in self.held_photos} | {scene.group for scene in self.held_scenes}
+        return [scene for scene in marked if scene.group not in held]
+
     def held_views(self) -> tuple[list[Photo], NDArray[np.uint8]]:
         """The held-out garments, and what a photo network sees of each, RGB uint8 (n, 160, 160, 3): a photo as it is,
         a garment of a scene cut out by its true box. Raises :class:`BadInputError` where no known one can be read."""
