@@ -11,6 +11,7 @@ made of them. The bundle is cut down to what is committed: the photo network's o
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 from pathlib import Path
@@ -53,28 +54,25 @@ def trained_or_kept(path: Path, train: Any) -> tuple[keras.Model, list[dict[str,
     return load_keras(path), json.loads(rows.read_text())
 
 
-def asked(made: Path, judge: Path | None, photos: list[Photo], marked: list[scenes.Scene], first: Path) -> Answers:
-    """What the bundle says of held-out pictures; of those of the ``first`` folder what ``judge`` says, if given."""
-    network = load(made)
-    if judge is None:
-        return answers_to(network, photos, marked)
-    of_first = [photo for photo in photos if first in photo.path.parents]
-    others = [photo for photo in photos if first not in photo.path.parents]
-    return joined(answers_to(load(judge), of_first, []), answers_to(network, others, marked))
+Fellow = tuple[Path, held_out.Parts]
+"""A bundle of the same recipe that was trained without another fold, and how that fold parts everything."""
 
 
-def with_rule(made: bundle.Bundle, parts: held_out.Parts, judge: Path | None, first: Path) -> bundle.Bundle:
-    """The bundle with the rule that is chosen on one half of what is held out; the other half stays to measure on."""
+def with_rule(made: bundle.Bundle, parts: held_out.Parts, fellows: list[Fellow]) -> bundle.Bundle:
+    """The bundle with the rule that is chosen on one half of what is held out, and on what each of the ``fellows`` says
+    of all that was held out from it; the other half stays to measure on."""
     photos = parts.held_photos
     in_first = splits.halves([p.sender for p in photos])
     groups = splits.halves([scene.group for scene in parts.held_scenes])
+    network = load(made.path)
 
     def answered(*, half: bool) -> Answers:
         chosen = [photo for photo, at in zip(photos, in_first, strict=True) if at == half]
         marked = [scene for scene, at in zip(parts.held_scenes, groups, strict=True) if at == half]
-        return asked(made.path, judge, chosen, marked, first)
+        return answers_to(network, chosen, marked)
 
-    answers = answered(half=True)
+    theirs = [answers_to(load(path), of.held_photos, of.held_scenes) for path, of in fellows]
+    answers = functools.reduce(joined, theirs, answered(half=True))
     told, found = choose(answers, PHOTO_LABELS)
     on_others = measured(answered(half=False), Rule.of(told), PHOTO_LABELS)
     print(json.dumps(on_others))
@@ -84,8 +82,8 @@ def with_rule(made: bundle.Bundle, parts: held_out.Parts, judge: Path | None, fi
         plots.draw_held_out(making, *answers.part(~answers.worn), found["held or lying"])
         chosen_on = {name: chosen.as_json() for name, chosen in found.items()}
         told_of: dict[str, Any] = {"chosen_on": chosen_on, "measured_on_the_other_half": on_others}
-        if judge is not None:
-            told_of["photos_lying_answered_by"] = "a network of the same recipe that began from ImageNet"
+        if fellows:
+            told_of["folds_answered_by_networks_of_the_same_recipe"] = len(fellows)
         making.add_report("acceptance", told_of)
         for part in DROPPED:
             making.drop(part)
@@ -127,10 +125,12 @@ def main() -> None:
     parser.add_argument("--finder-steps", type=int, default=options.finder_steps)
     parser.add_argument("--data", action="append", default=[], help="a set of pictures and its licence, for the card")
     parser.add_argument(
-        "--judge",
-        type=Path,
-        help="a bundle of a network that never saw what is held out of the first photo folder, where --start has: the "
-        "rule for these photos is chosen with it",
+        "--fellow",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("FOLD", "BUNDLE"),
+        help="a bundle of the same recipe that was trained without another fold: the rule is chosen on that fold too",
     )
     parser.add_argument("--note", help="how the kept networks came about, where it was not by this script alone")
     given = parser.parse_args()
@@ -161,7 +161,6 @@ def main() -> None:
         model, rows = finder_fit.train(
             material, how, start, lambda step, steps, row: print(step, steps, row, flush=True)
         )
-        print(finder_scale.balance(model, parts.held_photos, parts.held_scenes))
         return model, rows
 
     if given.only == "finder":
@@ -171,17 +170,13 @@ def main() -> None:
     if given.only == "naming":
         return
     finding, finder_history = trained_or_kept(given.out.with_suffix(".finder.keras"), find_them)
+    print(finder_scale.balance(finding, parts.held_photos, parts.held_scenes))
     held, views = parts.held_views()
     answers, truths = photo_bundle.probabilities(naming, views), [(photo.label, *photo.also) for photo in held]
     chosen = choose_rule(answers, truths)
     sets = figure_sets(held, given.photos[0], given.start)
     figures = {name: photo_bundle.figures_of(held, answers, which) for name, which in sets.items()}
     lying = next(iter(sets))
-    if given.judge:
-        theirs = photo_bundle.probabilities(load_keras(bundle.open_bundle(given.judge).verified("keras")), views)
-        figures["photos, lying or hanging, named by a network that began from ImageNet and never saw their senders"] = (
-            photo_bundle.figures_of(held, theirs, sets[lying])
-        )
     for name, spoil in (("in a quarter of the light", dark), ("with the left third hidden", part_hidden)):
         spoiled = photo_bundle.probabilities(naming, np.stack([spoil(view) for view in views]))
         figures[f"{lying}, {name}"] = photo_bundle.figures_of(held, spoiled, sets[lying])
@@ -204,7 +199,10 @@ def main() -> None:
     )
     done = build(made.path, made.path, int8=True, photos=given.photos, scenes=given.scenes, on_stage=print)
     print(*done.conversion.parity, done.quantization, *done.finder, sep="\n")
-    print(with_rule(done.bundle, parts, given.judge, given.photos[0]).path)
+    fellows = [
+        (Path(path), held_out.part_in_fold(given.photos, given.scenes, int(fold))) for fold, path in given.fellow
+    ]
+    print(with_rule(done.bundle, parts, fellows).path)
 
 
 if __name__ == "__main__":
