@@ -52,15 +52,6 @@ class Answers:
         return self.probabilities[which], [truth for truth, keep in zip(self.truths, which, strict=True) if keep]
 
 
-def joined(first: Answers, second: Answers) -> Answers:
-    """Both answers, one after the other."""
-    return Answers(
-        np.concatenate([first.probabilities, second.probabilities]),
-        [*first.truths, *second.truths],
-        np.concatenate([first.worn, second.worn]),
-    )
-
-
 def choose(answers: Answers, labels: tuple[str, ...]) -> tuple[Thresholds, dict[str, Chosen]]:
     """By what answers count, as a bundle states it: one set of floors for garments held, hanging or lying, and one for
     garments that somebody wears; and what each makes of the answers it was chosen on."""

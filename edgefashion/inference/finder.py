@@ -14,7 +14,7 @@ from edgefashion.inference.preprocess import Box, frame_view
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FINDER_PX: Final = 256
+FINDER_PX: Final = 192
 """Edge of the finder's input: the whole frame squeezed to a square."""
 
 STRIDE: Final = 8
@@ -77,7 +77,7 @@ class Region:
 
 
 class RegionRunner(Protocol):
-    """An engine with the finder loaded: RGB uint8 (1, 256, 256, 3) in, float32 (1, 32, 32, 41) out."""
+    """An engine with the finder loaded: RGB uint8 (1, 192, 192, 3) in, float32 (1, 24, 24, 41) out."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 

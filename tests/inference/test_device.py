@@ -13,6 +13,7 @@ from edgefashion.bundles import resolve
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference import device, openvino_engine
 from edgefashion.inference.classifier import Classifier
+from edgefashion.inference.finder import FRAME_SHAPE
 from edgefashion.inference.openvino_import import openvino
 
 
@@ -143,7 +144,7 @@ def test_the_finder_is_run_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(device.Device, "compile", counted)
     photo = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
-    frame = np.zeros((1, 256, 256, 3), np.uint8)
+    frame = np.zeros((1, *FRAME_SHAPE), np.uint8)
     answers = []
     for name in ("CPU", "AUTO"):
         found = load("kiosk", device=name)

@@ -10,8 +10,9 @@ from helpers import finding
 from helpers import scenes as scene_files
 
 from edgefashion.data import scenes
-from edgefashion.inference.finder import CHANNELS, KINDS, regions
+from edgefashion.inference.finder import CHANNELS, FINDER_PX, KINDS, regions
 from edgefashion.training import finder_compose, finder_fit, finder_material
+from edgefashion.training.finder_fit import CELLS
 from edgefashion.training.finder_material import Cut, Material, Placed
 
 
@@ -43,9 +44,9 @@ def test_frames_hold_what_they_say(material: Material) -> None:
     rng = np.random.default_rng(1)
     frames = [finder_compose.compose(material, rng) for _ in range(150)]
     boxes = np.array([thing.box for frame in frames for thing in frame.things])
-    assert all(frame.picture.shape == (256, 256, 3) for frame in frames)
+    assert all(frame.picture.shape == (FINDER_PX, FINDER_PX, 3) for frame in frames)
     assert boxes.min() >= 0
-    assert boxes.max() <= 256
+    assert boxes.max() <= FINDER_PX
     assert (boxes[:, 2:] - boxes[:, :2]).min() >= finder_compose.SMALLEST_PX
     counts = [len(frame.things) for frame in frames]
     assert min(counts) == 0  # of nothing too
@@ -54,7 +55,7 @@ def test_frames_hold_what_they_say(material: Material) -> None:
 
 def test_what_is_covered_is_not_in_view() -> None:
     """A garment that is put before another hides it; one that is put beside it does not."""
-    frame = finder_compose.Frame(np.full((256, 256, 3), 255, np.uint8))
+    frame = finder_compose.Frame(np.full((FINDER_PX, FINDER_PX, 3), 255, np.uint8))
     at = np.array([[1, 0, 20], [0, 1, 20]], np.float32)
     frame.put(blob("upper"), at, whole=False)
     frame.put(blob("bag"), np.array([[1, 0, 120], [0, 1, 20]], np.float32), whole=False)
@@ -65,20 +66,20 @@ def test_what_is_covered_is_not_in_view() -> None:
 
 def test_what_frames_teach_is_what_the_decoder_reads() -> None:
     """Targets, taken for the network's answer, give back the frame's things."""
-    frame = finder_compose.Frame(np.zeros((256, 256, 3), np.uint8))
+    frame = finder_compose.Frame(np.zeros((FINDER_PX, FINDER_PX, 3), np.uint8))
     frame.things = [
         Placed(KINDS.index("upper"), (40, 30, 120, 140), 1.0),
-        Placed(KINDS.index("outer"), (30, 20, 130, 200), 1.0),
-        Placed(KINDS.index("bag"), (180, 150, 250, 250), 0.0),
+        Placed(KINDS.index("outer"), (30, 20, 130, 190), 1.0),
+        Placed(KINDS.index("bag"), (120, 110, 190, 190), 0.0),
     ]
     heat, edges, _, worn = finder_fit.targets(frame)
-    cells = np.concatenate([heat, worn[..., :1], edges.reshape(32, 32, -1)], -1)
-    assert cells.shape == (32, 32, CHANNELS)
+    cells = np.concatenate([heat, worn[..., :1], edges.reshape(CELLS, CELLS, -1)], -1)
+    assert cells.shape == (CELLS, CELLS, CHANNELS)
     found = {region.kind: region for region in regions(cells, 0.9)}
     for thing in frame.things:
         x0, y0, x1, y1 = thing.box
         region = found[KINDS[thing.kind]]
-        assert [edge * 256 for edge in region.box] == pytest.approx((x0, y0, x1 - x0, y1 - y0), abs=1e-3)
+        assert [edge * FINDER_PX for edge in region.box] == pytest.approx((x0, y0, x1 - x0, y1 - y0), abs=1e-3)
         assert region.worn == thing.worn
 
 
@@ -135,11 +136,11 @@ def test_scenes_that_a_finder_marked_count_half(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_it_learns() -> None:
     """In a few steps it learns to find a square where it is, and what kind of thing that is."""
-    picture = np.full((256, 256, 3), 220, np.uint8)
-    picture[60:180, 100:220] = (40, 60, 160)
+    picture = np.full((FINDER_PX, FINDER_PX, 3), 220, np.uint8)
+    picture[45:135, 75:165] = (40, 60, 160)
     answered = np.asarray(finding.finder_of_squares().predict(picture[None, ..., ::-1], verbose=0))[0]
-    assert answered.shape == (32, 32, CHANNELS)
+    assert answered.shape == (CELLS, CELLS, CHANNELS)
     best = max(regions(answered, 0.05), key=lambda region: region.score)
-    x, y, w, h = (edge * 256 for edge in best.box)
+    x, y, w, h = (edge * FINDER_PX for edge in best.box)
     assert best.kind == "bag"
-    assert (x, y, x + w, y + h) == pytest.approx((100, 60, 220, 180), abs=32)
+    assert (x, y, x + w, y + h) == pytest.approx((75, 45, 165, 135), abs=24)

@@ -139,7 +139,7 @@ class Remote:
         return probabilities, masks.reshape(len(masks), *masks.shape[1:3])
 
     def cells(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the server's finder answers to frames (n, 256, 256, 3): float32 (n, rows, columns, channels)."""
+        """What the server's finder answers to frames (n, 192, 192, 3): float32 (n, rows, columns, channels)."""
         return self._request(images, [CELLS], FRAMES).tensors[CELLS]
 
     @property

@@ -22,8 +22,8 @@ RARE = 0.02
 def finder(*, to_train: bool = False) -> keras.Model:
     """EfficientNet-Lite0's features at strides 8, 16 and 32, fused, with a dense head.
 
-    3.1 million parameters. Takes RGB uint8 (n, 256, 256, 3), the frame squeezed to a square; answers ``regions``
-    (n, 32, 32, 8 + 1 + 8 * 4): for each cell the heat of each of :data:`edgefashion.inference.finder.KINDS`, which
+    3.1 million parameters. Takes RGB uint8 (n, 192, 192, 3), the frame squeezed to a square; answers ``regions``
+    (n, 24, 24, 8 + 1 + 8 * 4): for each cell the heat of each of :data:`edgefashion.inference.finder.KINDS`, which
     peaks at the centre of a thing; the probability that the garment there is worn; and for each kind the distances from
     the cell's centre to the box's left, top, right and bottom edge, in cells. ``to_train``: logits and logarithms.
 
