@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from kserve.errors import InvalidInput
 
-from edgefashion.serving.statuses import UNKNOWN, UNSUPPORTED, RefusedError
+from edgefashion.serving.statuses import UNSUPPORTED, RefusedError
 
 if TYPE_CHECKING:
     from kserve import InferRequest
@@ -115,12 +115,6 @@ def _value(value: Any) -> Any:
         return value
     kind = value.WhichOneof("parameter_choice")
     return getattr(value, kind) if kind else None
-
-
-def check_version(model: str, version: str | None) -> None:
-    """Raise :class:`RefusedError` for any version that is named: there is none."""
-    if version:
-        raise RefusedError(UNKNOWN, no_version(model, version))
 
 
 def no_version(model: str, version: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 from grpc import aio
 from kserve.errors import InvalidInput
-from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
+from kserve.protocol.grpc import grpc_predict_v2_pb2, grpc_predict_v2_pb2_grpc
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from edgefashion.errors import BadInputError
@@ -19,6 +19,9 @@ from edgefashion.system.server_log import complain
 if TYPE_CHECKING:
     from edgefashion.serving.metrics import Metrics
     from edgefashion.serving.protocol import Plane, Repository
+
+_FIELDS: Final = {"UINT8": "uint_contents", "BYTES": "bytes_contents"}
+"""Where the protocol has the values of the types that are taken here."""
 
 _IDLE_MS: Final = 300_000
 _AGE_MS: Final = 600_000
@@ -37,22 +40,31 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802, protobuf's name
         with self._metrics.watch(request.model_name, "grpc"):
             check_values(len(request.inputs) + len(request.outputs) + len(request.raw_input_contents))
-            extensions.check_version(request.model_name, request.model_version)
+            await self._data_plane.check_version(request.model_name, request.model_version)
             for given in request.inputs:  # here, for KServe drops values of kinds that it does not know
                 extensions.check_input(given.name, given.parameters)
+                _check_contents(given)
             for output in request.outputs:
                 extensions.check_output(output.name, output.parameters)
             check_values(sum(len(v) for given in request.inputs for _, v in given.contents.ListFields()))
             return await super().ModelInfer(request, context)
 
-    async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
-        told = await super().ModelReady(request, context)
-        return type(told)(ready=told.ready and not request.version)
+    async def ModelReady(self, request: Any, _: Any) -> Any:  # noqa: N802
+        """As over HTTP and at Triton, a model that is not here is not ready; KServe's would raise."""
+        here = self._data_plane.knows(request.name) and not request.version
+        return grpc_predict_v2_pb2.ModelReadyResponse(ready=here and await self._data_plane.model_ready(request.name))
 
     async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        told = await super().ModelMetadata(request, context)  # first whether there is such a model at all
-        extensions.check_version(request.name, request.version)
-        return told
+        await self._data_plane.check_version(request.name, request.version)
+        return await super().ModelMetadata(request, context)
+
+
+def _check_contents(given: Any) -> None:
+    """Raise ``InvalidInput`` for values in another field than their type's: they would be passed over."""
+    wanted = _FIELDS.get(given.datatype)
+    others = [field.name for field, _ in given.contents.ListFields() if field.name != wanted]
+    if wanted and others:
+        raise InvalidInput(f"{given.name[:40]!r}: values of type {given.datatype} are in {wanted}, not {others[0]}")
 
 
 class Statuses(aio.ServerInterceptor):  # type: ignore[misc]

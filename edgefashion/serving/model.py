@@ -151,6 +151,7 @@ class Garments(Model):  # type: ignore[misc]
         return InferResponse(
             response_id=payload.id or "",
             model_name=self.name,
+            model_version="",  # None would be null in JSON, where the protocol has a text
             infer_outputs=outputs,
             parameters={"facts": json.dumps(self.facts())} if asked.facts else None,
             use_binary_outputs=payload.use_binary_outputs,

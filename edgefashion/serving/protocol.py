@@ -42,6 +42,16 @@ class Plane(DataPlane):  # type: ignore[misc]
         """KServe's, which leaves the platform empty."""
         return {**await super().model_metadata(model_name), "platform": "openvino"}
 
+    def knows(self, model_name: str) -> bool:
+        """True if a model of that name is served, ready or not."""
+        return model_name in self.model_registry.get_models()
+
+    async def check_version(self, model_name: str, version: str | None) -> None:
+        """Raise :class:`RefusedError` for any version that is named, ``ModelNotFound`` where the model is not here."""
+        await self.model_ready(model_name)
+        if version:
+            raise RefusedError(UNKNOWN, extensions.no_version(model_name, version))
+
     async def ready(self) -> bool:
         """False before every model is ready, and from SIGTERM on."""
         models = self.model_registry.get_models().values()
@@ -52,8 +62,6 @@ class Plane(DataPlane):  # type: ignore[misc]
 
         The tensors are views of ``body``, which is not to change.
         """
-        if headers.get("content-encoding", "identity") != "identity":
-            raise InvalidInput("compressed requests are not taken. Send it as it is")
         length = headers.get(JSON_LENGTH, str(len(body)))
         if not (length.isascii() and length.isdigit() and int(length) <= len(body)):
             raise InvalidInput(f"the header {JSON_LENGTH} says {length[:20]!r}, of a body of {len(body)} bytes")

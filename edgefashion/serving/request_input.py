@@ -64,7 +64,9 @@ def images_of(given: InferInput, shapes: list[tuple[int, ...]], most: int) -> ND
         raise InvalidInput(f"{given.name!r}: the data are no tensor of numbers") from error
     if values.size != math.prod(shape) or values.shape not in (shape, (values.size,)):
         raise InvalidInput(f"{given.name!r}: data of shape {list(values.shape)} are not of the shape {list(shape)}")
-    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
+    # JSON has one kind of number: clients made of the protocol's OpenAPI document write 255 as 255.0.
+    whole = values.dtype.kind in "iu" or (values.dtype.kind == "f" and bool((values == np.floor(values)).all()))
+    if not whole or values.min() < 0 or values.max() > 255:
         raise InvalidInput(f"{given.name!r}: UINT8 data are whole numbers from 0 to 255")
     return values.astype(np.uint8).reshape(shape)
 

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edgefashion.serving import extensions
+from edgefashion.serving.coding import Coding
 from edgefashion.serving.protocol import JSON_LENGTH, refusal_of
 from edgefashion.serving.statuses import BUSY, DRAINING, LARGE, SLOW, RefusedError
 from edgefashion.system.http_server import HttpServer, TimedConnection
@@ -125,6 +126,7 @@ class Http:
         version = "/v2/models/{model_name}/versions/{version}"
         for path in (version, f"{version}/ready"):
             app.router.add_route(path, self._version, methods=["GET"])
+        app.router.add_route("/v2/models/{model_name}", self._metadata, methods=["GET"])
         app.router.add_route("/metrics", metrics_handler, methods=["GET"])
         register_v2_endpoints(app, plane, repository)
         app.add_exception_handler(RequestValidationError, _invalid)
@@ -159,11 +161,20 @@ class Http:
         except Exception as error:
             return _told(error)
 
+    async def _metadata(self, request: Request) -> Response:
+        """As KServe's, which adds ``"versions": null``: the protocol knows a list there, or nothing."""
+        name = request.path_params["model_name"]
+        if name == "stats" and not self._plane.knows(name):  # Triton's address for the statistics of all models
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        try:
+            return JSONResponse(await self._plane.model_metadata(name))
+        except Exception as error:
+            return _told(error)
+
     async def _version(self, request: Request) -> Response:
         name = request.path_params["model_name"]
         try:
-            await self._plane.model_ready(name)  # first whether there is such a model at all
-            extensions.check_version(name, request.path_params["version"])
+            await self._plane.check_version(name, request.path_params["version"])
         except Exception as error:
             return _told(error)
         raise AssertionError("no model has a version")
@@ -171,7 +182,7 @@ class Http:
     async def _answer(self, request: Request, name: str) -> Response:
         if not await self._plane.model_ready(name):
             raise RefusedError(BUSY, f"{name} is not ready yet")
-        extensions.check_version(name, request.path_params.get("version"))
+        await self._plane.check_version(name, request.path_params.get("version"))
         body = bytearray()
         try:
             await self._read(request, body)
@@ -191,9 +202,11 @@ class Http:
         length = request.headers.get("content-length", "0")
         if length.isdigit() and int(length) > self._max_bytes:
             raise RefusedError(LARGE, f"the request has {int(length):,} bytes, more than {limit}")
+        coding = Coding(request.headers.get("content-encoding", ""))
         try:
             async with asyncio.timeout(self._timeout_s):
-                async for part in request.stream():
+                async for sent in request.stream():
+                    part = coding.decoded(sent, self._max_bytes + 1 - len(body))
                     body += part
                     self._held_bytes += len(part)
                     if len(body) > self._max_bytes:
@@ -202,9 +215,10 @@ class Http:
                         raise RefusedError(BUSY, "too much is being sent at once. Ask again soon")
         except TimeoutError as error:
             raise RefusedError(SLOW, f"the request was not whole within {self._timeout_s:g} s") from error
+        coding.check_whole()
 
 
-_HEADERS: Final = frozenset({JSON_LENGTH, "content-encoding", "x-request-id"})
+_HEADERS: Final = frozenset({JSON_LENGTH, "x-request-id"})
 
 
 def _kserve_errors() -> tuple[type[Exception], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.serve import LIBRARIES, ZEROS, Server, both, input_of
+from helpers.serve import LIBRARIES, MAX_BYTES, ZEROS, Server, as_json, both, input_of
 from helpers.types import Arrays
 from tritonclient.utils import InferenceServerException
 
@@ -50,6 +51,14 @@ def test_classification(
 REFUSED: dict[str, tuple[Callable[[Server, str], Any], str]] = {
     "an infer of a version": (lambda s, p: ask(s, p, model_version="99"), "edge has no version '99'"),
     "the first version": (lambda s, p: ask(s, p, model_version="1"), "edge has no version '1'"),
+    "a version of no model": (
+        lambda s, p: s.client(p).infer("hat", [input_of(LIBRARIES[p], ZEROS)], model_version="1"),
+        "Model with name hat does not exist",
+    ),
+    "the metadata of a version of no model": (
+        lambda s, p: s.client(p).get_model_metadata("hat", "1"),
+        "Model with name hat does not exist",
+    ),
     "a version's metadata": (lambda s, p: s.client(p).get_model_metadata("edge", "99"), "edge has no version '99'"),
     "a sequence": (lambda s, p: ask(s, p, sequence_id=5, sequence_start=True), "no sequences are kept here"),
     "a named sequence": (lambda s, p: ask(s, p, sequence_id="five"), "no sequences are kept here"),
@@ -91,6 +100,7 @@ REFUSED: dict[str, tuple[Callable[[Server, str], Any], str]] = {
     "a region of CUDA memory": (lambda s, p: s.client(p).get_cuda_shared_memory_status(), "this server has no such"),
     "a model's configuration": (lambda s, p: s.client(p).get_model_config("edge"), "this server has no such"),
     "statistics": (lambda s, p: s.client(p).get_inference_statistics("edge"), "this server has no such"),
+    "statistics of all models": (lambda s, p: s.client(p).get_inference_statistics(), "this server has no such"),
     "an index of models": (lambda s, p: s.client(p).get_model_repository_index(), "this server has no such"),
     "a trace": (lambda s, p: s.client(p).get_trace_settings("edge"), "this server has no such"),
     "a level of logging": (lambda s, p: s.client(p).update_log_settings({"log_verbose_level": 1}), "no such"),
@@ -121,9 +131,10 @@ def test_asked_for_nothing(protocol: str, server: Server) -> None:
 
 @both
 def test_versions_are_not_ready(protocol: str, server: Server) -> None:
-    """A version that does not exist is not ready; the model itself is."""
+    """A version that does not exist is not ready, nor is a model that does not; the model itself is."""
     client = server.client(protocol)
     assert [client.is_model_ready("edge", version) for version in ("99", "1", "latest", "")] == [False] * 3 + [True]
+    assert [client.is_model_ready("hat", version) for version in ("1", "")] == [False] * 2
 
 
 @both
@@ -139,6 +150,45 @@ def test_binary_and_lists(protocol: str, server: Server) -> None:
             given = input_of(of, ZEROS, binary_data=binary_in)
             answers.append(server.client(protocol).infer("edge", [given], outputs=out).as_numpy("probabilities"))
     assert all(np.allclose(each, answers[0]) for each in answers)
+
+
+@both
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_compressed(algorithm: str, protocol: str, server: Server) -> None:
+    """A compressed request is answered as one that is not, binary or in lists."""
+    name = "compression_algorithm" if protocol == "grpc" else "request_compression_algorithm"
+    option: dict[str, Any] = {name: algorithm}
+    plain = ask(server, protocol).as_numpy("probabilities")
+    assert np.array_equal(ask(server, protocol, **option).as_numpy("probabilities"), plain)
+    if protocol == "http":
+        in_lists = input_of(LIBRARIES["http"], ZEROS, binary_data=False)
+        answer = server.client("http").infer("edge", [in_lists], request_compression_algorithm=algorithm)
+        assert np.array_equal(answer.as_numpy("probabilities"), plain)
+
+
+BODY = as_json(ZEROS)
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "status", "says"),
+    [
+        ("GZIP", gzip.compress(BODY), 200, ""),
+        ("x-gzip", gzip.compress(BODY), 200, ""),
+        ("identity", BODY, 200, ""),
+        ("br", BODY, 400, "the Content-Encoding 'br' is not read here. Send gzip"),
+        ("gzip, gzip", gzip.compress(gzip.compress(BODY)), 400, "'gzip, gzip' is not read here"),
+        ("gzip", BODY, 400, "the body is no gzip data"),
+        ("deflate", b"", 400, "the deflate data end too early"),
+        ("gzip", gzip.compress(BODY)[:-20], 400, "the gzip data end too early"),
+        ("gzip", gzip.compress(BODY) + b"more", 400, "more follows the end of the gzip data"),
+        ("gzip", gzip.compress(BODY + b" " * MAX_BYTES), 413, "more than 2 MB"),
+        ("gzip", gzip.compress(bytes(100 * MAX_BYTES)), 413, "more than 2 MB"),
+    ],
+)
+def test_content_encodings(coding: str, body: bytes, status: int, says: str, server: Server) -> None:
+    """A body of another coding, a broken one and one that grows over the limit are refused in a line of their own."""
+    code, answer = server.post(body, **{"Content-Encoding": coding})
+    assert (code, says in answer.get("error", "")) == (status, True)
 
 
 @pytest.mark.parametrize(

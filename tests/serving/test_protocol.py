@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import grpc
@@ -65,6 +67,9 @@ def test_health_and_metadata(server: Server, protocol: str) -> None:
         (GIVEN | {"data": [0] * 783}, "are not of the shape"),
         (GIVEN | {"data": [256] * 784}, "whole numbers from 0 to 255"),
         (GIVEN | {"data": [0.5] * 784}, "whole numbers from 0 to 255"),
+        (GIVEN | {"data": [-1.0] * 784}, "whole numbers from 0 to 255"),
+        (GIVEN | {"data": [1e300] * 784}, "whole numbers from 0 to 255"),
+        (GIVEN | {"data": [True] * 784}, "whole numbers from 0 to 255"),
         (GIVEN | {"data": ["1"] * 784}, "whole numbers from 0 to 255"),
         (GIVEN | {"data": [[1], [1, 2]]}, "no tensor"),
         (GIVEN | {"parameters": {"binary_data_size": 784}}, "binary_data_size"),
@@ -132,3 +137,73 @@ def test_values_one_by_one(server: Server) -> None:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         with pytest.raises(grpc.RpcError, match="as binary data"):
             stub.ModelInfer(service_pb2.ModelInferRequest(model_name="edge", inputs=[given]))
+
+
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
+def test_the_json_of_the_protocol(server: Server, test_set: Arrays) -> None:
+    """A number is a number, 255.0 as 255; and what has no value is left out or empty, for null is no text or list."""
+    image = test_set[0][:1].reshape(1, 28, 28, 1)
+    numbers = [server.post(as_json(image.astype(kind)))[1] for kind in (np.uint8, np.float64)]
+    assert numbers[0] == numbers[1]
+    assert numbers[0]["outputs"]
+    texts = [server.get(path)[1] for path in ("/v2", "/v2/models", "/v2/models/edge", "/v2/models/edge/ready")]
+    assert [text for text in [*texts, json.dumps(numbers[0])] if "null" in text] == []
+
+
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
+@pytest.mark.parametrize("field", ["int_contents", "fp32_contents", "bool_contents", "bytes_contents"])
+def test_values_in_another_field(field: str, server: Server) -> None:
+    """Values in a field of another type are not passed over: the field that is meant is named."""
+    given = service_pb2.ModelInferRequest.InferInputTensor(name="images", datatype="UINT8", shape=[1, 28, 28, 1])
+    getattr(given.contents, field).append(b"0" if field == "bytes_contents" else 0)
+    with grpc.insecure_channel(server.address["grpc"]) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        with pytest.raises(grpc.RpcError, match=f"values of type UINT8 are in uint_contents, not {field}"):
+            stub.ModelInfer(service_pb2.ModelInferRequest(model_name="edge", inputs=[given]))
+
+
+KSERVE = """
+import asyncio, logging, sys
+import numpy as np
+from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest
+from kserve.inference_client import RESTConfig
+
+async def main(http, grpc):
+    rest, remote = InferenceRESTClient(RESTConfig(protocol="v2", retries=0)), InferenceGRPCClient(grpc)
+    calls = [
+        (rest.is_server_live(http), rest.is_server_ready(http), rest.is_model_ready(http, "edge")),
+        (remote.is_server_live(), remote.is_server_ready(), remote.is_model_ready("edge")),
+        (rest.is_model_ready(http, "hat"), remote.is_model_ready("hat")),
+    ]
+    print([[await call for call in row] for row in calls])
+    for binary in (True, False):
+        given = InferInput("images", [1, 28, 28, 1], "UINT8")
+        given.set_data_from_numpy(np.zeros((1, 28, 28, 1), np.uint8), binary_data=binary)
+        request = InferRequest("edge", [given])
+        for answer in (await rest.infer(http, request, model_name="edge"), await remote.infer(request)):
+            print(*answer.outputs[0].as_numpy().ravel().tolist())
+    hat = InferRequest("hat", [given])
+    for wanted in (rest.infer(http, hat, model_name="hat"), remote.infer(hat)):
+        try:
+            await wanted
+        except Exception as error:
+            print(error)
+
+logging.disable()
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
+def test_kserves_own_clients(server: Server) -> None:
+    """KServe's REST and gRPC clients are answered alike: live, ready, an answer, and a model that is not here."""
+    # In a process of its own: KServe and tritonclient describe the same messages, which protobuf takes once only.
+    command = [sys.executable, "-c", KSERVE]
+    done = subprocess.run([*command, server.said["http"], server.address["grpc"]], capture_output=True, text=True)
+    said = done.stdout.splitlines()
+    assert said[0] == "[[True, True, True], [True, True, True], [False, False]]", done.stderr
+    expected = infer(server.client("http"), "edge", ZEROS).as_numpy("probabilities").ravel()
+    for row in said[1:5]:
+        assert np.allclose([float(number) for number in row.split()], expected, atol=1e-6)
+    assert "Model with name hat does not exist" in said[5]
+    assert any("Model with name hat does not exist" in line for line in said[6:])
