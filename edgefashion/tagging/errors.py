@@ -1,4 +1,4 @@
-"""What ends a run of tagging whose rows are kept."""
+"""What ends a run of tagging whose rows are kept, and a login that is not tried again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 
 class RunAgainError(EdgeFashionError):
     """The message says that the same command goes on where the run stopped."""
+
+
+class RefusedLoginError(BadInputError):
+    """A server has refused the user and password of a URL."""
 
 
 class TableError(BadInputError, RunAgainError):

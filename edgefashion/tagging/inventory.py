@@ -54,6 +54,7 @@ def check(paths: Sequence[str]) -> None:
         if path.lower().endswith(_ARCHIVES) and not is_url(path):
             kind = "zip" if path.lower().endswith(".zip") else "tar"
             raise BadInputError(f"{path} is an archive. Write {kind}://::{path} for the pictures in it")
+    remote_store.try_logins(paths)
     empty = []
     for path in paths:
         left_out = LeftOut()

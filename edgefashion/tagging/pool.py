@@ -21,7 +21,7 @@ import numpy as np
 from edgefashion.errors import MissingError
 from edgefashion.system.addresses import shown
 from edgefashion.system.processes import Child, Message
-from edgefashion.tagging import inventory
+from edgefashion.tagging import inventory, logins
 from edgefashion.tagging.formats import from_record
 from edgefashion.tagging.picture import Prepared
 from edgefashion.tagging.pool_worker import may_pass, why_not
@@ -159,7 +159,7 @@ class _Worker(threading.Thread):
                     "edgefashion.tagging.pool_worker", name="decoding", environment=_ENVIRONMENT
                 )
             with self._networks() as network, contextlib.suppress(TimeoutError, EOFError):
-                child.send({"photos": self._photos, "network": network})
+                child.send({"photos": self._photos, "network": network, "refused": sorted(logins.refused)})
                 _check(child.receive(START_S))
                 return child
         if self._stopped:

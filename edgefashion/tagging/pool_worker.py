@@ -1,7 +1,8 @@
 """Pictures decoded in a process of their own, which may hang or die of them.
 
 The other end of :mod:`edgefashion.tagging.pool`. The first message says with ``photos`` whether a photo network is to
-see the pictures, and with ``network`` which one is to name their garments here, or null. Each of the others is a chunk:
+see the pictures, with ``network`` which one is to name their garments here, or null, and with ``refused`` which
+accounts are not to be tried. Each of the others is a chunk:
 ``paths`` and, in the payload, the bytes of those pictures that only the parent can read; ``sizes`` has their numbers of
 bytes, or null. Each picture is answered with the fields of :class:`edgefashion.tagging.picture.Prepared`, the ``shape``
 in place of the pixels, which are the payload; or, with a network, with those of
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from edgefashion.system.addresses import shown, without_secrets
 from edgefashion.system.processes import Message, Parent
+from edgefashion.system.text import is_url
 
 if TYPE_CHECKING:
     from edgefashion.tagging.picture import Prepared
@@ -35,8 +37,9 @@ def main() -> None:
     job = parent.receive()
     import cv2
 
-    from edgefashion.tagging import picture, several  # all that takes time to load, before it says so
+    from edgefashion.tagging import logins, picture, several  # all that takes time to load, before it says so
 
+    logins.refused.update(job["refused"])
     cv2.setNumThreads(1)  # the other cores have pictures of their own
     if job["network"] is None:
         steps = Steps(functools.partial(picture.prepare, photos=job["photos"]), lambda _, found: _prepared(found))
@@ -109,22 +112,28 @@ def why_not(path: str, error: Exception) -> str:
     if isinstance(error, EdgeFashionError):
         # Not its text, in which odd letters are escaped: each table has an escape of its own.
         return without_secrets(str(error.args[0]), path)
+    if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, Exception):
+        return why_not(path, error.__cause__)  # what fsspec says of every error of a web server
     if isinstance(error, OSError):
         # A file system behind a URL gives the name alone.
         missing = "No such file" if isinstance(error, FileNotFoundError) else ""
         reason = error.strerror or missing or str(error) or type(error).__name__
+    elif isinstance(status := getattr(error, "status", None), int):
+        reason = f"its server answers {status} ({getattr(error, 'message', '')})"
     else:
         reason = f"{type(error).__name__} {error}"
     reason = " ".join(without_secrets(reason[: 2 * _SAID_CHARS], path).split())[:_SAID_CHARS].rstrip(" .")
-    return f"{shown(path)} cannot be read: {reason}. Check the path and its permissions"
+    advice = "Check the URL and its server" if is_url(path) else "Check the path and its permissions"
+    return f"{shown(path)} cannot be read: {reason}. {advice}"
 
 
 def may_pass(error: Exception) -> bool:
     """False for an error that is the picture's own, True for one of its file, which may be had at another time."""
     from edgefashion.errors import EdgeFashionError, NoDecoderError
+    from edgefashion.tagging.errors import RefusedLoginError
 
-    if not isinstance(error, EdgeFashionError) or isinstance(error, NoDecoderError):
-        return True  # of a missing library, too: the next run may have it
+    if not isinstance(error, EdgeFashionError) or isinstance(error, NoDecoderError | RefusedLoginError):
+        return True  # of a missing library and a wrong login, too: the next run may have them right
     # A decoder's OSError has a number where the file could not be read, and none where the picture is broken.
     return getattr(error.__cause__, "errno", None) is not None
 

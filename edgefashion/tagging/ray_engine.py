@@ -27,7 +27,7 @@ from edgefashion.errors import BadInputError, MissingError
 from edgefashion.system.extras import need
 from edgefashion.system.files import sha256
 from edgefashion.system.processes import Child, Message
-from edgefashion.tagging import inventory, several
+from edgefashion.tagging import inventory, logins, several
 from edgefashion.tagging.errors import RayLostError
 from edgefashion.tagging.formats import from_record
 from edgefashion.tagging.row import Row
@@ -86,7 +86,7 @@ def tag_on_ray(
         tally = _Tally(ledger, options, Count(paths) if options.on_progress else None)
         left_out = LeftOut()
         to_do = tally.without_row(inventory.walk(paths, left_out))
-        with _Ray(job) as ray:
+        with _Ray({**job, "refused": sorted(logins.refused)}) as ray:
             while window := list(islice(to_do, WINDOW)):
                 _tag_window(ray, window, ledger, tally)
         ledger.finish()

@@ -36,7 +36,7 @@ from edgefashion.system.addresses import shown
 from edgefashion.system.processes import Parent
 from edgefashion.system.reaper import GRACE_S
 from edgefashion.system.text import last_line, reason_of
-from edgefashion.tagging import several
+from edgefashion.tagging import logins, several
 from edgefashion.tagging.formats import to_record
 from edgefashion.tagging.pool import Pool
 from edgefashion.tagging.run import Events, Run
@@ -84,6 +84,8 @@ class Job:
     """Of a Ray of our own."""
     folder: str = ""
     """For what a Ray of our own keeps on the disk."""
+    refused: tuple[str, ...] = ()
+    """Accounts that are not to be tried."""
     every: bool = False
     """Every garment of a picture is to be named: the files are those of a bundle with a finder."""
 
@@ -101,6 +103,7 @@ class Tagger:
         """Why this node must not answer, to be told in place of an answer."""
         if self._refusal is not None:
             return
+        logins.refused.update(job.refused)
         with _folder_of(job, contents) as model:
             self._classifier = _loaded(job, model)
         with suppress(OSError):  # then the pictures are told to be missing
@@ -188,7 +191,7 @@ def main() -> None:
     parent = Parent(grace_s=GRACE_S, ignore_signals=False)
     try:
         job = Job(**parent.receive())
-        job = replace(job, labels=tuple(job.labels))
+        job = replace(job, labels=tuple(job.labels), refused=tuple(job.refused))
         if job.address is not None:
             _knock(job.address)
         import ray.data

@@ -16,6 +16,7 @@ from edgefashion.errors import BadInputError, MissingError
 from edgefashion.system import addresses
 from edgefashion.system.extras import need
 from edgefashion.system.text import is_url
+from edgefashion.tagging import logins
 from edgefashion.tagging.patterns import expanded
 
 _LOCAL: Final = ("file", "local")
@@ -46,10 +47,21 @@ def _leads_somewhere(path: str) -> bool:
 
 
 def open_file(url: str) -> BinaryIO:
-    """Open a file. Raises what the file system behind it raises."""
-    system, inner = _opened(url)
-    opened: BinaryIO = system.open(inner, "rb")
-    return opened
+    """Open a file. Raises what the file system behind it raises, or :class:`RefusedLoginError`."""
+    with logins.asking(url):
+        system, inner = _opened(url)
+        opened: BinaryIO = system.open(inner, "rb")
+        return opened
+
+
+def try_logins(urls: Sequence[str]) -> None:
+    """Ask once with each account in ``urls``, so that those that are refused are known before pictures are read."""
+
+    def first_byte(url: str) -> None:
+        system, inner = _opened(url)
+        system.cat_file(inner, 0, 1)
+
+    logins.try_each(urls, first_byte)
 
 
 def pictures(url: str, left_out: LeftOut) -> Iterator[str]:
@@ -60,18 +72,22 @@ def pictures(url: str, left_out: LeftOut) -> Iterator[str]:
     first, _, rest = url.partition("::")
     protocol = first.partition("://")[0]
     tail = f"::{rest}" if rest else ""
+    if is_meant(first) and (protocol in _HTTP or logins.account_of(url) in logins.refused):
+        yield url  # taken for a picture by its name: whoever opens it says what is wrong
+        return
     try:
-        system, inner = _opened(url)
-        pattern = None if protocol in _HTTP else _pattern(system, inner)
-        if pattern is not None:
-            names, root = _files_matching(system, pattern), _given_part(inner, pattern)
-        elif (protocol in _HTTP and is_meant(inner)) or not system.isdir(inner):
-            yield url
-            return
-        else:
-            names, root = _files_below(system, inner), inner
-        for name in _chosen(system, names, root, left_out, protocol):
-            yield f"{_with_protocol(protocol, name)}{tail}"
+        with logins.asking(url):
+            system, inner = _opened(url)
+            pattern = None if protocol in _HTTP else _pattern(system, inner)
+            if pattern is not None:
+                names, root = _files_matching(system, pattern), _given_part(inner, pattern)
+            elif not system.isdir(inner):
+                yield url
+                return
+            else:
+                names, root = _files_below(system, inner), inner
+            for name in _chosen(system, names, root, left_out, protocol):
+                yield f"{_with_protocol(protocol, name)}{tail}"
     except (BadInputError, MissingError):
         raise
     except Exception as error:  # every file system has errors of its own
@@ -146,7 +162,8 @@ def _heads(system: Any, names: list[str], protocol: str) -> list[bytes | Excepti
     heads: list[bytes | Exception] = []
     for name in names:
         try:
-            with system.open(name, "rb", block_size=0) as file:  # as a stream: many a server would send all of it
+            # As a stream: many a server would send all of it.
+            with logins.asking(name), system.open(name, "rb", block_size=0) as file:
                 heads.append(file.read(HEAD_BYTES))
         except Exception as error:
             heads.append(error)
