@@ -262,7 +262,8 @@ def _cuts_in_sentence(scheme: str, text: str, start: int, end: int) -> Iterator[
 def _without_whole(text: str, address: str) -> str:
     """``text`` with ``address``, written in any way, as it may be shown."""
     if (safe := shown(address)) != address:
-        for each in (address, address.replace("://", ":/")):  # and as a path, which has one slash there
+        # And as a path, which has one slash there, and none at its end.
+        for each in (address, address.replace("://", ":/"), str(PurePath(address))):
             in_hex = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", each)  # as Typer writes it
             for written in (each, repr(each)[1:-1], printable(each), in_hex, quote(each), quote(each, "")):
                 text = text.replace(written, safe)

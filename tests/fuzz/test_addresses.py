@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from helpers.fuzzing import fuzz, scratch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgefashion.camera import server_fallback, settings, settings_file
@@ -240,6 +240,7 @@ def test_a_library_that_quotes_it(address: str) -> None:
 
 @fuzz(10)
 @given(addresses(hard))
+@example(f'http://admin:"{MARKS[0]}@host/')  # a path without the / at its end
 def test_the_command_line(address: str) -> None:
     """An address in a place where none belongs is quoted in the error, without its secret."""
     for words in (
