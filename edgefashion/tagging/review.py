@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from edgefashion.system import addresses, files
 from edgefashion.system.text import is_url, reason_of
 from edgefashion.tagging.formats import read_rows
 from edgefashion.tagging.inventory import open_picture
+from edgefashion.tagging.remote_store import local_path
 from edgefashion.tagging.row import Row
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class Card:
     place: str
     """Its name on the page."""
     row: Row
+    href: str | None
+    """Where its file is, for a browser; None where it can follow no link to it."""
     twins: tuple[str, ...]
     """Places of the pictures that look the same."""
 
@@ -135,7 +139,7 @@ def write_review(rows_file: Path, page: Path, *, per_label: int = PER_LABEL) -> 
             aside.open("w", encoding="utf-8") as file,
             _threads() as threads,
         ):
-            for part in _page(rows_file.name, sections, threads):
+            for part in _page(rows_file.name, sections, page.absolute().parent, threads):
                 file.write(part + "\n")
     except OSError as error:
         raise BadInputError(f"{page} cannot be written: {reason_of(error)}. Choose another place") from error
@@ -163,7 +167,7 @@ def _title(row: Row) -> str:
 # --- The page --------------------------------------------------------------------------------
 
 
-def _page(name: str, sections: Sequence[_Section], threads: Executor) -> Iterator[str]:
+def _page(name: str, sections: Sequence[_Section], folder: Path, threads: Executor) -> Iterator[str]:
     style = Path(__file__).with_name("review.css").read_text(encoding="utf-8")
     count = sum(section.count for section in sections)
     yield (
@@ -179,12 +183,13 @@ def _page(name: str, sections: Sequence[_Section], threads: Executor) -> Iterato
     )
     yield _contents(sections, count)
     yield "<main>"
-    cards = _cards(sections)
+    cards = _cards(sections, folder)
     for number, (section, shown) in enumerate(zip(sections, cards, strict=True)):
         yield from _section(number, section, shown, threads)
     yield "</main>"
     yield (
-        "<footer>The pictures are as they were when this page was written; a link opens the file itself. "
+        "<footer>The pictures are as they were when this page was written; a link opens the file itself. From a web "
+        "server only links to pictures in this page's folder, or below it, can be followed. "
         "A frame is where the garment was found; a thin one is around what else is in view.</footer>\n</body></html>"
     )
 
@@ -215,7 +220,7 @@ def _section(number: int, section: _Section, cards: Sequence[Card], threads: Exe
     if section.title == UNREADABLE:
         yield "<ul class=errors>"
         for card in cards:
-            yield f"<li id={card.place}>{_link(card.row)}<span>{_as_html(card.row.error or '')}</span></li>"
+            yield f"<li id={card.place}>{_link(card)}<span>{_as_html(card.row.error or '')}</span></li>"
     else:
         several = any(len(card.row.garments) > 1 for card in cards)
         yield f'<ul class="cards{" several" * several}">'
@@ -224,8 +229,8 @@ def _section(number: int, section: _Section, cards: Sequence[Card], threads: Exe
     yield "</ul></section>"
 
 
-def _cards(sections: Sequence[_Section]) -> list[list[Card]]:
-    """The pictures shown of each section, and which of all of them look the same."""
+def _cards(sections: Sequence[_Section], folder: Path) -> list[list[Card]]:
+    """The pictures shown of each section, and which of all of them look the same; ``folder`` is the page's."""
     shown = [section.rows() for section in sections]
     rows = list(itertools.chain(*shown))
     hashed = [number for number, row in enumerate(rows) if _telling(row.phash)]
@@ -235,7 +240,10 @@ def _cards(sections: Sequence[_Section]) -> list[list[Card]]:
         for a, b in photo_folders.same_pairs(hashes):
             twins.setdefault(hashed[a], []).append(hashed[b])
             twins.setdefault(hashed[b], []).append(hashed[a])
-    cards = (Card(f"p{n}", row, tuple(f"p{m}" for m in twins.get(n, ()))) for n, row in enumerate(rows))
+    cards = (
+        Card(f"p{n}", row, _href(row.path, folder), tuple(f"p{m}" for m in twins.get(n, ())))
+        for n, row in enumerate(rows)
+    )
     return [list(itertools.islice(cards, len(part))) for part in shown]
 
 
@@ -270,7 +278,7 @@ def _card_html(card: Card, thumb: Thumb | None) -> str:
     second = next((answer for answer in row.top if answer[0] != row.label), None)
     lines.append(f"or {_as_html(second[0])} <span>{_percent(second[1])}</span>" if second else "")
     lines.append(_others(row))
-    lines.append(_link(row))
+    lines.append(_link(card))
     twin = ""
     if card.twins:
         more = f" and {len(card.twins) - 1:,} more" if len(card.twins) > 1 else ""
@@ -312,17 +320,28 @@ def _frame(kind: str, box: Box, row: Row) -> str:
     return f'<span class={kind} style="{style}"></span>'
 
 
-def _link(row: Row) -> str:
+def _href(path: str, folder: Path) -> str | None:
+    """A link to a picture: from the page on where it lies below that, which a web server can offer too."""
+    if path.startswith(("http://", "https://")):
+        return path if addresses.shown(path) == path else None
+    here = local_path(path) if is_url(path) else path
+    if here is None:
+        return None
+    file = Path(here).absolute()
+    below = file.relative_to(folder) if file.is_relative_to(folder) else None
+    if below is None or ".." in below.parts:
+        return file.as_uri()
+    return f"./{quote(os.fsencode(below.as_posix()))}"
+
+
+def _link(card: Card) -> str:
     """The file's name, a link to it where a browser can follow one."""
-    path = addresses.shown(row.path)
+    path = addresses.shown(card.row.path)
     name = path.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or path
     title = f'title="{_as_html(path)}"'
-    address = row.path
-    if not is_url(address):
-        address = Path(address).absolute().as_uri()
-    elif not address.startswith(("http://", "https://")) or path != address:
+    if card.href is None:
         return f"<span class=name {title}>{_as_html(name)}</span>"
-    return f'<a class=name href="{_as_html(address)}" {title}>{_as_html(name)}</a>'
+    return f'<a class=name href="{_as_html(card.href)}" {title}>{_as_html(name)}</a>'
 
 
 def _as_html(text: str) -> str:

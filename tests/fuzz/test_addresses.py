@@ -199,7 +199,7 @@ def rows(address: str) -> str:
         ledger.finish()
     shown_row = Row(inventory.shown(address), label="Trouser")
     listed = said(lambda: inventory.check([f"nonsense{address[address.index('://') :]}"]))
-    page = review._link(shown_row)
+    page = review._link(review.Card("p0", shown_row, review._href(address, FOLDER), ()))
     return " ".join([journal.decode(), table.read_text(), page, listed, *(row.error or "" for row in written)])
 
 
