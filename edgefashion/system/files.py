@@ -5,16 +5,35 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.errors import BadInputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+_OWN: Final = re.compile(r"/dev/(?:fd/|stdin\Z)|/proc/(?:thread-)?self/")
+"""How names begin that mean another file to each process: its own open files."""
+
+
+def is_own(path: str) -> bool:
+    """True for ``/dev/stdin``, ``/dev/fd/63`` and ``/proc/self/fd/5``, which no other process finds there."""
+    return sys.platform != "win32" and _OWN.match(path) is not None
+
+
+def seen_by_others(path: str) -> str:
+    """``path`` as other processes of this machine find it, where they can."""
+    if sys.platform != "linux" or not is_own(path):
+        return path
+    rest = "fd/0" if path == "/dev/stdin" else path[len("/dev/") :] if path.startswith("/dev/") else ""
+    return f"/proc/{os.getpid()}/{rest or path.partition('self/')[2]}"
 
 
 def sync(folder: Path) -> None:

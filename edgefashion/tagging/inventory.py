@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 
 from edgefashion.data.picture_walk import FolderWalk, LeftOut, is_picture_file, stray
 from edgefashion.errors import BadInputError
-from edgefashion.system import addresses
+from edgefashion.system import addresses, files
 from edgefashion.system.text import is_url
 from edgefashion.tagging import remote_store
 from edgefashion.tagging.patterns import expanded
@@ -163,8 +163,8 @@ def _stat(folder: str) -> tuple[int, int]:
 
 
 def read_here(path: str) -> bytes | None:
-    """The bytes of a ``memory://`` file, which only this process can read; None for any other path."""
-    if not path.startswith("memory://"):
+    """The bytes of a file that only this process can read (``memory://``, ``/dev/stdin``); None for any other path."""
+    if not path.startswith("memory://") and not files.is_own(path):
         return None
     with open_picture(path) as file:
         return file.read()

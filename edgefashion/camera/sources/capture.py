@@ -16,7 +16,7 @@ from edgefashion.camera.sources.capture_process import CaptureProcess, NotStarte
 from edgefashion.camera.sources.failures import KINDS, advice, told
 from edgefashion.camera.sources.frame import HANGS_S, LOST_S, UNKNOWN_STALE_S, Frame, Numbering
 from edgefashion.camera.sources.reconnect import STEADY_S, Attempts
-from edgefashion.camera.sources.schemes import CONNECTIONLESS, DESCRIBED, scheme_of
+from edgefashion.camera.sources.schemes import CONNECTIONLESS, is_described, scheme_of
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
 from edgefashion.system.processes import Message
 
@@ -200,7 +200,7 @@ class Capture:
 
     def _open_limit_s(self) -> float:
         scheme = scheme_of(self._source)
-        if scheme in CONNECTIONLESS or self._source.lower().endswith(DESCRIBED):
+        if scheme in CONNECTIONLESS or is_described(self._source):
             return LISTEN_LIMIT_S
         return OPEN_LIMIT_S if scheme else DEVICE_OPEN_LIMIT_S
 

@@ -73,7 +73,7 @@ class Opener:
             return self._film()
         scheme = schemes.scheme_of(self._source)
         if not scheme:
-            described = self._source.lower().endswith(schemes.DESCRIBED)
+            described = schemes.is_described(self._source)
             return (opencv.open_described if described else opencv.open_device)(self._log, self._source), 0.0
         parts = schemes.split(self._source)
         if scheme in ("http", "https"):

@@ -65,9 +65,11 @@ KINDS: Final = {
     "over": Kind("give a stream that goes on"),
     "nothing sent": Kind("check the sender's address and port, and the firewall", RETRY_S),
     "sdp": Kind("give the .sdp file that describes it, or let it send MPEG-TS", bad_input=True),
+    "no sdp": Kind("give the file that the sender of the video writes", bad_input=True),
     "port": Kind("end the program that has it, or choose another port"),
     "no device": Kind("plug it in, or give another number; edgefashion doctor lists the cameras", RETRY_S),
-    "not allowed": Kind("add this user to the group video, and log in anew"),
+    "not allowed": Kind("add this user to the group video, and log in anew; give a container the device"),
+    "no camera": Kind("give a camera's number or its name, such as /dev/video0", bad_input=True),
     "device": Kind("close the program that uses it, or plug it in anew", (1.0, 10.0)),
 }
 """By their names, which is what the process that reads a source tells of a failure."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import sys
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera.sources.failures import EndedError, StreamLostError, by_ffmpeg
 from edgefashion.camera.sources.frame import LONGEST_LOST_S, Pace
+from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +40,9 @@ _PLAYED: Final = 0.9
 """Share of its length that a film must have been played for its end to be the end."""
 
 _LOG_BYTES: Final = 65_536
+_SDP_BYTES: Final = 65_536
+_VIDEO_MAJOR: Final = 81
+"""Of Video4Linux's devices, in Linux's list of devices."""
 
 
 class FfmpegLog:
@@ -236,7 +242,15 @@ def open_file(log: FfmpegLog, path: str) -> OpenCV:
 
 
 def open_described(log: FfmpegLog, path: str) -> OpenCV:
-    """The RTP stream that an .sdp file describes."""
+    """The RTP stream that an .sdp file describes. Raises :class:`StreamLostError` for a file that describes none."""
+    try:
+        with Path(path).open("rb") as file:
+            lines = file.read(_SDP_BYTES).splitlines()
+    except OSError as error:
+        raise StreamLostError(f"it cannot be read: {reason_of(error).lower()}", "no sdp") from error
+    if not any(line.startswith(b"m=video ") for line in lines):
+        what = "video" if any(line.startswith(b"m=") for line in lines) else "stream"
+        raise StreamLostError(f"it describes no {what}", "no sdp")
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file,crypto,data,udp,rtp,tcp")
     try:
         return open_url(log, str(Path(path).absolute()))
@@ -257,9 +271,23 @@ def open_device(log: FfmpegLog, name: str) -> OpenCV:
     except StreamLostError as error:
         if sys.platform != "linux":
             raise StreamLostError("no camera answers there", "no device") from error
-        path = f"/dev/video{name}" if name.isdecimal() else name
-        if not Path(path).exists():
-            raise StreamLostError("there is no such camera", "no device") from error
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise StreamLostError("this user may not open it", "not allowed") from error
-        raise StreamLostError("it gives no pictures", "device") from error
+        raise _by_device(f"/dev/video{name}" if name.isdecimal() else name) from error
+
+
+def _by_device(path: str) -> StreamLostError:
+    """Why Linux does not let a camera be opened."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+        if not stat.S_ISCHR(found.st_mode) or os.major(found.st_rdev) != _VIDEO_MAJOR:
+            return StreamLostError("it is no camera", "no camera")
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+    except OSError as error:
+        match error.errno:
+            case errno.ENOENT | errno.ENOTDIR | errno.ENXIO | errno.ENODEV:
+                return StreamLostError("there is no such camera", "no device")
+            case errno.EACCES | errno.EPERM:
+                return StreamLostError("this user may not open it", "not allowed")
+            case errno.EBUSY:
+                return StreamLostError("another program uses it", "device")
+        return StreamLostError(f"it cannot be opened: {reason_of(error).lower()}", "device")
+    return StreamLostError("it gives no pictures", "device")

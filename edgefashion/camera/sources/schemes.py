@@ -65,7 +65,13 @@ def is_device(spec: str) -> bool:
 
 def is_stream(spec: str) -> bool:
     """True if ``spec`` is the address of a camera or a stream, by a scheme that is read here, or describes one."""
-    return scheme_of(spec) in PORTS or (Path(spec).suffix.lower() == DESCRIBED and is_there(Path(spec)))
+    return scheme_of(spec) in PORTS or is_described(spec)
+
+
+def is_described(spec: str) -> bool:
+    """True for the name of a file that describes a stream."""
+    path = Path(spec)
+    return not scheme_of(spec) and path.suffix.lower() == DESCRIBED and is_there(path) and not path.is_dir()
 
 
 def is_there(path: Path) -> bool:

@@ -17,6 +17,7 @@ from edgefashion.camera.sources.schemes import is_device, is_stream, is_there, l
 from edgefashion.data import images
 from edgefashion.data.picture_walk import LeftOut
 from edgefashion.errors import BadInputError
+from edgefashion.system import files
 from edgefashion.system.addresses import shown
 
 __all__ = ["PICTURE_FPS", "Frame", "Source", "is_device", "is_stream", "open_source"]
@@ -65,7 +66,7 @@ def open_source(
     :class:`BadInputError` for a path that does not exist or holds no pictures, and for a URL that is not read here.
     ``stop``, once set, ends the waiting for a source that takes its time.
     """
-    spec = resolved(spec)
+    spec = files.seen_by_others(resolved(spec))  # another process reads it
     if is_device(spec) or is_stream(spec):
         # A camera's URL often carries its password; a log is no place for it.
         called = f"camera {spec}" if is_device(spec) else shown(spec)
