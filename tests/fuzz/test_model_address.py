@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from helpers.fuzzing import check_refusal, fuzz, mutations
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgefashion.errors import BadInputError
@@ -40,6 +40,8 @@ WORDS = [
 
 @fuzz(150)
 @given(st.text() | mutations(VALID, WORDS).map(lambda raw: raw.decode(errors="surrogateescape")))
+@example("grpc://0:1/%00")
+@example("http://shop/v2/models/a%0D%0Ab")
 def test_any_text(url: str) -> None:
     """It is refused in one printable line, or taken: then it names a server that an HTTP client can be told, and the
     same again when it is handed on."""

@@ -66,13 +66,14 @@ def parse(url: str) -> Address:
     if parts.query or parts.fragment:
         raise BadInputError(f"{shown}: a model's URL ends with its name. Leave out what begins with ? or #")
     found = (_GRPC_PATH if parts.scheme == "grpc" else _HTTP_PATH).fullmatch(parts.path)
-    if found is None:
+    model = unquote(found["model"]) if found else ""
+    if found is None or not model.isprintable():  # %00 in a name, which no model has
         raise BadInputError(f"{shown} names no model. Write {FORMS}")
     at = f"[{host}]" if ":" in host else host
     return Address(
         parts.scheme,
         f"{at}{'' if port is None else f':{port}'}{found['base']}",
-        unquote(found["model"]),
+        model,
         unquote(parts.username or ""),
         unquote(parts.password or ""),
     )
