@@ -35,12 +35,12 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
 
     def __init__(self, plane: Plane, repository: Repository, metrics: Metrics) -> None:
         super().__init__(plane, repository)
-        self._metrics = metrics
+        self._plane, self._metrics = plane, metrics
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802, protobuf's name
         with self._metrics.watch(request.model_name, "grpc"):
             check_values(len(request.inputs) + len(request.outputs) + len(request.raw_input_contents))
-            await self._data_plane.check_version(request.model_name, request.model_version)
+            await self._plane.check_version(request.model_name, request.model_version)
             for given in request.inputs:  # here, for KServe drops values of kinds that it does not know
                 extensions.check_input(given.name, given.parameters)
                 _check_contents(given)
@@ -51,11 +51,11 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
 
     async def ModelReady(self, request: Any, _: Any) -> Any:  # noqa: N802
         """As over HTTP and at Triton, a model that is not here is not ready; KServe's would raise."""
-        here = self._data_plane.knows(request.name) and not request.version
-        return grpc_predict_v2_pb2.ModelReadyResponse(ready=here and await self._data_plane.model_ready(request.name))
+        here = self._plane.knows(request.name) and not request.version
+        return grpc_predict_v2_pb2.ModelReadyResponse(ready=here and await self._plane.model_ready(request.name))
 
     async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        await self._data_plane.check_version(request.name, request.version)
+        await self._plane.check_version(request.name, request.version)
         return await super().ModelMetadata(request, context)
 
 

@@ -79,6 +79,9 @@ _RESERVED: Final = "/?#[]@: \t"
 _SHORTEST_PIECE: Final = 3
 """Characters of a piece of a secret that is looked for in a library's text. Shorter ones are in every text."""
 
+_EDGE: Final = r"(?:(?<!\w)|(?<=\\[tnr])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
+"""What stands before such a piece: no letter or digit, unless that ends an escape, as in ``S3\\xa0cret``."""
+
 _Cut = tuple[int, int]
 """From where to where a text is hidden."""
 
@@ -115,7 +118,7 @@ def without_secrets(text: str, *addresses: str) -> str:
     for address in addresses:
         text = _without_whole(text, address)
         for piece in _pieces(address):
-            text = re.sub(rf"(?<!\w){re.escape(piece)}(?!\w)", lambda _: HIDDEN, text)
+            text = re.sub(rf"{_EDGE}{re.escape(piece)}(?!\w)", lambda _: HIDDEN, text)
     if ":/" not in text:
         return text
     schemes = list(_SCHEME.finditer(text))

@@ -79,6 +79,7 @@ def test_no_secret_survives(address: str) -> None:
 
 @fuzz(150)
 @given(addresses(hard), st.sampled_from(("{} cannot be opened", "[Errno 2] {!r} is none", "at {}: {}, or {}")))
+@example(f"http://admin:{MARKS[0]}\u00a0{MARKS[1]}:@host", "[Errno 2] {!r} is none")
 def test_no_secret_survives_a_library(address: str, sentence: str) -> None:
     """A library may quote the address that it failed on, as it is, as Python writes it, or a part of it."""
     authority = address.partition("://")[2]

@@ -18,6 +18,7 @@ KNOWN = {
     ("ai-edge-litert", "_get_ops_details", "inference/onnx_litert_engine.py"),
     ("keras", "_flatten_layers", "training/run.py"),
     ("kserve", "kserve.protocol.dataplane.DataPlane", "serving/protocol.py"),
+    ("kserve", "kserve.protocol.grpc.grpc_predict_v2_pb2", "serving/grpc_server.py"),
     ("kserve", "kserve.protocol.grpc.grpc_predict_v2_pb2_grpc", "serving/grpc_server.py"),
     ("kserve", "kserve.protocol.grpc.servicer.InferenceServicer", "serving/grpc_server.py"),
     ("kserve", "kserve.protocol.infer_type.InferInput", "serving/protocol.py"),
