@@ -131,9 +131,11 @@ def _things_by_image(coco: CocoFile, skipped: list[str]) -> dict[Any, list[_Name
     labels: dict[Any, str | None] = {}
     names: dict[Any, str] = {}
     for category in coco.categories:
+        if category.get("id") is None:  # else it would be that of annotations without a category
+            continue
         labels[category.get("id")] = scene_labels.label_of(category)
         names[category.get("id")] = str(category.get("name"))
-    images_there = {entry.get("id") for entry in coco.images}
+    images_there = {entry.get("id") for entry in coco.images} - {None}
     left_out: dict[str, int] = defaultdict(int)
     unknown: dict[str, int] = defaultdict(int)
     found: dict[Any, list[_Named]] = defaultdict(list)

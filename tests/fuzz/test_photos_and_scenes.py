@@ -121,6 +121,7 @@ def test_any_bytes_for_coco(raw: bytes) -> None:
 @example({**TOLD, "images": [{"id": 1, "file_name": "\0"}, {"id": 2, "file_name": "\ud800"}]})
 @example({**TOLD, "annotations": [*TOLD["annotations"], 5]})
 @example({**TOLD, "categories": [*CATEGORIES, None]})
+@example({**TOLD, "annotations": [{"id": 9, "image_id": 1}], "categories": [{}]})  # neither has the id
 def test_any_annotations(told: Any) -> None:
     """Whatever stands in place of a part of it, the rest is read, and what is left out is told."""
     looked_at(as_json(told))
