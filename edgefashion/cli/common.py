@@ -34,6 +34,45 @@ def check_png(out: Path) -> None:
     check_output(out, (".png",), "only PNG pictures")
 
 
+def picture_path(spec: str) -> Path:
+    """``spec`` as the path of a picture, or of a folder of them, on this machine.
+
+    Raises :class:`BadInputError` for a camera, a stream or another address, with the command that reads it.
+    """
+    from edgefashion.camera.sources import schemes
+    from edgefashion.errors import BadInputError
+    from edgefashion.system.addresses import shown
+    from edgefashion.system.text import quoted
+
+    refuse_camera(spec, "predict")
+    scheme = schemes.scheme_of(spec)
+    if scheme not in ("", "file"):
+        camera = (
+            f", a camera's by: edgefashion camera --source {quoted(shown(spec))}" if scheme in schemes.PORTS else ""
+        )
+        raise BadInputError(
+            f"{shown(spec)} is an address, and predict reads pictures of this machine. Save the picture here first. "
+            f"Pictures at addresses are read by: edgefashion tag {quoted(shown(spec))} --out tags.csv{camera}"
+        )
+    return Path(schemes.resolved(spec) if scheme else spec)
+
+
+def refuse_camera(spec: str, command: str) -> None:
+    """Raise :class:`BadInputError` for a camera or a stream, where ``command`` takes pictures."""
+    from edgefashion.camera.sources import schemes
+    from edgefashion.errors import BadInputError
+    from edgefashion.system.addresses import shown
+    from edgefashion.system.text import quoted
+
+    is_stream = schemes.scheme_of(spec) in schemes.STREAMS
+    if is_stream or (schemes.is_device(spec) and not Path(spec).is_file() and not Path(spec).is_dir()):
+        what = "a stream" if is_stream else "a camera"
+        raise BadInputError(
+            f"{shown(spec)} is {what}, and {command} reads pictures. Run: edgefashion camera --source "
+            f"{quoted(shown(spec))}"
+        )
+
+
 def new_table(*columns: str) -> Any:
     """A plain table; a column whose name starts with ``>`` is right-aligned."""
     from rich import box

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import io
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, Final
@@ -66,7 +68,7 @@ def made_elsewhere(*, bundles: bool = False, tells: bool = True) -> Callable[[Ca
 
             try:
                 values = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}
-                _give(values, kwargs, bundles=bundles, tells=tells)
+                _give(values, lambda: _chosen(signature, kwargs), bundles=bundles, tells=tells)
                 return command(*args, **kwargs)
             finally:
                 told.forget()  # a program may call several commands
@@ -82,49 +84,64 @@ def made_elsewhere(*, bundles: bool = False, tells: bool = True) -> Callable[[Ca
     return decorate
 
 
-def _give(values: dict[str, Any], kwargs: dict[str, Any], *, bundles: bool, tells: bool) -> None:
+def _give(values: dict[str, Any], chosen: Callable[[], dict[str, Any]], *, bundles: bool, tells: bool) -> None:
     from edgefashion.errors import printable
     from edgefashion.inference import told
 
     def tell(line: str) -> None:
-        if tells:
-            print(f"edgefashion: {printable(line)}", file=sys.stderr, flush=True)
+        print(f"edgefashion: {printable(line)}", file=sys.stderr, flush=True)
 
-    told.listen(tell)
+    told.listen(tell if tells else None, lambda doubt: tell(f"warning: {doubt}"))
     said = told.Told(**values)
     told.give(said)
     if said.is_empty:
         return
+    kwargs = chosen()
     if kwargs.get("engine") == "ray":
         from edgefashion.errors import BadInputError
 
         raise BadInputError("--engine ray loads models by itself. Convert the model first, and give the bundle")
-    if not bundles and not kwargs.get("config"):  # a settings file names its model itself
+    if not bundles:
         _check(_models(kwargs))
 
 
+def _chosen(signature: inspect.Signature, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Those of a command's arguments that are not its defaults; for a camera also what its settings file says."""
+    parameters = signature.parameters
+    chosen = {name: value for name, value in kwargs.items() if value != parameters[name].default}
+    if "config" in parameters:
+        from edgefashion.camera import settings_file
+
+        with contextlib.redirect_stderr(io.StringIO()):  # it warns again when the command reads it
+            chosen = {**settings_file.load(kwargs.get("config")), **chosen}
+    return chosen
+
+
 def _models(kwargs: dict[str, Any]) -> list[str]:
-    """The models that a command was given; the shipped one where it was given none."""
-    from edgefashion.bundles.places import PHOTO_MODEL
+    """The models that a command was given; none where it is to take the shipped one."""
     from edgefashion.bundles.resolve import is_model
 
     if "arguments" in kwargs:  # of predict, a model and pictures or pictures alone
         first, *rest = kwargs["arguments"]
-        return [first] if rest and is_model(first) else [PHOTO_MODEL]
-    models = kwargs.get("models") or [kwargs.get("model") or PHOTO_MODEL]
-    return [str(model) for model in models]
+        return [first] if rest and is_model(first) else []
+    return [str(model) for model in (kwargs.get("model"), *(kwargs.get("models") or ())) if model]
 
 
 def _check(models: list[str]) -> None:
-    """Refuse the options for a bundle or a server, which say themselves how they are fed."""
+    """Refuse the options where no model from elsewhere is given: a bundle or a server says itself how it is fed."""
     from edgefashion.bundles.resolve import is_model, resolve
     from edgefashion.errors import BadInputError
     from edgefashion.system.addresses import shown
     from edgefashion.system.text import is_url
 
+    names = ", ".join(f"--{name}" for name in OPTIONS)
+    if not models:
+        raise BadInputError(
+            f"{names} are for models made elsewhere, and none is given: ours say themselves how they are fed. "
+            "Give the model's file, or leave them out"
+        )
     for model in models:
         if is_url(model) or (is_model(model) and resolve(model).bundle is not None):
             raise BadInputError(
-                f"{shown(model)} says itself how it is fed: --scale, --mean, --std, --labels, --output, --anyway are "
-                "for models made elsewhere. Leave them out"
+                f"{shown(model)} says itself how it is fed: {names} are for models made elsewhere. Leave them out"
             )

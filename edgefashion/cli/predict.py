@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgefashion.bundles.places import PHOTO_MODEL
-from edgefashion.cli.common import DeviceOption, check_png
+from edgefashion.cli.common import DeviceOption, check_png, picture_path, refuse_camera
 from edgefashion.cli.made_elsewhere import made_elsewhere
 from edgefashion.errors import BadInputError, printable
 from edgefashion.system.addresses import shown
@@ -106,8 +107,19 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[Path]]:
     from edgefashion.bundles.resolve import is_model
 
     first, rest = arguments[0], arguments[1:]
-    if rest and is_model(first):
-        return first, [Path(p) for p in rest]
-    if is_url(first):
-        raise BadInputError(f"{shown(first)} is a model. Give pictures after it")
-    return PHOTO_MODEL, [Path(p) for p in arguments]
+    refuse_camera(first, "predict")
+    if is_model(first) and not first.lower().startswith("file://"):
+        if rest:
+            return first, [picture_path(path) for path in rest]
+        if _is_served(first) or not (is_url(first) or Path(first).is_dir()):
+            raise BadInputError(f"{shown(first)} is a model. Give pictures after it")
+    return PHOTO_MODEL, [picture_path(path) for path in arguments]
+
+
+def _is_served(url: str) -> bool:
+    """True if ``url`` is written as that of a served model."""
+    from edgefashion.inference.remote import address
+
+    with contextlib.suppress(BadInputError):
+        return bool(address.parse(url))
+    return False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from edgefashion.bundles.places import PHOTO_MODEL
-from edgefashion.cli.common import DeviceOption
+from edgefashion.cli.common import DeviceOption, refuse_camera
 from edgefashion.cli.made_elsewhere import made_elsewhere
 from edgefashion.errors import BadInputError, EdgeFashionError, printable
 
@@ -65,6 +65,8 @@ def tag(
     """
     from edgefashion.tagging.tag import tag as run
 
+    for path in paths:
+        refuse_camera(path, "tag")
     with _progress() as tell:
         summary = run(
             paths,

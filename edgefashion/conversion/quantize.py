@@ -17,7 +17,7 @@ from edgefashion.bundles.facts import Measured
 from edgefashion.bundles.guard import check
 from edgefashion.conversion import accuracy_control, calibration_sets, int8_gate
 from edgefashion.conversion.calibration_sets import CalibrationSets
-from edgefashion.conversion.parity_gate import PATIENCE_S
+from edgefashion.conversion.parity_gate import TRYING_S
 from edgefashion.conversion.post_training import loaded, quantize_plain, quietly
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError
@@ -224,7 +224,7 @@ def _write(
     path = making.part("int8")
     ov.save_model(int8.ir, path, compress_to_fp16=False)
     if made.facts.foreign is not None:
-        check.check(path, check.Limits(PATIENCE_S), named=Path("the INT8 IR"))
+        check.check(path, check.Limits(TRYING_S), named=Path("the INT8 IR"))
     else:
         check.vouch(path)
     after = load.load(path, precision="int8")

@@ -138,6 +138,8 @@ class Contract:
     output_at: int = 0
     chosen: str = ""
     """How all this came about, as a phrase."""
+    doubt: str = ""
+    """What of it was told and is contradicted by training images, as sentences; empty if nothing is."""
 
     @property
     def channels(self) -> int:

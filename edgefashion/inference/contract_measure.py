@@ -39,8 +39,12 @@ _ALIKE: Final = 0.01
 """The same on more images."""
 _SURE: Final = 0.5
 """Standard errors by which a loss has to be less, for a rarer way to be taken in a commoner one's place."""
-_CLEARLY: Final = 0.2
+_CLEARLY: Final = 0.05
 """By how much another order of the labels has to be right more often to be beyond doubt."""
+_BEYOND_DOUBT: Final = 5.0
+"""And by how many standard errors; also the standard errors by which another way has to be better than what is told."""
+_MUCH_LESS: Final = 0.95
+"""Of a loss, what another way's has to be below, for it to be better for a purpose."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ class _Trial:
     """Share right in that order."""
     right_as_is: float
     """Share right in Fashion-MNIST's."""
+    shown: tuple[int, ...]
+    """The order that its answers show beyond doubt; empty for the one that was told, or Fashion-MNIST's."""
+    right_shown: float
+    """Share right in that one."""
     confidence: float
     losses: NDArray[np.float64]
 
@@ -99,38 +107,67 @@ def measure(network: Network, said: Told = NOTHING) -> Contract:
     usual = _feeds(network)
     # What is told is taken. The usual ways are tried beside it to say which would be right more often.
     feeds = [given, *(feed for feed in usual if feed.name != given.name)] if given else usual
-    first = slice(0, FIRST_IMAGES)
-    trials = [t for feed in feeds for t in _tried(network, said, feed, images[first], labels[first])]
-    tried = _ranked(trials, _ALIKE_FIRST)
-    more = slice(FIRST_IMAGES, FIRST_IMAGES + MORE_IMAGES)
-    best = {(t.feed.name, t.output): t for t in (tried if not given else _fed_by(given, tried))[:BEST]}
-    again = [
-        t
-        for name in dict.fromkeys(feed for feed, _ in best)
-        for t in _tried(network, said, next(f for f in feeds if f.name == name), images[more], labels[more])
-        if (t.feed.name, t.output) in best
-    ]
+
+    def tried_on(images_of: slice, feed: Feed) -> list[_Trial]:
+        return _tried(network, said, feed, images[images_of], labels[images_of])
+
+    first, more = slice(0, FIRST_IMAGES), slice(FIRST_IMAGES, FIRST_IMAGES + MORE_IMAGES)
+    tried = _ranked([t for feed in feeds for t in tried_on(first, feed)], _ALIKE_FIRST)
+    best = [t for t in tried if not given or t.feed == given][:BEST]
+    pairs = {(t.feed, t.output) for t in best}
+    asked = dict.fromkeys(t.feed for t in best)
+    again = [t for feed in asked for t in tried_on(more, feed) if (feed, t.output) in pairs]
     if not again:
         raise BadInputError(
             f"{network.named} answers no finite numbers to any of Fashion-MNIST's images. Export it anew"
         )
     found = _commonest(_ranked(again, _ALIKE), feeds)
-    _check_fit(network, said, found, tried, given)
+    others = [t for t in tried if t.feed.name != found.feed.name and t.output == found.output]
+    next_best = [t for t in tried_on(more, others[0].feed) if t.output == found.output] if given and others else []
+    _check_fit(network, said, found, tried, given, next_best)
     order = found.order
     if order and said.order() is None and (said.labels or "").strip().lower() != told.MEASURED:
         order = ()  # only with --anyway
     how = "as given" if given else "measured"
-    others = [t for t in tried if t.feed.name != found.feed.name and t.output == found.output]
-    next_best = f", {others[0].right:.1%} of {FIRST_IMAGES} with {others[0].feed.name}" if others else ""
+    beside = f", {others[0].right:.1%} of {FIRST_IMAGES} with {others[0].feed.name}" if others else ""
     right = found.right if order == found.order else found.right_as_is
-    chosen = f"{how}: {right:.1%} of {MORE_IMAGES} training images right{next_best}"
-    several = len({t.output for t in tried}) > 1 or said.output is not None
+    chosen = f"{how}: {right:.1%} of {MORE_IMAGES} training images right{beside}"
+    if len({t.output for t in tried}) > 1 or said.output is not None:
+        chosen = f"{chosen}; output {found.output}"
     made = _contract(network, found.feed, found.answer, order, found.output, chosen)
-    return replace(made, chosen=f"{chosen}; output {found.output}") if several else made
+    return replace(made, doubt=_doubt(network, found, right, order, next_best))
 
 
-def _fed_by(feed: Feed, trials: Sequence[_Trial]) -> list[_Trial]:
-    return [t for t in trials if t.feed.name == feed.name]
+def _doubt(network: Network, found: _Trial, right: float, order: tuple[int, ...], next_best: Sequence[_Trial]) -> str:
+    """What training images contradict beyond doubt of the feed and the order that are taken, as sentences."""
+    doubts = [
+        f"{network.named} fits pixels of {other.feed.name} better than {found.feed.name}, as given: {_fits(other)} of "
+        f"{MORE_IMAGES} training images, not {_fits(found)}. Leave --scale, --mean and --std out to have them measured"
+        for other in next_best
+        if _is_better(other, found)
+    ]
+    if found.shown and found.shown != order:
+        doubts.append(
+            f"{network.named} shows its labels in another order than is taken: in {_names(found.shown)} "
+            f"{found.right_shown:.1%} of {MORE_IMAGES} training images are right, not {right:.1%}. Give --labels "
+            f"{told.MEASURED} to take that"
+        )
+    return ". ".join(doubts)
+
+
+def _fits(trial: _Trial) -> str:
+    return f"{trial.right:.1%} right, with a loss of {trial.loss:.3g},"
+
+
+def _is_better(other: _Trial, found: _Trial) -> bool:
+    """True where another way has a loss so much less that it is neither chance nor a trifle."""
+    less = found.losses - other.losses
+    return less.mean() > _BEYOND_DOUBT * _error_of(less) and other.loss < _MUCH_LESS * found.loss
+
+
+def _names(order: tuple[int, ...]) -> str:
+    """The labels as their answers stand, with commas."""
+    return ",".join(LABELS[order.index(place)] for place in range(len(LABELS)))
 
 
 def _feeds(network: Network) -> list[Feed]:
@@ -185,22 +222,27 @@ def _tried(
             probabilities = contract.as_probabilities(raw, kind)
         if not np.isfinite(probabilities).all():
             continue
-        order = said.order()
+        told_order = said.order()
         as_is = float(np.mean(probabilities.argmax(1) == labels))
-        if order is None:
-            order = shown_order(probabilities, labels) or ()
+        shown = shown_order(probabilities, labels, told_order or ()) or ()
+        right_shown = float(np.mean(contract.ordered(probabilities, shown).argmax(1) == labels))
+        order = shown if told_order is None else told_order
         read = contract.ordered(probabilities, order)
         right = float(np.mean(read.argmax(1) == labels))
         losses = -np.log(np.maximum(read[np.arange(len(labels)), labels], 1e-7).astype(np.float64))
         order = () if order == tuple(range(len(LABELS))) else order
-        found.append(_Trial(feed, output, kind, order, right, as_is, float(read.max(1).mean()), losses))
+        sure = float(read.max(1).mean())
+        found.append(_Trial(feed, output, kind, order, right, as_is, shown, right_shown, sure, losses))
     return found
 
 
-def shown_order(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[int, ...] | None:
-    """The place of each label among the answers (n, 10), where that is not Fashion-MNIST's order beyond doubt.
+def shown_order(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], otherwise: tuple[int, ...] = ()
+) -> tuple[int, ...] | None:
+    """The place of each label among the answers (n, 10), where that is not the order ``otherwise`` beyond doubt.
 
-    Beyond doubt: each label is taken for another place than the rest, and read so far more answers are right.
+    Beyond doubt: each label is taken for another place than the rest, and read so more answers are right, by far more
+    than chance. ``otherwise`` is Fashion-MNIST's order if it is empty.
     """
     count = len(LABELS)
     seen = np.zeros((count, count))
@@ -211,9 +253,15 @@ def shown_order(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -
         label, place = divmod(int(at), count)
         if order[label] < 0 and place not in order:
             order[label] = place
-    as_is = float(np.mean(probabilities.argmax(1) == labels))
-    right = float(np.mean(probabilities[:, order].argmax(1) == labels))
-    return tuple(order) if right >= max(LEAST_RIGHT * 2, as_is + _CLEARLY) else None
+    right = probabilities[:, order].argmax(1) == labels
+    more = right.astype(float) - (contract.ordered(probabilities, otherwise).argmax(1) == labels)
+    beyond = more.mean() >= max(_CLEARLY, _BEYOND_DOUBT * _error_of(more))
+    return tuple(order) if beyond and right.mean() >= LEAST_RIGHT * 2 else None
+
+
+def _error_of(differences: NDArray[np.float64]) -> float:
+    """The standard error of their mean."""
+    return float(differences.std() / np.sqrt(len(differences)))
 
 
 def _ranked(trials: Sequence[_Trial], alike: float) -> list[_Trial]:
@@ -232,29 +280,34 @@ def _commonest(ranked: Sequence[_Trial], feeds: Sequence[Feed]) -> _Trial:
         if other.output != best.output or places[other.feed.name] > places[best.feed.name]:
             continue
         worse = other.losses - best.losses
-        error = float(worse.std() / np.sqrt(len(worse)))
-        if best.right - other.right <= _ALIKE / 5 and float(worse.mean()) <= _SURE * error:
+        if best.right - other.right <= _ALIKE / 5 and float(worse.mean()) <= _SURE * _error_of(worse):
             return other
     return best
 
 
-def _check_fit(network: Network, said: Told, found: _Trial, tried: Sequence[_Trial], given: Feed | None) -> None:
+def _check_fit(
+    network: Network,
+    said: Told,
+    found: _Trial,
+    tried: Sequence[_Trial],
+    given: Feed | None,
+    next_best: Sequence[_Trial],
+) -> None:
     """Raise :class:`GateError` for a network that fits in no way."""
     if said.anyway:
         return
     if found.order and said.labels is None:
-        names = ",".join(LABELS[found.order.index(place)] for place in range(len(LABELS)))
         raise GateError(
             f"{network.named} has its labels in another order: {found.right_as_is:.1%} of {MORE_IMAGES} training "
             f"images are right in Fashion-MNIST's, {found.right:.1%} in the order that its answers show. Give "
-            f'--labels "{names}"'
-            f", or --labels {told.MEASURED} to take what is shown"
+            f'--labels "{_names(found.order)}", or --labels {told.MEASURED} to take what is shown'
         )
     if found.right >= LEAST_RIGHT and found.right >= found.confidence - OVERCONFIDENT:
         return
     if given:
         what = f"with pixels of {given.name}, as given,"
-        step = "Leave --scale, --mean and --std out to have them measured"
+        best = "".join(f" ({t.right:.1%} with {t.feed.name})" for t in next_best if _is_better(t, found))
+        step = f"Leave --scale, --mean and --std out to have them measured{best}"
     else:
         ways = list(dict.fromkeys(t.feed.name for t in tried if not t.feed.name.endswith(", inverted")))
         what = f"with pixels of {found.feed.name}, the best of {', '.join(ways)}, each also inverted,"

@@ -140,7 +140,7 @@ def read(
     precision, rounded = _precision(original, path)
     ir = with_contract(original, by, at, ports.stored, ports.answered[at])
     made = Foreign(path, kind, ir, by, precision, rounded, network, named.name)
-    told.say(made.in_short())
+    told.say(made.in_short(), by.doubt)
     return made
 
 
@@ -154,7 +154,7 @@ def contract_of(
         shape = original.image_shape_as_it_takes()
         network = Network(str(path), shape, original.dtype, PLAIN, original.ask, by_file, hinted)
         _measured[key] = measure(network, said)
-    told.say(_measured[key].in_short(path.name))
+    told.say(_measured[key].in_short(path.name), _measured[key].doubt)
     return _measured[key]
 
 

@@ -153,9 +153,10 @@ class _Process:
     told: Told
     said: set[str]
     listener: Callable[[str], None] | None
+    warned: Callable[[str], None] | None
 
 
-_process: Final = _Process(Told(), set(), None)
+_process: Final = _Process(Told(), set(), None, None)
 
 
 def give(told: Told) -> None:
@@ -170,7 +171,7 @@ def give(told: Told) -> None:
 
 def forget() -> None:
     """Go by nothing that was told, and tell nobody."""
-    _process.told, _process.said, _process.listener = NOTHING, set(), None
+    _process.told, _process.said, _process.listener, _process.warned = NOTHING, set(), None, None
 
 
 def given() -> Told:
@@ -178,14 +179,16 @@ def given() -> Told:
     return _process.told
 
 
-def listen(say: Callable[[str], None]) -> None:
-    """Have ``say`` called from now on with what is found out of each model made elsewhere, a line, once."""
-    _process.said, _process.listener = set(), say
+def listen(say: Callable[[str], None] | None, warn: Callable[[str], None]) -> None:
+    """Have ``say`` called from now on with what is found out of each model made elsewhere, and ``warn`` with what
+    contradicts what was told of it; each line once."""
+    _process.said, _process.listener, _process.warned = set(), say, warn
 
 
-def say(line: str) -> None:
-    """Tell what was found out of a model made elsewhere."""
-    if line not in _process.said:
-        _process.said.add(line)
-        if _process.listener:
-            _process.listener(line)
+def say(found: str, doubt: str = "") -> None:
+    """Tell what was found out of a model made elsewhere, and what is doubted of what was told of it."""
+    for line, listener in ((found, _process.listener), (doubt, _process.warned)):
+        if line and line not in _process.said:
+            _process.said.add(line)
+            if listener:
+                listener(line)

@@ -73,6 +73,32 @@ def _counted(limit: int | None, *, step: int = 1, inside: bool = True) -> Any:
     return ov.Model([ops.result(ops.softmax(loop.get_iter_value(results[2].output(0), -1), 1))], [image], "counted")
 
 
+def _listed(*, bright: bool) -> Any:
+    """A loop with a list that begins with one number and then has ten, as TensorFlow's recurrent layers have one, or
+    one for each bright pixel."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    image, state = ops.parameter([1, 784], np.float32), ops.parameter([1, 10], np.float32)
+    seen = ops.parameter([1, 784], np.float32)
+    answers = ops.parameter(ov.PartialShape([1, -1]), np.float32)
+    state_now = ops.add(state, ops.matmul(seen, np.full((784, 10), 0.0001, np.float32), False, False))
+    before = ops.reduce_sum(answers, np.array([1]), keep_dims=True)
+    listed = ops.add(state_now, before)
+    if bright:
+        where = ops.non_zero(seen, "i64")
+        listed = ops.convert(ops.reduce_max(where, np.array([0]), keep_dims=True), np.float32)
+    results = [ops.result(ops.constant(np.array([True]))), ops.result(state_now), ops.result(listed)]
+    loop = ops.loop(ops.constant(np.int64(28)), ops.constant(np.array([True])))
+    loop.set_function(ov.Model(results, [state, seen, answers], "body"))
+    loop.set_special_body_ports([-1, 0])
+    loop.set_merged_input(state, ops.constant(np.zeros((1, 10), np.float32)).output(0), results[1].output(0))
+    loop.set_merged_input(answers, ops.constant(np.zeros((1, 1), np.float32)).output(0), results[2].output(0))
+    loop.set_invariant_input(seen, image.output(0))
+    end = loop.get_iter_value(results[1].output(0), -1)
+    return ov.Model([ops.result(ops.softmax(end, 1))], [image], "listed")
+
+
 def _masked(mask: list[float], *, adds: bool) -> Any:
     """A linear network with infinite constants, as attention masks and maxima have them."""
     import openvino as ov
@@ -98,6 +124,8 @@ def _masked(mask: list[float], *, adds: bool) -> Any:
         (lambda: _counted(10**6), "a loop of 1,000,001 rounds"),
         (lambda: _counted(28, step=0), "a loop of an open number of rounds"),
         (lambda: _counted(None), "a loop of an open number of rounds"),
+        (lambda: _listed(bright=False), None),
+        (lambda: _listed(bright=True), "its size depends on the picture"),
         (lambda: _masked([-np.inf, -np.inf], adds=False), None),
         (lambda: _masked([-np.inf, 0.0], adds=True), None),
         (lambda: _masked([-np.inf, -np.inf], adds=True), "not a finite number"),

@@ -37,15 +37,19 @@ _RULES: Final = 2
 _KEPT: Final = 256
 """Verdicts kept, the newest."""
 _LOOK_S: Final = 0.02
-"""How often the memory of the child is looked at."""
+"""How often the child is looked at."""
+_STANDSTILL: Final = 10
+"""How many times as long as its processor time a child may be there: a busy computer has little for it, and one that
+only waits would wait for ever."""
 _RESTORE: Final = "Convert the model again, or get it anew from where it came"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the child may take; ours take 0.2 to 0.4 GB and a second."""
+    """What the child may take; ours take 0.2 to 0.4 GB and 0.3 to 1 s."""
 
     seconds: int = 60
+    """Of processor time, which is as much on a busy computer as on one with nothing else to do."""
     memory_bytes: int = 2**30
     """Besides eight times the file: as read, as converted, as compiled twice."""
 
@@ -151,14 +155,18 @@ def _answer(child: Child, limits: Limits) -> Message:
     """The child's answer, or the limit that it has passed as one. Raises :class:`EOFError` if it ends without any."""
     import psutil
 
-    until_s = time.monotonic() + limits.seconds
+    until_s = time.monotonic() + _STANDSTILL * limits.seconds
     while True:
         with contextlib.suppress(TimeoutError):
             return child.receive(_LOOK_S)
         if time.monotonic() > until_s:
-            return {"reason": f"trying it took more than {limits.seconds} s"}
+            return {"reason": f"trying it took more than {_STANDSTILL * limits.seconds} s"}
         with contextlib.suppress(psutil.Error):  # it has just ended
-            if psutil.Process(child.pid).memory_info().rss > limits.memory_bytes:
+            process = psutil.Process(child.pid)
+            spent = process.cpu_times()
+            if spent.user + spent.system > limits.seconds:
+                return {"reason": f"trying it took more than {limits.seconds} s of processor time"}
+            if process.memory_info().rss > limits.memory_bytes:
                 return {"reason": f"trying it took more than {limits.memory_bytes / 2**20:,.0f} MB of memory"}
 
 

@@ -28,6 +28,24 @@ def rounds_of(loop: Any) -> int:
     return _Body(loop, body).rounds(body.get_results()[at], 0)
 
 
+def of_two_sizes(loop: Any) -> frozenset[str]:
+    """The names of those parameters of a loop's body that have one fixed size in the first round, and another fixed one
+    in each that follows.
+
+    OpenVINO calls such a size open. So begins the list to which a recurrent layer adds its answers, in TensorFlow's
+    form: with one number.
+    """
+    body = loop.get_function()
+    parameters, results = body.get_parameters(), body.get_results()
+    return frozenset(
+        parameters[fed.body_parameter_index].get_name()
+        for fed in loop.get_input_descriptions()
+        if hasattr(fed, "body_value_index")
+        and loop.input_value(fed.input_index).get_partial_shape().is_static
+        and results[fed.body_value_index].get_output_partial_shape(0).is_static
+    )
+
+
 class _Body:
     """A loop's body, and what is fed to it."""
 

@@ -153,8 +153,12 @@ def _is_grid(answer: Any) -> bool:
     )
 
 
-def _check_layers(model: Any, depth: int = 0) -> None:
-    """Nothing in it depends on the picture but the numbers: then no picture costs more than the one tried here."""
+def _check_layers(model: Any, depth: int = 0, of_two_sizes: frozenset[str] = frozenset()) -> None:
+    """Nothing in it depends on the picture but the numbers: then no picture costs more than the one tried here.
+
+    ``of_two_sizes`` are the names of a loop's parameters that have one known size in the first round, and another in
+    all that follow.
+    """
     import numpy as np
 
     from edgefashion.bundles.guard.ir_xml import BOUNDED, ENDLESS, check_shape
@@ -167,6 +171,8 @@ def _check_layers(model: Any, depth: int = 0) -> None:
             _check_loop(layer, depth)
         for port in layer.outputs():
             size = port.get_partial_shape()
+            if layer.get_name() in of_two_sizes:
+                continue
             if not size.is_static:
                 _refuse(f"a layer of type {kind} gives {size}: its size depends on the picture")
             check_shape(list(size.to_shape()))
@@ -182,7 +188,7 @@ def _check_layers(model: Any, depth: int = 0) -> None:
 def _check_loop(layer: Any, depth: int) -> None:
     """A loop runs so often as its own constants say, and not too often; its body is checked like a network."""
     from edgefashion.bundles.guard.ir_xml import MAX_BODIES, MAX_ROUNDS
-    from edgefashion.bundles.guard.loops import rounds_of
+    from edgefashion.bundles.guard.loops import of_two_sizes, rounds_of
 
     if depth == MAX_BODIES:
         _refuse(f"its loops are nested more than {MAX_BODIES} deep")
@@ -192,7 +198,7 @@ def _check_loop(layer: Any, depth: int) -> None:
     if not 0 <= rounds <= MAX_ROUNDS:
         how_many = "an open number of" if rounds < 0 else f"{rounds:,}"
         _refuse(f"it has a loop of {how_many} rounds; {MAX_ROUNDS:,} at most are run")
-    _check_layers(layer.get_function(), depth + 1)
+    _check_layers(layer.get_function(), depth + 1, of_two_sizes(layer))
 
 
 def _check_facts(model: Any) -> None:

@@ -29,6 +29,9 @@ PORTS: Final[dict[str, int | None]] = {
 }
 """The schemes that are read, each with its port where none is given; None where one has to be given."""
 
+STREAMS: Final = frozenset(PORTS) - {"http", "https"}
+"""Those that only cameras and streams have. By http a picture may come, or a model's answers."""
+
 CONNECTIONLESS: Final = ("udp", "rtp")
 """Schemes of what is sent to us, whether we listen or not: nobody is there to be connected to."""
 
