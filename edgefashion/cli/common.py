@@ -47,12 +47,11 @@ def picture_path(spec: str) -> Path:
     refuse_camera(spec, "predict")
     scheme = schemes.scheme_of(spec)
     if scheme not in ("", "file"):
-        camera = (
-            f", a camera's by: edgefashion camera --source {quoted(shown(spec))}" if scheme in schemes.PORTS else ""
-        )
+        address = quoted(shown(spec))
+        camera = f", a camera by: edgefashion camera --source {address}" if scheme in schemes.PORTS else ""
         raise BadInputError(
             f"{shown(spec)} is an address, and predict reads pictures of this machine. Save the picture here first. "
-            f"Pictures at addresses are read by: edgefashion tag {quoted(shown(spec))} --out tags.csv{camera}"
+            f"One at an address is read by: edgefashion tag {address} --out tags.csv{camera}"
         )
     return Path(schemes.resolved(spec) if scheme else spec)
 

@@ -101,8 +101,9 @@ def _give(values: dict[str, Any], chosen: Callable[[], dict[str, Any]], *, bundl
         from edgefashion.errors import BadInputError
 
         raise BadInputError("--engine ray loads models by itself. Convert the model first, and give the bundle")
-    if not bundles:
-        _check(_models(kwargs))
+    models = _models(kwargs)
+    if not bundles or not models:
+        _check(models)
 
 
 def _chosen(signature: inspect.Signature, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
-from edgefashion.data.pixel_range import in_8_bits
+from edgefashion.data.pixel_range import in_8_bits, is_enlarged
 from edgefashion.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -121,7 +121,33 @@ def of_png(raw: bytes, name: str) -> NDArray[np.uint8]:
     values = _values(raw)
     if values is None:
         raise BadInputError(f"{name} is a PNG of 16 bits in a way that is not read. Save it with 8")
-    return in_8_bits(values, name)
+    return in_8_bits(values, name, white=png_white(raw, values))
+
+
+def png_white(raw: bytes, values: NDArray[Any]) -> float | None:
+    """What is white in a PNG of 16 bits, by its note of how many of them count (sBIT); None where it has none.
+
+    By the format's rules it is always 65535, and samples of fewer bits are enlarged to 16. Some cameras write the
+    number and do not enlarge: then no value has more bits, and the lower ones are used.
+    """
+    bits = _significant_bits(raw)
+    if bits is None:
+        return None
+    largest = (1 << bits) - 1
+    is_small = bits < 16 and values.max() <= largest and not is_enlarged(values)
+    return float(largest if is_small else 0xFFFF)
+
+
+def _significant_bits(raw: bytes) -> int | None:
+    """The most that a PNG's sBIT says of a channel; None without one, or where it is junk."""
+    at = 8
+    while at + 12 <= len(raw) and raw[at + 4 : at + 8] != b"IDAT":
+        size = int(struct.unpack_from(">I", raw, at)[0])
+        if raw[at + 4 : at + 8] == b"sBIT":
+            bits = max(raw[at + 8 : at + 8 + size], default=0) if size <= 4 else 0
+            return bits if 8 <= bits <= 16 else None
+        at += size + 12
+    return None
 
 
 _PFM: Final = re.compile(rb"(P[Ff])\s+(\d{1,9})\s+(\d{1,9})\s+([-+.\deE]{1,30})\s")

@@ -238,7 +238,7 @@ def _with_pillow(given: _Given, kind: str) -> Picture:
             image = _over_white(deep_pictures.of_png(given.bytes(), given.name))
         else:
             cut = opened if whole is None or whole[2:] == opened.size else opened.crop(whole)
-            image = _as_bgr(cut, given.name)
+            image = _as_bgr(cut, given, kind)
         return Picture(_upright(image, turned), width, height)
 
 
@@ -321,12 +321,15 @@ def _upright(image: NDArray[np.uint8], turned: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.rotate(image, turn[turned]), np.uint8) if turned in turn else image
 
 
-def _as_bgr(picture: Image.Image, name: str) -> NDArray[np.uint8]:
+def _as_bgr(picture: Image.Image, given: _Given, kind: str) -> NDArray[np.uint8]:
     import cv2
     from PIL import Image
 
     if picture.mode.startswith(("I", "F")):  # deep grey, in one of Pillow's spellings
-        return _over_white(in_8_bits(np.asarray(picture), name))
+        values = np.asarray(picture)
+        # Pillow brings those of the other kinds to 16 bits by the depth that their files name.
+        most = deep_pictures.png_white(given.bytes(), values) if kind == "PNG" else float(0xFFFF)
+        return _over_white(in_8_bits(values, given.name, white=most))
     if picture.has_transparency_data:
         rgba = picture.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")

@@ -2,6 +2,10 @@
 
 Cameras and scanners keep 10, 12 and 14 bits in 16, programs keep floats from 0 to 1. Taken for 16 whole bits they are
 black, taken for 8 they are white. What fits nothing is refused: a wrong guess would be a wrong answer.
+
+Of 16 bits with no value above 16383, and nothing in the file or in the steps between its values that tells more, either
+may be meant: fewer bits, or a dark picture. They are taken for the fewest that hold them. That is right for the first;
+it lifts the second into the light, where a garment looks the same, while in the dark nothing would be seen in either.
 """
 
 from __future__ import annotations
@@ -21,6 +25,11 @@ _OVERSHOOT: Final = 0.25
 _UNDERSHOOT: Final = 0.05
 """And so much below black."""
 
+_WHOLE: Final = 65535.0
+
+_MOVED: Final = 0b11
+"""The lower bits of 16 that stay 0 where 14 or fewer were moved to the upper end."""
+
 _SAVE: Final = "Save it with 8 bits a channel"
 
 
@@ -30,9 +39,9 @@ def in_8_bits(
     """``values`` (height, width) or (height, width, channels), of any number type, from 0 (black) to 255.
 
     ``white`` and ``black`` are what the file calls so, if it does. Else black is 0, and white the least of the usual
-    ends that no value is above: of whole numbers 8, 10, 12, 14 or 16 bits (a signed type has one bit less), of floats
-    1 or the same. An alpha channel is of the same range, so it helps to find it. ``inverted``: black and white are
-    swapped, as in TIFF's "white is zero".
+    ends that no value is above: of whole numbers 8, 10, 12, 14 or 16 bits (a signed type has one bit less; 16 where
+    :func:`is_enlarged`), of floats 1 or the same. An alpha channel is of the same range, so it helps to find it.
+    ``inverted``: black and white are swapped, as in TIFF's "white is zero".
 
     Raises :class:`BadInputError` for values that are no numbers, below black, or of no usual range.
     """
@@ -43,7 +52,7 @@ def in_8_bits(
         raise BadInputError(f"{name} holds values that are no numbers, so its range is not known. {_SAVE}")
     low, high = black or 0.0, white
     if high is None or high <= low or largest > high + _OVERSHOOT * (high - low):
-        low, high = 0.0, _white_of(values.dtype, least, largest, name)
+        low, high = 0.0, _WHOLE if is_enlarged(values) else _white_of(values.dtype, least, largest, name)
     if least < low - _UNDERSHOOT * (high - low):
         raise BadInputError(
             f"{name} holds values below black ({least:g}), and the file does not say what is black. {_SAVE}"
@@ -56,6 +65,15 @@ def in_8_bits(
         np.subtract(255, scaled, out=scaled)
     np.rint(scaled, out=scaled)
     return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+
+
+def is_enlarged(values: NDArray[Any]) -> bool:
+    """True for values of 16 bits, not all 0, that were made of fewer: of 8 as programs enlarge them (255 becomes
+    65535), or moved to the upper end, so that the lower bits are 0."""
+    if values.dtype.kind != "u" or values.dtype.itemsize != 2 or not values.any():
+        return False
+    moved = not int(np.bitwise_or.reduce(values, axis=None)) & _MOVED
+    return moved or bool(np.array_equal(values >> 8, values & 255))
 
 
 def _white_of(dtype: np.dtype[Any], least: float, largest: float, name: str) -> float:

@@ -17,6 +17,17 @@ from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError, GateError, MissingError
 from edgefashion.inference import contract, told
 from edgefashion.inference.contract import Contract, Feed, Quantized
+from edgefashion.inference.contract_trial import (
+    ALIKE,
+    ALIKE_FIRST,
+    LEAST_RIGHT,
+    Trial,
+    commonest,
+    is_better,
+    names_of,
+    ranked,
+    shown_order,
+)
 from edgefashion.inference.told import NOTHING, Told
 from edgefashion.labels import LABELS
 
@@ -29,22 +40,8 @@ MORE_IMAGES: Final = 1000
 """Further ones, for the best few."""
 BEST: Final = 4
 
-LEAST_RIGHT: Final = 0.3
-"""Share of training images below which a model fits in no way. Chance is 0.1."""
 OVERCONFIDENT: Final = 0.2
 """By how much a model's confidence may be above its share of right answers."""
-_ALIKE_FIRST: Final = 0.05
-"""Shares of right answers that differ by less on few images are told apart by the loss."""
-_ALIKE: Final = 0.01
-"""The same on more images."""
-_SURE: Final = 0.5
-"""Standard errors by which a loss has to be less, for a rarer way to be taken in a commoner one's place."""
-_CLEARLY: Final = 0.05
-"""By how much another order of the labels has to be right more often to be beyond doubt."""
-_BEYOND_DOUBT: Final = 5.0
-"""And by how many standard errors; also the standard errors by which another way has to be better than what is told."""
-_MUCH_LESS: Final = 0.95
-"""Of a loss, what another way's has to be below, for it to be better for a purpose."""
 
 
 @dataclass(frozen=True)
@@ -65,31 +62,6 @@ class Network:
     """Where that comes from, as a phrase."""
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """One way to feed and read a network, tried."""
-
-    feed: Feed
-    output: str
-    answer: str
-    order: tuple[int, ...]
-    """The order of the labels that its answers show beyond doubt, or that was told; empty for Fashion-MNIST's."""
-    right: float
-    """Share right in that order."""
-    right_as_is: float
-    """Share right in Fashion-MNIST's."""
-    shown: tuple[int, ...]
-    """The order that its answers show beyond doubt; empty for the one that was told, or Fashion-MNIST's."""
-    right_shown: float
-    """Share right in that one."""
-    confidence: float
-    losses: NDArray[np.float64]
-
-    @property
-    def loss(self) -> float:
-        return float(self.losses.mean())
-
-
 def measure(network: Network, said: Told = NOTHING) -> Contract:
     """The contract of a network: what was ``said`` of it, and for the rest what training images show.
 
@@ -108,27 +80,33 @@ def measure(network: Network, said: Told = NOTHING) -> Contract:
     # What is told is taken. The usual ways are tried beside it to say which would be right more often.
     feeds = [given, *(feed for feed in usual if feed.name != given.name)] if given else usual
 
-    def tried_on(images_of: slice, feed: Feed) -> list[_Trial]:
+    first, more = slice(0, FIRST_IMAGES), slice(FIRST_IMAGES, FIRST_IMAGES + MORE_IMAGES)
+
+    def tried_on(images_of: slice, feed: Feed) -> list[Trial]:
         return _tried(network, said, feed, images[images_of], labels[images_of])
 
-    first, more = slice(0, FIRST_IMAGES), slice(FIRST_IMAGES, FIRST_IMAGES + MORE_IMAGES)
-    tried = _ranked([t for feed in feeds for t in tried_on(first, feed)], _ALIKE_FIRST)
-    best = [t for t in tried if not given or t.feed == given][:BEST]
-    pairs = {(t.feed, t.output) for t in best}
-    asked = dict.fromkeys(t.feed for t in best)
-    again = [t for feed in asked for t in tried_on(more, feed) if (feed, t.output) in pairs]
-    if not again:
+    tried = ranked([t for feed in feeds for t in tried_on(first, feed)], ALIKE_FIRST)
+
+    def best_of(likely: Sequence[Trial]) -> Trial | None:
+        pairs = {(t.feed, t.output) for t in likely[:BEST]}
+        asked = dict.fromkeys(t.feed for t in likely[:BEST])
+        again = [t for feed in asked for t in tried_on(more, feed) if (feed, t.output) in pairs]
+        return commonest(ranked(again, ALIKE), feeds) if again else None
+
+    found = best_of([t for t in tried if not given or t.feed == given])
+    if not found:
         raise BadInputError(
             f"{network.named} answers no finite numbers to any of Fashion-MNIST's images. Export it anew"
         )
-    found = _commonest(_ranked(again, _ALIKE), feeds)
     others = [t for t in tried if t.feed.name != found.feed.name and t.output == found.output]
-    next_best = [t for t in tried_on(more, others[0].feed) if t.output == found.output] if given and others else []
+    next_best = best_of(others) if given else None
     _check_fit(network, said, found, tried, given, next_best)
     order = found.order
     if order and said.order() is None and (said.labels or "").strip().lower() != told.MEASURED:
         order = ()  # only with --anyway
     how = "as given" if given else "measured"
+    if next_best:
+        others = [t for t in others if t.feed == next_best.feed]
     beside = f", {others[0].right:.1%} of {FIRST_IMAGES} with {others[0].feed.name}" if others else ""
     right = found.right if order == found.order else found.right_as_is
     chosen = f"{how}: {right:.1%} of {MORE_IMAGES} training images right{beside}"
@@ -138,36 +116,22 @@ def measure(network: Network, said: Told = NOTHING) -> Contract:
     return replace(made, doubt=_doubt(network, found, right, order, next_best))
 
 
-def _doubt(network: Network, found: _Trial, right: float, order: tuple[int, ...], next_best: Sequence[_Trial]) -> str:
+def _doubt(network: Network, found: Trial, right: float, order: tuple[int, ...], other: Trial | None) -> str:
     """What training images contradict beyond doubt of the feed and the order that are taken, as sentences."""
-    doubts = [
-        f"{network.named} fits pixels of {other.feed.name} better than {found.feed.name}, as given: {_fits(other)} of "
-        f"{MORE_IMAGES} training images, not {_fits(found)}. Leave --scale, --mean and --std out to have them measured"
-        for other in next_best
-        if _is_better(other, found)
-    ]
+    doubts = []
+    if other and is_better(other, found):
+        doubts.append(
+            f"{network.named} fits pixels of {other.feed.name} better than {found.feed.name}, as given: of "
+            f"{MORE_IMAGES} training images {other.right:.1%} are right with a loss of {other.loss:.2g}, not "
+            f"{found.right:.1%} with {found.loss:.2g}. Leave --scale, --mean and --std out to have them measured"
+        )
     if found.shown and found.shown != order:
         doubts.append(
-            f"{network.named} shows its labels in another order than is taken: in {_names(found.shown)} "
+            f"{network.named} shows its labels in another order than is taken: in {names_of(found.shown)} "
             f"{found.right_shown:.1%} of {MORE_IMAGES} training images are right, not {right:.1%}. Give --labels "
             f"{told.MEASURED} to take that"
         )
     return ". ".join(doubts)
-
-
-def _fits(trial: _Trial) -> str:
-    return f"{trial.right:.1%} right, with a loss of {trial.loss:.3g},"
-
-
-def _is_better(other: _Trial, found: _Trial) -> bool:
-    """True where another way has a loss so much less that it is neither chance nor a trifle."""
-    less = found.losses - other.losses
-    return less.mean() > _BEYOND_DOUBT * _error_of(less) and other.loss < _MUCH_LESS * found.loss
-
-
-def _names(order: tuple[int, ...]) -> str:
-    """The labels as their answers stand, with commas."""
-    return ",".join(LABELS[order.index(place)] for place in range(len(LABELS)))
 
 
 def _feeds(network: Network) -> list[Feed]:
@@ -212,7 +176,7 @@ def _outputs(network: Network, said: Told, answers: Mapping[str, Any]) -> list[s
 
 def _tried(
     network: Network, said: Told, feed: Feed, images: NDArray[np.uint8], labels: NDArray[np.int64]
-) -> list[_Trial]:
+) -> list[Trial]:
     answers = _ask(network, feed, images)
     found = []
     for output in _outputs(network, said, answers):
@@ -232,66 +196,17 @@ def _tried(
         losses = -np.log(np.maximum(read[np.arange(len(labels)), labels], 1e-7).astype(np.float64))
         order = () if order == tuple(range(len(LABELS))) else order
         sure = float(read.max(1).mean())
-        found.append(_Trial(feed, output, kind, order, right, as_is, shown, right_shown, sure, losses))
+        found.append(Trial(feed, output, kind, order, right, as_is, shown, right_shown, sure, losses))
     return found
-
-
-def shown_order(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64], otherwise: tuple[int, ...] = ()
-) -> tuple[int, ...] | None:
-    """The place of each label among the answers (n, 10), where that is not the order ``otherwise`` beyond doubt.
-
-    Beyond doubt: each label is taken for another place than the rest, and read so more answers are right, by far more
-    than chance. ``otherwise`` is Fashion-MNIST's order if it is empty.
-    """
-    count = len(LABELS)
-    seen = np.zeros((count, count))
-    np.add.at(seen, (labels, probabilities.argmax(1)), 1)
-    seen /= np.maximum(seen.sum(1, keepdims=True), 1)
-    order = [-1] * count
-    for at in np.argsort(-seen, axis=None):  # the surest pair first
-        label, place = divmod(int(at), count)
-        if order[label] < 0 and place not in order:
-            order[label] = place
-    right = probabilities[:, order].argmax(1) == labels
-    more = right.astype(float) - (contract.ordered(probabilities, otherwise).argmax(1) == labels)
-    beyond = more.mean() >= max(_CLEARLY, _BEYOND_DOUBT * _error_of(more))
-    return tuple(order) if beyond and right.mean() >= LEAST_RIGHT * 2 else None
-
-
-def _error_of(differences: NDArray[np.float64]) -> float:
-    """The standard error of their mean."""
-    return float(differences.std() / np.sqrt(len(differences)))
-
-
-def _ranked(trials: Sequence[_Trial], alike: float) -> list[_Trial]:
-    """Those that are right most often first; of those whose shares are ``alike`` the one with the least loss."""
-    if not trials:
-        return []
-    best = max(t.right for t in trials)
-    return sorted(trials, key=lambda t: (max(0.0, best - alike - t.right), t.loss))
-
-
-def _commonest(ranked: Sequence[_Trial], feeds: Sequence[Feed]) -> _Trial:
-    """The best, or a commoner way that is as good within chance."""
-    best = ranked[0]
-    places = {feed.name: place for place, feed in enumerate(feeds)}
-    for other in sorted(ranked[1:], key=lambda t: places[t.feed.name]):
-        if other.output != best.output or places[other.feed.name] > places[best.feed.name]:
-            continue
-        worse = other.losses - best.losses
-        if best.right - other.right <= _ALIKE / 5 and float(worse.mean()) <= _SURE * _error_of(worse):
-            return other
-    return best
 
 
 def _check_fit(
     network: Network,
     said: Told,
-    found: _Trial,
-    tried: Sequence[_Trial],
+    found: Trial,
+    tried: Sequence[Trial],
     given: Feed | None,
-    next_best: Sequence[_Trial],
+    other: Trial | None,
 ) -> None:
     """Raise :class:`GateError` for a network that fits in no way."""
     if said.anyway:
@@ -300,13 +215,13 @@ def _check_fit(
         raise GateError(
             f"{network.named} has its labels in another order: {found.right_as_is:.1%} of {MORE_IMAGES} training "
             f"images are right in Fashion-MNIST's, {found.right:.1%} in the order that its answers show. Give "
-            f'--labels "{_names(found.order)}", or --labels {told.MEASURED} to take what is shown'
+            f'--labels "{names_of(found.order)}", or --labels {told.MEASURED} to take what is shown'
         )
     if found.right >= LEAST_RIGHT and found.right >= found.confidence - OVERCONFIDENT:
         return
     if given:
         what = f"with pixels of {given.name}, as given,"
-        best = "".join(f" ({t.right:.1%} with {t.feed.name})" for t in next_best if _is_better(t, found))
+        best = f" ({other.right:.1%} with {other.feed.name})" if other and is_better(other, found) else ""
         step = f"Leave --scale, --mean and --std out to have them measured{best}"
     else:
         ways = list(dict.fromkeys(t.feed.name for t in tried if not t.feed.name.endswith(", inverted")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from edgefashion.data.pixel_range import in_8_bits
 from edgefashion.errors import BadInputError
 
 GREY = np.array([[0, 20, 100, 200, 255]], np.uint8)
+DARK = np.array([[0, 5, 20, 40, 55]], np.uint8)
 BGR = np.dstack([GREY, GREY[:, ::-1], np.full_like(GREY, 128)])
+DARK_BGR = np.dstack([DARK, DARK[:, ::-1], np.full_like(DARK, 30)])
 
 
 def tiff(
@@ -62,6 +65,12 @@ def png16(values: NDArray[Any]) -> bytes:
     return bytes(cv2.imencode(".png", values.astype(np.uint16))[1])
 
 
+def noted(raw: bytes, bits: int, *, channels: int = 1) -> bytes:
+    """A PNG with the note that so many bits of each channel count."""
+    note = b"sBIT" + bytes([bits]) * channels
+    return raw[:33] + struct.pack(">I", channels) + note + struct.pack(">I", zlib.crc32(note)) + raw[33:]
+
+
 def pfm(values: NDArray[Any]) -> bytes:
     return bytes(cv2.imencode(".pfm", values.astype(np.float32))[1])
 
@@ -96,6 +105,20 @@ READ = {
     "PFM of colour": (pfm(of(BGR, 1, np.float32)), BGR),
     "PFM to 255": (pfm(of(GREY, 255, np.float32)), GREY),
     "PGM of 12 bits": (b"P5\n5 1\n4095\n" + of(GREY, 4095, np.uint16).astype(">u2").tobytes(), GREY),
+    "PGM of 12 bits, dark": (b"P5\n5 1\n4095\n" + of(DARK, 4095, np.uint16).astype(">u2").tobytes(), DARK),
+    # Of 16 bits that are dark: what the file says, or the steps between its values, or the fewest that hold them.
+    **{f"PNG {how}, 8 bits enlarged, {share}": (png16(grey.astype(np.uint16) * factor), grey)
+       for how, factor in (("repeated", 257), ("moved up", 256))
+       for share, grey in (("dark", DARK), ("darker", DARK // 5), ("of colour", DARK_BGR))},
+    **{f"PNG {bits} bits moved up, dark": (png16(of(DARK, (1 << bits) - 1, np.uint16) << (16 - bits)), DARK)
+       for bits in (10, 12, 14)},
+    "PNG that says 16 bits count": (noted(png16(of(DARK, 65535, np.uint16) + 1), 16), DARK),
+    "PNG of colour that says it": (noted(png16(of(DARK_BGR, 65535, np.uint16) + 1), 16, channels=3), DARK_BGR),
+    "PNG that says 12 bits count, enlarged": (noted(png16(of(DARK, 4095, np.uint16) << 4), 12), DARK),
+    "PNG that says 12 bits count, as they are": (noted(png16(of(DARK, 4095, np.uint16) | 1), 12), DARK),
+    "PNG that says junk": (noted(png16(of(GREY, 4095, np.uint16)), 99), GREY),
+    "PNG that says nothing": (png16(of(GREY, 16383, np.uint16) | 1), GREY),
+    "TIFF 8 bits enlarged, dark": (tiff(DARK.astype(np.uint16) * 257), DARK),
     "PGM of text": (b"P2\n# ours\n5 1\n1023\n0 80 401 802 1023\n", GREY),
 }  # fmt: skip
 

@@ -1,184 +1,19 @@
-"""The contract of a model made elsewhere: told, measured, and the same in numpy and in the graph."""
+"""The contract of a model made elsewhere: told, kept, and the same in numpy and in the graph."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from helpers.contracts import ALPHABET, FEEDS, READ, logits_of, trained
 
 from edgefashion.data import fashion_mnist
-from edgefashion.errors import BadInputError, GateError, MissingError
+from edgefashion.errors import BadInputError
 from edgefashion.inference import contract
 from edgefashion.inference.contract import Contract, Feed, normalised, ranged
 from edgefashion.inference.contract_graph import with_contract
-from edgefashion.inference.contract_measure import Network, measure
 from edgefashion.inference.told import Told, give
-from edgefashion.labels import LABELS
-
-ALPHABET: Final = tuple(int(place) for place in np.argsort(np.argsort(LABELS)))
-"""The place of each label where folders' names gave the order."""
-
-FEEDS: Final[dict[str, Feed]] = {
-    "0-255": ranged(0, 255),
-    "0-1": ranged(0, 1),
-    "-1-1": ranged(-1, 1),
-    "Fashion-MNIST's": normalised(0, 1, (0.2860,), (0.3530,)),
-    "MNIST's": normalised(0, 1, (0.1307,), (0.3081,)),
-    "ImageNet's": normalised(0, 1, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "inverted": ranged(0, 1).inverted(),
-    "inverted bytes": ranged(0, 255).inverted(),
-    "centred bytes": ranged(-128, 127),
-}
-
-
-@cache
-def _trained() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A softmax regression on pixels from 0 to 1, trained on the first 2,500 training images: weights and bias."""
-    images, labels = fashion_mnist.load("train")
-    pixels, wanted = (
-        (images[:2500].reshape(-1, 784) / 255).astype(np.float32),
-        np.eye(10, dtype=np.float32)[labels[:2500]],
-    )
-    weights: NDArray[Any] = np.zeros((784, 10), np.float32)
-    bias: NDArray[Any] = np.zeros(10, np.float32)
-    pace: NDArray[Any] = np.zeros((784, 10), np.float32)
-    for _ in range(150):
-        off = np.asarray(contract.as_probabilities(pixels @ weights + bias, contract.LOGITS)) - wanted
-        pace = 0.9 * pace - 0.05 * pixels.T @ off / len(pixels)
-        weights, bias = weights + pace, bias - 0.5 * off.mean(0)
-    logits, at = pixels @ weights + bias, np.arange(len(labels[:2500]))
-
-    def loss(sure: float) -> float:
-        return -float(np.log(contract.as_probabilities(logits * sure, contract.LOGITS)[at, labels[:2500]]).mean())
-
-    sure = min(np.linspace(0.5, 5, 46), key=loss)  # as a whole training ends: neither too sure nor too little
-    return weights * sure, bias * sure
-
-
-def _logits(pixels: NDArray[Any], feed: Feed) -> NDArray[np.float64]:
-    """The regression's logits for pixels (n, 28, 28, c) that were fed by ``feed``."""
-    weights, bias = _trained()
-    real = (pixels - np.array(feed.offset, np.float32)) / np.array(feed.factor, np.float32) / 255
-    mixed = real @ np.array([2, -1.5, 0.5], np.float32)[: real.shape[-1]] / (2 if real.shape[-1] == 1 else 1)
-    return np.asarray(mixed.reshape(len(real), -1) @ weights + bias)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    raised = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(raised / raised.sum(1, keepdims=True))
-
-
-READ: Final[dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
-    contract.LOGITS: lambda logits: logits,
-    contract.PROBABILITIES: _softmax,
-    contract.LOGARITHMS: lambda logits: (
-        logits
-        - logits.max(1, keepdims=True)
-        - np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True))
-    ),
-    contract.SIGMOIDS: lambda logits: 1 / (1 + np.exp(-np.clip(logits, -80, 80))),
-    contract.ROUNDED: lambda logits: np.round(_softmax(logits) * 64) / 64,
-}
-
-
-def _network(
-    feed: str = "0-1",
-    shape: tuple[int, ...] = (28, 28, 1),
-    answer: str = contract.LOGITS,
-    order: tuple[int, ...] = (),
-    *,
-    first: bool = True,
-    spoilt: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda logits: logits,
-) -> Network:
-    """A model as somebody made it; ``first``: its answers are the first of its outputs, else another head is."""
-
-    def ask(pixels: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        given = pixels.astype(np.float32)
-        given = given.transpose(0, 2, 3, 1) if shape[0] == 3 else given
-        given = given if given.shape[-1] == 3 else given.reshape(len(given), 28, 28, 1)
-        answers = READ[answer](spoilt(_logits(given, FEEDS[feed])))
-        answers = answers[:, np.argsort(order)] if order else answers
-        heads = {"features": np.zeros((len(given), 7)), "other": np.tile(np.eye(10)[3], (len(given), 1))}
-        return {"label": answers} if first else {**heads, "label": answers}
-
-    return Network("theirs.onnx", shape, np.dtype(np.float32), contract.PLAIN, ask, ranged(0, 1), "usual")
-
-
-@cache
-def _right() -> float:
-    images, labels = fashion_mnist.load("test")
-    return float(np.mean(_logits(images[:500] / np.float32(255), ranged(0, 1)).argmax(1) == labels[:500]))
-
-
-def _reads(network: Network, by: Contract) -> NDArray[np.float32]:
-    """The probabilities of 500 test images, the network fed and read by a contract."""
-    images = fashion_mnist.load("test")[0][:500]
-    raw = network.ask(by.pixels(images, by.table(network.dtype)))[by.output]
-    return by.probabilities(raw)
-
-
-@pytest.mark.parametrize(
-    ("feed", "shape", "answer", "order", "first"),
-    [
-        ("0-255", (28, 28, 1), contract.PROBABILITIES, (), True),
-        ("0-1", (28, 28), contract.PROBABILITIES, (), True),
-        ("0-1", (784,), contract.SIGMOIDS, (), True),
-        ("0-1", (1, 28, 28), contract.LOGITS, (), True),
-        ("-1-1", (28, 28, 1), contract.LOGARITHMS, (), True),
-        ("Fashion-MNIST's", (1, 28, 28), contract.LOGITS, (), True),
-        ("MNIST's", (1, 28, 28), contract.LOGARITHMS, (), False),
-        ("ImageNet's", (3, 28, 28), contract.LOGITS, (), True),
-        ("0-1", (28, 28, 3), contract.PROBABILITIES, (), False),
-        ("inverted", (28, 28, 1), contract.PROBABILITIES, (), True),
-        ("inverted bytes", (784,), contract.ROUNDED, (), True),
-        ("centred bytes", (28, 28, 1), contract.PROBABILITIES, (), True),
-        ("-1-1", (28, 28, 1), contract.SIGMOIDS, ALPHABET, False),
-        ("0-255", (28, 28), contract.LOGITS, ALPHABET, True),
-    ],
-)
-def test_what_its_author_meant_is_found(
-    feed: str, shape: tuple[int, ...], answer: str, order: tuple[int, ...], first: bool
-) -> None:
-    """Whatever a model is fed, in whatever shape, whatever it answers, in whatever order and at whichever output: it is
-    read as its author read it, and no confidence is above 1."""
-    network = _network(feed, shape, answer, order, first=first)
-    by = measure(network, Told(labels="measured"))
-    assert (by.answer, by.order, by.output) == (answer, order, "label")
-    wanted = FEEDS[feed]
-    np.testing.assert_allclose(by.factor, wanted.factor, rtol=1e-6)
-    np.testing.assert_allclose(by.offset, wanted.offset, atol=1e-6)
-    read = _reads(network, by)
-    assert np.mean(read.argmax(1) == fashion_mnist.load("test")[1][:500]) == pytest.approx(_right(), abs=0.01)
-    assert read.min() >= 0
-    assert read.sum(1).max() <= 1 + 1e-5
-
-
-@pytest.mark.parametrize(
-    ("network", "said", "message"),
-    [
-        (
-            _network(order=ALPHABET),
-            Told(),
-            r'in another order.*Give --labels "Ankle boot,Bag,Coat,.*or --labels measured',
-        ),
-        (_network("0-255"), Told(scale="0-1", anyway=False), r"as given.*claims.*Leave --scale, --mean and --std out"),
-        (_network(spoilt=lambda logits: 0 * logits), Told(), r"does not fit .* best of 0-1, .*also inverted.*--anyway"),
-        (_network(spoilt=lambda logits: 9 * np.roll(logits, 3, 0)), Told(), r"does not fit .*claims 9"),
-        (_network(), Told(labels=",".join(reversed(LABELS))), r"does not fit .*claims"),
-    ],
-)
-def test_what_fits_nothing_is_a_failed_gate(network: Network, said: Told, message: str) -> None:
-    """A model whose labels are in another order, or that is right far less often than it claims, is refused with what
-    was tried and with what goes on; it goes on when told to."""
-    with pytest.raises(GateError, match=message) as failed:
-        measure(network, said)
-    assert "\n" not in str(failed.value)
-    assert failed.value.exit_code == 1
-    measure(network, Told(**{**vars(said), "anyway": True}))
 
 
 @pytest.mark.parametrize(
@@ -242,38 +77,13 @@ def test_labels_are_known_by_what_people_call_them(labels: str, tmp_path: Any) -
     assert Told(labels=str(tmp_path / "labels.txt")).order() == ALPHABET
 
 
-def test_a_wrong_output_is_told_with_the_right_ones() -> None:
-    """--output names one of those that have ten values, or is refused with their names."""
-    network = _network(first=False)
-    assert measure(network, Told(output="2")).output == "label"
-    with pytest.raises(BadInputError, match=r"--output features .* Those that have: other, label"):
-        measure(network, Told(output="features"))
-    with pytest.raises(GateError, match="does not fit"):
-        measure(network, Told(output="other"))
-
-
-@pytest.mark.parametrize("answer", READ)
-def test_without_images_the_files_own_hints_count(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Fashion-MNIST is not on the machine, the file's hint is taken and said to be unmeasured; which kind of
-    answers it gives is seen all the same."""
-    _trained()
-
-    def missing(part: str) -> None:
-        raise MissingError(part)
-
-    monkeypatch.setattr(fashion_mnist, "load", missing)
-    by = measure(_network(answer=answer))
-    assert (by.scale, by.answer) == ("0-1", answer)
-    assert "not measured: Fashion-MNIST is not on this machine" in by.chosen
-
-
 def _graph(by: Contract, answer: str) -> Any:
     """A linear OpenVINO model that is fed as ``by`` says, with another output first."""
     import openvino as ov
     from openvino import opset13 as ops
 
     feed = Feed("", by.factor, by.offset)
-    weights, bias = _trained()
+    weights, bias = trained()
     taken = ops.parameter([1, *by.shape], ov.Type.f32, name="x")
     given = ops.transpose(taken, np.array([0, 2, 3, 1])) if by.shape[0] == 3 else taken
     given = ops.reshape(given, np.array([-1, 784, by.channels]), special_zero=False)
@@ -312,7 +122,7 @@ def test_the_graph_does_what_numpy_does(feed: str, shape: tuple[int, ...], order
     by = Contract(feed, of.factor, of.offset, shape, answer, order, "", 1)
     ir = with_contract(_graph(by, answer), by, 1)
     images = fashion_mnist.load("test")[0][:16]
-    raw = READ[answer](_logits(images / np.float32(255), ranged(0, 1)))
+    raw = READ[answer](logits_of(images / np.float32(255), ranged(0, 1)))
     expected = by.probabilities(raw[:, np.argsort(order)] if order else raw)
     for batch in (1, 16):
         ir.reshape([batch, 28, 28, 1])
