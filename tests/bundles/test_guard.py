@@ -155,6 +155,22 @@ def test_a_child_that_dies(tmp_path: Path, fresh: Path, monkeypatch: pytest.Monk
     assert refusal(path) is None
 
 
+@pytest.mark.linux_only("the waiting child is a shell script")
+@pytest.mark.parametrize(("waits_s", "patience", "says"), [(3.5, 30, None), (60, 1, "took more than 3 s")])
+def test_a_busy_computer(
+    waits_s: float, patience: int, says: str | None, tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child that is kept waiting, as on a busy computer, is not held to its processor time; but not for ever."""
+    waiting = tmp_path / "python"
+    waiting.write_text(f'#!/bin/sh\nsleep {waits_s}\nexec {sys.executable} "$@"\n')
+    waiting.chmod(0o755)
+    path = hostile.write(tmp_path, *hostile.small())
+    monkeypatch.setattr(sys, "executable", str(waiting))
+    monkeypatch.setattr(check, "_STANDSTILL", patience)
+    said = refusal(path, 3)
+    assert says in said if says and said else said is says
+
+
 def test_too_much_memory(tmp_path: Path, fresh: Path) -> None:
     """A network within every limit but memory's is stopped at it."""
     path = hostile.write(tmp_path, *hostile.saved(hostile.network(hostile.squares(8192, 2))))
