@@ -17,7 +17,7 @@ import pytest
 from helpers import hostile
 
 from edgefashion.bundles import bundle, places, resolve
-from edgefashion.bundles.guard import check
+from edgefashion.bundles.guard import check, ir_xml
 from edgefashion.camera import demo_clip
 from edgefashion.data import images
 from edgefashion.errors import BadInputError
@@ -80,7 +80,7 @@ def assert_refused(case: hostile.Case, said: str | None) -> None:
     assert said.startswith("m.")
     assert said.isprintable()
     assert len(said) < 400
-    assert said.endswith("Convert the model again, or get it anew from where it came")
+    assert said.endswith(tuple(f". {step}" for step in ir_xml.STEPS))
 
 
 # --- Hostile files ---------------------------------------------------------------------------

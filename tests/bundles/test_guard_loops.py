@@ -139,7 +139,7 @@ def test_what_ends_and_answers_with_numbers_passes(made: Any, says: str | None, 
     path = hostile.write(tmp_path, *hostile.saved(made()))
     try:
         ir_xml.scan(path, path.with_suffix(".bin").stat().st_size)
-        said = worker._reason(path, finder=False)  # in this process: none of them is hostile
+        said = worker._verdict(path, finder=False)["reason"]  # in this process: none of them is hostile
     except ir_xml.RefusedError as error:
         said = str(error)
     assert (said is None) if says is None else (said is not None and says in said), said

@@ -41,7 +41,6 @@ _LOOK_S: Final = 0.02
 _STANDSTILL: Final = 10
 """How many times as long as its processor time a child may be there: a busy computer has little for it, and one that
 only waits would wait for ever."""
-_RESTORE: Final = "Convert the model again, or get it anew from where it came"
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,13 @@ def check(path: Path, limits: Limits = Limits(), *, finder: bool = False, named:
         elif path.suffix == ".tflite":
             _check_mark(path)
     except ir_xml.RefusedError as error:
-        raise BadInputError(f"{named} is refused: {error}. {_RESTORE}") from error
+        raise BadInputError(f"{named} is refused: {error}. {error.step}") from error
     except OSError as error:
-        raise BadInputError(f"{named} cannot be read ({error.strerror}). {_RESTORE}") from error
+        raise BadInputError(f"{named} cannot be read ({error.strerror}). {ir_xml.RESTORE}") from error
     with _alone(path) as copy:
-        reason = _tried(copy, Limits(limits.seconds, limits.memory_bytes + 8 * sum(sizes)), finder=finder)
-    if reason:
-        raise BadInputError(f"{named} is refused: {reason}. {_RESTORE}")
+        refused = _tried(copy, Limits(limits.seconds, limits.memory_bytes + 8 * sum(sizes)), finder=finder)
+    if refused:
+        raise BadInputError(f"{named} is refused: {refused}. {refused.step}")
     _keep(verdict)
 
 
@@ -133,7 +132,7 @@ def _alone(path: Path) -> Iterator[Path]:
         yield Path(shutil.copyfile(path, Path(folder) / "model.onnx"))
 
 
-def _tried(path: Path, limits: Limits, *, finder: bool) -> str | None:
+def _tried(path: Path, limits: Limits, *, finder: bool) -> ir_xml.RefusedError | None:
     """What a child that reads, compiles and runs ``path`` says against it; its death says so too."""
     child = Child("edgefashion.bundles.guard.worker", environment={"PYTHONDONTWRITEBYTECODE": "1"})
     try:
@@ -142,13 +141,12 @@ def _tried(path: Path, limits: Limits, *, finder: bool) -> str | None:
     except EOFError:
         code = child.exit_code or 0
         how = f"signal {-code}" if code < 0 else f"code {code}"
-        return f"it ended the process that tried it ({how})"
+        return ir_xml.RefusedError(f"it ended the process that tried it ({how})")
     finally:
         child.close(0)
     if "missing" in answer:
         raise MissingError(f"openvino cannot be imported ({answer['missing']}). Run: pip install openvino")
-    reason: str | None = answer["reason"]
-    return reason
+    return ir_xml.RefusedError(answer["reason"], answer["step"]) if answer["reason"] else None
 
 
 def _answer(child: Child, limits: Limits) -> Message:
@@ -160,14 +158,18 @@ def _answer(child: Child, limits: Limits) -> Message:
         with contextlib.suppress(TimeoutError):
             return child.receive(_LOOK_S)
         if time.monotonic() > until_s:
-            return {"reason": f"trying it took more than {_STANDSTILL * limits.seconds} s"}
+            return _too_much(f"{_STANDSTILL * limits.seconds} s")
         with contextlib.suppress(psutil.Error):  # it has just ended
             process = psutil.Process(child.pid)
             spent = process.cpu_times()
             if spent.user + spent.system > limits.seconds:
-                return {"reason": f"trying it took more than {limits.seconds} s of processor time"}
+                return _too_much(f"{limits.seconds} s of processor time")
             if process.memory_info().rss > limits.memory_bytes:
-                return {"reason": f"trying it took more than {limits.memory_bytes / 2**20:,.0f} MB of memory"}
+                return _too_much(f"{limits.memory_bytes / 2**20:,.0f} MB of memory")
+
+
+def _too_much(of_what: str) -> Message:
+    return {"reason": f"trying it took more than {of_what}", "step": ir_xml.SMALLER}
 
 
 # --- What has passed before ------------------------------------------------------------------

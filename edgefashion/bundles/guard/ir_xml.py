@@ -35,8 +35,23 @@ _CHUNK_BYTES: Final = 2**18
 _INT64_DIGITS: Final = 18
 
 
+RESTORE: Final = "Convert the model again, or get it anew from where it came"
+"""What to do about a file that nobody can have meant so."""
+SMALLER: Final = "Use a smaller network"
+UNBRANCHED: Final = "Export it for inference, without the branch"
+UNROLLED: Final = "Export it with its loops unrolled, or of a fixed number of rounds"
+ONE_SIZE: Final = "Export it with fixed sizes"
+ONE_INPUT: Final = "Export it with one input, the others fixed"
+ONE_ROW: Final = "Export a classifier, which answers a row of probabilities for an image"
+STEPS: Final = (RESTORE, SMALLER, UNBRANCHED, UNROLLED, ONE_SIZE, ONE_INPUT, ONE_ROW)
+
+
 class RefusedError(Exception):
-    """Why a file is not used; the caller names the file and says what to do."""
+    """Why a file is not used; the caller names the file. ``step``: what to do about it."""
+
+    def __init__(self, reason: str, step: str = RESTORE) -> None:
+        super().__init__(reason)
+        self.step = step
 
 
 def scan(path: Path, weights_bytes: int) -> None:
@@ -195,7 +210,8 @@ class _Reader:
             raise RefusedError(f"it has more than {MAX_LAYERS:,} layers")
         if self._type in ENDLESS:
             raise RefusedError(
-                f"it has a layer of type {self._type}, which may take longer for one picture than for another"
+                f"it has a layer of type {self._type}, which may take longer for one picture than for another",
+                UNBRANCHED,
             )
         self.graph.inputs[self._layer] = set()
         self.graph.outputs[self._layer] = set()

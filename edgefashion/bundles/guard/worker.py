@@ -1,8 +1,8 @@
 """A model file tried in a process that may die of it: the other end of :mod:`edgefashion.bundles.guard.check`.
 
 The message has the ``path``, whether it is to be a ``finder``, and the limits, ``memory_bytes`` and ``seconds``. The
-answer is ``{"reason": null}`` for a network that can be used, else what is wrong with it, or ``{"missing": ...}`` where
-OpenVINO cannot be imported.
+answer is ``{"reason": null}`` for a network that can be used, else what is wrong with it and what to do (``step``), or
+``{"missing": ...}`` where OpenVINO cannot be imported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion.system.processes import Parent
+from edgefashion.bundles.guard import ir_xml
+from edgefashion.bundles.guard.ir_xml import BOUNDED, ENDLESS, MAX_BODIES, MAX_ROUNDS, RefusedError, check_shape
+from edgefashion.system.processes import Message, Parent
 from edgefashion.system.text import last_line
 
 _BATCH: Final = 64
@@ -33,7 +35,7 @@ def main() -> None:
     except ImportError as error:
         parent.send({"missing": _said(error)})
     else:
-        parent.send({"reason": _reason(Path(given["path"]), finder=given["finder"])})
+        parent.send(_verdict(Path(given["path"]), finder=given["finder"]))
     os._exit(0)  # without waiting for what OpenVINO's threads still do
 
 
@@ -51,18 +53,17 @@ def _limit(memory_bytes: int, seconds: int) -> None:
             resource.setrlimit(getattr(resource, name), (limit, limit))
 
 
-def _reason(path: Path, *, finder: bool) -> str | None:
-    from edgefashion.bundles.guard.ir_xml import RefusedError
-
+def _verdict(path: Path, *, finder: bool) -> Message:
     try:
         _try(path, finder=finder)
     except RefusedError as error:
-        return str(error)
+        return {"reason": str(error), "step": error.step}
     except MemoryError:
-        return "it takes too much memory"
+        return {"reason": "it takes too much memory", "step": ir_xml.SMALLER}
     except Exception as error:  # OpenVINO's are RuntimeErrors, its bindings' of every kind
-        return f"OpenVINO cannot run it ({_said(error).replace(str(path), path.name)})"
-    return None
+        said = _said(error).replace(str(path), path.name)
+        return {"reason": f"OpenVINO cannot run it ({said})", "step": ir_xml.RESTORE}
+    return {"reason": None}
 
 
 def _said(error: BaseException) -> str:
@@ -112,16 +113,14 @@ def _pictures(shape: tuple[int, ...]) -> list[tuple[str, Any]]:
 def _check_ends(model: Any, *, finder: bool) -> tuple[int, ...]:
     """One image in, a row of answers out, or a finder's cells; the shape of the image without its batch. Which
     of several rows has the probabilities the loader finds out."""
-    from edgefashion.bundles.guard.ir_xml import check_shape
-
     if len(model.inputs) != 1:
-        _refuse(f"it has {len(model.inputs)} inputs; one image is expected")
+        _refuse(f"it has {len(model.inputs)} inputs; one image is expected", ir_xml.ONE_INPUT)
     port = model.input(0)
     image = port.get_partial_shape()
     if port.element_type.get_type_name() not in _INPUTS:
         _refuse(f"it takes {port.element_type.get_type_name()}, not numbers")
     if image.rank.is_dynamic or not 2 <= image.rank.get_length() <= 4 or any(d.is_dynamic for d in list(image)[1:]):
-        _refuse(f"it takes {image}, not images of one size")
+        _refuse(f"it takes {image}, not images of one size", ir_xml.ONE_SIZE)
     shape = tuple(d.get_length() for d in list(image)[1:])
     check_shape([_BATCH, *shape])
     if min(shape) < 1:
@@ -133,7 +132,7 @@ def _check_ends(model: Any, *, finder: bool) -> tuple[int, ...]:
             _refuse(f"it answers {', '.join(map(str, answers)) or 'nothing'}, not a finder's cells")
         return shape
     if not rows:
-        _refuse(f"it answers {', '.join(map(str, answers)) or 'nothing'}, not one row of probabilities")
+        _refuse(f"it answers {', '.join(map(str, answers)) or 'nothing'}, not one row of probabilities", ir_xml.ONE_ROW)
     return shape
 
 
@@ -161,12 +160,11 @@ def _check_layers(model: Any, depth: int = 0, of_two_sizes: frozenset[str] = fro
     """
     import numpy as np
 
-    from edgefashion.bundles.guard.ir_xml import BOUNDED, ENDLESS, check_shape
-
     for layer in model.get_ops():
         kind = layer.get_type_name()
         if kind in ENDLESS:
-            _refuse(f"it has a layer of type {kind}, which may take longer for one picture than for another")
+            may = "which may take longer for one picture than for another"
+            _refuse(f"it has a layer of type {kind}, {may}", ir_xml.UNBRANCHED)
         if kind in BOUNDED:
             _check_loop(layer, depth)
         for port in layer.outputs():
@@ -174,7 +172,7 @@ def _check_layers(model: Any, depth: int = 0, of_two_sizes: frozenset[str] = fro
             if layer.get_name() in of_two_sizes:
                 continue
             if not size.is_static:
-                _refuse(f"a layer of type {kind} gives {size}: its size depends on the picture")
+                _refuse(f"a layer of type {kind} gives {size}: its size depends on the picture", ir_xml.ONE_SIZE)
             check_shape(list(size.to_shape()))
         # Infinite weights are usual: a mask's, or what a maximum begins with. The pictures tried here show whether an
         # answer becomes infinite by them. What is not a number never becomes one.
@@ -187,17 +185,16 @@ def _check_layers(model: Any, depth: int = 0, of_two_sizes: frozenset[str] = fro
 
 def _check_loop(layer: Any, depth: int) -> None:
     """A loop runs so often as its own constants say, and not too often; its body is checked like a network."""
-    from edgefashion.bundles.guard.ir_xml import MAX_BODIES, MAX_ROUNDS
     from edgefashion.bundles.guard.loops import of_two_sizes, rounds_of
 
     if depth == MAX_BODIES:
-        _refuse(f"its loops are nested more than {MAX_BODIES} deep")
+        _refuse(f"its loops are nested more than {MAX_BODIES} deep", ir_xml.UNROLLED)
     # A loop over the pieces of a tensor has as many rounds as there are. Of another the number is its second input's;
     # a condition inside may only end it earlier.
     rounds = rounds_of(layer)
     if not 0 <= rounds <= MAX_ROUNDS:
         how_many = "an open number of" if rounds < 0 else f"{rounds:,}"
-        _refuse(f"it has a loop of {how_many} rounds; {MAX_ROUNDS:,} at most are run")
+        _refuse(f"it has a loop of {how_many} rounds; {MAX_ROUNDS:,} at most are run", ir_xml.UNROLLED)
     _check_layers(layer.get_function(), depth + 1, of_two_sizes(layer))
 
 
@@ -223,10 +220,8 @@ def _check_facts(model: Any) -> None:
         _refuse(f"its thresholds are none: {error}")
 
 
-def _refuse(reason: str) -> None:
-    from edgefashion.bundles.guard.ir_xml import RefusedError
-
-    raise RefusedError(reason)
+def _refuse(reason: str, step: str = ir_xml.RESTORE) -> None:
+    raise ir_xml.RefusedError(reason, step)
 
 
 if __name__ == "__main__":
