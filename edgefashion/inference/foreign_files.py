@@ -19,13 +19,15 @@ import numpy as np
 from edgefashion.bundles import bundle, model_files, onnx_file, resolve
 from edgefashion.bundles.facts import takes_photos
 from edgefashion.bundles.guard import check
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, GateError
 from edgefashion.inference import classifier, contract, onnx_litert_engine, tensorflow_engine, told
 from edgefashion.inference.contract import PLAIN, Contract, Quantized
 from edgefashion.inference.contract_graph import with_contract
 from edgefashion.inference.contract_hint import hint_of, hint_of_keras
 from edgefashion.inference.contract_measure import Network, measure
+from edgefashion.inference.other_runtime import true_cause
 from edgefashion.inference.told import Told
+from edgefashion.inference.whole_numbers import make_exact
 from edgefashion.labels import LABELS
 from edgefashion.system.text import last_line
 
@@ -133,7 +135,10 @@ def read(
     if by is None:
         key = (model_files.sha256_of(path), said)
         if key not in _measured:
-            _measured[key] = measure(network, said)
+            try:
+                _measured[key] = measure(network, said)
+            except GateError as error:
+                raise true_cause(error, path, network, said) from error
         by = _measured[key]
     at = ports.number_of(by.output, by.output_at)
     by = replace(by, output_at=at, shape=network.shape)
@@ -241,6 +246,7 @@ def _opened(path: Path, named: Path) -> Any:
     except Exception as error:  # the frontends raise bare Exceptions of many kinds
         text = last_line(str(error).replace(str(path), path.name), _REASON_CHARS) or type(error).__name__
         raise BadInputError(f"{named} cannot be read by OpenVINO ({text}). Export it again") from error
+    make_exact(ir)
     if len(ir.inputs) != 1:
         each = ", ".join(f"{_name(port) or number} {port.get_partial_shape()}" for number, port in enumerate(ir.inputs))
         raise BadInputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from edgefashion.evaluation.fashion import evaluate
 from edgefashion.inference import foreign_files, onnx_litert_engine
 from edgefashion.inference.contract import LOGITS, Contract
 from edgefashion.inference.load import load
+from edgefashion.inference.other_runtime import true_cause
 from edgefashion.inference.told import Told
 from edgefashion.system import extras
 
@@ -297,3 +299,20 @@ def test_without_its_runtime_the_gate_says_what_to_install(
     with pytest.raises(MissingError, match=r'ONNX Runtime is needed .* pip install "edgefashion\[bench\]"'):
         convert(files["bytes.onnx"], tmp_path / "made")
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(("name", "engine"), [("floats.onnx", "ONNX Runtime"), ("int8.tflite", "LiteRT")])
+def test_a_file_that_openvino_computes_otherwise(name: str, engine: str, files: dict[str, Any], tmp_path: Path) -> None:
+    """Where a file fits in no way as OpenVINO runs it, and does in the runtime that it was made for, that is the cause
+    that is named; where it fits in neither, it is the file."""
+    made = foreign_files.read(files[name]).network
+
+    def noise(pixels: Any) -> dict[str, Any]:
+        rng = np.random.default_rng(len(pixels))
+        return {output: rng.normal(0, 9, np.shape(given)) for output, given in made.ask(pixels).items()}
+
+    spoilt, error = replace(made, ask=noise), GateError("it fits in no way")
+    told = str(true_cause(error, files[name], spoilt, Told()))
+    assert re.search(rf"fits Fashion-MNIST in {engine} \(pixels of 0-1, measured: \d.* not in OpenVINO 20", told)
+    assert true_cause(error, files[name], spoilt, Told(scale="100-101")) is error
+    assert true_cause(error, tmp_path / "theirs.xml", spoilt, Told()) is error
