@@ -222,14 +222,14 @@ def _check_fit(
     if given:
         what = f"with pixels of {given.name}, as given,"
         best = f" ({other.right:.1%} with {other.feed.name})" if other and is_better(other, found) else ""
-        step = f"Leave --scale, --mean and --std out to have them measured{best}"
+        step = f"Leave --scale, --mean and --std out to have them measured{best}, give --labels,"
     else:
         ways = list(dict.fromkeys(t.feed.name for t in tried if not t.feed.name.endswith(", inverted")))
         what = f"with pixels of {found.feed.name}, the best of {', '.join(ways)}, each also inverted,"
-        step = "Say how it was trained with --scale, --mean, --std"
+        step = "Say how it was trained with --scale, --mean, --std and --labels,"
     raise GateError(
         f"{network.named} does not fit Fashion-MNIST: {what} it names {found.right:.1%} of {MORE_IMAGES} training "
-        f"images right, and claims {found.confidence:.1%}. {step} and --labels, or go on as it is with --anyway"
+        f"images right, and claims {found.confidence:.1%}. {step} or go on as it is with --anyway"
     )
 
 
