@@ -15,6 +15,7 @@ from edgefashion.errors import BadInputError
 from edgefashion.inference import classifier, preprocess
 from edgefashion.inference.openvino_engine import read_ir
 from edgefashion.labels import LABELS
+from edgefashion.system.text import openvino_reason
 
 
 def to_ir(saved_model: Path, named: Path) -> Any:
@@ -28,9 +29,8 @@ def to_ir(saved_model: Path, named: Path) -> Any:
     try:
         ir = ov.convert_model(saved_model)
     except Exception as error:  # the frontends raise bare Exceptions of many kinds
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         raise BadInputError(
-            f"{named} cannot be converted ({reason}). Export the network as a SavedModel again"
+            f"{named} cannot be converted ({openvino_reason(error)}). Export the network as a SavedModel again"
         ) from error
     refuse_half(ir, named)
     if is_photo_network(ir):

@@ -29,7 +29,7 @@ from edgefashion.inference.other_runtime import true_cause
 from edgefashion.inference.told import Told
 from edgefashion.inference.whole_numbers import make_exact
 from edgefashion.labels import LABELS
-from edgefashion.system.text import last_line
+from edgefashion.system.text import openvino_reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,6 @@ KINDS: Final = resolve.FOREIGN
 
 _SMALL: Final = 32
 """Numbers in a constant that is no weights."""
-_REASON_CHARS: Final = 160
 _ONNX_ROUNDING: Final = (b"MatMulInteger", b"ConvInteger", b"QLinearMatMul", b"QLinearConv", b"DequantizeLinear")
 """ONNX's operators on 8-bit numbers, as their names stand in a file."""
 
@@ -244,7 +243,7 @@ def _opened(path: Path, named: Path) -> Any:
             with tensorflow_engine.no_stderr():  # a file is tried with every frontend, and each complains
                 ir = ov.convert_model(path)
     except Exception as error:  # the frontends raise bare Exceptions of many kinds
-        text = last_line(str(error).replace(str(path), path.name), _REASON_CHARS) or type(error).__name__
+        text = openvino_reason(error).replace(str(path), path.name)
         raise BadInputError(f"{named} cannot be read by OpenVINO ({text}). Export it again") from error
     make_exact(ir)
     if len(ir.inputs) != 1:
@@ -324,8 +323,9 @@ class _Ports:
         try:
             compiled = ov.Core().compile_model(many, "CPU", config)
         except RuntimeError as error:
-            text = last_line(str(error), _REASON_CHARS)
-            raise BadInputError(f"{named} cannot be run by OpenVINO ({text}). Export it again") from error
+            raise BadInputError(
+                f"{named} cannot be run by OpenVINO ({openvino_reason(error)}). Export it again"
+            ) from error
 
         def ask(pixels: NDArray[Any]) -> dict[str, NDArray[Any]]:
             parts: list[list[NDArray[Any]]] = []

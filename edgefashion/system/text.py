@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -47,3 +48,10 @@ def last_line(text: str, longest: int = 200) -> str:
 def is_url(model: str | Path) -> bool:
     """True if a MODEL or a picture's path is written as a URL, be it a usable one or not."""
     return isinstance(model, str) and "://" in model
+
+
+def openvino_reason(error: BaseException, longest: int = 160) -> str:
+    """What OpenVINO says is wrong with a model, in one line: without the place in its source, and without its advice,
+    which is for those who write programs with it."""
+    text = re.sub(r"(?m) Please check that .*|^To facilitate the conversion .*|^-- ", "", str(error))
+    return last_line(text, longest) or type(error).__name__

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefashion.system.text import quoted
+from edgefashion.system.text import openvino_reason, quoted
 
 NAMES = ["m1", "my models/m 1", "it's", "$HOME", "a;b", "*.onnx", "-m", "ü/b"]
 
@@ -30,3 +30,21 @@ def test_windows_takes_double_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows single quotes would be part of the name: spaces are put in double ones."""
     monkeypatch.setattr(os, "name", "nt")
     assert (quoted("my models\\m 1"), quoted("C:\\models\\m1")) == ('"my models\\m 1"', "C:\\models\\m1")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "Check 'false' failed at src/report.cpp:151:\nSummary:\n-- No conversion rule found for operations: DecodePng\n"
+            "To facilitate the conversion of unsupported operations, refer to the documentation: https://a.b/c.html \n\n",
+            "No conversion rule found for operations: DecodePng",
+        ),
+        ("Exception from core.cpp:84:\nCannot read it. Please check that the file is there\n", "Cannot read it."),
+        ("one line", "one line"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_openvino_is_quoted_without_its_advice(said: str, told: str) -> None:
+    """Of what OpenVINO says of a model its cause is told, in one line: neither a place in its source nor advice."""
+    assert openvino_reason(RuntimeError(said)) == told

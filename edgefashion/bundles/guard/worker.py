@@ -10,18 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any, Final
 
 from edgefashion.bundles.guard import ir_xml
 from edgefashion.bundles.guard.ir_xml import BOUNDED, ENDLESS, MAX_BODIES, MAX_ROUNDS, RefusedError, check_shape
 from edgefashion.system.processes import Message, Parent
-from edgefashion.system.text import last_line
+from edgefashion.system.text import openvino_reason
 
 _BATCH: Final = 64
 _INPUTS: Final = frozenset({"u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f16", "bf16", "f32", "f64"})
-_REASON_CHARS: Final = 160
 
 
 def main() -> None:
@@ -33,7 +31,7 @@ def main() -> None:
         import numpy  # noqa: F401
         import openvino  # noqa: F401
     except ImportError as error:
-        parent.send({"missing": _said(error)})
+        parent.send({"missing": openvino_reason(error)})
     else:
         parent.send(_verdict(Path(given["path"]), finder=given["finder"]))
     os._exit(0)  # without waiting for what OpenVINO's threads still do
@@ -61,15 +59,9 @@ def _verdict(path: Path, *, finder: bool) -> Message:
     except MemoryError:
         return {"reason": "it takes too much memory", "step": ir_xml.SMALLER}
     except Exception as error:  # OpenVINO's are RuntimeErrors, its bindings' of every kind
-        said = _said(error).replace(str(path), path.name)
+        said = openvino_reason(error).replace(str(path), path.name)
         return {"reason": f"OpenVINO cannot run it ({said})", "step": ir_xml.RESTORE}
     return {"reason": None}
-
-
-def _said(error: BaseException) -> str:
-    """The last line of what an error says, which is the one about the model."""
-    text = re.sub(" Please check that .*", "", str(error))  # OpenVINO's advice, to those who write programs
-    return last_line(text, _REASON_CHARS) or type(error).__name__
 
 
 def _try(path: Path, *, finder: bool) -> None:
