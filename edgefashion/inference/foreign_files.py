@@ -244,7 +244,7 @@ def _opened(path: Path, named: Path) -> Any:
                 ir = ov.convert_model(path)
     except Exception as error:  # the frontends raise bare Exceptions of many kinds
         text = openvino_reason(error).replace(str(path), path.name)
-        raise BadInputError(f"{named} cannot be read by OpenVINO ({text}). Export it again") from error
+        raise BadInputError(f"{named} cannot be read by OpenVINO ({text}). Export it in another form") from error
     make_exact(ir)
     if len(ir.inputs) != 1:
         each = ", ".join(f"{_name(port) or number} {port.get_partial_shape()}" for number, port in enumerate(ir.inputs))
@@ -324,7 +324,7 @@ class _Ports:
             compiled = ov.Core().compile_model(many, "CPU", config)
         except RuntimeError as error:
             raise BadInputError(
-                f"{named} cannot be run by OpenVINO ({openvino_reason(error)}). Export it again"
+                f"{named} cannot be run by OpenVINO ({openvino_reason(error)}). Export it in another form"
             ) from error
 
         def ask(pixels: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -53,5 +53,5 @@ def is_url(model: str | Path) -> bool:
 def openvino_reason(error: BaseException, longest: int = 160) -> str:
     """What OpenVINO says is wrong with a model, in one line: without the place in its source, and without its advice,
     which is for those who write programs with it."""
-    text = re.sub(r"(?m) Please check that .*|^To facilitate the conversion .*|^-- ", "", str(error))
-    return last_line(text, longest) or type(error).__name__
+    cause = re.sub(r"(?m) Please check that .*|^To facilitate the conversion .*|^-- ", "", str(error))
+    return last_line(cause, longest) or type(error).__name__

@@ -35,16 +35,13 @@ def test_windows_takes_double_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (
-            "Check 'false' failed at src/report.cpp:151:\nSummary:\n-- No conversion rule found for operations: DecodePng\n"
-            "To facilitate the conversion of unsupported operations, refer to the documentation: https://a.b/c.html \n\n",
-            "No conversion rule found for operations: DecodePng",
-        ),
+        ("Summary:\n-- No conversion rule for DecodePng\nTo facilitate the conversion of it, refer to: https://a.b \n\n",
+         "No conversion rule for DecodePng"),
         ("Exception from core.cpp:84:\nCannot read it. Please check that the file is there\n", "Cannot read it."),
         ("one line", "one line"),
         ("", "RuntimeError"),
     ],
-)
+)  # fmt: skip
 def test_openvino_is_quoted_without_its_advice(said: str, told: str) -> None:
     """Of what OpenVINO says of a model its cause is told, in one line: neither a place in its source nor advice."""
     assert openvino_reason(RuntimeError(said)) == told
