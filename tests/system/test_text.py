@@ -35,7 +35,7 @@ def test_windows_takes_double_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("Summary:\n-- No conversion rule for DecodePng\nTo facilitate the conversion of it, refer to: https://a.b \n\n",
+        ("Summary:\n-- No conversion rule for DecodePng\nTo facilitate the conversion of it, see: https://a.b \n\n",
          "No conversion rule for DecodePng"),
         ("Exception from core.cpp:84:\nCannot read it. Please check that the file is there\n", "Cannot read it."),
         ("one line", "one line"),
