@@ -17,29 +17,50 @@ _BYTES: Final = {"u8": (0.0, 255.0), "i8": (-128.0, 127.0)}
 def make_exact(model: Any) -> None:
     """Change an ``openvino.Model`` so that it computes what its whole numbers mean.
 
-    ONNX's QLinearAdd and the like end in real numbers made bytes. There the plugin neither rounds nor stops at the
-    ends, but begins anew: 256 becomes 0. And steps of more than 8 bits (FakeQuantize of 65,536 levels, as 16-bit
-    quantization has) it gets wrong; they are written as the arithmetic that they stand for.
+    ONNX's QLinearAdd, QLinearLeakyRelu and the like end in real numbers made bytes, and their zero point added before
+    or after that. There the plugin neither rounds nor stops at the ends, but begins anew: 256 becomes 0. (A cast, which
+    cuts off, is left alone.) Steps of more than 8 bits (FakeQuantize of 65,536 levels, as 16-bit quantization has) it
+    gets wrong; they are written as the arithmetic that they stand for.
     """
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
         if kind == "Convert":
             _saturate(node)
+        elif kind == "Add":
+            _saturate_in_bytes(node)
         elif kind == "FakeQuantize" and node.get_attributes()["levels"] > _EIGHT_BITS:
             _spell_out(node)
     model.validate_nodes_and_infer_types()
 
 
 def _saturate(node: Any) -> None:
+    """Bytes of a real sum, one side of which is a zero point."""
+    summed, kind = node.input_value(0), node.get_output_element_type(0)
+    if kind.get_type_name() not in _BYTES or summed.get_node().get_type_name() != "Add":
+        return
+    sides = [side.get_node() for side in summed.get_node().input_values()]
+    kept = [side.input_value(0) for side in sides if side.get_type_name() == "Convert"]
+    if any(one.get_node().get_type_name() == "Constant" and one.get_element_type() == kind for one in kept):
+        node.input(0).replace_source_output(_limited(summed, kind))
+
+
+def _saturate_in_bytes(node: Any) -> None:
+    """A sum of bytes, of which one side is a real number made one, the other its zero point."""
     from openvino import opset13 as ops
 
-    given, to = node.input_value(0), node.get_output_element_type(0).get_type_name()
-    if to not in _BYTES or not given.get_element_type().is_real():
-        return
-    if given.get_node().get_type_name() in ("FakeQuantize", "Constant"):
-        return
-    limited = ops.clamp(ops.round(given, "half_to_even"), *_BYTES[to])
-    node.input(0).replace_source_output(limited.output(0))
+    kind = node.get_output_element_type(0)
+    sides = [side.get_node() for side in node.input_values()]
+    made = next((side for side in sides if side.get_type_name() == "Convert"), None)
+    zero = next((side for side in sides if side.get_type_name() == "Constant"), None)
+    if kind.get_type_name() in _BYTES and made and zero and made.get_input_element_type(0).is_real():
+        summed = ops.add(made.input_value(0), ops.convert(zero, made.get_input_element_type(0)))
+        node.output(0).replace(ops.convert(_limited(summed.output(0), kind), kind).output(0))
+
+
+def _limited(given: Any, kind: Any) -> Any:
+    from openvino import opset13 as ops
+
+    return ops.clamp(ops.round(given, "half_to_even"), *_BYTES[kind.get_type_name()]).output(0)
 
 
 def _spell_out(node: Any) -> None:

@@ -21,18 +21,40 @@ def _run(model: Any) -> NDArray[Any]:
     return np.asarray(compiled(GIVEN.astype(np.float32))[0])
 
 
-@pytest.mark.parametrize(("kind", "low", "high"), [("u8", 0, 255), ("i8", -128, 127)])
-@pytest.mark.parametrize("added", [0.0, 0.25])
-def test_real_numbers_become_bytes(kind: str, low: int, high: int, added: float) -> None:
-    """A real number becomes the nearest byte, a half the even one, and what is beyond the ends becomes the end."""
+def _bytes_of(kind: str, zero: int | None, *, added_first: bool = True) -> Any:
+    """Real numbers made bytes, as ONNX's frontend writes it: a zero point is added before or after, or none is."""
     import openvino as ov
     from openvino import opset13 as ops
 
     taken = ops.parameter([1, GIVEN.size], np.float32)
-    summed = ops.add(ops.multiply(taken, np.float32(1)), np.float32(added))  # arithmetic that the plugin fuses
-    stored = ops.convert(ops.convert(summed, kind), "f32")
-    got = _run(ov.Model([ops.result(ops.multiply(stored, np.float32(2)))], [taken], "bytes"))
-    np.testing.assert_array_equal(got / 2, np.clip(np.rint(GIVEN.astype(np.float32) + np.float32(added)), low, high))
+    given = ops.multiply(taken, np.float32(1))  # arithmetic that the plugin fuses
+    point = ops.constant(np.array([zero or 0], np.uint8 if kind == "u8" else np.int8))
+    if zero is None:
+        made = ops.convert(given, kind)
+    elif added_first:
+        made = ops.convert(ops.add(given, ops.convert(point, "f32")), kind)
+    else:
+        made = ops.add(ops.convert(given, kind), point)
+    stored = ops.convert(made, "f32")
+    return ov.Model([ops.result(ops.multiply(stored, np.float32(2)))], [taken], "bytes")
+
+
+@pytest.mark.parametrize("added_first", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "zero", "low", "high"), [("u8", 0, 0, 255), ("u8", 100, 0, 255), ("i8", 3, -128, 127)]
+)
+def test_quantized_numbers_stop_at_the_ends(kind: str, zero: int, low: int, high: int, added_first: bool) -> None:
+    """A number to be quantized becomes the nearest byte, a half the even one, and what is beyond the ends the end."""
+    wanted = np.clip(np.rint(GIVEN.astype(np.float32) + np.float32(zero)), low, high)
+    np.testing.assert_array_equal(_run(_bytes_of(kind, zero, added_first=added_first)) / 2, wanted)
+
+
+def test_a_cast_is_left_alone() -> None:
+    """A plain cast to bytes, which cuts off and does not round, stays as it is."""
+    model = _bytes_of("u8", None)
+    before = [node.get_type_name() for node in model.get_ordered_ops()]
+    make_exact(model)
+    assert [node.get_type_name() for node in model.get_ordered_ops()] == before
 
 
 @pytest.mark.parametrize("levels", [256, 1024, 65536])

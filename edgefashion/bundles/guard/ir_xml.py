@@ -43,7 +43,8 @@ UNROLLED: Final = "Export it with its loops unrolled, or of a fixed number of ro
 ONE_SIZE: Final = "Export it with fixed sizes"
 ONE_INPUT: Final = "Export it with one input, the others fixed"
 ONE_ROW: Final = "Export a classifier, which answers a row of probabilities for an image"
-STEPS: Final = (RESTORE, SMALLER, UNBRANCHED, UNROLLED, ONE_SIZE, ONE_INPUT, ONE_ROW)
+OTHERWISE: Final = "Export it in another form, a quantized one as QDQ, or get it anew from where it came"
+STEPS: Final = (OTHERWISE, RESTORE, SMALLER, UNBRANCHED, UNROLLED, ONE_SIZE, ONE_INPUT, ONE_ROW)
 
 
 class RefusedError(Exception):

@@ -60,7 +60,7 @@ def _verdict(path: Path, *, finder: bool) -> Message:
         return {"reason": "it takes too much memory", "step": ir_xml.SMALLER}
     except Exception as error:  # OpenVINO's are RuntimeErrors, its bindings' of every kind
         said = openvino_reason(error).replace(str(path), path.name)
-        return {"reason": f"OpenVINO cannot run it ({said})", "step": ir_xml.RESTORE}
+        return {"reason": f"OpenVINO cannot run it ({said})", "step": ir_xml.OTHERWISE}
     return {"reason": None}
 
 
