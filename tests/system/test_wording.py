@@ -27,7 +27,7 @@ MESSAGES: Final = frozenset(
 TABLES: Final = frozenset({"kept"})
 """Functions of a table of wordings that are not among the names above."""
 
-WRITING: Final = frozenset({"last_line", "reason_of", "repr", "short_reason", "str"})
+WRITING: Final = frozenset({"last_line", "openvino_reason", "reason_of", "repr", "short_reason", "str"})
 """Functions that make a text of an exception."""
 
 TEXTS: Final = frozenset({"error", "message", "said", "told"})
