@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from helpers.camera import NetworkCamera, number_of, numbered, read_frame, wait_until
-from helpers.sources import capture_threads, wait_for
+from helpers.sources import capture_threads, read_on, wait_for
 
 from edgefashion.camera.sources.source import open_source
 from edgefashion.errors import MissingError
@@ -68,7 +68,7 @@ def test_reconnects(network_camera: NetworkCamera) -> None:
 def test_stalled_stream_is_lost(network_camera: NetworkCamera) -> None:
     """A stream that stays connected and sends nothing is lost too, and found again."""
     source = open_source(network_camera.url)
-    read_frame(source)
+    read_on(source)
     network_camera.paused.set()
     wait_until(lambda: source.read(0.1) is None and source.state == "reconnecting", "the stall to show")
     network_camera.paused.clear()

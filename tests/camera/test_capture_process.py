@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from helpers.camera import NetworkCamera, read_frame, wait_until
-from helpers.sources import capture_threads, children, wait_for
+from helpers.sources import capture_threads, children, read_on, wait_for
 
 from edgefashion.camera.sources.source import open_source
 
@@ -21,7 +21,7 @@ from edgefashion.camera.sources.source import open_source
 def test_process_that_reads_fails(network_camera: NetworkCamera, name: str) -> None:
     """When the process that reads a stream crashes or hangs, another one takes over and none is left."""
     source = open_source(network_camera.url)
-    read_frame(source)
+    read_on(source)
     (child,) = children()
     child.send_signal(getattr(signal, name))
     wait_for(source, "reconnecting")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.camera import read_frame, wait_until
-from helpers.sources import wait_for
+from helpers.sources import read_on, wait_for
 
 from edgefashion.camera.sources.source import open_source
 
@@ -64,7 +64,7 @@ def test_rtsp_server_hangs(rtsp_port: int) -> None:
     """An RTSP server that hangs is lost, no old frame passing for a new one, and is found again."""
     with _rtsp_server(rtsp_port) as server:
         source = open_source(f"rtsp://127.0.0.1:{rtsp_port}/camera")
-        read_frame(source)
+        read_on(source)
         server.send_signal(signal.SIGSTOP)
         wait_for(source, "stale")
         states: set[str] = set()

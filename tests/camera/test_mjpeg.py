@@ -17,7 +17,7 @@ from helpers.camera import (
     unsized_part,
     wait_until,
 )
-from helpers.sources import wait_for
+from helpers.sources import read_on, wait_for
 
 from edgefashion.camera.sources.source import open_source
 
@@ -46,7 +46,7 @@ def test_spoiled_pictures(network_camera: NetworkCamera, spoil: Callable[[bytes]
 def test_nothing_but_spoiled_pictures(network_camera: NetworkCamera) -> None:
     """A stream of nothing but spoiled pictures is lost, and found again once they are whole."""
     source = open_source(network_camera.url)
-    read_frame(source)
+    read_on(source)
     whole, network_camera.part = network_camera.part, truncated_part
     wait_for(source, "reconnecting")
     network_camera.part = whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import psutil
-from helpers.camera import wait_until
+from helpers.camera import read_frame, wait_until
 
 from edgefashion.camera.sources.source import Source
 
@@ -18,6 +18,13 @@ def children() -> list[psutil.Process]:
     """The processes that read sources."""
     found = psutil.Process().children()
     return [child for child in found if "edgefashion.camera.sources.capture_worker" in child.cmdline()]
+
+
+def read_on(source: Source) -> None:
+    """Read until it is known how fast frames come. A loss shows in seconds then, and after a third of a minute
+    before."""
+    for _ in range(10):
+        read_frame(source)
 
 
 def wait_for(source: Source, state: str) -> None:
