@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +120,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         train("cnn-242k", out=folder / "small", epochs=2, batch_size=32, limit=4000)
 
     return bundle.open_bundle(once(tmp_path_factory, "trained", make) / "small")
+
+
+@pytest.fixture(scope="module")
+def plain_graphs() -> Iterator[None]:
+    """TensorFlow runs the graphs of this module's trainings as they are: to optimize one takes ten seconds, and a test
+    trains for a few steps."""
+    from edgefashion.inference.tensorflow_engine import tensorflow
+
+    options = tensorflow("to train").config.optimizer
+    options.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    options.set_experimental_options({"disable_meta_optimizer": False})
 
 
 @pytest.fixture(scope="session")
