@@ -95,7 +95,7 @@ def test_nothing_leaks(network_camera: NetworkCamera) -> None:
 
     lose()
     files = me.num_fds()
-    for _ in range(5):
+    for _ in range(3):
         lose()
     assert me.num_fds() == files
     assert len(children()) == 1

@@ -184,10 +184,10 @@ def test_sizes_that_are_some() -> None:
     assert frame_size("640x480") == (640, 480)
 
 
-def test_the_command_embeds_after_converting(edge: bundle.Bundle, run: Run, tmp_path: Path) -> None:
+def test_the_command_embeds_after_converting(edge: bundle.Bundle, run_here: Run, tmp_path: Path) -> None:
     """``convert --embed`` puts the new size in the older one's place, compares 1,000 frames, and prints its row."""
     copy = shutil.copytree(edge.path, tmp_path / "made")
-    done = run("convert", copy, "--embed", "64x48")
+    done = run_here("convert", copy, "--embed", "64x48")
     assert done.returncode == 0, done.stderr
     row = next(line for line in done.stdout.splitlines() if "64x48" in line)
     assert "passed" in row

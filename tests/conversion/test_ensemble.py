@@ -55,12 +55,12 @@ def test_eight_bits_keep_the_mean(merged: bundle.Bundle, test_set: Arrays) -> No
     np.testing.assert_allclose(answers.sum(1), 1, atol=1e-5)
 
 
-def test_evaluate_averages_models(members: list[Path], merged: bundle.Bundle, run: Run) -> None:
+def test_evaluate_averages_models(members: list[Path], merged: bundle.Bundle, run_here: Run) -> None:
     """`evaluate A B` measures what the merged IR of A and B measures."""
     for path in members:
         convert(path, path)
-    two = json.loads(run("evaluate", *members, "--precision", "fp32", "--json").stdout)
-    one = json.loads(run("evaluate", merged.path, "--precision", "fp32", "--json").stdout)
+    two = json.loads(run_here("evaluate", *members, "--precision", "fp32", "--json").stdout)
+    one = json.loads(run_here("evaluate", merged.path, "--precision", "fp32", "--json").stdout)
     assert abs(two["accuracy"] - one["accuracy"]) <= 0.0002  # an answer may hang on the last digit
     assert two["calibration_error"] == pytest.approx(one["calibration_error"], abs=1e-3)
 

@@ -17,7 +17,7 @@ from edgefashion.inference.finder import Region
 from edgefashion.inference.load import load
 from edgefashion.training.photo_bundle import save_compactly
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("plain_graphs")]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
+def made(tmp_path_factory: pytest.TempPathFactory, plain_graphs: None) -> bundle.Bundle:
     """The shipped photo network with the original of a finder that has learned to find squares."""
     shipped = resolve.resolve("kiosk").bundle
     assert shipped is not None

@@ -35,7 +35,7 @@ ROWS = (
     Row("b\udcff\\udcff\\u005c é😀 C:\\users", error="broken\nline, \udc80"),
     Row("", "T-shirt/top", 0.125, (("T-shirt/top", 0.125),), False, None, 1, 1, "0000000000000012"),
 )
-MANY = 500
+MANY = 300
 
 _PROGRAM = f"""
 import os, signal, sys, tempfile, threading

@@ -134,7 +134,7 @@ def test_scenes_that_a_finder_marked_count_half(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_it_learns() -> None:
+def test_it_learns(plain_graphs: None) -> None:
     """In a few steps it learns to find a square where it is, and what kind of thing that is."""
     picture = np.full((FINDER_PX, FINDER_PX, 3), 220, np.uint8)
     picture[45:135, 75:165] = (40, 60, 160)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.long
 QUICK = ("--epochs", "1", "--limit", "200")
 
 
-def test_search_resumes_and_ends_in_a_train_line(run_here: Run, tmp_path: Path) -> None:
+def test_search_resumes_and_ends_in_a_train_line(run_here: Run, tmp_path: Path, few_test_images: None) -> None:
     """Two trials, then three: the second run adds one, draws the study, and its line trains."""
     first = run_here("tune", "cnn-413k", "--trials", "2", *QUICK, "--json")
     assert first.returncode == 0, first.stderr
