@@ -23,7 +23,7 @@ from edgefashion.labels import PHOTO_LABELS
 from edgefashion.training import finetune, photo_augment
 from edgefashion.training.options import FinetuneOptions
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("plain_graphs")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,16 +33,16 @@ def few_fashion_images() -> Iterator[None]:
 
     def few(part: str) -> Any:
         images, labels = load(part)
-        return (images[:500], labels[:500]) if part == "test" else (images, labels)
+        return (images[:200], labels[:200]) if part == "test" else (images, labels)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fashion_mnist, "load", few)
-        patch.setattr(finetune, "FASHION_VALIDATION", 200)
+        patch.setattr(finetune, "FASHION_VALIDATION", 100)
         yield
 
 
 @pytest.fixture(scope="module")
-def tuned(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path) -> finetune.Finetuning:
+def tuned(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path, plain_graphs: None) -> finetune.Finetuning:
     """The shipped network after four epochs on photos it has never seen the like of."""
     out = tmp_path_factory.mktemp("tuned") / "shop"
     options = FinetuneOptions(epochs=4, validation_split=0.25, fashion_images=8)
