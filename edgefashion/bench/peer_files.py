@@ -144,12 +144,14 @@ def _write_onnx(given: _Given, path: Path) -> None:
     need("tf2onnx", "to convert to ONNX")
     import tf2onnx
 
-    # For INT8 the network is written as FP32 first and quantized from that file.
-    plain = path if given.calibration is None else path.with_suffix(".fp32.onnx")
-    tf2onnx.convert.from_function(given.function, input_signature=[given.spec], opset=_OPSET, output_path=str(plain))
+    # INT8 is quantized from the FP32 file, which is there already where both are asked for.
+    plain = path if given.calibration is None else path.with_name(path.name.replace("int8", "fp32", 1))
+    if plain == path or not plain.exists():
+        tf2onnx.convert.from_function(
+            given.function, input_signature=[given.spec], opset=_OPSET, output_path=str(plain)
+        )
     if given.calibration is not None:
         _quantize_onnx(given.batches(), plain, path)
-        plain.unlink()
 
 
 def _quantize_onnx(images: Iterator[NDArray[Any]], plain: Path, path: Path) -> None:

@@ -43,7 +43,8 @@ class Pictures:
     images: int = FASHION_IMAGES
     """How many these are."""
     photos: Path | None = None
-    """The file of labelled photos that accuracy is measured on; None for Fashion-MNIST's test images."""
+    """The file of labelled photos that accuracy is measured on; None for the first ``images`` of Fashion-MNIST's test
+    images."""
     calibration: Path | None = None
     """The file of uint8 images (n, height, width, channels) that the peers' INT8 is calibrated on; None where there is
     no such row."""
@@ -58,6 +59,10 @@ class Pictures:
             "accuracy_on": self.accuracy_on,
             "accuracy_images": self.images,
         }
+
+
+FASHION_MNIST: Final = Pictures()
+"""All of Fashion-MNIST's test images."""
 
 
 def of_fashion(facts: Facts | None, folder: Path, *, calibrates: bool, enlarged: bool) -> Pictures:
@@ -83,7 +88,7 @@ def of_fashion(facts: Facts | None, folder: Path, *, calibrates: bool, enlarged:
                 f"The peers' INT8 is calibrated on {CALIBRATION} Fashion-MNIST training images, enlarged. That tells "
                 "their speed, but not how right they are on photos: for that give --photos DIR."
             )
-    return Pictures(calibration=path, notes=tuple(notes))
+    return Pictures(f"{FASHION_IMAGES:,} test images", FASHION_IMAGES, calibration=path, notes=tuple(notes))
 
 
 def check(folders: Sequence[Path]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import numpy as np
 
 from edgefashion.bench.candidates import ISA_CAPS, Candidate
+from edgefashion.bench.pictures import FASHION_MNIST, Pictures
 from edgefashion.bench.report import BenchOptions, Row
 from edgefashion.bench.worker_process import Worker
 from edgefashion.errors import EdgeFashionError
@@ -28,11 +28,15 @@ class Rounds:
     """The candidates' processes side by side; one that fails drops out with a note."""
 
     def __init__(
-        self, options: BenchOptions, step: Callable[[str], None], notes: list[str], photos: Path | None = None
+        self,
+        options: BenchOptions,
+        step: Callable[[str], None],
+        notes: list[str],
+        measured_on: Pictures = FASHION_MNIST,
     ) -> None:
-        """``step`` is told what is done next, ``notes`` grows by why a row is missing, and ``photos`` is the file of
-        photos that accuracy is measured on (None: Fashion-MNIST's test images)."""
-        self._options, self._step, self._notes, self._photos = options, step, notes, photos
+        """``step`` is told what is done next, ``notes`` grows by why a row is missing, and ``measured_on`` holds what
+        accuracy is measured on."""
+        self._options, self._step, self._notes, self._measured_on = options, step, notes, measured_on
         self._running: list[_Measured] = []
         self._failure: EdgeFashionError | None = None
         self.others_cpu_share = 0.0
@@ -41,7 +45,7 @@ class Rounds:
     def start(self, chosen: list[Candidate]) -> None:
         for c in chosen:
             self._step(f"start {c.title}")
-            one = _Measured(c, self._options, self._photos)
+            one = _Measured(c, self._options, self._measured_on)
             self._running.append(one)
             self._go(one, one.start)
 
@@ -88,9 +92,9 @@ def _rotated(items: list[_Measured], by: int) -> list[_Measured]:
 class _Measured:
     """A candidate's process and what it has answered so far."""
 
-    def __init__(self, candidate: Candidate, options: BenchOptions, photos: Path | None) -> None:
+    def __init__(self, candidate: Candidate, options: BenchOptions, measured_on: Pictures) -> None:
         self.candidate = candidate
-        self._options, self._photos = options, photos
+        self._options, self._measured_on = options, measured_on
         self._worker: Worker | None = None
         self._batch = BATCH
         self._cold_s: list[float] = []
@@ -103,7 +107,8 @@ class _Measured:
         names = ("model", "engine", "precision", "threads", "own", "labels", "device")
         spec: dict[str, Any] = {name: getattr(self.candidate, name) for name in names}
         spec["batches"] = self._options.batches
-        spec["photos"] = str(self._photos) if self._photos else None
+        photos = self._measured_on.photos
+        spec |= {"photos": str(photos) if photos else None, "images": self._measured_on.images}
         cap = {"ONEDNN_MAX_CPU_ISA": ISA_CAPS[self.candidate.isa][0]} if self.candidate.isa else {}
         return Worker(self.candidate.title, "edgefashion.bench.worker", spec, cap)
 

@@ -79,7 +79,7 @@ def bench(
         if not chosen:
             raise EdgeFashionError(f"nothing is left to measure. {' '.join(failed)}")
         notes += [*opened.notes, *failed, *measured_on.notes]
-        rows, others = _measured(chosen, options, steps, notes, measured_on.photos)
+        rows, others = _measured(chosen, options, steps, notes, measured_on)
     if others > machine.BUSY:
         notes.append(f"Others used {others:.0%} of this machine's CPU: measure again when it is idle.")
     steps.end()
@@ -182,10 +182,10 @@ def _pictures(
 
 
 def _measured(
-    chosen: list[Candidate], options: BenchOptions, steps: _Steps, notes: list[str], photos: Path | None
+    chosen: list[Candidate], options: BenchOptions, steps: _Steps, notes: list[str], measured_on: pictures.Pictures
 ) -> tuple[list[Row], float]:
     """The rows, and the share of the CPU that others used meanwhile; ``notes`` grows by why a row is missing."""
-    rounds = Rounds(options, steps.next, notes, photos)
+    rounds = Rounds(options, steps.next, notes, measured_on)
     try:
         rounds.start(chosen)
         rounds.run()

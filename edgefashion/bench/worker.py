@@ -48,7 +48,7 @@ class _Worker:
         self._classifier = self._load("latency")
         self._queue: Classifier | None = None
         self._photos = Path(spec["photos"]) if spec["photos"] else None
-        """The labelled photos that accuracy is measured on; None: Fashion-MNIST's test images."""
+        """The labelled photos that accuracy is measured on; None: the first of Fashion-MNIST's test images."""
         self._images: NDArray[np.uint8] | None = None
         self._timed: NDArray[np.uint8] | None = None
         """What the times are taken with: pictures of the size that the network works on."""
@@ -91,10 +91,11 @@ class _Worker:
         if self._photos:
             self._timed = pictures.to_time(self._photos, _THROUGHPUT_PHOTOS)
         else:
-            self._images, self._labels = fashion_mnist.load("test")
-            self._timed = self._images[:_THROUGHPUT_IMAGES]
+            images, labels = fashion_mnist.load("test")
+            self._images, self._labels = images[: self._spec["images"]], labels[: self._spec["images"]]
+            self._timed = images[:_THROUGHPUT_IMAGES]
             if self._classifier.takes_photos:
-                self._timed = preprocess.as_photos(self._images[:_THROUGHPUT_PHOTOS], preprocess.PHOTO_PX)
+                self._timed = preprocess.as_photos(images[:_THROUGHPUT_PHOTOS], preprocess.PHOTO_PX)
         for i in range(_WARM_UP_CALLS):
             self._classifier(self._timed[i : i + 1])
         self._classifier(self._timed)

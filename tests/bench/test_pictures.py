@@ -127,3 +127,10 @@ def test_fashion_calibrates_with_what_the_network_was_fitted_on(tmp_path: Path, 
     assert not images_of & {image.tobytes() for image in images[held_out]}
     assert len(images_of) == pictures.CALIBRATION
     assert chosen.notes == ()
+
+
+def test_fashion_measures_with_all_test_images(tmp_path: Path) -> None:
+    """Without photos accuracy is that on all the 10,000 test images, and the settings say so."""
+    for enlarged in (False, True):
+        settings = pictures.of_fashion(None, tmp_path, calibrates=False, enlarged=enlarged).as_settings()
+        assert settings == {"photos": None, "accuracy_on": "10,000 test images", "accuracy_images": 10_000}
