@@ -5,7 +5,7 @@
 A fifth of the senders and of the scenes' groups is held out. What an answer needs to count is chosen on one half of
 them and on some of --rooms, with the INT8 network as ``predict`` runs it, and reported on the other half:
 ``benchmarks/networks/garments.py`` measures all of it. Both networks are kept beside OUT, as OUT.keras and
-OUT.finder.keras: run again, the bundle is made of them. The bundle is cut down to what is committed: the photo network's
+OUT.finder.keras: run again, the bundle is made of them. It is cut down to what is committed: the photo network's
 original and IRs, and the finder's INT8.
 """
 
