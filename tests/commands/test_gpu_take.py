@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgefashion.inference.finder import FINDER_PX
 from edgefashion.inference.tensorflow_engine import load_keras
 from edgefashion.training.zoo import efficientnet_lite0
 from edgefashion.training.zoo.finder import finder
@@ -27,7 +28,7 @@ def test_a_trained_finder_answers_as_it_did_in_training(tmp_path: Path, monkeypa
     made = tmp_path / "kiosk.finder.keras"
     monkeypatch.setattr(sys, "argv", [SCRIPT.name, str(made), str(tmp_path / "finder.npz")])
     runpy.run_path(str(SCRIPT), run_name="__main__")
-    picture = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3)).astype(np.uint8)
+    picture = np.random.default_rng(0).integers(0, 256, (1, FINDER_PX, FINDER_PX, 3)).astype(np.uint8)
     logits = np.asarray(trained(picture, training=False))[..., :8]
     heat = np.asarray(load_keras(made)(picture, training=False))[..., :8]
     np.testing.assert_allclose(heat, 1 / (1 + np.exp(-logits)), atol=1e-4)
