@@ -72,7 +72,7 @@ def with_rule(made: bundle.Bundle, parts: held_out.Parts, rooms: Sequence[Photo]
     def answered(*, half: bool) -> Answers:
         chosen = [photo for photo, at in zip(photos, in_first, strict=True) if at == half]
         marked = [scene for scene, at in zip(parts.held_scenes, groups, strict=True) if at == half]
-        some = rooms[:: max(1, len(rooms) // ROOMS)] if half else ()
+        some = rooms[:: max(1, len(rooms) // ROOMS)][:ROOMS] if half else ()
         return answers_to(network, [*chosen, *some], marked)
 
     answers = answered(half=True)

@@ -242,10 +242,10 @@ def _opened(path: Path, named: Path) -> Any:
         else:
             with tensorflow_engine.no_stderr():  # a file is tried with every frontend, and each complains
                 ir = ov.convert_model(path)
+        make_exact(ir)
     except Exception as error:  # the frontends raise bare Exceptions of many kinds
         text = openvino_reason(error).replace(str(path), path.name)
         raise BadInputError(f"{named} cannot be read by OpenVINO ({text}). Export it in another form") from error
-    make_exact(ir)
     if len(ir.inputs) != 1:
         each = ", ".join(f"{_name(port) or number} {port.get_partial_shape()}" for number, port in enumerate(ir.inputs))
         raise BadInputError(

@@ -23,8 +23,13 @@ class OpenVinoFinder:
     def __init__(self, path: Path, precision: str, threads: int, device: Device = CPU) -> None:
         model = read_ir(path)
         shape = tuple(int(n) for n in model.output(0).get_partial_shape().to_shape()[1:])
-        if tuple(model.input(0).shape)[1:] != (FINDER_PX, FINDER_PX, 3) or shape[-1:] != (CHANNELS,):
+        if shape[-1:] != (CHANNELS,):
             raise BadInputError(f"{path} is no finder. Restore the bundle it lies in")
+        if (made_for := tuple(int(n) for n in model.input(0).shape)[1:]) != (FINDER_PX, FINDER_PX, 3):
+            raise BadInputError(
+                f"{path} is a finder for pictures of {made_for[0]} pixels, and this version's has {FINDER_PX}. Train "
+                "it anew: edgefashion train kiosk --scenes DIR"
+            )
         config = compile_config(precision, "latency", threads, one_image=threads == 1)
         compiled = device.compile(openvino().Core(), model, config)
         import openvino as ov

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgefashion.errors import EdgeFashionError, GateError
-from edgefashion.inference import onnx_litert_engine
+from edgefashion.errors import BadInputError, EdgeFashionError, GateError
+from edgefashion.inference import onnx_litert_engine, tensorflow_engine
+from edgefashion.inference.classifier import BATCH
 from edgefashion.inference.contract import PLAIN, Quantized
 from edgefashion.inference.contract_measure import Network, measure
 from edgefashion.inference.onnx_litert_engine import Opened
 from edgefashion.inference.told import Told
+from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +30,8 @@ def true_cause(error: GateError, path: Path, network: Network, said: Told) -> Ga
     if engine is None:
         return error
     try:
-        own = measure(replace(network, ask=_asked_of(path, network)), said)
+        with tensorflow_engine.no_stderr():  # what fails here is no news: ``error`` is raised then
+            own = measure(replace(network, ask=_asked_of(path, network)), said)
     except EdgeFashionError:
         return error
     return GateError(
@@ -46,11 +49,17 @@ def _asked_of(path: Path, network: Network) -> Callable[[NDArray[Any]], dict[str
 
 
 def _answers(opened: Opened, pixels: NDArray[Any]) -> NDArray[Any]:
-    """As many whole batches as it takes, the last filled up; real numbers (n, ...)."""
-    batch = opened.taken.batch or len(pixels)
+    """As many whole batches as it takes, the last filled up; real numbers (n, ...).
+
+    Raises :class:`BadInputError` for a file that opens in its runtime and fails there: with a batch fixed in its midst.
+    """
+    batch = opened.taken.batch or min(len(pixels), BATCH)
     filled = np.resize(pixels, (-(-len(pixels) // batch) * batch, *pixels.shape[1:]))
-    parts = [opened.call(filled[at : at + batch]).reshape(batch, -1) for at in range(0, len(filled), batch)]
-    return _real(np.concatenate(parts)[: len(pixels)], opened.given.quantized)
+    try:
+        parts = [opened.call(filled[at : at + batch]).reshape(batch, -1) for at in range(0, len(filled), batch)]
+        return _real(np.concatenate(parts)[: len(pixels)], opened.given.quantized)
+    except Exception as error:  # either runtime raises many kinds
+        raise BadInputError(f"it fails in its own runtime ({reason_of(error)}). Export it anew") from error
 
 
 def _real(raw: NDArray[Any], stored: Quantized) -> NDArray[Any]:

@@ -64,13 +64,14 @@ def _limited(given: Any, kind: Any) -> Any:
 
 
 def _spell_out(node: Any) -> None:
+    """In 32-bit floats whatever the network computes in: 16 bits end at 65,504."""
     from openvino import opset13 as ops
 
-    given, low, high, out_low, out_high = node.input_values()
+    given, low, high, out_low, out_high = (ops.convert(value, "f32") for value in node.input_values())
     steps = np.float32(node.get_attributes()["levels"] - 1)
     limited = ops.minimum(ops.maximum(given, low), high)
     step = ops.divide(ops.subtract(high, low), steps)
     rounded = ops.round(ops.divide(ops.subtract(limited, low), step), "half_to_even")
     out_step = ops.divide(ops.subtract(out_high, out_low), steps)
     meant = ops.add(ops.multiply(rounded, out_step), out_low)
-    node.output(0).replace(meant.output(0))
+    node.output(0).replace(ops.convert(meant, node.get_output_element_type(0)).output(0))

@@ -16,7 +16,7 @@ from edgefashion.data.picture_walk import FolderWalk, LeftOut, is_picture_file, 
 from edgefashion.errors import BadInputError
 from edgefashion.system import addresses, files
 from edgefashion.system.text import is_url
-from edgefashion.tagging import remote_store
+from edgefashion.tagging import picture, remote_store
 from edgefashion.tagging.patterns import expanded
 
 _HERE: Final = frozenset({"file", "local", "memory", "zip", "tar"})
@@ -163,8 +163,9 @@ def _stat(folder: str) -> tuple[int, int]:
 
 
 def read_here(path: str) -> bytes | None:
-    """The bytes of a file that only this process can read (``memory://``, ``/dev/stdin``); None for any other path."""
+    """The bytes of a file that only this process can read (``memory://``, ``/dev/stdin``), one more than may be;
+    None for any other path."""
     if not path.startswith("memory://") and not files.is_own(path):
         return None
     with open_picture(path) as file:
-        return file.read()
+        return file.read(picture.MAX_BYTES + 1)

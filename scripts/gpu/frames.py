@@ -74,7 +74,7 @@ def frames(pack: Path, size: int, workers: int, seed: int) -> Any:
 def finder_losses(
     answer: Tensor, heat: Tensor, edges: Tensor, counts: Tensor, worn: Tensor, tells: Tensor
 ) -> list[Tensor]:
-    """``edgefashion.training.finder_fit``'s three: heat, boxes, worn. ``answer``: (n, 41, 32, 32)."""
+    """``edgefashion.training.finder_fit``'s three: heat, boxes, worn. ``answer``: (n, 41, 24, 24)."""
     answer = answer.permute(0, 2, 3, 1)
     edges, counts = edges.float(), counts.float()
     chance = answer[..., :KINDS].sigmoid().clamp(1e-4, 1 - 1e-4)

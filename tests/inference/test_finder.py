@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgefashion.bundles import resolve
 from edgefashion.errors import BadInputError
-from edgefashion.inference.finder import CHANNELS, KINDS, Region, regions
+from edgefashion.inference.finder import CHANNELS, FINDER_PX, KINDS, Region, regions
 from edgefashion.inference.load import load
 
 CELLS = 32
@@ -96,6 +96,21 @@ def test_another_network_is_refused() -> None:
     assert photo_network is not None
     with pytest.raises(BadInputError, match="no finder"):
         OpenVinoFinder(photo_network.verified("int8"), "fp32", 1)
+
+
+def test_a_finder_of_another_size_is_refused(tmp_path: Path) -> None:
+    """A finder that looks at larger pictures than this version's says so, and what to do."""
+    import openvino as ov
+    from openvino import opset13 as op
+
+    from edgefashion.inference.openvino_finder import OpenVinoFinder
+
+    frame = op.parameter([1, 2 * FINDER_PX, 2 * FINDER_PX, 3], np.uint8)
+    mean = op.reduce_mean(op.convert(frame, "f32"), op.constant([1, 2, 3]), keep_dims=False)
+    answer = op.multiply(mean, op.constant(np.zeros((1, 9, 9, CHANNELS), np.float32)))
+    ov.save_model(ov.Model([answer], [frame], "finder"), tmp_path / "finder.xml")
+    with pytest.raises(BadInputError, match=rf"of {2 * FINDER_PX} pixels, .* {FINDER_PX}\. Train it anew"):
+        OpenVinoFinder(tmp_path / "finder.xml", "fp32", 1)
 
 
 def test_a_finder_is_no_classifier(tmp_path: Path) -> None:

@@ -57,19 +57,28 @@ def test_a_cast_is_left_alone() -> None:
     assert [node.get_type_name() for node in model.get_ordered_ops()] == before
 
 
+@pytest.mark.parametrize("halves", ["none", "out", "all"])
 @pytest.mark.parametrize("levels", [256, 1024, 65536])
 @pytest.mark.parametrize(("low", "high", "out_low", "out_high"), [(0, 255, 0, 255), (-2, 3, -2, 3), (-128, 127, 0, 1)])
-def test_steps_of_many_levels(levels: int, low: float, high: float, out_low: float, out_high: float) -> None:
-    """A number becomes the nearest of so many steps, before a multiplication of 8-bit weights."""
+def test_steps_of_many_levels(
+    levels: int, low: float, high: float, out_low: float, out_high: float, halves: str
+) -> None:
+    """A number becomes the nearest of so many steps, before a multiplication of 8-bit weights; also where it, or what
+    it becomes alone, is written in 16-bit floats, which end below 65,535."""
     import openvino as ov
     from openvino import opset13 as ops
 
     taken = ops.parameter([1, GIVEN.size], np.float32)
-    limits = (np.array([value], np.float32) for value in (low, high, out_low, out_high))
-    stepped = ops.fake_quantize(ops.relu(taken) if low == 0 else taken, *limits, levels)
+    kinds = [np.float16 if halves == "all" else np.float32] * 2 + [np.float32 if halves == "none" else np.float16] * 2
+    limits = (np.array([value], kind) for value, kind in zip((low, high, out_low, out_high), kinds, strict=True))
+    given = ops.relu(taken) if low == 0 else taken
+    given = ops.convert(given, "f16") if halves == "all" else given
+    stepped = ops.convert(ops.fake_quantize(given, *limits, levels), "f32")
     weights = np.eye(GIVEN.size, dtype=np.int8)
     small = ops.multiply(ops.convert(ops.constant(weights), "f32"), np.float32(0.5))
     got = _run(ov.Model([ops.result(ops.matmul(stepped, small, False, False))], [taken], "steps"))
-    shares = np.rint((np.clip(GIVEN, low, high) - low) / (high - low) * (levels - 1)) / (levels - 1)
+    real = np.clip(GIVEN, low, high).astype(kinds[0]).astype(float)
+    shares = np.rint((real - low) / (high - low) * (levels - 1)) / (levels - 1)
     one_step = (out_high - out_low) / (levels - 1)  # a half may fall to either side
-    np.testing.assert_allclose(got * 2, out_low + shares * (out_high - out_low), atol=one_step * 1.01)
+    rounding = 1e-3 * max(abs(out_low), abs(out_high)) if halves == "all" else 0
+    np.testing.assert_allclose(got * 2, out_low + shares * (out_high - out_low), atol=one_step * 1.01 + rounding)

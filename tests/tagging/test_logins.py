@@ -1,4 +1,4 @@
-"""A user and password that a server refuses are tried once in a run: a few wrong tries lock an account."""
+"""A user and password that a server refuses are hardly tried again in a run: a few wrong tries lock an account."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from helpers.tagging import tag_here
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
 from edgefashion.tagging import inventory, logins
+from edgefashion.tagging.errors import RefusedLoginError
 
 RIGHT = "Basic " + base64.b64encode(b"shop:right").decode()
 
 
 class Shop(http.server.ThreadingHTTPServer):
-    """Gives a picture to whoever knows the password, and to anybody what is called public. It counts the logins."""
+    """Gives a picture to whoever knows the password, to anybody what is called public, and to nobody what is called
+    closed. It counts the logins."""
 
     daemon_threads = True
 
@@ -36,7 +38,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         login = self.headers.get("Authorization")
-        status = 200 if login == RIGHT or "public" in self.path else 500 if "broken" in self.path else 401
+        is_open = (login == RIGHT and "closed" not in self.path) or "public" in self.path
+        status = 200 if is_open else 500 if "broken" in self.path else 401
         if login not in (None, RIGHT) and status == 401:
             self.server.wrong.append(self.path)
         self.send_response(status)
@@ -61,34 +64,37 @@ def server(shop: Path) -> Iterator[Shop]:
 
 
 def test_tried_once(classifier: Classifier, shop: Path, server: Shop, tmp_path: Path) -> None:
-    """Of many pictures with a wrong login one is asked for; all have a row that says so, and the others are tagged.
-    The next run tries again, once. What else a server answers is told as it is."""
+    """Of many pictures with a wrong login one is asked for; all have a row that says so, and the others are tagged, also
+    those of an account that is refused elsewhere. The next run tries again, once. What else a server answers is told
+    as it is."""
     wrong = [f"http://shop:wrong@{server.host}/{number}.jpg" for number in range(12)]
+    closed = f"http://shop:right@{server.host}/closed/a.jpg"
     others = [f"http://shop:right@{server.host}/a.jpg", f"http://{server.host}/public.jpg"]
     failing = {
+        closed: "its server answers 401",
         f"http://{server.host}/b.jpg": "its server answers 401",
         f"http://{server.host}/broken.jpg": "its server answers 500",
-        "http://127.0.0.1:1/a.jpg": "Connect call failed",
+        "http://127.0.0.1:1/a.jpg": "cannot be read",
     }
     for _ in range(2):
-        paths: list[str | Path] = [*wrong, *others, *failing, shop / "03.jpg"]
+        paths: list[str | Path] = [*wrong, *failing, *others, shop / "03.jpg"]
         rows, _ = tag_here(classifier, tmp_path / "tags.csv", *paths)
         assert len(server.wrong) == 1
         server.wrong.clear()
         for url in wrong:
             row = rows[inventory.shown(url)]
-            assert "its server refuses the user and password, and is not asked again" in (row.error or "")
+            assert "its server refuses the user and password for its top folder, and is not" in (row.error or "")
         assert all(rows[inventory.shown(url)].error is None for url in others)
         for url, says in failing.items():
-            assert says in (rows[url].error or "")
+            assert says in (rows[inventory.shown(url)].error or "")
 
 
 def test_folders(server: Shop) -> None:
-    """A folder that cannot be listed for its login is refused at once, and no other of that account is asked for."""
-    folders = [f"http://shop:wrong@{server.host}/{name}/" for name in ("a", "b")]
+    """Folders that cannot be listed for their login are refused at once, and three of that account are asked for."""
+    folders = [f"http://shop:wrong@{server.host}/{name}/{part}/" for name in "abcdef" for part in ("", "x")]
     with pytest.raises(BadInputError, match="refuses the user and password") as refused:
         inventory.check(folders)
-    assert len(server.wrong) == 1
+    assert server.wrong == ["/a//", "/b//", "/c//"]
     assert "wrong" not in str(refused.value)
 
 
@@ -148,13 +154,54 @@ def test_accounts(url: str, account: str | None) -> None:
     assert logins.account_of(url) == account
 
 
-def test_refused_in_the_middle() -> None:
-    """A login that is refused while pictures are read is not used again either; one of another account is."""
-    logins.refused.clear()
-    asked = []
-    for url in ("http://u:p@host/a.jpg", "http://u:p@host/b.jpg", "http://v:p@host/c.jpg", "http://host/d.jpg"):
-        with contextlib.suppress(Exception), logins.asking(url):
-            asked.append(url[-5:])
+WEB, FTP, OTHER = "https://u:p@host", "ftp://u:p@host", "https://v:p@host"
+
+
+@pytest.mark.parametrize(
+    ("answers", "unasked"),
+    [
+        pytest.param({"/1": 401, "/2": 200}, ["/2"], id="files in no folder are of one"),
+        pytest.param({"/a/1": 401, "/a/b/2": 200, "/b/3": 200}, ["/a/b/2"], id="one folder is closed"),
+        pytest.param({"/a/1": 401, "/b/2": 200, "/a/3": 200, "/c/4": 401, "/c/5": 200}, [], id="it is right elsewhere"),
+        pytest.param({"/a/1": 401, "/b/2": 401, "/c/3": 401, "/d/4": 200}, ["/d/4"], id="three folders are enough"),
+        pytest.param({"/a/1": 401, "/a/2": 401, "/a/3": 401, "/b/4": 200}, ["/a/2", "/a/3"], id="one counts once"),
+        pytest.param({"/a/1": 200, **{f"/{top}/1": 401 for top in "bcdef"}, "/f/2": 200}, [], id="it was right before"),
+        pytest.param({"/a/1": 404, "/b/2": 401, "/b/3": 401}, ["/b/3"], id="what is not there says nothing"),
+        pytest.param({"/a/1": 401, f"{OTHER}/a/2": 401, "https://host/a/3": 401}, [], id="each account by itself"),
+        pytest.param({f"zip://x.jpg::{WEB}/a/1.zip": 401, "/a/2": 200}, ["/a/2"], id="an archive is of its folder"),
+        pytest.param({f"{FTP}/a/1": 401, f"{FTP}/b/2": 200, "/a/3": 200}, [f"{FTP}/b/2"], id="FTP refuses as such"),
+    ],
+)
+def test_what_is_not_asked_for(answers: dict[str, int], unasked: list[str]) -> None:
+    """A login that is refused is not used again in that top folder, after three of them nowhere on that server; once it
+    was right, nothing is left out. So it is in another process that is told half of it."""
+    for told_after in (None, len(answers) // 2):
+        logins.forget()
+        left = []
+        for number, (url, status) in enumerate(answers.items()):
+            if number == told_after:
+                known = logins.known()
+                logins.forget()
+                logins.learn(known)
+            asked = False
+            with contextlib.suppress(RefusedLoginError, _StatusError, FileNotFoundError):
+                with logins.asking(url if "://" in url else WEB + url):
+                    asked = True
+                    if status != 200:
+                        raise _StatusError if status == 401 else FileNotFoundError
+            if not asked:
+                left.append(url)
+        assert left == unasked
+    logins.forget()
+
+
+def test_a_folder_that_is_told_to_be_none() -> None:
+    """What a file system calls no folder, as fsspec does whatever it may not list, proves no login right."""
+    logins.forget()
+    with logins.asking(f"{WEB}/a/", reads=False):
+        pass
+    with pytest.raises(RefusedLoginError, match=r"for its top folder, .* for more of that\. Correct them"):
+        with logins.asking(f"{WEB}/a/1.jpg"):
             raise _StatusError
-    assert asked == ["a.jpg", "c.jpg", "d.jpg"]
-    logins.refused.clear()
+    assert logins.is_refused(f"{WEB}/a/2.jpg")
+    logins.forget()

@@ -231,6 +231,7 @@ def test_fsspec(tmp_path: Path) -> None:
     assert not [link for link in page.attributes("a", "href") if not link.startswith("#")]
 
 
+@pytest.mark.linux_only("file names that Windows forbids")
 def test_links_lead_to_the_pictures(tmp_path: Path) -> None:
     """A link opens the picture, from the page as a file and from a web server, whatever its name; what lies elsewhere
     is linked as a file, and as a page's address where it is one."""

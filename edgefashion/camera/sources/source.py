@@ -66,7 +66,8 @@ def open_source(
     :class:`BadInputError` for a path that does not exist or holds no pictures, and for a URL that is not read here.
     ``stop``, once set, ends the waiting for a source that takes its time.
     """
-    spec = files.seen_by_others(resolved(spec))  # another process reads it
+    asked = resolved(spec)
+    spec = files.seen_by_others(asked)  # another process reads it
     if is_device(spec) or is_stream(spec):
         # A camera's URL often carries its password; a log is no place for it.
         called = f"camera {spec}" if is_device(spec) else shown(spec)
@@ -77,7 +78,7 @@ def open_source(
         what = "a camera number, a video, a folder of images or a URL"
         if looks_like_host(spec):
             what = f"rtsp://{shown(spec)} or http://{shown(spec)} if it is a network camera, else {what}"
-        raise BadInputError(f"{shown(spec) or 'the empty name'} does not exist. Give {what}")
+        raise BadInputError(f"{shown(asked) or 'the empty name'} does not exist. Give {what}")
     if path.is_dir() or images.is_still(path):
         left_out = LeftOut()
         pictures = _Pictures(images.image_paths(path, left_out))
