@@ -13,6 +13,9 @@ from typing import Annotated, Any, Final
 import typer
 
 _TEXT: Final = str | None
+_BY_NAME: Final = inspect.Parameter.KEYWORD_ONLY
+_CONTEXT: Final = "context"
+"""The parameter by which Typer tells what was given and what is a default."""
 
 
 def _option(help_: str, metavar: str) -> Any:
@@ -68,17 +71,20 @@ def made_elsewhere(*, bundles: bool = False, tells: bool = True) -> Callable[[Ca
 
             try:
                 values = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}
-                _give(values, lambda: _chosen(signature, kwargs), bundles=bundles, tells=tells)
+                context = kwargs.get(_CONTEXT) if _CONTEXT in own else kwargs.pop(_CONTEXT, None)
+                _give(values, lambda: _chosen(kwargs, context, "config" in own), bundles=bundles, tells=tells)
                 return command(*args, **kwargs)
             finally:
                 told.forget()  # a program may call several commands
 
         signature = inspect.signature(command, eval_str=True)
+        own = signature.parameters
+        asked = [] if _CONTEXT in own else [inspect.Parameter(_CONTEXT, _BY_NAME, annotation=typer.Context)]
         more = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            inspect.Parameter(name, _BY_NAME, default=default, annotation=annotation)
             for name, (annotation, default) in OPTIONS.items()
         ]
-        run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *more])  # type: ignore[attr-defined]
+        run.__signature__ = signature.replace(parameters=[*own.values(), *asked, *more])  # type: ignore[attr-defined]
         return run
 
     return decorate
@@ -106,11 +112,14 @@ def _give(values: dict[str, Any], chosen: Callable[[], dict[str, Any]], *, bundl
         _check(models)
 
 
-def _chosen(signature: inspect.Signature, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Those of a command's arguments that are not its defaults; for a camera also what its settings file says."""
-    parameters = signature.parameters
-    chosen = {name: value for name, value in kwargs.items() if value != parameters[name].default}
-    if "config" in parameters:
+def _chosen(kwargs: dict[str, Any], context: typer.Context | None, has_file: bool) -> dict[str, Any]:
+    """Those of a command's arguments that were given, be it with their default's value; ``has_file``: and below them
+    what its settings file says, as for a camera."""
+    chosen = dict(kwargs)
+    if context is not None:  # a program, which has none, gives what it means
+        sources = {name: context.get_parameter_source(name) for name in kwargs}
+        chosen = {name: kwargs[name] for name, of in sources.items() if of and not of.name.startswith("DEFAULT")}
+    if has_file:
         from edgefashion.camera import settings_file
 
         with contextlib.redirect_stderr(io.StringIO()):  # it warns again when the command reads it

@@ -6,6 +6,8 @@ black, taken for 8 they are white. What fits nothing is refused: a wrong guess w
 Of 16 bits with no value above 16383, and nothing in the file or in the steps between its values that tells more, either
 may be meant: fewer bits, or a dark picture. They are taken for the fewest that hold them. That is right for the first;
 it lifts the second into the light, where a garment looks the same, while in the dark nothing would be seen in either.
+The steps tell of 8 bits that were enlarged, of nothing else: steps of 4 or 16 may be 14 or 12 bits moved to the upper
+end, or 8 bits in the lower 10 or 12, and the wrong guess would make the second black.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ _UNDERSHOOT: Final = 0.05
 
 _WHOLE: Final = 65535.0
 
-_MOVED: Final = 0b11
-"""The lower bits of 16 that stay 0 where 14 or fewer were moved to the upper end."""
+_MOVED: Final = 0xFF
+"""The lower bits of 16 that stay 0 where 8 were moved to the upper end."""
 
 _SAVE: Final = "Save it with 8 bits a channel"
 
@@ -68,8 +70,8 @@ def in_8_bits(
 
 
 def is_enlarged(values: NDArray[Any]) -> bool:
-    """True for values of 16 bits, not all 0, that were made of fewer: of 8 as programs enlarge them (255 becomes
-    65535), or moved to the upper end, so that the lower bits are 0."""
+    """True for values of 16 bits, not all 0, that were made of 8: as programs enlarge them (255 becomes 65535), or
+    moved to the upper end, so that the lower 8 bits are 0."""
     if values.dtype.kind != "u" or values.dtype.itemsize != 2 or not values.any():
         return False
     moved = not int(np.bitwise_or.reduce(values, axis=None)) & _MOVED

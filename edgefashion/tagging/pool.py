@@ -159,7 +159,7 @@ class _Worker(threading.Thread):
                     "edgefashion.tagging.pool_worker", name="decoding", environment=_ENVIRONMENT
                 )
             with self._networks() as network, contextlib.suppress(TimeoutError, EOFError):
-                child.send({"photos": self._photos, "network": network, "refused": sorted(logins.refused)})
+                child.send({"photos": self._photos, "network": network, "logins": logins.known()})
                 _check(child.receive(START_S))
                 return child
         if self._stopped:

@@ -1,8 +1,8 @@
 """Pictures decoded in a process of their own, which may hang or die of them.
 
 The other end of :mod:`edgefashion.tagging.pool`. The first message says with ``photos`` whether a photo network is to
-see the pictures, with ``network`` which one is to name their garments here, or null, and with ``refused`` which
-accounts are not to be tried. Each of the others is a chunk:
+see the pictures, with ``network`` which one is to name their garments here, or null, and with ``logins`` what
+is known of accounts. Each of the others is a chunk:
 ``paths`` and, in the payload, the bytes of those pictures that only the parent can read; ``sizes`` has their numbers of
 bytes, or null. Each picture is answered with the fields of :class:`edgefashion.tagging.picture.Prepared`, the ``shape``
 in place of the pixels, which are the payload; or, with a network, with those of
@@ -39,7 +39,7 @@ def main() -> None:
 
     from edgefashion.tagging import logins, picture, several  # all that takes time to load, before it says so
 
-    logins.refused.update(job["refused"])
+    logins.learn(job["logins"])
     cv2.setNumThreads(1)  # the other cores have pictures of their own
     if job["network"] is None:
         steps = Steps(functools.partial(picture.prepare, photos=job["photos"]), lambda _, found: _prepared(found))

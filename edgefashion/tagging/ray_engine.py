@@ -86,7 +86,7 @@ def tag_on_ray(
         tally = _Tally(ledger, options, Count(paths) if options.on_progress else None)
         left_out = LeftOut()
         to_do = tally.without_row(inventory.walk(paths, left_out))
-        with _Ray({**job, "refused": sorted(logins.refused)}) as ray:
+        with _Ray({**job, "logins": logins.known()}) as ray:
             while window := list(islice(to_do, WINDOW)):
                 _tag_window(ray, window, ledger, tally)
         ledger.finish()

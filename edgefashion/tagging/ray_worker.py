@@ -23,7 +23,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,8 +84,8 @@ class Job:
     """Of a Ray of our own."""
     folder: str = ""
     """For what a Ray of our own keeps on the disk."""
-    refused: tuple[str, ...] = ()
-    """Accounts that are not to be tried."""
+    logins: dict[str, list[str]] = field(default_factory=dict)
+    """What is known of accounts, as :func:`edgefashion.tagging.logins.known` says it."""
     every: bool = False
     """Every garment of a picture is to be named: the files are those of a bundle with a finder."""
 
@@ -103,7 +103,7 @@ class Tagger:
         """Why this node must not answer, to be told in place of an answer."""
         if self._refusal is not None:
             return
-        logins.refused.update(job.refused)
+        logins.learn(job.logins)
         with _folder_of(job, contents) as model:
             self._classifier = _loaded(job, model)
         with suppress(OSError):  # then the pictures are told to be missing
@@ -191,7 +191,7 @@ def main() -> None:
     parent = Parent(grace_s=GRACE_S, ignore_signals=False)
     try:
         job = Job(**parent.receive())
-        job = replace(job, labels=tuple(job.labels), refused=tuple(job.refused))
+        job = replace(job, labels=tuple(job.labels))
         if job.address is not None:
             _knock(job.address)
         import ray.data

@@ -55,7 +55,7 @@ def open_file(url: str) -> BinaryIO:
 
 
 def try_logins(urls: Sequence[str]) -> None:
-    """Ask once with each account in ``urls``, so that those that are refused are known before pictures are read."""
+    """Ask with each account in ``urls``, so that those that are refused are known before pictures are read."""
 
     def first_byte(url: str) -> None:
         system, inner = _opened(url)
@@ -72,11 +72,11 @@ def pictures(url: str, left_out: LeftOut) -> Iterator[str]:
     first, _, rest = url.partition("::")
     protocol = first.partition("://")[0]
     tail = f"::{rest}" if rest else ""
-    if is_meant(first) and (protocol in _HTTP or logins.account_of(url) in logins.refused):
+    if is_meant(first) and (protocol in _HTTP or logins.is_refused(url)):
         yield url  # taken for a picture by its name: whoever opens it says what is wrong
         return
     try:
-        with logins.asking(url):
+        with logins.asking(url, reads=False):  # what is refused may also be told to be no folder
             system, inner = _opened(url)
             pattern = None if protocol in _HTTP else _pattern(system, inner)
             if pattern is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from edgefashion.bundles import resolve
 from edgefashion.cli.bench import bench
@@ -60,6 +63,39 @@ def test_what_is_said_of_no_model_from_elsewhere(
     if says == NONE_GIVEN:
         assert not any(name in str(refused.value) for name in ("kiosk", "edge "))
     assert told.given().is_empty
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "says"),
+    [
+        (bench, "edge", f"^edge {ITSELF}"),
+        (bench, "", NONE_GIVEN),
+        (bench, "--rounds 5", NONE_GIVEN),
+        (tag, ". --out a.csv --model kiosk", f"^kiosk {ITSELF}"),
+        (tag, ". --out a.csv", NONE_GIVEN),
+        (tag, ". --out a.csv --model a.onnx --engine ray", "Convert"),
+        (predict, "edge a.png", f"^edge {ITSELF}"),
+        (evaluate, "kiosk", f"^kiosk {ITSELF}"),
+        (evaluate, "", NONE_GIVEN),
+        (camera, "kiosk --config shop.toml", f"^kiosk {ITSELF}"),
+        (camera, "--config ours.toml", f"^edge {ITSELF}"),
+        (camera, "", NONE_GIVEN),
+    ],
+)
+def test_a_default_that_is_given(
+    command: Callable[..., Any], given: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the command line a model is given if it is written there, also where it is the default, and then goes before
+    the settings file's; if it is not written it is not given."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("edgefashion.camera.settings_file.find", lambda path=None: path)
+    (tmp_path / "shop.toml").write_text('model = "theirs.onnx"\n')
+    (tmp_path / "ours.toml").write_text('model = "edge"\n')
+    app = typer.Typer()
+    app.command()(command)
+    done = CliRunner().invoke(app, [*given.split(), "--scale", "0-1"])
+    assert isinstance(done.exception, BadInputError)
+    assert re.search(says, str(done.exception))
 
 
 STREAM = "is a stream, and predict reads pictures. Run: edgefashion camera --source"

@@ -110,8 +110,16 @@ READ = {
     **{f"PNG {how}, 8 bits enlarged, {share}": (png16(grey.astype(np.uint16) * factor), grey)
        for how, factor in (("repeated", 257), ("moved up", 256))
        for share, grey in (("dark", DARK), ("darker", DARK // 5), ("of colour", DARK_BGR))},
-    **{f"PNG {bits} bits moved up, dark": (png16(of(DARK, (1 << bits) - 1, np.uint16) << (16 - bits)), DARK)
+    # What that costs: a dark one of 10, 12 or 14 bits moved to the upper end is lifted into the light, to four times.
+    **{f"PNG {bits} bits moved up, dark": (png16(of(DARK, (1 << bits) - 1, np.uint16) << (16 - bits)), DARK * 4)
        for bits in (10, 12, 14)},
+    **{f"PNG {bits} bits moved up": (png16(of(GREY, (1 << bits) - 1, np.uint16) << (16 - bits)), GREY)
+       for bits in (8, 10, 12, 14)},
+    # Steps of 4, 16 or 64 are no sign of that: these are fewer bits in the lower 10, 12 or 14.
+    **{f"PNG {what}, {bits} bits in {container} in 16": (
+           png16(of(grey, (1 << bits) - 1, np.uint16) << (container - bits)), grey)
+       for what, grey in (("grey", GREY), ("of colour", BGR), ("two values", GREY // 200 * 255))
+       for bits, container in ((8, 10), (8, 12), (8, 14), (10, 12), (10, 14), (12, 14))},
     "PNG that says 16 bits count": (noted(png16(of(DARK, 65535, np.uint16) + 1), 16), DARK),
     "PNG of colour that says it": (noted(png16(of(DARK_BGR, 65535, np.uint16) + 1), 16, channels=3), DARK_BGR),
     "PNG that says 12 bits count, enlarged": (noted(png16(of(DARK, 4095, np.uint16) << 4), 12), DARK),

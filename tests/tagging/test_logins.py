@@ -64,9 +64,9 @@ def server(shop: Path) -> Iterator[Shop]:
 
 
 def test_tried_once(classifier: Classifier, shop: Path, server: Shop, tmp_path: Path) -> None:
-    """Of many pictures with a wrong login one is asked for; all have a row that says so, and the others are tagged, also
-    those of an account that is refused elsewhere. The next run tries again, once. What else a server answers is told
-    as it is."""
+    """Of many pictures with a wrong login one is asked for; all have a row that says so, and the others are tagged,
+    also those of an account that is refused elsewhere. The next run tries again, once. What else a server answers is
+    told as it is."""
     wrong = [f"http://shop:wrong@{server.host}/{number}.jpg" for number in range(12)]
     closed = f"http://shop:right@{server.host}/closed/a.jpg"
     others = [f"http://shop:right@{server.host}/a.jpg", f"http://{server.host}/public.jpg"]
@@ -184,11 +184,10 @@ def test_what_is_not_asked_for(answers: dict[str, int], unasked: list[str]) -> N
                 logins.forget()
                 logins.learn(known)
             asked = False
-            with contextlib.suppress(RefusedLoginError, _StatusError, FileNotFoundError):
-                with logins.asking(url if "://" in url else WEB + url):
-                    asked = True
-                    if status != 200:
-                        raise _StatusError if status == 401 else FileNotFoundError
+            with contextlib.suppress(Exception), logins.asking(url if "://" in url else WEB + url):
+                asked = True
+                if status != 200:
+                    raise _StatusError if status == 401 else FileNotFoundError
             if not asked:
                 left.append(url)
         assert left == unasked
@@ -200,8 +199,8 @@ def test_a_folder_that_is_told_to_be_none() -> None:
     logins.forget()
     with logins.asking(f"{WEB}/a/", reads=False):
         pass
-    with pytest.raises(RefusedLoginError, match=r"for its top folder, .* for more of that\. Correct them"):
-        with logins.asking(f"{WEB}/a/1.jpg"):
-            raise _StatusError
+    refused = pytest.raises(RefusedLoginError, match=r"for its top folder, .* for more of that\. Correct them")
+    with refused, logins.asking(f"{WEB}/a/1.jpg"):
+        raise _StatusError
     assert logins.is_refused(f"{WEB}/a/2.jpg")
     logins.forget()
