@@ -38,6 +38,8 @@ def _saturate(node: Any) -> None:
     summed, kind = node.input_value(0), node.get_output_element_type(0)
     if kind.get_type_name() not in _BYTES or summed.get_node().get_type_name() != "Add":
         return
+    if not summed.get_element_type().is_real():  # whole numbers made bytes keep their last eight bits
+        return
     sides = [side.get_node() for side in summed.get_node().input_values()]
     kept = [side.input_value(0) for side in sides if side.get_type_name() == "Convert"]
     if any(one.get_node().get_type_name() == "Constant" and one.get_element_type() == kind for one in kept):

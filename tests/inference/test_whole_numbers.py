@@ -57,6 +57,19 @@ def test_a_cast_is_left_alone() -> None:
     assert [node.get_type_name() for node in model.get_ordered_ops()] == before
 
 
+def test_whole_sums_are_left_alone() -> None:
+    """A sum of whole numbers is no quantized number: a cast to bytes after it stays a cast."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    taken = ops.parameter([1, GIVEN.size], np.int32)
+    summed = ops.add(taken, ops.convert(ops.constant(np.array([100], np.uint8)), "i32"))
+    model = ov.Model([ops.result(ops.convert(summed, "u8"))], [taken], "whole")
+    before = [node.get_type_name() for node in model.get_ordered_ops()]
+    make_exact(model)
+    assert [node.get_type_name() for node in model.get_ordered_ops()] == before
+
+
 @pytest.mark.parametrize("halves", ["none", "out", "all"])
 @pytest.mark.parametrize("levels", [256, 1024, 65536])
 @pytest.mark.parametrize(("low", "high", "out_low", "out_high"), [(0, 255, 0, 255), (-2, 3, -2, 3), (-128, 127, 0, 1)])
