@@ -153,7 +153,7 @@ def _name_drawn(
 
     rng = np.random.default_rng(1)
     person, _ = drawn.person_of(first("T-shirt/top"), first("Trouser"), first("Bag"), rng)
-    drawings = {"a drawn person": person, "a lone garment": drawn.photo_of(first("Pullover"), rng)}
+    drawings = {"a drawn person": person, "a lone garment": drawn.photo_of(first("Shirt"), rng)}
     classifier = load(places.PHOTO_MODEL)
     seen, files = [], []
     for name, picture in drawings.items():
