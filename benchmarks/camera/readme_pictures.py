@@ -68,7 +68,7 @@ CREASES = [
 
 # Colours are blue, green, red.
 WOOD = np.array([0.66, 0.83, 1.0], np.float32)
-CLOTH = np.array([112, 74, 52], np.float32)
+CLOTH = np.array([205, 205, 200], np.float32)
 LAMP = np.array([-0.52, -0.62, 0.74], np.float32)
 """Where the light comes from: the left, above, and before the picture."""
 
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def scene() -> NDArray[np.uint8]:
-    """A BGR frame (720, 1280, 3): a blue T-shirt that lies on a wooden table, in light from the upper left."""
+    """A BGR frame (720, 1280, 3): a white T-shirt that lies on a wooden table, in light from the upper left."""
     rng = np.random.default_rng(7)
     table = _table(rng)
     shape = _shape()
