@@ -28,6 +28,12 @@ stands for."""
 Batch = tuple["NDArray[Any]", ...]
 
 
+def smoothing_prior() -> NDArray[np.float32]:
+    """What smoothing gives each of :data:`TARGETS`, in shares of all it gives."""
+    prior = np.array([_PRIORS.get(name, 1.0) for name in TARGETS], np.float32)
+    return np.asarray(prior / prior.sum(), np.float32)
+
+
 def photo_batches(
     of: TrainingPhotos, fashion: tuple[NDArray[np.uint8], NDArray[np.int64]], options: FinetuneOptions
 ) -> Iterator[Batch]:
@@ -36,8 +42,7 @@ def photo_batches(
     images, labels = fashion
     fashion_at, _ = splits.split(labels, splits.VALIDATION_SPLIT, 0)
     rng = np.random.default_rng((options.seed, 1))
-    prior = np.array([_PRIORS.get(name, 1.0) for name in TARGETS], np.float32)
-    prior /= prior.sum()
+    prior = smoothing_prior()
     kind_of = {kind: number for number, kind in enumerate(of.kinds)}
 
     def make() -> Batch:

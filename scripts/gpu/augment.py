@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SEEN_PX = 160
-"""Edge of what the photo network sees; variants are drawn at the stored pictures' 224, as a teacher sees them."""
-CELLS = 20
+from edgefashion.inference.preprocess import PHOTO_PX
+from edgefashion.training.photo_augment import MASK_STRIDE
+
+CELLS = PHOTO_PX // MASK_STRIDE
+"""Of the mask, along an edge. Variants are drawn at the stored pictures' 224 pixels, as a teacher sees them."""
 
 
 def uniform(like: Tensor, low: float, high: float, *shape: int) -> Tensor:
@@ -78,7 +80,7 @@ def toned(x: Tensor) -> Tensor:
 
 def seen(x: Tensor) -> Tensor:
     """What the photo network sees of pictures (n, 3, 224, 224): (n, 3, 160, 160)."""
-    return functional.interpolate(x, (SEEN_PX, SEEN_PX), mode="bilinear", antialias=True).round().clamp(0, 255)
+    return functional.interpolate(x, (PHOTO_PX, PHOTO_PX), mode="bilinear", antialias=True).round().clamp(0, 255)
 
 
 def _blurred(x: Tensor, sigma: float) -> Tensor:

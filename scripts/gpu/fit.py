@@ -23,13 +23,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from material import STORED_PX, Batch, Drawing, Material, views
+from material import Batch, Drawing, Material, views
 from networks import Finder, Layers, Naming, Network
 from torch import Tensor
 from torch.nn import functional
 
+from edgefashion.data.drawn import STORED_PX
 from edgefashion.labels import GROUPS, PHOTO_LABELS
-from edgefashion.training.finder_fit import BOX_WEIGHT, WORN_WEIGHT
+from edgefashion.training import finder_fit
 from edgefashion.training.photo_fit import FASHION_WEIGHT, HEAD_RATE, KIND_WEIGHT, MASK_WEIGHT
 from edgefashion.training.photo_material import TARGETS
 
@@ -276,14 +277,14 @@ def fit_finder(given: argparse.Namespace) -> None:
     network = network.to(given.device, memory_format=network.layout).train()
     coming = iter(frames(given.pack, given.batch, given.workers, given.seed))
     next(coming)
-    run, clock = Steps(network, given.rate, 4.0), Clock(given.steps, given.seconds)
+    run, clock = Steps(network, given.rate, finder_fit.HEAD_RATE), Clock(given.steps, given.seconds)
     rows = Rows("finder", ("heat_loss", "box_loss", "worn_loss"), clock, given.device)
     while (progress := clock.progress(run.done)) < 1:
         batch = [part.to(given.device, non_blocking=True) for part in next(coming)]
         with torch.autocast(given.device, torch.bfloat16):
             answer = network(batch[0].permute(0, 3, 1, 2).float())
         heat, box, worn = losses = finder_losses(answer, *batch[1:])
-        run.step(heat + BOX_WEIGHT * box + WORN_WEIGHT * worn, progress, clip=10.0)
+        run.step(heat + finder_fit.BOX_WEIGHT * box + finder_fit.WORN_WEIGHT * worn, progress, clip=10.0)
         rows.add(losses)
         if run.done % 2000 == 0:
             save(given.out / "finder.npz", run.averaged(), rows.kept)

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from edgefashion.inference.finder import KINDS
 from edgefashion.training.finder_compose import compose
 from edgefashion.training.finder_fit import targets
 from edgefashion.training.finder_material import Cut, Material
-
-KINDS = 8
 
 
 def material(pack: Path) -> Material:
@@ -77,15 +76,15 @@ def finder_losses(
     """``edgefashion.training.finder_fit``'s three: heat, boxes, worn. ``answer``: (n, 41, 24, 24)."""
     answer = answer.permute(0, 2, 3, 1)
     edges, counts = edges.float(), counts.float()
-    chance = answer[..., :KINDS].sigmoid().clamp(1e-4, 1 - 1e-4)
+    chance = answer[..., : len(KINDS)].sigmoid().clamp(1e-4, 1 - 1e-4)
     at_centre = (heat > 0.99).float()
     here = -chance.log() * (1 - chance) ** 2 * at_centre
     elsewhere = -(1 - chance).log() * chance**2 * (1 - heat) ** 4 * (1 - at_centre)
     hot = (here + elsewhere) * tells[:, None, None]
     heat_loss = hot.sum() / at_centre.sum().clamp(1)
-    told = answer[..., KINDS + 1 :].clamp(-6, 4).exp().reshape(edges.shape)
+    told = answer[..., len(KINDS) + 1 :].clamp(-6, 4).exp().reshape(edges.shape)
     box_loss = (_generalized_iou_loss(told, edges) * counts).sum() / counts.sum().clamp(1)
-    crossed = functional.binary_cross_entropy_with_logits(answer[..., KINDS], worn[..., 0], reduction="none")
+    crossed = functional.binary_cross_entropy_with_logits(answer[..., len(KINDS)], worn[..., 0], reduction="none")
     return [heat_loss, box_loss, (crossed * worn[..., 1]).sum() / worn[..., 1].sum().clamp(1)]
 
 

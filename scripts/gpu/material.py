@@ -18,12 +18,13 @@ from augment import chance, seen, toned, varied
 from torch import Tensor
 from torch.nn import functional
 
+from edgefashion.data.drawn import STORED_PX
+from edgefashion.inference.preprocess import FASHION_PX, FASHION_SHARE, PHOTO_PX
 from edgefashion.labels import NO_GARMENT
-from edgefashion.training.photo_batches import _PRIORS, SMOOTHING
-from edgefashion.training.photo_material import NEW_GROUND, SOURCES, TARGETS, target_of
+from edgefashion.training.photo_batches import SMOOTHING, smoothing_prior
+from edgefashion.training.photo_material import NEW_GROUND, SOURCES, target_of
 
-STORED_PX = 224
-FASHION_PX, FASHION_WHOLE_PX = 64, 72
+FASHION_WHOLE_PX = round(FASHION_PX / FASHION_SHARE)
 
 
 def unpacked(many: list[bytes | None], size: int, *, grey: bool = False) -> Tensor:
@@ -101,8 +102,7 @@ class Material:
         )  # fmt: skip
         labels = np.load(folder / "fashion-labels.npy")
         self.fashion_labels = torch.from_numpy(labels.astype(np.int64)).to(device)
-        self.prior = torch.tensor([_PRIORS.get(name, 1.0) for name in TARGETS], device=device)
-        self.prior /= self.prior.sum()
+        self.prior = torch.tensor(smoothing_prior(), device=device)
         self.nothing = torch.tensor(target_of(NO_GARMENT), device=device)
 
 
@@ -199,7 +199,4 @@ def views(folder: Path) -> tuple[list[Any], Tensor]:
     """Fold 0's held-out garments and what the photo network sees of them, uint8 (n, 3, 160, 160)."""
     pack = pickle.loads((folder / "views.pkl").read_bytes())  # noqa: S301
     # They were packed as the network sees them, red first.
-    return pack["held"], unpacked(pack["views"], SEEN_PX).flip(1)
-
-
-SEEN_PX = 160
+    return pack["held"], unpacked(pack["views"], PHOTO_PX).flip(1)

@@ -13,17 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgefashion.inference.finder import KINDS
+from edgefashion.training.zoo import efficientnet_lite0
+
 STAGES = {
     # repeats, kernel, stride, expansion, channels
-    "lite0": ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112),
-              (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
+    "lite0": efficientnet_lite0.STAGES,
     "lite2": ((1, 3, 1, 1, 16), (3, 3, 2, 6, 24), (3, 5, 2, 6, 48), (4, 3, 2, 6, 88), (4, 5, 1, 6, 120),
               (5, 5, 2, 6, 208), (1, 3, 1, 6, 352)),
 }  # fmt: skip
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 """How feature maps lie in memory; ``LAYOUT`` in the environment chooses: which is faster depends on the GPU."""
-STEM, HEAD = 32, 1280
-KINDS = 8
+STEM, HEAD = efficientnet_lite0.STEM, efficientnet_lite0.HEAD
 
 Layers = dict[str, list[np.ndarray]]
 """A network's weights as Keras has them."""
@@ -188,7 +189,7 @@ class Finder(Network):
             self.parts[f"look{number}_depthwise"] = Convolution(channels, None, 5)
             self.parts[f"look{number}"] = Convolution(channels, channels, 1)
         self.parts["wide"] = Convolution(channels, 2 * channels, 1)
-        for name, count in (("heat", KINDS), ("worn", 1), ("edge", 4 * KINDS)):
+        for name, count in (("heat", len(KINDS)), ("worn", 1), ("edge", 4 * len(KINDS))):
             self.parts[f"{name}_logits"] = Convolution(2 * channels, count, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:

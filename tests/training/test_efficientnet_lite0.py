@@ -65,5 +65,5 @@ def test_a_weight_file_runs_no_code(tmp_path: Path) -> None:
     parts: tuple[Any, ...] = (1, 2, 3, Harmful(), [])
     path.write_bytes(b"".join(pickle.dumps(part, 2) for part in parts))
     with pytest.raises(pickle.UnpicklingError, match="has no place in a weight file"):
-        efficientnet_lite0._read_pth(path)
+        efficientnet_lite0.read_pth(path)
     assert not (tmp_path / "touched").exists()

@@ -122,20 +122,34 @@ def load_imagenet(model: keras.Model) -> None:
 
     Raises :class:`MissingError` without the package that carries them.
     """
-    stored = read_weights()
     there = {layer.name for layer in model.layers}
-    for name in (name for name in _convolutions() if name in there):
-        if name in ("stem", "head"):
-            key, norm = f"_conv_{name}", {"stem": "_bn0", "head": "_bn1"}[name]
+    for name, weights in layers_of(read_weights()).items():
+        if name in there:
+            model.get_layer(name).set_weights(weights)
+
+
+def layers_of(stored: dict[str, NDArray[np.float32]]) -> dict[str, list[NDArray[np.float32]]]:
+    """Kernel, scale and bias of each convolution made ``to_train``, by layer, from the ``stored`` weights of Lite0 or
+    a larger sister; the batch normalization is folded into them."""
+    found = {}
+    for key in stored:
+        layer = key.removesuffix(".weight")
+        if layer in ("_conv_stem", "_conv_head"):
+            name = layer.removeprefix("_conv_")
+            norm = {"stem": "_bn0", "head": "_bn1"}[name]
+        elif layer.endswith("_conv"):
+            _, block, convolution = layer.split(".")
+            part = convolution.removeprefix("_").removesuffix("_conv")
+            name = f"block{block}_{part}"
+            norm = f"_blocks.{block}._bn{('expand', 'depthwise', 'project').index(part)}"
         else:
-            block, part = name.removeprefix("block").split("_")
-            number = ("expand", "depthwise", "project").index(part)
-            key, norm = f"_blocks.{block}._{part}_conv", f"_blocks.{block}._bn{number}"
+            continue
         # PyTorch: (out, in / groups, h, w); Keras: (h, w, in, out), depthwise (h, w, channels, 1).
         order = (2, 3, 0, 1) if name.endswith("_depthwise") else (2, 3, 1, 0)
         scale = stored[f"{norm}.weight"] / np.sqrt(stored[f"{norm}.running_var"] + BN_EPSILON)
         bias = stored[f"{norm}.bias"] - stored[f"{norm}.running_mean"] * scale
-        model.get_layer(name).set_weights([stored[f"{key}.weight"].transpose(order), scale, bias])
+        found[name] = [stored[key].transpose(order), scale, bias]
+    return found
 
 
 def fold(trained: keras.Model, plain: keras.Model) -> None:
@@ -179,7 +193,7 @@ def read_weights() -> dict[str, NDArray[np.float32]]:
     assert spec.origin is not None
     path = Path(spec.origin).parent / _WEIGHTS
     try:
-        return _read_pth(path)
+        return read_pth(path)
     except (OSError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
         raise BadInputError(f"{path} is not the weight file it should be. Reinstall {PACKAGE}") from error
 
@@ -214,7 +228,7 @@ class _TensorsOnly(pickle.Unpickler):
         return self.storages.setdefault(key, _Storage(dtype))
 
 
-def _read_pth(path: Path) -> dict[str, NDArray[np.float32]]:
+def read_pth(path: Path) -> dict[str, NDArray[np.float32]]:
     """PyTorch's legacy format: three pickles of header, one of the state, one that lists the
     storages, then each storage as a count and its raw values."""
     storages: dict[str, _Storage] = {}
