@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from edgefashion.system.text import quoted
 if TYPE_CHECKING:
     from edgefashion.cli.progress import Progress
     from edgefashion.training.finetune import Finetuning, Scores
-    from edgefashion.training.tune import Tuned
+    from edgefashion.training.tune import Trial, Tuned
 
 
 def zoo() -> None:
@@ -264,6 +265,14 @@ def tune(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Train on so many images only, to try things out.")] = None,
     seed: Annotated[int, typer.Option(help="For the search and every training.")] = 0,
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency",
+            help="Search for a quick network too: its INT8 is timed through OpenVINO beside the default's. "
+            "The result is every network that no other beats in both.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the study and its plot. Default: tune-ARCH.", show_default=False)
     ] = None,
@@ -277,37 +286,54 @@ def tune(
     from edgefashion.training.tune import TuneOptions
     from edgefashion.training.tune import tune as run
 
-    options = TuneOptions(arch, trials, storage, epochs, limit, seed)
-    names = list(options.space)
+    options = TuneOptions(arch, trials, storage, epochs, limit, seed, latency)
+    names = list(options.space) + ["latency"] * latency
+    latency_of = None
+    if latency:
+        from edgefashion.conversion.int8_latency import Int8Latency
+        from edgefashion.inference.tensorflow_engine import tensorflow
+        from edgefashion.training.zoo.registry import architecture
+
+        tensorflow("to train")
+        latency_of = Int8Latency(architecture(arch).network({}))
     with Progress("searching") as progress:
+        told = itertools.count(1)
 
         def show(number: int, epochs_run: int, chosen: dict[str, Any], accuracy: float | None) -> None:
             settings = "  ".join(f"{name} {chosen[name]}" for name in names)
             result = f"cut short after {epochs_run}" if accuracy is None else f"{accuracy:.2%}"
             progress.say(f"trial {number}: {result}  {settings}")
-            progress.step(number + 1, trials, "trials begun")
+            progress.step(next(told), trials, "trials of this run")
 
-        done = run(options, out or Path(f"tune-{arch}"), show)
+        done = run(options, out or Path(f"tune-{arch}"), show, latency_of)
     _print_tuned(done, arch, names, as_json)
 
 
 def _print_tuned(done: Tuned, arch: str, names: list[str], as_json: bool) -> None:
+    searched_latency = "latency" in names
     if as_json:
-        rows = [{"trial": n, "val_accuracy": value, "parameters": p} for n, value, p in done.trials]
         facts = {
             "architecture": arch,
             "best": done.best,
             "val_accuracy": done.val_accuracy,
             "train": done.train_line,
             "plot": str(done.plot),
-            "trials": rows,
+            "trials": [_trial_facts(trial, latency=searched_latency) for trial in done.trials],
+            **({"front": [trial.number for trial in done.front]} if searched_latency else {}),
         }
         print(json.dumps(facts))
         return
     table = new_table(">trial", ">validation", *names)
-    whole = [(number, value, given) for number, value, given in done.trials if value is not None]
-    for number, value, given in sorted(whole, key=lambda trial: -trial[1])[:5]:
-        table.add_row(str(number), f"{value:.2%}", *(str(given[name]) for name in names))
+    whole = [trial for trial in done.trials if trial.val_accuracy is not None]
+    best = sorted(whole, key=lambda trial: -(trial.val_accuracy or 0.0))[:5]
+    for trial in done.front if searched_latency else best:
+        told = {**trial.parameters, "latency": f"{trial.latency:.2f}" if trial.latency else ""}
+        table.add_row(str(trial.number), f"{trial.val_accuracy:.2%}", *(str(told[name]) for name in names))
     print_table(table)
     print(f"{len(done.trials)} trials, {len(done.trials) - len(whole)} of them cut short: {done.plot}")
     print(done.train_line)
+
+
+def _trial_facts(trial: Trial, *, latency: bool) -> dict[str, Any]:
+    facts = {"trial": trial.number, "val_accuracy": trial.val_accuracy, "parameters": trial.parameters}
+    return {**facts, "latency": trial.latency} if latency else facts

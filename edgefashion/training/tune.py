@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,14 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.data import fashion_mnist, splits
-from edgefashion.errors import BadInputError, MissingError
-from edgefashion.system import addresses, files
+from edgefashion.errors import BadInputError
+from edgefashion.system import files
 from edgefashion.system.extras import need
 from edgefashion.training.options import fashion_architecture, options_for
-from edgefashion.training.zoo.architecture import Architecture
+from edgefashion.training.tune_plot import draw
+from edgefashion.training.tune_study import quiet, study
+from edgefashion.training.zoo.architecture import Architecture, multiply_adds
 from edgefashion.training.zoo.registry import architecture
 
 if TYPE_CHECKING:
+    import keras
     import optuna
 
 SPACE: Final[dict[str, tuple[Any, ...]]] = {
@@ -35,9 +34,8 @@ TrialProgress = Callable[[int, int, dict[str, Any], float | None], None]
 """Called after a trial with its number (from 0), the epochs it ran, its parameters and its validation
 accuracy, None where it was cut short."""
 
-_HEARTBEAT_S: Final = 60
-_ENOUGH_TRIALS: Final = 10
-"""From so many on the plot says which setting mattered."""
+LatencyOf = Callable[["keras.Model"], float]
+"""The time an untrained network takes in INT8, as a share of another's. Measured before it is trained."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,8 @@ class TuneOptions:
     """Epochs of every trial; None searches them too where the source did."""
     limit: int | None = None
     seed: int = 0
+    latency: bool = False
+    """Search for two things: accuracy, and how long the network takes in INT8."""
 
     def __post_init__(self) -> None:
         fashion_architecture(self.arch)
@@ -75,7 +75,25 @@ class TuneOptions:
     @property
     def study(self) -> str:
         """The study's name in its storage."""
-        return f"edgefashion-{self.arch}"
+        return f"edgefashion-{self.arch}{'-latency' * self.latency}"
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What decides what a trial's value means: two epochs' accuracy is not twenty's."""
+        space = {name: list(values) for name, values in self.space.items()}
+        return {"space": space, "epochs": self.epochs, "limit": self.limit, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One finished trial."""
+
+    number: int
+    val_accuracy: float | None
+    """None where it was cut short."""
+    parameters: dict[str, Any]
+    latency: float | None = None
+    """The time it takes in INT8 as a share of the default network's; None where that is not searched for."""
 
 
 @dataclass(frozen=True)
@@ -83,37 +101,47 @@ class Tuned:
     """What a search found."""
 
     best: dict[str, Any]
+    """Of the most accurate trial."""
     val_accuracy: float
-    trials: tuple[tuple[int, float | None, dict[str, Any]], ...]
-    """Number, validation accuracy (None where cut short) and parameters of every finished trial."""
+    trials: tuple[Trial, ...]
+    front: tuple[Trial, ...]
+    """The trials that no other beats in both accuracy and latency, quickest first; of one aim the best alone."""
     train_line: str
     plot: Path
 
 
-def tune(options: TuneOptions, out: Path, on_trial: TrialProgress | None = None) -> Tuned:
+def tune(
+    options: TuneOptions, out: Path, on_trial: TrialProgress | None = None, latency_of: LatencyOf | None = None
+) -> Tuned:
     """Search until the study has ``options.trials`` finished trials; draw it as ``out/study.png``.
 
     Each trial trains on the training part and is judged by its accuracy on the validation images; one
     below the median of the others at the same epoch is cut short. The test images are not looked at.
+    With ``options.latency`` ``latency_of`` is the second judge, no trial is cut short, and those that are larger than
+    the network may be are neither trained nor counted.
     Raises :class:`BadInputError` for a study of another space or a storage that cannot be opened,
     :class:`MissingError` without the ``train`` extra or the database's driver.
     """
     need("tensorflow", "to train")
     need("optuna", "to search settings")
     need("matplotlib", "to draw the study")
-    arch = architecture(options.arch)
+    if options.latency != (latency_of is not None):
+        raise ValueError("latency_of measures what options.latency asks for: give both or none")
     fashion_mnist.find()
-    with _quiet():
+    with quiet():
         import optuna
         from sqlalchemy.exc import SQLAlchemyError
 
         out.mkdir(parents=True, exist_ok=True)
-        study = _study(options, out)
-        finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-        if len(study.get_trials(deepcopy=False, states=finished)) < options.trials:
+        url = options.storage or f"sqlite:///{out / 'study.db'}"
+        searched = study(url, options.study, options.meaning, latency=options.latency)
+        finished: tuple[Any, ...] = (optuna.trial.TrialState.COMPLETE,)
+        if not options.latency:
+            finished += (optuna.trial.TrialState.PRUNED,)
+        if len(searched.get_trials(deepcopy=False, states=finished)) < options.trials:
             try:
-                study.optimize(
-                    lambda trial: _trial(trial, options, on_trial),
+                searched.optimize(
+                    lambda trial: _trial(trial, options, on_trial, latency_of),
                     callbacks=[optuna.study.MaxTrialsCallback(options.trials, states=finished)],
                 )
             except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
@@ -122,17 +150,29 @@ def tune(options: TuneOptions, out: Path, on_trial: TrialProgress | None = None)
                 ) from error
         plot = out / "study.png"
         with files.written_aside(plot) as aside:
-            _draw(study, aside, options)
-        best = {k: v for k, v in study.best_params.items() if k in options.space}
-        trials = study.get_trials(deepcopy=False, states=finished)
-        complete = optuna.trial.TrialState.COMPLETE
-        return Tuned(
-            best=best,
-            val_accuracy=study.best_value,
-            trials=tuple((t.number, t.value if t.state == complete else None, dict(t.params)) for t in trials),
-            train_line=train_line(arch, best, options.epochs, options.seed),
-            plot=plot,
-        )
+            draw(searched, aside, options.arch)
+        trials = tuple(map(_finished, searched.get_trials(deepcopy=False, states=finished)))
+        return _tuned(options, trials, {t.number for t in searched.best_trials}, plot)
+
+
+def _finished(trial: Any) -> Trial:
+    """One of Optuna's trials."""
+    right, late = (*(trial.values or ()), None, None)[:2]
+    return Trial(trial.number, right, dict(trial.params), late)
+
+
+def _tuned(options: TuneOptions, trials: tuple[Trial, ...], unbeaten: set[int], plot: Path) -> Tuned:
+    best = max((t for t in trials if t.val_accuracy is not None), key=lambda t: t.val_accuracy or 0.0)
+    front = sorted((t for t in trials if t.number in unbeaten), key=lambda t: t.latency or 0.0)
+    parameters = {k: v for k, v in best.parameters.items() if k in options.space}
+    return Tuned(
+        best=parameters,
+        val_accuracy=best.val_accuracy or 0.0,
+        trials=trials,
+        front=tuple(front) if options.latency else (best,),
+        train_line=train_line(architecture(options.arch), parameters, options.epochs, options.seed),
+        plot=plot,
+    )
 
 
 def train_line(arch: Architecture, parameters: dict[str, Any], epochs: int | None = None, seed: int = 0) -> str:
@@ -143,24 +183,45 @@ def train_line(arch: Architecture, parameters: dict[str, Any], epochs: int | Non
     return " ".join(words)
 
 
-def _trial(trial: optuna.Trial, options: TuneOptions, on_trial: TrialProgress | None) -> float:
+def _trial(
+    trial: optuna.Trial, options: TuneOptions, on_trial: TrialProgress | None, latency_of: LatencyOf | None
+) -> float | tuple[float, float]:
     import optuna
-
-    from edgefashion.training.run import Run
 
     # Seeded by the trial: a search gone on with, or another machine, is not to draw the first ones again.
     own = int(np.random.SeedSequence((options.seed, trial.number)).generate_state(1)[0])
     trial.study.sampler = optuna.samplers.TPESampler(seed=own)
     arch = architecture(options.arch)
     chosen = {name: trial.suggest_categorical(name, values) for name, values in options.space.items()}
-    given = {name: value for name, value in chosen.items() if name not in arch.settings}
     settings = {name: value for name, value in chosen.items() if name in arch.settings}
+    network = arch.network(settings)
+    if not arch.may_have(network.count_params(), multiply_adds(network)):
+        raise optuna.TrialPruned
+    late = None if latency_of is None else latency_of(network)
+    accuracy = _trained(trial, options, chosen, on_trial if late is None else None, cuts=late is None)
+    if late is None:
+        return accuracy
+    if on_trial:
+        on_trial(trial.number, options.epochs or arch.recipe.epochs, {**chosen, "latency": round(late, 3)}, accuracy)
+    return accuracy, late
+
+
+def _trained(
+    trial: optuna.Trial, options: TuneOptions, chosen: dict[str, Any], on_trial: TrialProgress | None, *, cuts: bool
+) -> float:
+    """Train with what was ``chosen``; the validation accuracy. ``cuts``: a trial that falls behind is cut short."""
+    import optuna
+
+    from edgefashion.training.run import Run
+
+    arch = architecture(options.arch)
+    given = {name: value for name, value in chosen.items() if name not in arch.settings}
     if options.epochs is not None:
         given["epochs"] = options.epochs
     run_options = options_for(
         options.arch,
         **given,
-        settings=settings,
+        settings={name: value for name, value in chosen.items() if name in arch.settings},
         seed=options.seed,
         limit=options.limit,
         # A source that held nothing out left nothing to choose on.
@@ -171,6 +232,8 @@ def _trial(trial: optuna.Trial, options: TuneOptions, on_trial: TrialProgress | 
     for epoch in range(run_options.epochs):
         # The last epoch's counts, for that is what the train line ships; the best one's would flatter.
         accuracy = run.epoch(epoch)["val_accuracy"]
+        if not cuts:
+            continue
         trial.report(accuracy, epoch)
         if epoch + 1 < run_options.epochs and trial.should_prune():
             if on_trial:
@@ -179,106 +242,3 @@ def _trial(trial: optuna.Trial, options: TuneOptions, on_trial: TrialProgress | 
     if on_trial:
         on_trial(trial.number, run_options.epochs, chosen, accuracy)
     return accuracy
-
-
-def _study(options: TuneOptions, out: Path) -> optuna.Study:
-    """The study, made or found, and proved to be of this space."""
-    url = options.storage or f"sqlite:///{out / 'study.db'}"
-    shown = addresses.shown(url)
-    try:
-        study = _opened(url, options)
-    except ImportError as error:
-        said = addresses.without_secrets(str(error), url)
-        raise MissingError(
-            f"{shown} needs its database's driver, which is not installed ({said}). "
-            "For PostgreSQL: pip install psycopg2-binary; for MySQL: pip install pymysql"
-        ) from error
-    except Exception as error:  # SQLAlchemy's and the drivers' own, of many kinds
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        reason = addresses.without_secrets(reason, url)
-        raise BadInputError(f"the study's storage {shown} cannot be opened ({reason}). Check --storage") from error
-    space = {name: list(values) for name, values in options.space.items()}
-    # Two epochs' accuracy is not twenty's: these decide what a trial's value means.
-    wanted = json.loads(
-        json.dumps({"space": space, "epochs": options.epochs, "limit": options.limit, "seed": options.seed})
-    )
-    found = study.user_attrs.get("edgefashion")
-    if found is None and not study.get_trials(deepcopy=False):
-        study.set_user_attr("edgefashion", wanted)
-    elif found != wanted:
-        differ = [key for key in wanted if (found or {}).get(key) != wanted[key]]
-        raise BadInputError(
-            f"the study {options.study} in {shown} searched another space ({', '.join(differ)} differ). "
-            "Ask for the same, or give another --out or --storage"
-        )
-    return study
-
-
-def _opened(url: str, options: TuneOptions) -> optuna.Study:
-    import optuna
-    from sqlalchemy.exc import IntegrityError, OperationalError
-
-    for last in (False, False, True):
-        try:
-            # A machine that dies in mid-trial stops beating, and its trial is tried again elsewhere.
-            storage = optuna.storages.RDBStorage(
-                url,
-                heartbeat_interval=_HEARTBEAT_S,
-                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=1),
-            )
-            return optuna.create_study(
-                study_name=options.study,
-                storage=storage,
-                load_if_exists=True,
-                direction="maximize",
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
-            )
-        except (IntegrityError, OperationalError):
-            # Two machines that start together both make the tables; the second finds them made.
-            if last:
-                raise
-            time.sleep(1)
-    raise AssertionError("unreachable")
-
-
-def _draw(study: optuna.Study, path: Path, options: TuneOptions) -> None:
-    import optuna
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    if not complete:
-        raise BadInputError("every trial was cut short. Give more --trials")
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    figure.suptitle(f"{options.arch}: {len(complete)} whole trials")
-    history, weight = figure.subplots(1, 2)
-    numbers, values = [t.number for t in complete], [t.value or 0.0 for t in complete]
-    history.plot(numbers, values, ".", label="trial")
-    history.step(numbers, [max(values[: i + 1]) for i in range(len(values))], where="post", label="best so far")
-    history.set(xlabel="trial", ylabel="validation accuracy")
-    history.xaxis.set_major_locator(MaxNLocator(integer=True))
-    history.grid(alpha=0.3)
-    history.legend(loc="lower right")
-    importances = {}
-    if len(complete) >= _ENOUGH_TRIALS:
-        by = optuna.importance.PedAnovaImportanceEvaluator()
-        importances = optuna.importance.get_param_importances(study, evaluator=by)
-    weight.barh(list(importances), list(importances.values()))
-    weight.invert_yaxis()
-    weight.set(xlabel="importance for the best trials (PED-ANOVA)" if importances else "too few trials to say")
-    figure.savefig(path, dpi=110, format="png")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's log of every trial and its notes on experimental features."""
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(before)

@@ -14,6 +14,7 @@ import pytest
 
 from edgefashion.errors import BadInputError
 from edgefashion.training.tune import TuneOptions, tune
+from edgefashion.training.zoo.architecture import multiply_adds
 from edgefashion.training.zoo.registry import ZOO
 
 if TYPE_CHECKING:
@@ -91,6 +92,31 @@ def test_a_study_of_another_space_is_refused(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("edgefashion.training.tune.SPACE", {"optimizer": ("sgd",)})
     with pytest.raises(BadInputError, match=r"searched another space \(space differ\)"):
         tune(known, tmp_path)
+
+
+def test_a_search_for_latency_ends_in_the_networks_that_none_beats_in_both(
+    run_here: Run, tmp_path: Path, few_test_images: None
+) -> None:
+    """``tune edge --latency`` times each network's INT8 beside the default's, trains none that is too large, and its
+    front is the trials that no other beats in both accuracy and latency."""
+    done = run_here("tune", "edge", "--latency", "--trials", "2", *QUICK, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    trials = {trial["trial"]: trial for trial in found["trials"]}
+    assert len(trials) == 2
+    for trial in trials.values():
+        network = ZOO["edge"].build(**trial["parameters"])
+        assert ZOO["edge"].may_have(network.count_params(), multiply_adds(network))
+        assert 0.05 < trial["latency"] < 20
+    values = {number: (-trial["val_accuracy"], trial["latency"]) for number, trial in trials.items()}
+    beaten = {
+        one
+        for one, mine in values.items()
+        for theirs in values.values()
+        if theirs != mine and all(t <= m for t, m in zip(theirs, mine, strict=True))
+    }
+    assert found["front"] == sorted(set(trials) - beaten, key=lambda number: values[number][1])
+    assert Path(tmp_path, found["plot"]).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_photo_network_is_not_searched() -> None:

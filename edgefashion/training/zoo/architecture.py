@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -60,6 +61,9 @@ class Architecture:
     recipe: Recipe
     space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """The values ``tune`` chooses among, by option of ``train`` or setting of the network."""
+    most_parameters: int | None = None
+    """What a network of this name may have at most, whatever its settings; ``tune`` tries no larger one."""
+    most_macs: int | None = None
     backbone: str | None = None
     """The layer whose ImageNet weights a transfer starts from; None for the others."""
 
@@ -67,6 +71,11 @@ class Architecture:
     def settings(self) -> dict[str, Any]:
         """The network's settings and their defaults, from ``build``'s signature."""
         return {name: p.default for name, p in inspect.signature(self.build).parameters.items()}
+
+    def may_have(self, parameters: int, macs: int) -> bool:
+        """True for a network of this name that is no larger than it may be."""
+        few = self.most_parameters is None or parameters <= self.most_parameters
+        return few and (self.most_macs is None or macs <= self.most_macs)
 
     def network(self, settings: Mapping[str, Any]) -> keras.Model:
         """:attr:`build` with ``settings``; raises :class:`BadInputError` for values that make no network."""
@@ -93,6 +102,18 @@ class Architecture:
             except ValueError:
                 raise BadInputError(f"{self.name}'s {name} has to be like {known[name]!r}, not {value!r}") from None
         return result
+
+
+def multiply_adds(network: keras.Model) -> int:
+    """Multiply-accumulates of one image, convolutions and dense layers only, of a network for 28x28 images."""
+    total = 0
+    for layer in network._flatten_layers(include_self=False):  # those of a backbone too
+        kind = type(layer).__name__
+        if kind == "Conv2D":
+            total += math.prod(layer.output.shape[1:]) * math.prod(layer.kernel.shape[:3])
+        elif kind == "Dense":
+            total += math.prod(layer.kernel.shape)
+    return total
 
 
 def pixels() -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -12,14 +12,56 @@ if TYPE_CHECKING:
     import keras
 
 
-def edge() -> keras.Model:
-    """A plain stack of seven convolutions, batch-normed, with neither pools nor shortcuts.
+def edge(
+    stem: int = 32,
+    stem_size: int = 5,
+    stem_stride: int = 2,
+    early: int = 32,
+    early_layers: int = 2,
+    middle: int = 64,
+    middle_layers: int = 3,
+    middle_stride: int = 2,
+    late: int = 96,
+    late_layers: int = 1,
+) -> keras.Model:
+    """A plain stack of convolutions, batch-normed, with neither pools nor shortcuts; seven of them by default.
 
     183,594 parameters. Source: ours. At batch 1 every operation costs microseconds whatever its size, so
     strides stand for pools, and the runtime folds batch norm and ReLU into each convolution. Kernels start
     near the identity (Zagoruyko and Komodakis, "DiracNets", 2017), which does in training what shortcuts would.
+
+    A first convolution of ``stem`` filters (``stem_size`` x ``stem_size``), then 3x3 ones at three sizes of the image:
+    ``early_layers`` of ``early`` filters, ``middle_layers`` of ``middle``, ``late_layers`` of ``late``. The stem, the
+    first middle one and the first late one shrink the image, the last of them by half.
     """
-    return _stack("edge", [(32, 5, 2), (32, 3, 1), (32, 3, 1), (64, 3, 2), (64, 3, 1), (64, 3, 1), (96, 3, 2)])
+    if min(stem, early, middle, late, stem_size, stem_stride, middle_stride, middle_layers, late_layers) < 1:
+        raise ValueError("filters, sizes, strides and layers must be at least 1, but early_layers may be 0")
+    return _stack(
+        "edge",
+        [
+            (stem, stem_size, stem_stride),
+            *[(early, 3, 1)] * early_layers,
+            (middle, 3, middle_stride),
+            *[(middle, 3, 1)] * (middle_layers - 1),
+            (late, 3, 2),
+            *[(late, 3, 1)] * (late_layers - 1),
+        ],
+    )
+
+
+EDGE_SPACE: Final = {
+    "stem": (16, 32, 48, 64),
+    "stem_size": (3, 5, 7),
+    "stem_stride": (2, 4),
+    "early": (32, 48, 64),
+    "early_layers": (0, 1, 2, 3),
+    "middle": (48, 64, 80, 96, 128),
+    "middle_layers": (1, 2, 3, 4),
+    "middle_stride": (1, 2),
+    "late": (64, 80, 96, 112, 128),
+    "late_layers": (1, 2),
+}
+"""The shapes that ``tune edge`` chooses among. Channels are multiples of 16, which the runtime computes at once."""
 
 
 def edge_teacher() -> keras.Model:

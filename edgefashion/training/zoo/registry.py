@@ -15,7 +15,7 @@ from typing import Any, Final
 from edgefashion.errors import BadInputError
 from edgefashion.training.zoo import published
 from edgefashion.training.zoo.architecture import CLASSES, INPUT_SHAPE, Architecture, Recipe
-from edgefashion.training.zoo.edge import edge, edge_teacher
+from edgefashion.training.zoo.edge import EDGE_SPACE, edge, edge_teacher
 from edgefashion.training.zoo.photo import kiosk
 
 __all__ = ["CLASSES", "INPUT_SHAPE", "MEASURED", "ZOO", "Architecture", "Recipe", "architecture", "kiosk", "measured"]
@@ -178,6 +178,9 @@ ZOO: Final[dict[str, Architecture]] = {
             macs=9_185_408,
             reported_accuracy=None,
             recipe=replace(_OURS, epochs=120, augment="crop-flip-mix", label_smoothing=0.0, teacher=("edge-teachers",)),
+            space=EDGE_SPACE,
+            most_parameters=300_000,
+            most_macs=12_500_000,
         ),
         Architecture(
             name="edge-teacher",
