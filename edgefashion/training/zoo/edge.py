@@ -34,19 +34,44 @@ def edge(
     ``early_layers`` of ``early`` filters, ``middle_layers`` of ``middle``, ``late_layers`` of ``late``. The stem, the
     first middle one and the first late one shrink the image, the last of them by half.
     """
+    settings = (
+        stem,
+        stem_size,
+        stem_stride,
+        early,
+        early_layers,
+        middle,
+        middle_layers,
+        middle_stride,
+        late,
+        late_layers,
+    )
+    return _stack("edge", convolutions(*settings))
+
+
+def convolutions(
+    stem: int = 32,
+    stem_size: int = 5,
+    stem_stride: int = 2,
+    early: int = 32,
+    early_layers: int = 2,
+    middle: int = 64,
+    middle_layers: int = 3,
+    middle_stride: int = 2,
+    late: int = 96,
+    late_layers: int = 1,
+) -> list[tuple[int, int, int]]:
+    """The convolutions of :func:`edge` as (filters, kernel size, stride); raises ValueError for none."""
     if min(stem, early, middle, late, stem_size, stem_stride, middle_stride, middle_layers, late_layers) < 1:
         raise ValueError("filters, sizes, strides and layers must be at least 1, but early_layers may be 0")
-    return _stack(
-        "edge",
-        [
-            (stem, stem_size, stem_stride),
-            *[(early, 3, 1)] * early_layers,
-            (middle, 3, middle_stride),
-            *[(middle, 3, 1)] * (middle_layers - 1),
-            (late, 3, 2),
-            *[(late, 3, 1)] * (late_layers - 1),
-        ],
-    )
+    return [
+        (stem, stem_size, stem_stride),
+        *[(early, 3, 1)] * early_layers,
+        (middle, 3, middle_stride),
+        *[(middle, 3, 1)] * (middle_layers - 1),
+        (late, 3, 2),
+        *[(late, 3, 1)] * (late_layers - 1),
+    ]
 
 
 EDGE_SPACE: Final = {

@@ -1,0 +1,43 @@
+"""Make the bundle of an ``edge`` that ``fashion.py`` trained, as ``edgefashion train`` would, and its INT8.
+
+python scripts/gpu/take_fashion.py models/edge-seed-0 OUT/edge-0.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from edgefashion.bundles import bundle
+from edgefashion.conversion.convert import convert
+from edgefashion.conversion.quantize import QuantizeOptions, quantize
+from edgefashion.training.fashion_bundle import write_fashion_bundle
+from edgefashion.training.options import options_for
+from edgefashion.training.run import Run
+
+MAX_DROP = 0.001
+
+
+def main() -> None:
+    """Calibrate, write, convert and quantize."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("weights", type=Path)
+    given = parser.parse_args()
+    told = json.loads(given.weights.with_suffix(".json").read_text())
+    # The teachers were asked when it was trained, and are not asked again: the run only writes what it is given.
+    given_options = {key: told[key] for key in ("seed", "epochs", "batch_size", "settings")}
+    run = Run(options_for("edge", **given_options, teacher=()))
+    stored = np.load(given.weights)
+    run.model.set_weights([stored[str(at)] for at in range(len(stored.files))])
+    write_fashion_bundle(given.out, run, told["rows"])
+    made = convert(given.out, given.out).bundle
+    print(quantize(made, QuantizeOptions(max_drop=MAX_DROP))[1])
+    print(bundle.open_bundle(given.out).facts.metrics)
+
+
+if __name__ == "__main__":
+    main()
