@@ -16,6 +16,7 @@ from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
 from typing import Any, Final
 
+from edgefashion.bundles.current import model_dir_of
 from edgefashion.bundles.facts import Facts
 from edgefashion.bundles.places import as_argument
 from edgefashion.bundles.swap import restore_interrupted
@@ -42,6 +43,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "reference": ("reference.npz",),
         "history": ("history.csv",),
         "curves": ("curves.png",),
+        "pinned": ("pinned.npz",),
         "reliability": ("reliability.png",),
         "risk_coverage": ("risk_coverage.png",),
         "report": ("report.json",),
@@ -73,6 +75,8 @@ class Bundle:
     facts: Facts
     files: Mapping[str, str]
     """The manifest: every other file of the bundle, as a path with ``/``, and its SHA-256 in hex."""
+    sha256: str = ""
+    """Of ``bundle.json``, in hex: it stands for all of the bundle, whose files' hashes are in there."""
 
     @property
     def name(self) -> str:
@@ -184,14 +188,18 @@ def open_bundle(path: Path) -> Bundle:
     """Read a bundle's facts. Raises :class:`BadInputError` if they are unreadable or too new."""
     restore_interrupted(path, INFO)
     try:
-        info = json.loads((path / INFO).read_text(encoding="utf-8"))
+        raw = (path / INFO).read_bytes()
+        info = json.loads(raw.decode("utf-8"))
         if missing := {"format", "files"} - set(info):
             raise ValueError(f"no {', '.join(sorted(missing))}")
         if info["format"] > FORMAT:
             raise BadInputError(
                 f"{path} was made by a newer edgefashion (format {info['format']}). Upgrade edgefashion"
             )
-        return Bundle(path, Facts.from_json(info), _manifest(info["files"]))
+        facts, model_dir = Facts.from_json(info), model_dir_of(path)
+        if model_dir is not None:  # the revisions of a model are all called like it
+            facts = facts._replace(name=model_dir.absolute().name)
+        return Bundle(path, facts, _manifest(info["files"]), hashlib.sha256(raw).hexdigest())
     except FileNotFoundError as error:
         raise BadInputError(f"{path} is no bundle: it has no {INFO}. Name a bundle, or train one") from error
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:

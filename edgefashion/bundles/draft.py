@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from edgefashion.bundles.bundle import FORMAT, INFO, PARTS, Bundle
+from edgefashion.bundles.current import keeps_history, model_dir_of
 from edgefashion.bundles.facts import Facts
 from edgefashion.bundles.swap import swap
 from edgefashion.errors import BadInputError
 from edgefashion.system.files import sha256, sync
+from edgefashion.system.text import quoted
 
 
 class Draft:
@@ -69,6 +71,11 @@ def check_target(target: Path) -> None:
     if target.name in {"", ".."}:
         raise BadInputError(f"{target} cannot be replaced from inside. Change to the folder above and give its name")
     try:
+        if keeps_history(target):
+            raise BadInputError(
+                f"{target} keeps the revisions of its model, which this would throw away. Write it elsewhere with "
+                f"--out DIR, and put it in force with: edgefashion models install DIR --name {quoted(target.name)}"
+            )
         if target.exists() and not (target / INFO).is_file() and (target.is_file() or any(target.iterdir())):
             raise BadInputError(f"{target} exists and is no bundle. Choose another --out")
     except OSError as error:
@@ -99,6 +106,8 @@ def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
                 shutil.copyfile(base.path / name, copy)
         making = Draft(work, None if base is None else base.facts)
         yield making
+        if (model_dir := model_dir_of(target)) is not None:  # revisions are called like their model
+            making.facts = making.facts._replace(name=model_dir.absolute().name)
         files = sorted(p.relative_to(work).as_posix() for p in work.rglob("*") if p.is_file() and p != work / INFO)
         info = {"format": FORMAT, **making.facts.as_json(), "files": {f: sha256(work / f) for f in files}}
         (work / INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")

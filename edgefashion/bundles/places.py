@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from edgefashion.bundles.current import model_dir_of, place_of
+from edgefashion.errors import BadInputError
 from edgefashion.system.text import quoted
 
 DEFAULT_MODEL: Final = "edge"
@@ -28,6 +30,7 @@ def as_argument(bundle: Path) -> str:
 
     Its name where that is enough, else its path; quoted for a shell where it has to be.
     """
+    bundle = _of_model(bundle)
     named = next((found for folder in model_dirs() if (found := folder / bundle.name).is_dir()), None)
     if named is not None and named.absolute() == bundle.absolute() and not bundle.name.startswith("-"):
         return quoted(bundle.name)
@@ -35,3 +38,13 @@ def as_argument(bundle: Path) -> str:
         return quoted(bundle)
     # A path of one word is looked up as a name first, also behind "./".
     return quoted(f"./{bundle}" if named is None else bundle.absolute())
+
+
+def _of_model(bundle: Path) -> Path:
+    """The folder of a model whose revision in force lies at ``bundle``; any other ``bundle`` as it is."""
+    model_dir = model_dir_of(bundle)
+    try:
+        in_force = model_dir is not None and place_of(model_dir).absolute() == bundle.absolute()
+    except (BadInputError, OSError):
+        return bundle
+    return model_dir if in_force and model_dir is not None else bundle

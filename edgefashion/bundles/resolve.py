@@ -9,6 +9,7 @@ from typing import Final
 
 from edgefashion.bundles import model_files
 from edgefashion.bundles.bundle import INFO, IR_PRECISIONS, PARTS, PRECISIONS, Bundle, open_bundle
+from edgefashion.bundles.current import CURRENT, folder_of, keeps_history, place_of
 from edgefashion.bundles.places import DEFAULT_MODEL, PHOTO_MODEL, model_dirs
 from edgefashion.bundles.swap import restore_interrupted
 from edgefashion.errors import BadInputError
@@ -66,12 +67,12 @@ def _resolve(path: Path) -> Model:
     if len(path.parts) == 1:
         for folder in model_dirs():
             restore_interrupted(folder / path, INFO)
-            if (folder / path / INFO).is_file():
-                return Model("bundle", folder / path, open_bundle(folder / path))
+            if is_bundle(folder / path):
+                return _bundle(folder / path)
     restore_interrupted(path, INFO)
     if path.is_dir():
-        if (path / INFO).is_file():
-            return Model("bundle", path, open_bundle(path))
+        if is_bundle(path):
+            return _bundle(path)
         if (path / "saved_model.pb").is_file():
             return Model("saved_model", path, _owner(path)[0])
         raise BadInputError(f"{path} is neither a bundle ({INFO}) nor a SavedModel (saved_model.pb). Give one of them")
@@ -87,8 +88,18 @@ def _resolve(path: Path) -> Model:
         raise BadInputError(
             f"{path} is no model. Give a bundle, a SavedModel folder, a .keras, .onnx or .tflite file or an IR .xml"
         )
-    names = ", ".join(b.path.name for b in known()) or "none"
+    names = ", ".join(folder_of(b.path).name for b in known()) or "none"
     raise BadInputError(f"no model {str(path)!r}: not a path, and no bundle of that name. Known bundles: {names}")
+
+
+def is_bundle(path: Path) -> bool:
+    """True for the folder of a bundle, or of a model that keeps revisions; nothing is read or verified."""
+    return (path / INFO).is_file() or keeps_history(path)
+
+
+def _bundle(path: Path) -> Model:
+    place = place_of(path)
+    return Model("bundle", place, open_bundle(place))
 
 
 def is_model(model: str | Path) -> bool:
@@ -96,8 +107,8 @@ def is_model(model: str | Path) -> bool:
     if text.is_url(model):
         return True
     path = Path(model)
-    by_name = len(path.parts) == 1 and any((folder / path / INFO).is_file() for folder in model_dirs())
-    on_disk = path.is_dir() and any((path / name).is_file() for name in (INFO, "saved_model.pb"))
+    by_name = len(path.parts) == 1 and any(is_bundle(folder / path) for folder in model_dirs())
+    on_disk = path.is_dir() and (is_bundle(path) or (path / "saved_model.pb").is_file())
     return by_name or on_disk or path.suffix in {".keras", ".xml", ".onnx", ".tflite", ".h5", ".hdf5"}
 
 
@@ -105,9 +116,11 @@ def known() -> list[Bundle]:
     """Every bundle in ``./models`` and those shipped; an unreadable one is left out."""
     found: dict[str, Bundle] = {}
     # Folder by folder, as resolve() looks: of two bundles of one name the first found counts.
-    for info in (info for folder in model_dirs() for info in sorted(folder.glob(f"[!.]*/{INFO}"))):
-        with contextlib.suppress(BadInputError):
-            found.setdefault(info.parent.name, open_bundle(info.parent))
+    of_each = ([*folder.glob(f"[!.]*/{INFO}"), *folder.glob(f"[!.]*/{CURRENT}")] for folder in model_dirs())
+    for folder in (folder for marks in of_each for folder in sorted({mark.parent for mark in marks})):
+        with contextlib.suppress(BadInputError, OSError):
+            if is_bundle(folder):
+                found.setdefault(folder.name, open_bundle(place_of(folder)))
     return list(found.values())
 
 

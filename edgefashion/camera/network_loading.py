@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgefashion.camera.network_files import Stamp, stamp
+from edgefashion.bundles import resolve
+from edgefashion.bundles.file_watch import Stamp, said_in_force, stamp
 from edgefashion.camera.server_fallback import Served
 from edgefashion.errors import EdgeFashionError
 from edgefashion.inference.remote.threads import leave_thread
@@ -70,9 +71,10 @@ class NetworkLoader:
 
         def work() -> None:
             try:
+                in_force = in_force_of(name)
                 network = self.open(name, precision)
                 source = source_of(network)
-                self._loaded = Loaded(place, network, before if source == in_use else stamp(source), note)
+                self._loaded = Loaded(place, network, before if source == in_use else stamp(source, in_force), note)
             except EdgeFashionError as error:
                 self._failed = str(error)
             except Exception as error:  # whatever a half-written file does to a parser: the old network stays
@@ -105,3 +107,9 @@ class NetworkLoader:
 def source_of(network: Classifier | Served) -> Path | None:
     """Where a network was read from, if its files are to be watched."""
     return None if isinstance(network, Served) else network.source
+
+
+def in_force_of(name: str) -> str:
+    """Which revision of the network ``name`` is in force, to be asked before it is loaded: it may change meanwhile."""
+    found = None if is_url(name) else resolve.resolve(name).bundle
+    return said_in_force(found.path) if found else ""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from edgefashion.bundles import resolve
-from edgefashion.camera.network_files import FileWatch
-from edgefashion.camera.network_loading import Loaded, NetworkLoader, source_of
+from edgefashion.bundles.file_watch import FileWatch
+from edgefashion.camera.network_loading import Loaded, NetworkLoader, in_force_of, source_of
 from edgefashion.camera.network_times import AB_PRECISIONS, NetworkTimes
 from edgefashion.camera.server_fallback import Served
 from edgefashion.errors import EdgeFashionError
@@ -51,8 +51,9 @@ class Networks:
                 resolve.resolve(name)
         self._loader = NetworkLoader(load or load_model, fallback)
         self._place = first
+        in_force = in_force_of(self.names[first])
         self._used = self._loader.open(self.names[first])
-        self._files = FileWatch(source_of(self._used))
+        self._files = FileWatch(source_of(self._used), in_force)
         self._times = NetworkTimes()
         self._comparing = False
 

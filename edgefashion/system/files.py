@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _OWN: Final = re.compile(r"/dev/(?:fd/|stdin\Z)|/proc/(?:thread-)?self/")
 """How names begin that mean another file to each process: its own open files."""
+
+_REPLACE_TRIES: Final = 40
+_REPLACE_WAIT_S: Final = 0.05
 
 
 def is_own(path: str) -> bool:
@@ -74,6 +78,39 @@ def written_aside(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             aside.unlink()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small text file so that everybody, a power cut included, finds the old one or the new one whole.
+
+    Raises OSError, and the old one is there as it was.
+    """
+    aside = path.with_name(f".{path.name}.new-{secrets.token_hex(4)}")
+    try:
+        with aside.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        replace_patiently(aside, path)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+    sync_folder(path.parent)
+
+
+def replace_patiently(new: Path, path: Path) -> None:
+    """Rename ``new`` to ``path``. On Windows that is refused while another process reads ``path``: then it is tried
+    again for two seconds."""
+    for _ in range(_REPLACE_TRIES - 1):
+        try:
+            new.replace(path)
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(_REPLACE_WAIT_S)
+        else:
+            return
+    new.replace(path)
 
 
 def cached_array(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:

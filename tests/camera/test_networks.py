@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.camera import wait_until
 
-from edgefashion.bundles import bundle, resolve
-from edgefashion.camera import network_files
+from edgefashion.bundles import bundle, file_watch, resolve
 from edgefashion.camera.networks import Networks
 from edgefashion.errors import BadInputError
 
@@ -32,8 +31,8 @@ def _poll(networks: Networks) -> tuple[str, str]:
 
 @pytest.fixture
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network_files, "LOOK_S", 0.1)
-    monkeypatch.setattr(network_files, "SETTLE_S", 0.2)
+    monkeypatch.setattr(file_watch, "LOOK_S", 0.1)
+    monkeypatch.setattr(file_watch, "SETTLE_S", 0.2)
 
 
 @pytest.fixture

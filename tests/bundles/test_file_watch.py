@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefashion.camera.network_files import LOOK_S, SETTLE_S, FileWatch, stamp
+from edgefashion.bundles.file_watch import LOOK_S, SETTLE_S, FileWatch, stamp
 
 
 @pytest.fixture

@@ -1,0 +1,309 @@
+"""A model's history: each revision a whole bundle, one of them in force, changed in one atomic step.
+
+How it lies on disk is told in :mod:`edgefashion.bundles.current`. Whoever makes a new revision asks :func:`next_place`
+for its folder, writes a bundle there with :func:`edgefashion.bundles.draft.draft`, and calls :func:`record` and
+:func:`switch`. A crash anywhere in between leaves the old revision in force, and a folder that :func:`prune` clears up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import os
+import secrets
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from edgefashion.bundles import probation
+from edgefashion.bundles.bundle import INFO, open_bundle
+from edgefashion.bundles.current import CURRENT, PLAIN, REVISIONS, current_id, is_id, keeps_history
+from edgefashion.bundles.resolve import is_shipped
+from edgefashion.errors import BadInputError
+from edgefashion.system import file_lock
+from edgefashion.system.files import sha256, write_whole
+from edgefashion.system.text import quoted
+
+KEEP: Final = 5
+"""Revisions that are kept, unless told otherwise."""
+
+_LOCK: Final = ".lock"
+_FORMAT: Final = 1
+_ABANDONED_S: Final = 24 * 3600.0
+"""A folder that no revision was made of within this time belongs to a run that was killed."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a revision comes from."""
+
+    why: str = ""
+    """What was done, as a phrase: ``taught with 212 photos``, ``installed from shop-0002.edgepack``."""
+    verdict: str | None = None
+    """What its report says of it in a word or a sentence."""
+    data_sha256: str | None = None
+    """Of the pictures it was trained on."""
+    signed_by: str | None = None
+    """SHA-256 of the key or certificate that its signature was checked with; None where none was."""
+    parent: str | None = None
+    """The revision that was in force before; of a recorded one None only where there was none."""
+    who: str = ""
+    """``account@computer``; filled in where it is empty."""
+    when: str = ""
+    """UTC, ISO 8601; filled in where it is empty."""
+    taken_back: str | None = None
+    """Why another was put in its place again; None where that has not happened."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One of a model's revisions."""
+
+    id: str
+    """Its name; ``.`` is the bundle in the model's own folder."""
+    path: Path
+    """Its bundle."""
+    sha256: str
+    """Of its ``bundle.json``, in hex: the same wherever the same bundle was installed."""
+    current: bool
+    """True of the one in force."""
+    origin: Origin
+
+    def as_json(self) -> dict[str, Any]:
+        """Its fields, for ``--json``."""
+        return {"revision": self.id, "sha256": self.sha256, "current": self.current, **asdict(self.origin)}
+
+
+# --- Looking ---------------------------------------------------------------------------------
+
+
+def history(model_dir: Path) -> list[Revision]:
+    """The revisions of the model at ``model_dir``, the oldest first; of a plain bundle that one.
+
+    A revision whose facts cannot be read, or that was not recorded, is left out.
+    """
+    try:
+        in_force = current_id(model_dir)
+    except BadInputError:
+        in_force = ""
+    found = []
+    if (model_dir / INFO).is_file():
+        made = datetime.fromtimestamp((model_dir / INFO).stat().st_mtime, UTC).isoformat(timespec="seconds")
+        origin = Origin(why="was here before revisions were kept" if keeps_history(model_dir) else "", when=made)
+        found.append(Revision(PLAIN, model_dir, sha256(model_dir / INFO), in_force == PLAIN, origin))
+    for facts in sorted((model_dir / REVISIONS).glob("*.json"), key=lambda file: _number(file.stem)):
+        place = facts.with_suffix("")
+        with contextlib.suppress(OSError, ValueError):
+            if is_id(place.name) and (place / INFO).is_file():
+                origin = _origin(json.loads(facts.read_text(encoding="utf-8")))
+                found.append(Revision(place.name, place, sha256(place / INFO), place.name == in_force, origin))
+    return found
+
+
+def find(model_dir: Path, revision: str) -> Revision:
+    """The revision of that name, or the one whose name begins so. Raises :class:`BadInputError` where there is none."""
+    known = history(model_dir)
+    found = [each for each in known if each.id == revision] or [
+        each for each in known if revision and revision != PLAIN and each.id.startswith(revision)
+    ]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(each.id for each in known) or "none"
+    raise BadInputError(f"{model_dir.name} has no one revision {revision!r}. Its revisions: {names}")
+
+
+def before(model_dir: Path) -> Revision:
+    """The revision to go back to from the one in force. Raises :class:`BadInputError` where there is none."""
+    known = history(model_dir)
+    here = next((each for each in known if each.current), None)
+    older = known[: known.index(here)] if here else known
+    # Its parent may have been pruned since: then the newest older one, none of which was taken back.
+    parent = next((each for each in known if here and each.id == here.origin.parent), None)
+    good = [each for each in older if each.origin.taken_back is None] or older
+    found = parent or (good[-1] if good else None)
+    if found is None:
+        raise BadInputError(f"{model_dir.name} has no older revision to go back to. See: {_show(model_dir)}")
+    return found
+
+
+def _origin(told: Any) -> Origin:
+    if not isinstance(told, dict):
+        raise ValueError("no table")
+    known = {field.name: told.get(field.name) for field in fields(Origin)}
+    return Origin(**{name: value for name, value in known.items() if isinstance(value, str)})
+
+
+def _number(name: str) -> int:
+    digits = name.partition("-")[0]
+    return int(digits) if digits.isdecimal() and digits.isascii() else -1
+
+
+def _show(model_dir: Path) -> str:
+    return f"edgefashion models show {quoted(model_dir.name)}"
+
+
+# --- Changing --------------------------------------------------------------------------------
+
+_mine: Final[set[tuple[str, int]]] = set()
+"""The folders that a thread of this process is changing just now."""
+
+
+@contextlib.contextmanager
+def changing(model_dir: Path) -> Iterator[None]:
+    """Keep every other process from changing this model's revisions. May be entered again inside.
+
+    Raises :class:`BadInputError` while another changes them, and for a model that came with the package.
+    """
+    mine = (str(model_dir.absolute()), threading.get_ident())
+    if mine in _mine:
+        yield
+        return
+    if is_shipped(model_dir / INFO):
+        raise BadInputError(f"{model_dir.name} came with edgefashion and is not changed. Install it under another name")
+    lock = model_dir / REVISIONS / _LOCK
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = file_lock.hold(lock)
+    except BadInputError as error:
+        raise BadInputError(
+            f"another process is changing the revisions of {model_dir.name}. Wait until that is done"
+        ) from error
+    except OSError as error:
+        raise BadInputError(
+            f"{lock.parent} cannot be written: {error.strerror}. Check its permissions and the free space"
+        ) from error
+    _mine.add(mine)
+    try:
+        yield
+    finally:
+        _mine.discard(mine)
+        file_lock.let_go(held)
+
+
+def next_place(model_dir: Path, suffix: str | None = None) -> Path:
+    """A folder for the next revision's bundle, which is not there yet: a draft's target.
+
+    ``suffix``: eight hex digits that end its name; random ones by default.
+    """
+    folder = model_dir / REVISIONS
+    taken = [_number(path.name) for path in folder.iterdir()] if folder.is_dir() else []
+    number = max([*taken, 1 if (model_dir / INFO).is_file() else 0]) + 1
+    return folder / f"{number:04}-{suffix or secrets.token_hex(4)}"
+
+
+def record(model_dir: Path, place: Path, origin: Origin) -> Revision:
+    """Make the bundle at ``place``, which :func:`next_place` gave, a revision that can be put in force.
+
+    Raises :class:`BadInputError` if there is no bundle.
+    """
+    if place.absolute().parent != (model_dir / REVISIONS).absolute() or not is_id(place.name):
+        raise BadInputError(f"{place} is no place of a revision of {model_dir.name}. Ask for the next place")
+    made = open_bundle(place)
+    with changing(model_dir):
+        whole = replace(
+            origin,
+            parent=origin.parent or next((each.id for each in history(model_dir) if each.current), None),
+            who=origin.who or _who(),
+            when=origin.when or _now(),
+        )
+        found = Revision(place.name, place, made.sha256, False, whole)
+        _write_facts(found)
+    return found
+
+
+def switch(model_dir: Path, revision: str, *, probation_s: float | None = None) -> Revision:
+    """Put a recorded revision in force, in one step: whoever looks finds the old one or the new one.
+
+    ``probation_s``: for how many seconds a running camera compares it with the one before, see
+    :mod:`edgefashion.bundles.probation`; None: not at all. Raises :class:`BadInputError` for a revision that is not
+    there, OSError where the disk is full.
+    """
+    with changing(model_dir):
+        new, old = find(model_dir, revision), next((each for each in history(model_dir) if each.current), None)
+        if new == old:
+            return new
+        # First: without its revision in force it says nothing, and afterwards a crash would leave it unwritten.
+        if probation_s and old is not None:
+            probation.begin(model_dir, new.id, old.id, probation_s)
+        write_whole(model_dir / CURRENT, f"{new.id}\n")
+    return replace(new, current=True)
+
+
+def rollback(model_dir: Path, why: str = "", to: str | None = None) -> tuple[Revision, Revision]:
+    """Put the revision before, or ``to``, in force again; returns the one that was and the one that is.
+
+    ``why`` stands in the history of the one that is taken back. Raises :class:`BadInputError` where there is none.
+    """
+    with changing(model_dir):
+        was = next((each for each in history(model_dir) if each.current), None)
+        now = find(model_dir, to) if to else before(model_dir)
+        if was is not None and now.id == was.id:
+            raise BadInputError(f"{model_dir.name} is at {now.id} already. See: {_show(model_dir)}")
+        write_whole(model_dir / CURRENT, f"{now.id}\n")
+        # It is done. What is written from here on only tells of it.
+        with contextlib.suppress(OSError):
+            told = why or f"by {_who()}, {_now()}"
+            if was is not None and was.id != PLAIN:
+                _write_facts(replace(was, origin=replace(was.origin, taken_back=told)))
+            if was is not None:
+                probation.end(model_dir, was.id, "rolled back", told)
+    return was or now, replace(now, current=True)
+
+
+def prune(model_dir: Path, keep: int = KEEP) -> list[Revision]:
+    """Remove all but the newest ``keep`` revisions; returns those removed.
+
+    The one in force, the one to go back to and the bundle in the model's own folder stay in any case.
+    """
+    with changing(model_dir):
+        known = history(model_dir)
+        stays = {each.id for each in known[max(0, len(known) - keep) :]} | {PLAIN}
+        stays |= {each.id for each in known if each.current}
+        with contextlib.suppress(BadInputError):
+            stays.add(before(model_dir).id)
+        gone = [each for each in known if each.id not in stays]
+        for each in gone:
+            _facts_of(each.path).unlink(missing_ok=True)  # first: a folder without it is no revision any more
+            shutil.rmtree(each.path, ignore_errors=True)
+        _clear_up(model_dir)
+    return gone
+
+
+def _clear_up(model_dir: Path) -> None:
+    """Remove what a killed run has left: folders that no revision was made of, and facts whose bundle is gone."""
+    for path in (*model_dir.glob(".*.new-*"), *(model_dir / REVISIONS).iterdir()):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime < _ABANDONED_S or path.name == _LOCK:
+                continue
+            if path.is_dir() and not _facts_of(path).is_file():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.is_file() and (path.suffix != ".json" or not path.with_suffix("").is_dir()):
+                path.unlink()
+
+
+def _facts_of(place: Path) -> Path:
+    return place.with_name(f"{place.name}.json")
+
+
+def _write_facts(of: Revision) -> None:
+    told = {"format": _FORMAT, "revision": of.id, "sha256": of.sha256, **asdict(of.origin)}
+    write_whole(_facts_of(of.path), json.dumps(told, indent=2) + "\n")
+
+
+def _who() -> str:
+    try:
+        account = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        account = f"account {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+    return f"{account}@{socket.gethostname()}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,312 @@
+"""A model's history: one revision in force, changed in one step, and every other still there to go back to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.bundles import FACTS, content_of, fill, make, names
+from helpers.crashes import calls_of, killed, with_full_disk
+
+from edgefashion.bundles import current, draft, file_watch, places, probation, resolve, revisions
+from edgefashion.bundles.facts import Facts
+from edgefashion.errors import BadInputError
+
+pytestmark = pytest.mark.usefixtures("work")
+
+SHOP = Path("models/shop")
+
+
+def add(content: str, model_dir: Path = SHOP, **origin: str) -> revisions.Revision:
+    """A new revision of text files, recorded and not in force yet."""
+    place = revisions.next_place(model_dir)
+    make(place, content)
+    return revisions.record(model_dir, place, revisions.Origin(**origin))
+
+
+def go_live(content: str, model_dir: Path = SHOP) -> str:
+    return revisions.switch(model_dir, add(content, model_dir).id).id
+
+
+def in_force(model: str | Path = "shop") -> str:
+    """The content of the bundle that MODEL names."""
+    found = resolve.resolve(model).bundle
+    assert found is not None
+    found.verify_all()
+    return found.verified("keras").read_text().split()[0]
+
+
+def test_plain_bundle_becomes_the_first_revision() -> None:
+    """A bundle without a history has one revision, and stays where it is, untouched, when a second goes live."""
+    make(SHOP, "first")
+    before = content_of(SHOP)
+    assert [(each.id, each.current) for each in revisions.history(SHOP)] == [(".", True)]
+    second = go_live("second")
+    assert in_force() == "second"
+    assert {name: text for name, text in content_of(SHOP).items() if name in before} == before
+    assert [(each.id, each.current) for each in revisions.history(SHOP)] == [(".", False), (second, True)]
+    assert revisions.history(SHOP)[1].origin.parent == "."
+
+
+def test_model_that_begins_with_a_revision() -> None:
+    """A model's folder without a bundle of its own is a model from its first revision on, and none before."""
+    place = revisions.next_place(SHOP)
+    make(place)
+    assert not resolve.is_model("shop")
+    revisions.switch(SHOP, revisions.record(SHOP, place, revisions.Origin()).id)
+    assert resolve.is_model("shop")
+    assert resolve.is_model(SHOP)
+    assert in_force() == "first"
+    assert "shop" in {current.folder_of(found.path).name for found in resolve.known()}
+
+
+@pytest.mark.parametrize("model", ["shop", "models/shop", SHOP.absolute])
+def test_every_revision_is_called_like_its_model(model: str | Callable[[], Path]) -> None:
+    """The model's name is its folder's, whichever revision is in force and however it is given."""
+    make(SHOP)
+    second = go_live("second")
+    found = resolve.resolve(model if isinstance(model, str) else model()).bundle
+    assert found is not None
+    assert (found.name, found.path.name) == ("shop", second)
+    assert places.as_argument(found.path) == "shop"
+    assert json.loads((found.path / "bundle.json").read_text())["name"] == "shop"
+    revisions.rollback(SHOP)
+    first = resolve.resolve("shop").bundle
+    assert first is not None
+    assert (first.name, first.path) == ("shop", SHOP)
+    assert resolve.resolve(found.path).path == found.path  # an older one can still be named by its path
+
+
+def test_rollback_follows_parents() -> None:
+    """Going back leads to the revision that was in force before, also past one that was taken back already."""
+    make(SHOP, "first")
+    go_live("second")
+    third = go_live("third")
+    was, now = revisions.rollback(SHOP, why="it was worse")
+    assert (was.id, in_force()) == (third, "second")
+    go_live("fourth")
+    assert revisions.rollback(SHOP)[1].id == now.id
+    assert revisions.rollback(SHOP)[1].id == "."
+    with pytest.raises(BadInputError, match=r"shop has no older revision to go back to\. See: edgefashion models show"):
+        revisions.rollback(SHOP)
+    assert {each.id: each.origin.taken_back for each in revisions.history(SHOP)}[third] == "it was worse"
+    revisions.rollback(SHOP, to=third[:4])
+    assert in_force() == "third"
+
+
+def test_rollback_without_history() -> None:
+    """A model with nothing but a plain bundle cannot go back, and is not changed by the try."""
+    make(SHOP)
+    with pytest.raises(BadInputError, match="no older revision"):
+        revisions.rollback(SHOP)
+    assert in_force() == "first"
+
+
+@pytest.mark.parametrize("said", ["", "0009-nothere0", "../../etc", "0002", "\x00\xff", ".. ", "x" * 5000])
+def test_spoiled_current(said: str) -> None:
+    """A file of another hand that names no revision is one line that says how to mend it; and so it is mended."""
+    make(SHOP)
+    second = go_live("second")
+    (SHOP / "current").write_text(said)
+    with pytest.raises(BadInputError):
+        resolve.resolve("shop")
+    assert {each.id for each in revisions.history(SHOP)} == {".", second}
+    revisions.rollback(SHOP, to=second)
+    assert in_force() == "second"
+
+
+def test_draft_throws_no_history_away() -> None:
+    """Nothing is written over a model that keeps revisions, as a whole; one revision may be converted anew in place."""
+    make(SHOP)
+    go_live("second")
+    before = content_of(SHOP)
+    with pytest.raises(BadInputError, match="models install DIR --name shop"):
+        make(SHOP, "third")
+    assert content_of(SHOP) == before
+    bundle = resolve.resolve("shop").bundle
+    assert bundle is not None
+    with draft.draft(bundle.path, bundle) as making:
+        fill(making, "again")
+    assert in_force() == "again"
+    assert len(revisions.history(SHOP)) == 2
+
+
+def test_prune() -> None:
+    """The newest are kept, and beside them what is in force, what one would go back to, and the plain bundle."""
+    make(SHOP)
+    made = [go_live(f"number{number}") for number in range(6)]
+    revisions.rollback(SHOP, to=made[2])
+    gone = revisions.prune(SHOP, keep=1)
+    assert [each.id for each in gone] == [made[0], made[3], made[4]]
+    assert [each.id for each in revisions.history(SHOP)] == [".", made[1], made[2], made[5]]
+    kept = [name for one in (*made[1:3], made[5]) for name in (one, f"{one}.json")]
+    assert names("models/shop/revisions") == {".lock", *kept}
+
+
+def test_prune_clears_up_what_was_killed() -> None:
+    """What a killed run has left goes once it is a day old; what another process may be writing stays."""
+    make(SHOP)
+    second = go_live("second")
+    folder = SHOP / "revisions"
+    for name in ("0003-00000000", ".0004-00000000.new-x", "0005-00000000"):
+        make(folder / name if not name.startswith(".") else folder / "0004-00000000")
+    (folder / "0004-00000000").rename(folder / ".0004-00000000.new-x")
+    (folder / "0006-00000000.json").write_text("{}")
+    for old in (folder / "0003-00000000", folder / ".0004-00000000.new-x", folder / "0006-00000000.json"):
+        os.utime(old, (1e9, 1e9))
+    revisions.prune(SHOP)
+    assert names(str(folder)) == {".lock", second, f"{second}.json", "0005-00000000"}
+
+
+def test_camera_sees_the_switch() -> None:
+    """The watch over a network's files sees another revision put in force, from a plain bundle too, and back."""
+    make(SHOP)
+    watch = file_watch.FileWatch(SHOP / "int8.xml")
+    second = go_live("second")
+    assert [watch.is_replaced(1e9 + at) for at in (0, 5, 10)] == [False, True, False]
+    watch = file_watch.FileWatch(SHOP / "revisions" / second / "int8.xml")
+    revisions.rollback(SHOP)
+    assert [watch.is_replaced(1e9 + at) for at in (0, 5, 10)] == [False, True, False]
+
+
+def test_switch_while_it_is_loaded() -> None:
+    """A revision put in force while another is being loaded is seen afterwards."""
+    make(SHOP)
+    second = go_live("second")
+    said = file_watch.said_in_force(SHOP / "revisions" / second)
+    revisions.rollback(SHOP)
+    watch = file_watch.FileWatch(SHOP / "revisions" / second / "int8.xml", said)
+    assert [watch.is_replaced(1e9 + at) for at in (0, 5)] == [False, True]
+
+
+def test_two_at_once(work: Path) -> None:
+    """While one process changes a model's revisions another is refused with one line, and let in afterwards."""
+    make(SHOP)
+    add("second")
+    code = "import pathlib; from edgefashion.bundles import revisions; revisions.rollback(pathlib.Path('models/shop'))"
+    with revisions.changing(SHOP):
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=work)
+    assert "another process is changing the revisions of shop. Wait" in told.stderr
+    go_live("third")
+
+
+def test_shipped_model_is_not_changed() -> None:
+    """A model that came with the package gets no revisions there."""
+    edge = resolve.resolve("edge").path
+    with pytest.raises(BadInputError, match="came with edgefashion"), revisions.changing(edge):
+        pass
+    assert not (edge / "revisions").exists()
+
+
+# --- Crashes ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flushing to the disk takes most of the time, and matters for a power cut only, which is not tried here."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+def small(place: Path, content: str) -> None:
+    """A bundle of one file."""
+    with draft.draft(place) as making:
+        making.facts = Facts.from_json(FACTS)
+        making.part("keras").write_text(f"{content} keras")
+
+
+def going_live(model_dir: Path, content: str = "new") -> None:
+    """All that putting a new revision in force does on the disk."""
+    place = revisions.next_place(model_dir)
+    small(place, content)
+    revisions.record(model_dir, place, revisions.Origin())
+    revisions.switch(model_dir, place.name, probation_s=600)
+    revisions.prune(model_dir)
+
+
+@pytest.mark.usefixtures("no_sync")
+@pytest.mark.parametrize("start", ["plain", "with a history"])
+def test_killed_at_every_step(work: Path, start: str) -> None:
+    """Killed at any call that changes the disk, the model is the old one or the new one, whole; and the same done again
+    completes. The same of going back."""
+    small(Path("made/shop"), "old" if start == "plain" else "older")
+    if start == "with a history":
+        going_live(Path("made/shop"), "old")
+
+    def fresh(name: str) -> Path:
+        shutil.copytree("made", name)
+        return Path(name, "shop")
+
+    for number, step in enumerate((going_live, revisions.rollback) if start != "plain" else (going_live,)):
+        steps = calls_of(work, lambda step=step, number=number: step(fresh(f"count{number}")))  # type: ignore[misc]
+        seen = set()
+        for at in range(steps):
+            model_dir = fresh(f"try{number}-{at}")
+            killed(work, lambda step=step, model_dir=model_dir: step(model_dir), at)  # type: ignore[misc]
+            seen.add(in_force(model_dir))
+            if step is going_live:
+                going_live(model_dir)
+                assert in_force(model_dir) == "new"
+        assert seen == ({"old", "new"} if step is going_live else {"old", "older"})
+        assert steps > 4
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_full_disk_at_every_step(work: Path) -> None:
+    """With no room left from any step on the old one stays in force, or the new one is whole; no half file stays."""
+    small(Path("made/shop"), "old")
+    shutil.copytree("made", "count")
+    for at in range(calls_of(work, lambda: going_live(Path("count/shop")))):
+        model_dir = Path(f"try{at}/shop")
+        shutil.copytree("made/shop", model_dir)
+        try:
+            with_full_disk(work, lambda model_dir=model_dir: going_live(model_dir), at)  # type: ignore[misc]
+        except (OSError, BadInputError) as error:
+            assert "space" in str(error).lower()  # noqa: PT017
+            assert in_force(model_dir) == "old"
+        else:
+            assert in_force(model_dir) == "new"
+        assert not [name for name in content_of(model_dir) if ".new-" in name]
+
+
+# --- Probation -------------------------------------------------------------------------------
+
+
+def test_probation_counts_for_its_revision_in_force() -> None:
+    """A probation runs only while its revision is in force, and ends once."""
+    make(SHOP)
+    assert probation.last(SHOP) is None
+    second = add("second").id
+    revisions.switch(SHOP, second, probation_s=600)
+    found = probation.running(SHOP)
+    assert found is not None
+    assert (found.revision, found.previous, found.seconds, found.state) == (second, ".", 600, "running")
+    revisions.rollback(SHOP, "not sure too often")
+    assert probation.running(SHOP) is None
+    ended = probation.last(SHOP)
+    assert ended is not None
+    assert (ended.state, ended.why) == ("rolled back", "not sure too often")
+    probation.end(SHOP, second, "passed", "")
+    assert probation.last(SHOP) == ended
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"revision": 1}', "null"])
+def test_spoiled_probation(text: str) -> None:
+    """A probation nobody can read is none."""
+    make(SHOP)
+    (SHOP / probation.FILE).write_text(text)
+    assert probation.last(SHOP) is None
+    assert probation.running(SHOP) is None
+
+
+def test_first_revision_is_on_no_probation() -> None:
+    """A model's first revision has none to be compared with."""
+    place = revisions.next_place(SHOP)
+    make(place)
+    revisions.switch(SHOP, revisions.record(SHOP, place, revisions.Origin()).id, probation_s=600)
+    assert probation.last(SHOP) is None
