@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from edgefashion.inference.load import load
     from edgefashion.inference.predict import predict
     from edgefashion.labels import LABELS
+    from edgefashion.packs.export import export as export_pack
+    from edgefashion.packs.install import install as install_pack
     from edgefashion.serving.serve import serve
     from edgefashion.tagging.tag import tag
     from edgefashion.training.finetune import finetune
@@ -56,7 +58,9 @@ __all__ = [
     "evaluate_photos",
     "evaluate_scenes",
     "export_ovms",
+    "export_pack",
     "finetune",
+    "install_pack",
     "load",
     "predict",
     "quantize",
@@ -82,7 +86,9 @@ _HOMES = {
     "evaluate_photos": ("edgefashion.evaluation.photos", "evaluate_photos"),
     "evaluate_scenes": ("edgefashion.evaluation.scenes", "evaluate_scenes"),
     "export_ovms": ("edgefashion.conversion.ovms.repository", "export"),
+    "export_pack": ("edgefashion.packs.export", "export"),
     "finetune": ("edgefashion.training.finetune", "finetune"),
+    "install_pack": ("edgefashion.packs.install", "install"),
     "load": ("edgefashion.inference.load", "load"),
     "predict": ("edgefashion.inference.predict", "predict"),
     "quantize": ("edgefashion.conversion.quantize", "quantize"),

@@ -199,14 +199,14 @@ def open_bundle(path: Path) -> Bundle:
         facts, model_dir = Facts.from_json(info), model_dir_of(path)
         if model_dir is not None:  # the revisions of a model are all called like it
             facts = facts._replace(name=model_dir.absolute().name)
-        return Bundle(path, facts, _manifest(info["files"]), hashlib.sha256(raw).hexdigest())
+        return Bundle(path, facts, manifest_of(info["files"]), hashlib.sha256(raw).hexdigest())
     except FileNotFoundError as error:
         raise BadInputError(f"{path} is no bundle: it has no {INFO}. Name a bundle, or train one") from error
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BadInputError(f"{path / INFO} cannot be read ({error}); {_restore(path)}") from error
 
 
-def _manifest(files: Any) -> Mapping[str, str]:
+def manifest_of(files: Any) -> Mapping[str, str]:
     """``files`` of bundle.json. Raises ValueError unless it is a table of paths inside the bundle."""
     if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
         raise ValueError("files is no table of names and hashes")

@@ -24,8 +24,9 @@ from typing import Any, Final
 
 from edgefashion.bundles import probation
 from edgefashion.bundles.bundle import INFO, open_bundle
-from edgefashion.bundles.current import CURRENT, PLAIN, REVISIONS, current_id, is_id, keeps_history
-from edgefashion.bundles.resolve import is_shipped
+from edgefashion.bundles.current import CURRENT, PLAIN, REVISIONS, current_id, folder_of, is_id, keeps_history
+from edgefashion.bundles.places import model_dirs
+from edgefashion.bundles.resolve import is_bundle, is_shipped, known
 from edgefashion.errors import BadInputError
 from edgefashion.system import file_lock
 from edgefashion.system.files import sha256, write_whole
@@ -102,30 +103,44 @@ def history(model_dir: Path) -> list[Revision]:
         place = facts.with_suffix("")
         with contextlib.suppress(OSError, ValueError):
             if is_id(place.name) and (place / INFO).is_file():
-                origin = _origin(json.loads(facts.read_text(encoding="utf-8")))
+                origin = origin_of(json.loads(facts.read_text(encoding="utf-8")))
                 found.append(Revision(place.name, place, sha256(place / INFO), place.name == in_force, origin))
     return found
 
 
+def folder(model: str | Path) -> Path:
+    """The folder of a model by its name, or by its path; whether the revision in force can be read or not.
+
+    Raises :class:`BadInputError` for what is none.
+    """
+    path = Path(model)
+    dirs = [each / path for each in model_dirs()] if len(path.parts) == 1 else []
+    for found in (*dirs, path):
+        if found.is_dir() and (is_bundle(found) or history(found)):
+            return folder_of(found)
+    names = ", ".join(folder_of(each.path).name for each in known()) or "none"
+    raise BadInputError(f"no model {str(model)!r}: no bundle of that name, and not the path of one. Known: {names}")
+
+
 def find(model_dir: Path, revision: str) -> Revision:
     """The revision of that name, or the one whose name begins so. Raises :class:`BadInputError` where there is none."""
-    known = history(model_dir)
-    found = [each for each in known if each.id == revision] or [
-        each for each in known if revision and revision != PLAIN and each.id.startswith(revision)
+    there = history(model_dir)
+    found = [each for each in there if each.id == revision] or [
+        each for each in there if revision and revision != PLAIN and each.id.startswith(revision)
     ]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(each.id for each in known) or "none"
+    names = ", ".join(each.id for each in there) or "none"
     raise BadInputError(f"{model_dir.name} has no one revision {revision!r}. Its revisions: {names}")
 
 
 def before(model_dir: Path) -> Revision:
     """The revision to go back to from the one in force. Raises :class:`BadInputError` where there is none."""
-    known = history(model_dir)
-    here = next((each for each in known if each.current), None)
-    older = known[: known.index(here)] if here else known
+    there = history(model_dir)
+    here = next((each for each in there if each.current), None)
+    older = there[: there.index(here)] if here else there
     # Its parent may have been pruned since: then the newest older one, none of which was taken back.
-    parent = next((each for each in known if here and each.id == here.origin.parent), None)
+    parent = next((each for each in there if here and each.id == here.origin.parent), None)
     good = [each for each in older if each.origin.taken_back is None] or older
     found = parent or (good[-1] if good else None)
     if found is None:
@@ -133,11 +148,12 @@ def before(model_dir: Path) -> Revision:
     return found
 
 
-def _origin(told: Any) -> Origin:
+def origin_of(told: Any) -> Origin:
+    """An origin as JSON, read; what is not fields_told in it is left out. Raises ValueError for what is no table."""
     if not isinstance(told, dict):
         raise ValueError("no table")
-    known = {field.name: told.get(field.name) for field in fields(Origin)}
-    return Origin(**{name: value for name, value in known.items() if isinstance(value, str)})
+    fields_told = {field.name: told.get(field.name) for field in fields(Origin)}
+    return Origin(**{name: value for name, value in fields_told.items() if isinstance(value, str)})
 
 
 def _number(name: str) -> int:
@@ -185,6 +201,14 @@ def changing(model_dir: Path) -> Iterator[None]:
     finally:
         _mine.discard(mine)
         file_lock.let_go(held)
+
+
+def forget(model_dir: Path) -> None:
+    """Remove the folder of a model of which nothing came: the lock alone is in it."""
+    with contextlib.suppress(OSError):
+        (model_dir / REVISIONS / _LOCK).unlink(missing_ok=True)
+        (model_dir / REVISIONS).rmdir()
+        model_dir.rmdir()
 
 
 def next_place(model_dir: Path, suffix: str | None = None) -> Path:
@@ -263,12 +287,12 @@ def prune(model_dir: Path, keep: int = KEEP) -> list[Revision]:
     The one in force, the one to go back to and the bundle in the model's own folder stay in any case.
     """
     with changing(model_dir):
-        known = history(model_dir)
-        stays = {each.id for each in known[max(0, len(known) - keep) :]} | {PLAIN}
-        stays |= {each.id for each in known if each.current}
+        there = history(model_dir)
+        stays = {each.id for each in there[max(0, len(there) - keep) :]} | {PLAIN}
+        stays |= {each.id for each in there if each.current}
         with contextlib.suppress(BadInputError):
             stays.add(before(model_dir).id)
-        gone = [each for each in known if each.id not in stays]
+        gone = [each for each in there if each.id not in stays]
         for each in gone:
             _facts_of(each.path).unlink(missing_ok=True)  # first: a folder without it is no revision any more
             shutil.rmtree(each.path, ignore_errors=True)

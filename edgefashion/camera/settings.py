@@ -79,6 +79,21 @@ class CameraSettings:
     )
     snapshots: Path | None = _setting(None, "Folder for snapshots and clips.", example="snapshots")  # noqa: RUF009
     details: bool = _setting(False, "Show the model's name, its precision and its milliseconds too.")
+    require_signature: Path | None = _setting(  # noqa: RUF009
+        None,
+        "Install packs only with a signature of this public key, or of an authority's certificate (PEM).",
+        example="/etc/edgefashion/shop.pub",
+        metavar="KEY",
+    )
+    probation: int = _setting(
+        10, "Minutes in which a new revision is compared with the one before; 0: not at all.", low=0, high=1440
+    )
+    probation_slower: int = _setting(
+        50, "Percent by which a new revision's frames may take longer before it is taken back.", low=1, high=1000
+    )
+    probation_unsure: int = _setting(
+        15, "Points by which a new revision's share of Not sure may rise before it is taken back.", low=1, high=100
+    )
     labels: Mapping[str, str] = _setting(
         {},
         "Names to be shown in another language; events keep their own. Or a table [labels] at the file's end.",

@@ -39,6 +39,10 @@ def camera(
     device: Annotated[str | None, option("device")] = DEFAULTS.device,
     snapshots: Annotated[Path | None, option("snapshots")] = DEFAULTS.snapshots,
     details: Annotated[bool, option("details")] = DEFAULTS.details,
+    require_signature: Annotated[Path | None, option("require_signature")] = DEFAULTS.require_signature,
+    probation: Annotated[int, option("probation")] = DEFAULTS.probation,
+    probation_slower: Annotated[int, option("probation_slower")] = DEFAULTS.probation_slower,
+    probation_unsure: Annotated[int, option("probation_unsure")] = DEFAULTS.probation_unsure,
     config: Annotated[
         Path | None,
         typer.Option("--config", help="An edgefashion.toml. Default: the one found here.", show_default=False),

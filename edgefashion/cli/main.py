@@ -38,6 +38,7 @@ FAMILIES: Final = {
     "data": "edgefashion.cli.data:data_app",
     "service": "edgefashion.cli.service:service_app",
     "export": "edgefashion.cli.export:export_app",
+    "models": "edgefashion.cli.models:models_app",
 }
 """Every command, and where it is: imported when it is asked for."""
 

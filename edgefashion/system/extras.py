@@ -25,6 +25,7 @@ _EXTRAS = {
     "fsspec": ("fsspec", "tag"),
     "ray": ("Ray", "ray"),
     "pillow_heif": ("pillow-heif", "heif"),
+    "model_signing": ("model-signing", "sign"),
     "kserve": ("KServe", "serve"),
     "tritonclient": ("tritonclient", "remote"),
     "geventhttpclient": ("geventhttpclient", "remote"),

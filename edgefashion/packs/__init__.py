@@ -1,0 +1,1 @@
+"""A model's revisions made, carried to other machines, proved there, put in force and taken back."""
