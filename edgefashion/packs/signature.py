@@ -60,13 +60,13 @@ def sign(
                 if certificate is None:
                     making.use_elliptic_key_signer(private_key=key)
                 else:
+                    between = list(chain) or [certificate]  # none is an error to the library
                     making.use_certificate_signer(
-                        private_key=key, signing_certificate=certificate, certificate_chain=list(chain)
+                        private_key=key, signing_certificate=certificate, certificate_chain=between
                     )
                 making.sign(inside, signature)
             except Exception as error:  # of many kinds: ValueError, TypeError for a key with a password, cryptography's
-                said = reason_of(error)
-                raise BadInputError(f"{key} cannot sign: {said}. {_MAKE}") from error
+                raise BadInputError(f"{key} cannot sign: {reason_of(error, 80)}. {_MAKE}") from error
         target = out or pack
         pack_file.with_signature(pack, signature, target)
     return target

@@ -1,0 +1,103 @@
+"""`edgefashion models`: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from helpers.packs import edge
+
+from edgefashion.packs.compare import compare
+
+if TYPE_CHECKING:
+    from helpers.types import Run
+
+pytestmark = pytest.mark.usefixtures("packs")
+
+
+def test_the_whole_way(run_here: Run) -> None:
+    """Install two packs, list, show, compare, go back, pass on, prune: each says what it did, and the same as JSON."""
+    assert "shop: 0001-" in run_here("models", "install", "first.edgepack").stdout
+    second = run_here("models", "install", "second.edgepack")
+    assert "on probation for 10 minutes of a running camera" in second.stdout
+    assert "edgefashion models rollback shop" in second.stdout
+    found = json.loads(run_here("models", "list", "--json").stdout)["models"]
+    shop = next(each for each in found if each["model"] == "shop")
+    assert (shop["revisions"], shop["labels"], shop["probation"]) == (2, 10, "running")
+    assert "shop" in run_here("models", "list").stdout
+    shown = json.loads(run_here("models", "show", "shop", "--json").stdout)
+    assert [each["current"] for each in shown["revisions"]] == [False, True]
+    assert shown["probation"]["state"] == "running"
+    assert "installed from second.edgepack" in run_here("models", "show", "shop").stdout
+    assert json.loads(run_here("models", "diff", "shop", "--json").stdout)["labels_added"] == []
+    assert "accuracy" in run_here("models", "diff", "shop").stdout
+    back = run_here("models", "rollback", "shop", "--why", "too dark", "--json")
+    assert json.loads(back.stdout)["revision"] == shown["revisions"][0]["revision"]
+    assert "taken back: too dark" in run_here("models", "show", "shop").stdout
+    exported = json.loads(run_here("models", "export", "shop", "--json").stdout)
+    assert Path(exported["pack"]).name == f"shop-{shown['revisions'][0]['revision']}.edgepack"
+    assert run_here("models", "prune", "shop", "--keep", "1").stdout == "shop: nothing to remove\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("install", "gone.edgepack"), 2, "gone.edgepack does not exist"),
+        (("install", "bare.edgepack"), 2, "Add --anyway"),
+        (("install", "first.edgepack", "--require-signature"), 2, "Give --key FILE"),
+        (("install", "first.edgepack", "--key", "gone.pub"), 2, "gone.pub cannot be read"),
+        (("rollback", "kiosk"), 2, "kiosk came with edgefashion|no older revision"),
+        (("rollback", "nothing"), 2, "no model 'nothing': no bundle of that name"),
+        (("show", "nothing"), 2, "Known: "),
+        (("diff", "kiosk"), 2, "no older revision"),
+        (("export", "kiosk", "--revision", "7"), 2, "kiosk has no one revision '7'. Its revisions: ."),
+        (("export", "kiosk", "--out", "x.zip"), 2, "does not end in .edgepack"),
+        (("export", "edge", "--out", "gone/x.edgepack"), 2, "cannot be written"),
+        (("sign", "first.edgepack", "--key", "gone.pem"), 2, "gone.pem cannot be read"),
+        (("prune", "kiosk"), 2, "came with edgefashion"),
+    ],
+)
+def test_bad_input(words: tuple[str, ...], code: int, message: str, run_here: Run) -> None:
+    """One clear line and the exit code that says whose fault it is."""
+    told = run_here("models", *words)
+    assert told.returncode == code
+    assert any(part in told.stderr for part in message.split("|"))
+    assert told.stderr.count("\n") == 1
+
+
+def test_required_by_the_settings(run_here: Run) -> None:
+    """What the settings file requires of a pack holds for the command too."""
+    Path("edgefashion.toml").write_text('require_signature = "gone.pub"\n')
+    assert "gone.pub cannot be read" in run_here("models", "install", "first.edgepack").stderr
+    assert not Path("models/shop").exists()
+
+
+def test_probation_of_the_settings(run_here: Run) -> None:
+    """How long a probation lasts is a setting, which a flag overrules."""
+    Path("edgefashion.toml").write_text("probation = 3\n")
+    run_here("models", "install", "first.edgepack")
+    assert json.loads(run_here("models", "install", "second.edgepack", "--json").stdout)["probation_s"] == 180
+    run_here("models", "rollback", "shop")
+    again = run_here("models", "install", "second.edgepack", "--probation", "0", "--json")
+    assert json.loads(again.stdout)["probation_s"] == 0
+
+
+def test_compare(work: Path) -> None:
+    """Labels, thresholds and sizes that are other are told; what is alike is left out."""
+    first, second = edge(Path("models/shop"), 1), edge(Path("made/shop"), 2)
+    assert first.labels == second.labels
+    from edgefashion.bundles import draft
+    from edgefashion.packs.install import install
+
+    with draft.draft(Path("made/other"), second) as making:
+        thresholds = making.facts.thresholds._replace(accept=0.9, floors={"Coat": 0.7})
+        making.facts = making.facts._replace(thresholds=thresholds, labels=("Polo", *making.facts.labels[1:]))
+    install("made/other", name="shop", anyway=True)
+    found = compare("shop")
+    assert (found.labels_added, found.labels_removed) == (("Polo",), ("T-shirt/top",))
+    assert found.thresholds["accept"][1] == 0.9
+    assert found.thresholds["floors.Coat"] == (None, 0.7)
+    assert found.parts == {}
+    assert found.accuracy[0] == found.accuracy[1]
