@@ -48,7 +48,7 @@ class Probation:
 
 def begin(model_dir: Path, revision: str, previous: str, seconds: float) -> None:
     """Write that ``revision``, which is about to be put in force, has to prove itself against ``previous``."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(UTC).isoformat(timespec="microseconds")  # it tells two of them apart
     _write(model_dir, Probation(revision, previous, seconds, now))
 
 

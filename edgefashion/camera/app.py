@@ -15,11 +15,13 @@ from edgefashion.camera.events.open import open_sink
 from edgefashion.camera.events.sink import Sink
 from edgefashion.camera.networks import Networks
 from edgefashion.camera.outputs.reopening import ReopeningOutput
+from edgefashion.camera.probation import Watch, back_after_failed_load
+from edgefashion.camera.probation_bounds import Bounds
 from edgefashion.camera.server_fallback import NONE
 from edgefashion.camera.service import watchdog
 from edgefashion.camera.settings import FIELDS, merge
 from edgefashion.camera.sources.source import Source, open_source
-from edgefashion.errors import BadInputError, printable
+from edgefashion.errors import BadInputError, EdgeFashionError, printable
 from edgefashion.system.addresses import shown
 from edgefashion.system.text import is_url
 
@@ -88,7 +90,7 @@ def run(
     """
     stop = stop or threading.Event()
     with ExitStack() as opened:
-        networks = Networks(*_models(settings), load=_loading(settings), fallback=settings.fallback)
+        networks = _networks(settings)
         source = open_source(settings.source, wait=settings.wait, max_failures=settings.max_failures or None, stop=stop)
         opened.callback(source.close)
         outputs = _open_outputs(settings, source, networks, opened)
@@ -107,6 +109,7 @@ def run(
                 events=sinks,
                 on_answer=on_answer,
                 options=_options(settings),
+                watch=_watch(settings),
             )
         finally:
             for place, sink in zip(places, sinks, strict=True):
@@ -154,6 +157,24 @@ def _models(settings: CameraSettings) -> tuple[tuple[str, ...], int]:
     """The networks of the keys 1 to 9, and which of them is first in use: a MODEL that is not among them is key 1."""
     model, models = settings.model, settings.models
     return (models, models.index(model)) if model in models else ((model, *models), 0)
+
+
+def _networks(settings: CameraSettings) -> Networks:
+    """The networks, the first loaded. A new revision that cannot be loaded is taken back: nobody may be there to."""
+    (names, first), load = _models(settings), _loading(settings)
+    try:
+        return Networks(names, first, load=load, fallback=settings.fallback)
+    except EdgeFashionError as error:
+        taken_back = back_after_failed_load(names[first], error)
+        if not taken_back:
+            raise
+        print(f"edgefashion: {printable(taken_back)}", file=sys.stderr)
+    return Networks(names, first, load=load, fallback=settings.fallback)
+
+
+def _watch(settings: CameraSettings) -> Watch:
+    bounds = Bounds(settings.probation_slower / 100, settings.probation_unsure / 100)
+    return Watch(settings.source, bounds)
 
 
 def _loading(settings: CameraSettings) -> Callable[..., Classifier] | None:

@@ -12,6 +12,7 @@ from edgefashion.camera.moment import Health, Kept, Moment
 from edgefashion.camera.privacy import Hider
 
 if TYPE_CHECKING:
+    from edgefashion.bundles.running import Running
     from edgefashion.camera.keys import Keys
     from edgefashion.camera.sources.source import Frame
     from edgefashion.camera.standing import StandingAnswer
@@ -76,6 +77,8 @@ class LatestMoment:
             moment = replace(moment, image=image, taken_s=frame.time_s)
         self.moment = moment
 
-    def add_screen(self, keys: Keys, kept: Kept) -> None:
-        """Add what the keys have changed on the screen, and what is stored."""
+    def add_screen(self, keys: Keys, kept: Kept, running: Running | None = None) -> None:
+        """Add what the keys have changed on the screen, what is stored, and which revision of the model runs."""
         self.moment = replace(self.moment, note=keys.note, kept=kept, help=keys.help, mirror=keys.mirror)
+        if running is not None:
+            self.moment = replace(self.moment, running=running)

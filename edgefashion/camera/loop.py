@@ -24,6 +24,7 @@ from edgefashion.camera.latest_moment import LatestMoment
 from edgefashion.camera.moment import Health, Kept
 from edgefashion.camera.outputs.clips import OnDemand
 from edgefashion.camera.outputs.reopening import Closable, ReopeningOutput, close_quietly
+from edgefashion.camera.probation import Watch
 from edgefashion.camera.service import watchdog
 from edgefashion.camera.sources.source import Frame, Source
 from edgefashion.camera.sources.stuck_pictures import PictureWatch
@@ -100,6 +101,7 @@ def run(
     events: Sequence[EventSink] = (),
     on_answer: OnAnswer | None = None,
     options: LoopOptions | None = None,
+    watch: Watch | None = None,
 ) -> Summary:
     """Answer the frames of ``source`` until it ends, ``stop`` is set or an output's key says quit.
 
@@ -107,7 +109,7 @@ def run(
     :class:`MissingError` when a live source has failed too often, :class:`BadInputError` for a file that cannot be
     read.
     """
-    loop = _Loop(networks, source, outputs, events, on_answer, options or LoopOptions())
+    loop = _Loop(networks, source, outputs, events, on_answer, options or LoopOptions(), watch or Watch())
     try:
         loop.run(stop or threading.Event())
     finally:
@@ -124,7 +126,9 @@ class _Loop:
         sinks: Sequence[EventSink],
         on_answer: OnAnswer | None,
         options: LoopOptions,
+        watch: Watch,
     ) -> None:
+        self._watch = watch
         self._networks, self._source, self._outputs, self._sinks = networks, source, list(outputs), sinks
         self._on_answer, self._options = on_answer, options
         self._rate = FrameRate(
@@ -140,10 +144,13 @@ class _Loop:
         self._last_error: EdgeFashionError | None = None
         """The source's, with which it has ended the run."""
         self._unheard = False
+        self._took_ms = 0.0
+        """Of the newest frame, the network's time."""
 
     # --- One turn -----------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
+        self._look_after_revision()
         if self._source.live:
             self._events.tell("starting")
         while not (stop.is_set() or self._keys.quit or self._unheard or self._source.state == "ended"):
@@ -202,11 +209,14 @@ class _Loop:
 
     def _see(self, frame: Frame) -> Prediction | None:
         """What this one frame says; None if the network gives no answer."""
+        before_s = time.perf_counter()
         try:
             seen = self._answers.see(frame)
         except Exception as error:  # the next frame may be another; a kiosk goes on
-            self._events.fail("network", f"{self._answers.asked} gives no answer: {error}")
+            new = self._events.fail("network", f"{self._answers.asked} gives no answer: {error}")
+            self._watch.silent(new=new)
             return None
+        self._took_ms = (time.perf_counter() - before_s) * 1000
         self._events.fail("network", "")
         return seen
 
@@ -219,6 +229,7 @@ class _Loop:
         if self._on_answer:
             self._on_answer(frame, seen)
         answer = self._answers.decide(frame, seen)
+        self._watch.answered(self._took_ms, answer)
         self._latest.answered(frame, seen, answer, latency_ms, self._networks.classifier, self._health())
         if answer.new:
             garments = [garment.as_json() for garment in answer.garments]
@@ -236,7 +247,7 @@ class _Loop:
     def _hand_out(self) -> None:
         """Hand the moment to the outputs, and tell which of them fail."""
         recordings = tuple(output.keeping for output in self._outputs if output.keeping)
-        self._latest.add_screen(self._keys, Kept(self._on_demand.keeping, recordings))
+        self._latest.add_screen(self._keys, Kept(self._on_demand.keeping, recordings), self._watch.running)
         moment = self._latest.moment
         note, failed = self._on_demand.take(moment)
         if note:
@@ -257,11 +268,22 @@ class _Loop:
             self._keys.say(note)
             self._answers.another_network()
             self._events.fail("model", "")
+            self._events.fail("revision", "")
         if compared := self._networks.compared():
             self._keys.say(compared)
         if fault:
             self._events.fail("model", fault)
             self._keys.say(fault)
+            self._watch.not_loaded(fault)
+        self._look_after_revision()
+
+    def _look_after_revision(self) -> None:
+        """Tell which revision runs, and where one was taken back, that."""
+        self._watch.use(self._networks.classifier)
+        if taken_back := self._watch.poll():
+            self._events.fail("revision", taken_back)
+            self._keys.say(taken_back)
+        self._events.network = self._watch.running.as_json()
 
     # --- The end ------------------------------------------------------------------------------
 
@@ -279,7 +301,7 @@ class _Loop:
                 self._events.fail(output.name, output.failure)
         self._events.tell("ended", reason=reason)
         others = [output for output in self._outputs if not output.keeps]
-        rest: list[Closable] = [self._source, self._networks, *others, self._on_demand, *self._sinks]
+        rest: list[Closable] = [self._source, self._networks, self._watch, *others, self._on_demand, *self._sinks]
         _close_together(rest)
 
     def summary(self) -> Summary:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from edgefashion.bundles.running import Running
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -86,6 +88,8 @@ class Moment:
     """What the model saw; None with ``--privacy``, and without ``details``."""
     model: str = ""
     precision: str = ""
+    running: Running = field(default_factory=Running)
+    """Which revision of the model that is, and whether it is on probation."""
     kept: Kept = Kept()
     """What is stored of the pictures right now."""
     note: str = ""

@@ -24,6 +24,8 @@ class StatusEvents:
         """Faults so far."""
         self.state, self.reason = ("starting" if live else "live"), ""
         """The source's condition, one of :data:`edgefashion.camera.events.event.CONDITIONS`, and why it is in it."""
+        self.network: dict[str, Any] | None = None
+        """What gives the answers, as every event tells it."""
         self._failing: dict[str, str] = {}
         self._sinks = sinks
         self._told: set[tuple[str, str]] = set()
@@ -41,7 +43,7 @@ class StatusEvents:
         confidence = None if confidence is None else round(confidence, 3)
         latency_ms = None if latency_ms is None else round(latency_ms, 1)
         reason = printable(without_secrets(reason)) if reason else None  # it may quote a library, or a file's name
-        event = Event(now(), self.frame, state, label, confidence, latency_ms, reason, garments)
+        event = Event(now(), self.frame, state, label, confidence, latency_ms, reason, garments, self.network)
         for sink in self._sinks:
             sink.tell(event)
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.bundles.current import PLAIN
+
 if TYPE_CHECKING:
+    from edgefashion.bundles.running import Running
     from edgefashion.camera.moment import Kept, Moment
     from edgefashion.camera.standing import Doubt, StandingGarment
 
@@ -93,6 +96,16 @@ def detail(show: str, reason: str) -> str:
 def kept(now: Kept) -> str:
     """What is stored of the pictures right now, as a sentence for who stands before the camera."""
     return f"Recording to {' and '.join(now.files)}" if now.files else NOTHING_KEPT
+
+
+def revision(running: Running) -> str:
+    """Which revision of its model runs, for who looks after the camera; empty where there is but one."""
+    if running.revision is None:
+        return ""
+    told = "the first revision" if running.revision == PLAIN else f"revision {running.revision}"
+    if running.probation:
+        return f"{told}, on probation"
+    return f"{told}; {running.taken_back}" if running.taken_back else told
 
 
 def _listed(parts: list[str]) -> str:

@@ -241,7 +241,7 @@ def command(model: str | None) -> tuple[str, ...]:
 
 
 NAMES = {*LABELS, *GROUPS}
-FIELDS = ("time", "frame", "state", "label", "confidence", "latency_ms", "reason", "garments")
+FIELDS = ("time", "frame", "state", "label", "confidence", "latency_ms", "reason", "garments", "network")
 
 
 def environment(display_name: str | None = None) -> dict[str, str]:

@@ -19,7 +19,7 @@ from edgefashion.camera.events.event import Event, now
 if TYPE_CHECKING:
     from edgefashion.camera.events.sink import Sink
 
-FIELDS = ("time", "frame", "state", "label", "confidence", "latency_ms", "reason", "garments")
+FIELDS = ("time", "frame", "state", "label", "confidence", "latency_ms", "reason", "garments", "network")
 
 
 def event(number: int, label: str = "Coat") -> Event:

@@ -34,6 +34,8 @@ class Event:
     garments: list[dict[str, Any]] | None = None
     """Of an answer: every garment in view, the main one first, as ``label``, ``confidence``, ``accepted``, ``box``,
     ``worn`` and ``id``; else None."""
+    network: dict[str, Any] | None = None
+    """What gives the answers: ``model``, ``revision``, ``sha256`` of its bundle, and whether it is on ``probation``."""
 
 
 class EventSink(Protocol):

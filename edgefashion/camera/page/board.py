@@ -102,6 +102,7 @@ class Board:
         if self.moment is not None and self.handed_s is not None:
             facts |= asdict(self.moment.health) | {"reason": _public(self.moment.health.reason)}
             facts["moment_age_s"] = round(time.monotonic() - self.handed_s, 3)
+            facts |= asdict(self.moment.running)
         age_s = self.frame_age_s()
         facts["frame_age_s"] = None if age_s is None else round(age_s, 3)
         return facts
@@ -123,6 +124,7 @@ class Board:
             "health": self.health(),
             "model": moment.model if moment else "",
             "precision": moment.precision if moment else "",
+            "revision": wording.revision(moment.running) if moment else "",
             "kept": wording.kept(moment.kept) if moment else "",
             "note": moment.note if moment else "",
             "garments": [_shown(each, answered) for each in answered.garments] if answered else [],

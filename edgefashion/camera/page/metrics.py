@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.bundles.running import Running
 from edgefashion.camera.events.event import CONDITIONS
 from edgefashion.camera.moment import Health
 
@@ -80,4 +81,7 @@ def _families(board: Board, viewers: Mapping[str, int]) -> Iterable[Metric]:
     yield watching
     facts = {"version": __version__, "model": moment.model if moment else ""}
     facts["precision"] = moment.precision if moment else ""
+    now = moment.running if moment else Running()
+    facts |= {"revision": now.revision or "", "sha256": now.sha256 or ""}
+    yield gauge("on_probation", float(now.probation), "1 while a new revision is compared with the one before")
     yield InfoMetricFamily("edgefashion", "What runs", value=facts)

@@ -122,6 +122,7 @@ function show(told) {
   say("h-fps", answered ? `${health.fps.toFixed(health.fps < 10 ? 1 : 0)} fps` : "–");
   say("h-latency", answered && typeof health.latency_ms === "number" ? `${health.latency_ms.toFixed(health.latency_ms < 10 ? 1 : 0)} ms` : "–");
   say("h-model", [told.model, (told.precision ?? "").toUpperCase()].filter(Boolean).join(" ") || "–");
+  say("h-revision", told.revision || "–");
   say("h-uptime", span(health.uptime_s));
   say("h-reconnects", times(health.reconnects));
   say("h-faults", times(health.faults));
