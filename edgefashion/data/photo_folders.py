@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.data import coco_file, images
+from edgefashion.data import coco_file, images, label_names
 from edgefashion.data.images import perceptual_hash
 from edgefashion.data.picture_walk import FolderWalk, LeftOut, is_picture_file, stray
 from edgefashion.errors import BadInputError
@@ -56,8 +56,6 @@ _MORE: Final = "\0"
 """The column of the cells that are one too many, of a name that no file gives."""
 
 _WORN: Final = {"1": True, "true": True, "0": False, "false": False, "": False}
-
-_ALIASES: Final = {"t-shirt/top": "T-shirt", "t-shirt top": "T-shirt", "tshirt": "T-shirt", "none": "No garment"}
 
 
 @dataclass(frozen=True)
@@ -104,6 +102,8 @@ def scan(*folders: Path) -> PhotoSet:
         listed, before = _listed(folder), len(photos)
         left_out = LeftOut()
         for below in sorted(p for p in folder.iterdir() if p.is_dir()):
+            if label_names.key(below.name) in (label_names.TO_REVIEW, label_names.DELETED):
+                continue  # a folder of collected pictures: these are not decided, or deleted
             label = _label_of(below.name)
             why = None if label else stray([below.name])
             found = sorted(Path(name) for name in FolderWalk(left_out).below(str(below), why))
@@ -172,8 +172,8 @@ def _told(row: dict[str, str | None]) -> dict[str, Any]:
 
 
 def _label_of(name: str) -> str | None:
-    plain = re.sub(r"[ _]+", " ", name).strip().casefold()
-    return _ALIASES.get(plain) or next((label for label in LABELS if label.casefold() == plain), None)
+    plain = label_names.key(name)
+    return label_names.ALIASES.get(plain) or next((label for label in LABELS if label_names.key(label) == plain), None)
 
 
 def _near(name: str) -> str:

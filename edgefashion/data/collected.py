@@ -1,0 +1,386 @@
+"""The folder of a shop's collected pictures: what a camera keeps, a person decides, and a training reads.
+
+How a folder DIR is laid out::
+
+    DIR/to review/2026-11-27/20261127-101112-<16 hex>.jpg   nobody has decided yet
+    DIR/<Label>/20261127-101112-<16 hex>.jpg                decided; any name may be a label
+    DIR/.deleted/<Label, or to review/...>/...              deleted, for an undo
+
+A file's name holds the local day and time at which it was taken, and its perceptual hash. It never changes. As the day
+comes first, all of a day are of one "sender" to :mod:`edgefashion.data.photo_folders`, and a split keeps them together.
+Two labels mean no garment of the shop's own: ``Unknown`` (none of these) and ``No garment`` (nothing to name).
+``to review``, and every name that begins with a dot, is no label.
+
+A picture and its facts are one file: the facts are JSON in the JPEG's comment segment. So one rename moves both, and a
+power cut leaves no half. Writing and moving are renames, of which the file system lets one win: any number of people
+and cameras may use a folder at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Final, TypeVar
+
+from edgefashion.data.label_names import DELETED, TO_REVIEW, folder_of_label, is_label_folder
+from edgefashion.data.picture_walk import FolderWalk, LeftOut
+from edgefashion.errors import BadInputError
+from edgefashion.system.files import sync_folder, written_aside
+
+_VERSION: Final = 1
+_COMMENT: Final = b"\xff\xfe"
+_START: Final = b"\xff\xd8"
+_JFIF: Final = b"\xff\xe0"
+_MOST_FACTS_BYTES: Final = 0xFFFF - 2
+_NAME: Final = re.compile(r"\d{8}-\d{6}-([0-9a-f]{16})(?:-\d+)?\.jpg")
+
+T = TypeVar("T")
+
+_moving = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of a collected picture. Every field has a default: a file may lack any of them."""
+
+    time: str = ""
+    """ISO 8601, with the offset from UTC: when the frame was taken."""
+    camera: str = ""
+    """The camera's name, or where the picture comes from."""
+    why: str = ""
+    """``unsure``, ``changed`` (named differently within a second) or ``sample`` (a sure one)."""
+    label: str | None = None
+    """The network's answer, in its own words; None where it saw no garment."""
+    confidence: float = 0.0
+    """From 0 to 1."""
+    accepted: bool = False
+    """True where the network was sure enough to say it."""
+    top: tuple[tuple[str, float], ...] = ()
+    """The best answers with their shares, the best first."""
+    model: str = ""
+    revision: str = ""
+    worn: bool = False
+    """True where somebody wears the garment."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in a folder."""
+
+    folder: Path
+    name: str
+    """Its path below the folder with ``/``, such as ``to review/2026-11-27/x.jpg``. It serves as an identifier."""
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name
+
+    @property
+    def label(self) -> str | None:
+        """The label that a person gave it; None where nobody has decided yet."""
+        first = self.name.partition("/")[0]
+        return first if is_label_folder(first) else None
+
+    @property
+    def phash(self) -> int | None:
+        """Its perceptual hash, where its file name tells it: only for pictures that were collected."""
+        found = _NAME.fullmatch(self.name.rpartition("/")[2])
+        return int(found[1], 16) if found else None
+
+    def facts(self) -> Facts | None:
+        """As :func:`read_facts`."""
+        return read_facts(self.path)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A picture that was moved or deleted: what :func:`undo` takes."""
+
+    before: Picture
+    after: Picture
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder holds, by name."""
+
+    undecided: tuple[Picture, ...]
+    decided: tuple[Picture, ...]
+
+
+def listing(folder: Path) -> Listing:
+    """The pictures of ``folder``, those of each label together, whatever its name; none is opened but to see what kind
+    of file it is. Empty where there is nothing yet. Raises :class:`BadInputError` where there is no such folder."""
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    except OSError as error:
+        raise BadInputError(f"{folder} cannot be read: {error.strerror}. Give the folder of --collect") from None
+    return Listing(
+        tuple(_below(folder, TO_REVIEW) if (folder / TO_REVIEW).is_dir() else ()),
+        tuple(picture for name in names if is_label_folder(name) for picture in _below(folder, name)),
+    )
+
+
+def deleted(folder: Path) -> tuple[Picture, ...]:
+    """The deleted pictures of ``folder`` that are still there for an undo."""
+    where = folder / DELETED
+    if not where.is_dir():
+        return ()
+    return tuple(picture for below in sorted(where.iterdir()) for picture in _below(folder, f"{DELETED}/{below.name}"))
+
+
+def find(folder: Path, name: str) -> Picture | None:
+    """The picture called ``name`` (see :class:`Picture`), None where there is none, or the name leads elsewhere.
+
+    Made for names that come from a browser: nothing outside the folder is found, and nothing deleted.
+    """
+    parts = PurePosixPath(name).parts
+    plain = all(part.isprintable() and part[0] not in "./" and not set(part) & set("\\:") for part in parts)
+    if not plain or len(parts) < 2 or not (parts[0] == TO_REVIEW or is_label_folder(parts[0])):
+        return None
+    picture = Picture(folder, "/".join(parts))
+    try:
+        return picture if picture.path.is_file() else None
+    except (OSError, ValueError):  # too long, for one
+        return None
+
+
+# --- Written and read --------------------------------------------------------------------------
+
+
+def write(folder: Path, jpeg: bytes, facts: Facts, phash: int) -> Picture:
+    """Put a picture among those to review, whole or not at all.
+
+    Args:
+        folder: It has to be there: a disk that is unplugged is not written to in its place.
+        jpeg: The picture as a JPEG file.
+        facts: ``facts.time`` tells the day and the file's name; now, where it is empty.
+        phash: Its 64-bit :func:`~edgefashion.data.images.perceptual_hash`.
+
+    Raises:
+        OSError: The folder is not there or the disk is full, for example.
+    """
+    taken = datetime.fromisoformat(facts.time) if facts.time else datetime.now(UTC).astimezone()
+    stem = f"{taken:%Y%m%d-%H%M%S}-{phash:016x}"
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    data = with_facts(jpeg, facts)
+    day = folder / TO_REVIEW / f"{taken:%Y-%m-%d}"
+
+    def put() -> Picture:
+        place = _free(day, f"{stem}.jpg")
+        with written_aside(place) as aside, aside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(day)
+        return Picture(folder, place.relative_to(folder).as_posix())
+
+    return _in_folder(day, put)
+
+
+def with_facts(jpeg: bytes, facts: Facts) -> bytes:
+    """The JPEG file ``jpeg`` with ``facts`` in a comment segment of its own, the first but for JFIF's.
+
+    Raises :class:`ValueError` for what is no JPEG.
+    """
+    if not jpeg.startswith(_START):
+        raise ValueError("it is no JPEG")
+    text = json.dumps({"edgefashion": _VERSION, **asdict(facts)}, ensure_ascii=True).encode()
+    if len(text) > _MOST_FACTS_BYTES:
+        raise ValueError("the facts are too long for a comment")
+    at = 4 + int.from_bytes(jpeg[4:6], "big") if jpeg[2:4] == _JFIF else 2
+    return jpeg[:at] + _COMMENT + (len(text) + 2).to_bytes(2, "big") + text + jpeg[at:]
+
+
+def read_facts(path: Path) -> Facts | None:
+    """The facts in a JPEG file; None where there are none, it is gone, or it is no JPEG. Nothing is decoded.
+
+    A fact that is not what it should be has its default.
+    """
+    try:
+        with path.open("rb") as file:
+            for text in _comments(file):
+                with contextlib.suppress(ValueError, RecursionError):
+                    found = json.loads(text)
+                    if isinstance(found, dict) and "edgefashion" in found:
+                        return _facts(found)
+    except OSError:
+        pass
+    return None
+
+
+def _comments(file: BinaryIO) -> Iterator[bytes]:
+    """The comment segments of a JPEG, up to where its pixels begin."""
+    if file.read(2) != _START:
+        return
+    while len(head := file.read(4)) == 4 and head[0] == 0xFF and head[1] != 0xDA:
+        length = int.from_bytes(head[2:], "big") - 2
+        if length < 0:
+            return
+        if head[:2] == _COMMENT:
+            yield file.read(length)
+        else:
+            file.seek(length, os.SEEK_CUR)
+
+
+def _facts(found: dict[str, Any]) -> Facts:
+    kinds: dict[str, Any] = {"confidence": (int, float), "accepted": bool, "worn": bool}
+    told = {
+        field.name: found[field.name]
+        for field in fields(Facts)
+        if field.name != "top" and isinstance(found.get(field.name), kinds.get(field.name, str))
+    }
+    top = found.get("top")
+    pairs = [tuple(pair) for pair in top if isinstance(pair, list)] if isinstance(top, list) else []
+    told["top"] = tuple((str(pair[0]), float(pair[1])) for pair in pairs if _is_answer(pair))
+    if "time" in told:
+        try:
+            datetime.fromisoformat(told["time"])
+        except ValueError:
+            del told["time"]
+    return Facts(**told)
+
+
+def _is_answer(pair: tuple[Any, ...]) -> bool:
+    return len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], (int, float))
+
+
+# --- Decided -----------------------------------------------------------------------------------
+
+
+def move(picture: Picture, to_label: str | None) -> Moved | None:
+    """Put a picture under a label, or back among those to review (None).
+
+    A label's folder is made where there is none yet. A sub-folder below a label, which tells the sender, is kept.
+
+    Returns:
+        What was done, for :func:`undo`; None where the picture is not there any more: somebody was faster.
+
+    Raises:
+        BadInputError: ``to_label`` can be no folder's name; see :func:`~edgefashion.data.label_names.folder_of_label`.
+        OSError: The folder cannot be written.
+    """
+    below = picture.name.split("/")[1:]
+    if picture.label is None:
+        below = below[-1:]  # the day is in the file's name, too
+    if to_label is None:
+        to = [TO_REVIEW, _day_of(picture), below[-1]]
+    else:
+        to = [folder_of_label(to_label, _labels(picture.folder)), *below]
+    return _renamed(picture, "/".join(to))
+
+
+def delete(picture: Picture) -> Moved | None:
+    """As :func:`move`, into the folder of deleted pictures, where it stays until :func:`empty` or a camera's limits."""
+    moved = _renamed(picture, f"{DELETED}/{picture.name}")
+    if moved is not None:
+        with contextlib.suppress(OSError):
+            os.utime(moved.after.path)  # when it was deleted: what empty() goes by
+    return moved
+
+
+def undo(moved: Moved) -> Moved | None:
+    """Put a picture back where it was; None where it is not there any more."""
+    return _renamed(moved.after, moved.before.name)
+
+
+def empty(folder: Path, before_s: float) -> int:
+    """Remove for good what was deleted before ``before_s``, in seconds since 1970; how many pictures that were."""
+    gone = 0
+    for picture in deleted(folder):
+        with contextlib.suppress(OSError):
+            if picture.path.stat().st_mtime < before_s:
+                picture.path.unlink()
+                _tidy(picture)
+                gone += 1
+    return gone
+
+
+def remove(picture: Picture) -> None:
+    """Remove a picture for good, and its day's folder with the last one. It may be gone already."""
+    picture.path.unlink(missing_ok=True)
+    _tidy(picture)
+
+
+def _renamed(picture: Picture, to: str) -> Moved | None:
+    """None where the picture is gone. Nothing is overwritten: where the name is taken it gets a number."""
+    target = picture.folder / to
+    if target == picture.path:
+        return Moved(picture, picture) if picture.path.is_file() else None
+
+    def put() -> Moved | None:
+        # Two people at one page are two threads of one process: without the lock both might find the same name free.
+        with _moving:
+            place = _free(target.parent, target.name)
+            if not picture.path.is_file():
+                return None
+            picture.path.rename(place)
+        sync_folder(place.parent)
+        return Moved(picture, Picture(picture.folder, place.relative_to(picture.folder).as_posix()))
+
+    try:
+        moved = _in_folder(target.parent, put)
+    except FileNotFoundError:
+        return None
+    _tidy(picture)
+    if moved is None:
+        _tidy(Picture(picture.folder, to))  # a folder that was made for nothing
+    return moved
+
+
+def _in_folder(folder: Path, put: Callable[[], T]) -> T:
+    """What ``put`` returns once ``folder`` is there: another may tidy it away in between, but hardly twice."""
+    for left in (2, 1, 0):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return put()
+        except FileNotFoundError:
+            if not left or folder.is_dir():
+                raise
+    raise AssertionError("the last round returns or raises")
+
+
+def _free(folder: Path, name: str) -> Path:
+    """``name`` in ``folder``, with a number where it is taken."""
+    place, number = folder / name, 1
+    while place.exists():
+        number += 1
+        place = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
+    return place
+
+
+def _tidy(picture: Picture) -> None:
+    """Remove the folders that a picture leaves empty, up to the whole folder and without it."""
+    above = picture.path.parent
+    with contextlib.suppress(OSError):  # not empty
+        while above != picture.folder and picture.folder in above.parents:
+            above.rmdir()
+            above = above.parent
+
+
+def _day_of(picture: Picture) -> str:
+    """The name of its day's folder."""
+    name = picture.name.rpartition("/")[2]
+    if _NAME.fullmatch(name):
+        return f"{name[:4]}-{name[4:6]}-{name[6:8]}"
+    return f"{datetime.now(UTC).astimezone():%Y-%m-%d}"
+
+
+def _labels(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir() if is_label_folder(entry.name) and entry.is_dir()]
+
+
+def _below(folder: Path, name: str) -> Iterator[Picture]:
+    for path in FolderWalk(LeftOut()).below(str(folder / name)):
+        found = Path(path)
+        if found != folder / name:  # a folder that cannot be read comes itself
+            yield Picture(folder, found.relative_to(folder).as_posix())
