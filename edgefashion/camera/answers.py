@@ -86,7 +86,7 @@ class Answers:
         return _answer_of_one(stands or Said("none"), seen, self._confidence, new)
 
     def _time_s(self, frame: Frame) -> float:
-        return frame.time_s if self._source.live else frame.number / self._source.fps
+        return time_of(frame, self._source)
 
     def another_network(self) -> None:
         """The network in use has changed: what it says is averaged anew."""
@@ -99,6 +99,11 @@ class Answers:
         self._steady.reset()
         self._several.reset()
         self._confidence = None
+
+
+def time_of(frame: Frame, source: Source) -> float:
+    """When a frame was, in seconds: of a live source by the clock, of a file by its own speed."""
+    return frame.time_s if source.live else frame.number / source.fps
 
 
 def guide_of(frame: Frame) -> preprocess.Box:

@@ -26,6 +26,7 @@ from edgefashion.system.addresses import shown
 from edgefashion.system.text import is_url
 
 if TYPE_CHECKING:
+    from edgefashion.camera.collecting import Collecting
     from edgefashion.camera.moment import Output
     from edgefashion.camera.settings import CameraSettings
     from edgefashion.inference.classifier import Classifier
@@ -93,6 +94,9 @@ def run(
         networks = _networks(settings)
         source = open_source(settings.source, wait=settings.wait, max_failures=settings.max_failures or None, stop=stop)
         opened.callback(source.close)
+        kept = _open_collecting(settings, source, networks)
+        if kept is not None:
+            opened.callback(kept.close)
         outputs = _open_outputs(settings, source, networks, opened)
         # Last, so that nothing that fails before leaves an empty file behind.
         places = settings.events or (("-",) if settings.headless else ())
@@ -110,6 +114,7 @@ def run(
                 on_answer=on_answer,
                 options=_options(settings),
                 watch=_watch(settings),
+                collecting=kept,
             )
         finally:
             for place, sink in zip(places, sinks, strict=True):
@@ -136,6 +141,22 @@ def _open_outputs(
         keep(_window(settings.fullscreen))
     keep(_watchdog(networks))
     return outputs
+
+
+def _open_collecting(settings: CameraSettings, source: Source, networks: Networks) -> Collecting | None:
+    """What keeps garments for teaching; says so, for whoever starts the camera answers for it."""
+    if settings.collect is None:
+        return None
+    if networks.classifier.finder is None:
+        raise BadInputError(
+            f"{shown(networks.names[0])} finds no heads, and what is collected may show no face. Take another network, "
+            "such as kiosk, or leave --collect out"
+        )
+    from edgefashion.camera.collecting import of_settings
+
+    collecting = of_settings(settings, source)
+    print(f"pictures of garments are collected in {printable(settings.collect)}", file=sys.stderr)
+    return collecting
 
 
 def _options(settings: CameraSettings) -> loop.LoopOptions:

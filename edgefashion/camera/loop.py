@@ -35,6 +35,7 @@ from edgefashion.system.addresses import without_secrets
 from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
+    from edgefashion.camera.collecting import Collecting
     from edgefashion.camera.networks import Networks
 
 READ_TIMEOUT_S: Final = 0.1
@@ -86,6 +87,8 @@ class Summary:
     """Why the recording of the run is not whole; empty if it is, or none was made."""
     unheard: bool = False
     """It ended because whoever read its events has left and nobody else was told or shown anything."""
+    collected: int = 0
+    """Pictures of garments that were kept."""
 
 
 OnAnswer = Callable[[Frame, Prediction], Any]
@@ -102,14 +105,16 @@ def run(
     on_answer: OnAnswer | None = None,
     options: LoopOptions | None = None,
     watch: Watch | None = None,
+    collecting: Collecting | None = None,
 ) -> Summary:
     """Answer the frames of ``source`` until it ends, ``stop`` is set or an output's key says quit.
 
-    A live source gives its newest frame, a file all of them. Everything handed in is closed on the way out. Raises
+    A live source gives its newest frame, a file all of them. ``collecting`` keeps some of their garments. Everything
+    handed in is closed on the way out. Raises
     :class:`MissingError` when a live source has failed too often, :class:`BadInputError` for a file that cannot be
     read.
     """
-    loop = _Loop(networks, source, outputs, events, on_answer, options or LoopOptions(), watch or Watch())
+    loop = _Loop(networks, source, outputs, events, on_answer, options or LoopOptions(), watch or Watch(), collecting)
     try:
         loop.run(stop or threading.Event())
     finally:
@@ -127,8 +132,9 @@ class _Loop:
         on_answer: OnAnswer | None,
         options: LoopOptions,
         watch: Watch,
+        collecting: Collecting | None,
     ) -> None:
-        self._watch = watch
+        self._watch, self._collecting = watch, collecting
         self._networks, self._source, self._outputs, self._sinks = networks, source, list(outputs), sinks
         self._on_answer, self._options = on_answer, options
         self._rate = FrameRate(
@@ -180,6 +186,8 @@ class _Loop:
         if self._events.change(state, reason):
             self._answers.forget()
             self._meter.forget_rate()
+            if self._collecting:
+                self._collecting.forget()
         if frame is not None and seen is not None:
             self._answer(frame, seen)
         else:
@@ -231,6 +239,8 @@ class _Loop:
         answer = self._answers.decide(frame, seen)
         self._watch.answered(self._took_ms, answer)
         self._latest.answered(frame, seen, answer, latency_ms, self._networks.classifier, self._health())
+        if self._collecting:
+            self._collecting.take(frame, seen, answer, self._networks.classifier, self._latest.moment.image)
         if answer.new:
             garments = [garment.as_json() for garment in answer.garments]
             self._events.tell(answer.state, answer.told_label, answer.confidence, latency_ms, garments=garments)
@@ -247,7 +257,10 @@ class _Loop:
     def _hand_out(self) -> None:
         """Hand the moment to the outputs, and tell which of them fail."""
         recordings = tuple(output.keeping for output in self._outputs if output.keeping)
-        self._latest.add_screen(self._keys, Kept(self._on_demand.keeping, recordings), self._watch.running)
+        lacking = self._collecting.fault if self._collecting else ""
+        self._events.fail("collect", lacking)
+        kept = Kept(self._on_demand.keeping, recordings, bool(self._collecting) and not lacking, lacking)
+        self._latest.add_screen(self._keys, kept, self._watch.running)
         moment = self._latest.moment
         note, failed = self._on_demand.take(moment)
         if note:
@@ -267,6 +280,8 @@ class _Loop:
         if note:
             self._keys.say(note)
             self._answers.another_network()
+            if self._collecting:
+                self._collecting.forget()
             self._events.fail("model", "")
             self._events.fail("revision", "")
         if compared := self._networks.compared():
@@ -300,7 +315,8 @@ class _Loop:
             if output.failure != known:
                 self._events.fail(output.name, output.failure)
         self._events.tell("ended", reason=reason)
-        others = [output for output in self._outputs if not output.keeps]
+        others: list[Closable] = [output for output in self._outputs if not output.keeps]
+        others += [self._collecting] if self._collecting else []
         rest: list[Closable] = [self._source, self._networks, self._watch, *others, self._on_demand, *self._sinks]
         _close_together(rest)
 
@@ -312,6 +328,7 @@ class _Loop:
             self._events.faults,
             next((output.failure for output in self._outputs if output.keeps and output.failure), ""),
             self._unheard,
+            self._collecting.kept if self._collecting else 0,
         )
 
 

@@ -52,6 +52,15 @@ class Kept:
     """The clip that a key has begun."""
     recordings: tuple[str, ...] = ()
     """Recordings of the whole run."""
+    collects: bool = False
+    """Whether pictures of garments are kept for teaching."""
+    not_collecting: str = ""
+    """Why they are not kept at the moment, though they are meant to be."""
+
+    @property
+    def anything(self) -> bool:
+        """Whether anything is stored."""
+        return bool(self.files) or self.collects
 
     @property
     def files(self) -> tuple[str, ...]:

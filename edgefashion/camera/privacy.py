@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.data.heads import rimmed
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
 CELLS: Final = 9
 """Cells along the shorter edge, 80 pixels each at 720: a face that fills a third of the height is three of them."""
 
-HEAD_RIM: Final = 0.2
-"""A head is hidden with a rim of this share of its size on each side: a box cuts off hair and chin."""
-
 HEAD_S: Final = 0.5
 """A head stays hidden for so long after the last frame in which it was found: one frame may miss it."""
 
@@ -27,13 +26,33 @@ HEAD_FRAMES: Final = 3
 """And for so many frames that are looked at, however slow the camera is."""
 
 
-class Hider:
-    """Says what of each frame may be shown and kept."""
+class RecentHeads:
+    """Where heads are, and were a moment ago."""
 
     def __init__(self) -> None:
         self._heads: list[tuple[float, int, Box]] = []
         """When each head was found, in which of the frames looked at, and where."""
         self._looked = 0
+
+    def __call__(self, time_s: float, heads: Sequence[Box], *, alone: bool) -> list[Box]:
+        """The ``heads`` that were found in a frame at ``time_s`` seconds, and those of the frames before, unless it is
+        a picture by itself (``alone``): then no other's heads are in it."""
+        kept = [] if alone else self._heads
+        self._looked += 1
+        self._heads = [
+            (found_s, looked, head)
+            for found_s, looked, head in kept
+            if time_s - found_s < HEAD_S or self._looked - looked <= HEAD_FRAMES
+        ]
+        self._heads += [(time_s, self._looked, head) for head in heads]
+        return [head for *_, head in self._heads]
+
+
+class Hider:
+    """Says what of each frame may be shown and kept."""
+
+    def __init__(self) -> None:
+        self._heads = RecentHeads()
 
     def answered(self, frame: Frame, seen: Prediction, answer: StandingAnswer) -> NDArray[np.uint8]:
         """A ``frame`` of which the network said ``seen``, after which ``answer`` stands.
@@ -42,20 +61,17 @@ class Hider:
         """
         found = [seen.garment.box] if seen.garment and seen.answer else []
         boxes = [each.in_frame for each in answer.garments if each.in_frame] if answer.several else found
-        alone = any(each.id is None for each in answer.garments)  # a picture of its own: no other's heads are in it
-        kept = [] if alone else self._heads
-        self._looked += 1
-        self._heads = [
-            (found_s, looked, head)
-            for found_s, looked, head in kept
-            if frame.time_s - found_s < HEAD_S or self._looked - looked <= HEAD_FRAMES
-        ]
-        self._heads += [(frame.time_s, self._looked, head) for head in seen.heads]
-        return hide(frame.image, boxes, [head for *_, head in self._heads])
+        heads = self._heads(frame.time_s, seen.heads, alone=is_alone(answer))
+        return hide(frame.image, boxes, heads)
 
     def unanswered(self, frame: Frame) -> NDArray[np.uint8]:
         """A ``frame`` of which nothing is known: all of it is hidden."""
         return hide(frame.image, ())
+
+
+def is_alone(answer: StandingAnswer) -> bool:
+    """Whether the answer is to a picture by itself, or to one garment: nothing is followed from frame to frame."""
+    return any(each.id is None for each in answer.garments)
 
 
 def hide(image: NDArray[np.uint8], boxes: Sequence[Box], heads: Sequence[Box] = ()) -> NDArray[np.uint8]:
@@ -72,9 +88,8 @@ def hide(image: NDArray[np.uint8], boxes: Sequence[Box], heads: Sequence[Box] = 
     shown = cells.copy() if heads and boxes else cells
     for box in boxes:
         shown[_inside(box)] = image[_inside(box)]
-    for x, y, w, h in heads if boxes else ():
-        across, down = round(HEAD_RIM * w), round(HEAD_RIM * h)
-        head = _inside((x - across, y - down, w + 2 * across, h + 2 * down))
+    for each in heads if boxes else ():
+        head = _inside(rimmed(each))
         shown[head] = cells[head]
     return np.asarray(shown, np.uint8)
 

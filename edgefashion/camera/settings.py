@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -78,6 +79,23 @@ class CameraSettings:
         metavar="DEVICE",
     )
     snapshots: Path | None = _setting(None, "Folder for snapshots and clips.", example="snapshots")  # noqa: RUF009
+    collect: Path | None = _setting(  # noqa: RUF009
+        None,
+        "Folder for pictures of garments the network is not sure of, to be looked through and taught.",
+        example="shop",
+        metavar="DIR",
+    )
+    collect_rate: float = _setting(
+        0.05, "Share of the garments it is sure of that are collected too.", low=0.0, high=1.0
+    )
+    collect_whole: bool = _setting(False, "Collect the whole picture instead of the garment alone.")
+    collect_most_an_hour: int = _setting(60, "Pictures collected an hour, at most.", low=1, high=10_000)
+    collect_days: int = _setting(
+        30, "Days after which a collected picture is removed if nobody has decided about it.", low=1, high=3_650
+    )
+    collect_mb: int = _setting(
+        200, "Megabytes of collected pictures nobody has decided about; the oldest give way.", low=1, high=1_000_000
+    )
     details: bool = _setting(False, "Show the model's name, its precision and its milliseconds too.")
     require_signature: Path | None = _setting(  # noqa: RUF009
         None,
@@ -129,6 +147,12 @@ def check(key: str, value: Any, name: str) -> Any:
         if not facts["low"] <= value <= facts["high"]:
             raise BadInputError(f"{name} must be from {facts['low']:,} to {facts['high']:,}, not {told}")
         return value
+    if kind is float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise BadInputError(f"{name} must be a number, not {told}")
+        if not facts["low"] <= value <= facts["high"]:
+            raise BadInputError(f"{name} must be from {facts['low']:g} to {facts['high']:g}, not {told}")
+        return float(value)
     if kind == Mapping[str, str]:
         return _check_names(value, name)
     if kind == tuple[str, ...]:
@@ -195,7 +219,7 @@ def option(name: str) -> Any:
 
     facts, flag = FIELDS[name].metadata, name.replace("_", "-")
     declared = f"--{flag}/--no-{flag}" if TYPES[name] is bool else f"--{flag}"
-    telling = TYPES[name] is int or (TYPES[name] is str and bool(getattr(DEFAULTS, name)))
+    telling = TYPES[name] in (int, float) or (TYPES[name] is str and bool(getattr(DEFAULTS, name)))
     return typer.Option(
         declared,
         help=facts["help"],
@@ -230,6 +254,8 @@ def merge(file: Mapping[str, Any], flags: Mapping[str, Any]) -> CameraSettings:
             raise exclude(first, second)
     if together.get("token") and not together.get("web"):
         raise BadInputError("a token without --web protects nothing. Give --web HOST:PORT, or leave the token out")
+    if not together.get("collect") and (idle := next((name for name in checked if name.startswith("collect_")), None)):
+        raise BadInputError(f"{_flag(idle)} without --collect collects nothing. Give --collect DIR, or leave it out")
     if together.get("models") and "model" not in together:  # nobody chose another to begin with
         together["model"] = together["models"][0]
     return CameraSettings(**together)

@@ -130,7 +130,8 @@ def example() -> str:
         default = getattr(settings.DEFAULTS, name)
         lines += ["", f"# {each.metadata['help']}"]
         if "high" in each.metadata:
-            lines += [f"# From {each.metadata['low']:,} to {each.metadata['high']:,}."]
+            low, high = each.metadata["low"], each.metadata["high"]
+            lines += [f"# From {low:g} to {high:g}." if isinstance(high, float) else f"# From {low:,} to {high:,}."]
         if default in (None, (), {}):
             lines += [f"# {name} = {_toml(each.metadata['example'])}"]
         else:

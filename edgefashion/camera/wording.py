@@ -46,6 +46,9 @@ if somebody is who holds nothing up, ``untold`` if nothing of what that person w
 
 NOTHING_KEPT: Final = "Nothing is recorded"
 
+GARMENTS_KEPT: Final = "Pictures of garments are kept"
+"""While they are collected for teaching."""
+
 _GARMENT: Final = Words("", "")
 _DOUBT: Final = "Not sure. Turn it to the camera, or bring it closer"
 
@@ -95,7 +98,10 @@ def detail(show: str, reason: str) -> str:
 
 def kept(now: Kept) -> str:
     """What is stored of the pictures right now, as a sentence for who stands before the camera."""
-    return f"Recording to {' and '.join(now.files)}" if now.files else NOTHING_KEPT
+    said = [f"Recording to {' and '.join(now.files)}"] if now.files else []
+    said += [GARMENTS_KEPT] if now.collects else []
+    said += [f"Collecting has stopped: {now.not_collecting}"] if now.not_collecting else []
+    return ". ".join(said) or NOTHING_KEPT
 
 
 def revision(running: Running) -> str:

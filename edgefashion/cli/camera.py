@@ -38,6 +38,12 @@ def camera(
     fallback: Annotated[str | None, option("fallback")] = DEFAULTS.fallback,
     device: Annotated[str | None, option("device")] = DEFAULTS.device,
     snapshots: Annotated[Path | None, option("snapshots")] = DEFAULTS.snapshots,
+    collect: Annotated[Path | None, option("collect")] = DEFAULTS.collect,
+    collect_rate: Annotated[float, option("collect_rate")] = DEFAULTS.collect_rate,
+    collect_whole: Annotated[bool, option("collect_whole")] = DEFAULTS.collect_whole,
+    collect_most_an_hour: Annotated[int, option("collect_most_an_hour")] = DEFAULTS.collect_most_an_hour,
+    collect_days: Annotated[int, option("collect_days")] = DEFAULTS.collect_days,
+    collect_mb: Annotated[int, option("collect_mb")] = DEFAULTS.collect_mb,
     details: Annotated[bool, option("details")] = DEFAULTS.details,
     require_signature: Annotated[Path | None, option("require_signature")] = DEFAULTS.require_signature,
     probation: Annotated[int, option("probation")] = DEFAULTS.probation,
@@ -68,7 +74,9 @@ def camera(
     told = f"{summary.frames:,} frames in {summary.seconds:.1f} s ({rate:.0f} fps)"
     if summary.reconnects or summary.faults:
         told += f"; losses of the source: {summary.reconnects:,}, other faults: {summary.faults:,}"
-    print(told, file=sys.stderr)
+    if settings.collect:
+        told += f"; {summary.collected:,} picture{'s' * (summary.collected != 1)} collected in {settings.collect}"
+    print(printable(told), file=sys.stderr)
     lacking = f"--record {settings.record}: the recording is not whole: {summary.unrecorded}"
     if received:
         if summary.unrecorded:

@@ -20,55 +20,29 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Final, TypeVar
 
+from edgefashion.data.jpeg_facts import Facts, read_facts, with_facts
 from edgefashion.data.label_names import DELETED, TO_REVIEW, folder_of_label, is_label_folder
 from edgefashion.data.picture_walk import FolderWalk, LeftOut
 from edgefashion.errors import BadInputError
 from edgefashion.system.files import sync_folder, written_aside
 
-_VERSION: Final = 1
-_COMMENT: Final = b"\xff\xfe"
-_START: Final = b"\xff\xd8"
-_JFIF: Final = b"\xff\xe0"
-_MOST_FACTS_BYTES: Final = 0xFFFF - 2
+__all__ = ["DELETED", "TO_REVIEW", "Facts", "Listing", "Moved", "Picture", "delete", "deleted", "empty", "find"]
+__all__ += ["listing", "move", "read_facts", "remove", "undo", "with_facts", "write"]
+
 _NAME: Final = re.compile(r"\d{8}-\d{6}-([0-9a-f]{16})(?:-\d+)?\.jpg")
 
 T = TypeVar("T")
 
 _moving = threading.Lock()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What is known of a collected picture. Every field has a default: a file may lack any of them."""
-
-    time: str = ""
-    """ISO 8601, with the offset from UTC: when the frame was taken."""
-    camera: str = ""
-    """The camera's name, or where the picture comes from."""
-    why: str = ""
-    """``unsure``, ``changed`` (named differently within a second) or ``sample`` (a sure one)."""
-    label: str | None = None
-    """The network's answer, in its own words; None where it saw no garment."""
-    confidence: float = 0.0
-    """From 0 to 1."""
-    accepted: bool = False
-    """True where the network was sure enough to say it."""
-    top: tuple[tuple[str, float], ...] = ()
-    """The best answers with their shares, the best first."""
-    model: str = ""
-    revision: str = ""
-    worn: bool = False
-    """True where somebody wears the garment."""
 
 
 @dataclass(frozen=True)
@@ -187,73 +161,6 @@ def write(folder: Path, jpeg: bytes, facts: Facts, phash: int) -> Picture:
     return _in_folder(day, put)
 
 
-def with_facts(jpeg: bytes, facts: Facts) -> bytes:
-    """The JPEG file ``jpeg`` with ``facts`` in a comment segment of its own, the first but for JFIF's.
-
-    Raises :class:`ValueError` for what is no JPEG.
-    """
-    if not jpeg.startswith(_START):
-        raise ValueError("it is no JPEG")
-    text = json.dumps({"edgefashion": _VERSION, **asdict(facts)}, ensure_ascii=True).encode()
-    if len(text) > _MOST_FACTS_BYTES:
-        raise ValueError("the facts are too long for a comment")
-    at = 4 + int.from_bytes(jpeg[4:6], "big") if jpeg[2:4] == _JFIF else 2
-    return jpeg[:at] + _COMMENT + (len(text) + 2).to_bytes(2, "big") + text + jpeg[at:]
-
-
-def read_facts(path: Path) -> Facts | None:
-    """The facts in a JPEG file; None where there are none, it is gone, or it is no JPEG. Nothing is decoded.
-
-    A fact that is not what it should be has its default.
-    """
-    try:
-        with path.open("rb") as file:
-            for text in _comments(file):
-                with contextlib.suppress(ValueError, RecursionError):
-                    found = json.loads(text)
-                    if isinstance(found, dict) and "edgefashion" in found:
-                        return _facts(found)
-    except OSError:
-        pass
-    return None
-
-
-def _comments(file: BinaryIO) -> Iterator[bytes]:
-    """The comment segments of a JPEG, up to where its pixels begin."""
-    if file.read(2) != _START:
-        return
-    while len(head := file.read(4)) == 4 and head[0] == 0xFF and head[1] != 0xDA:
-        length = int.from_bytes(head[2:], "big") - 2
-        if length < 0:
-            return
-        if head[:2] == _COMMENT:
-            yield file.read(length)
-        else:
-            file.seek(length, os.SEEK_CUR)
-
-
-def _facts(found: dict[str, Any]) -> Facts:
-    kinds: dict[str, Any] = {"confidence": (int, float), "accepted": bool, "worn": bool}
-    told = {
-        field.name: found[field.name]
-        for field in fields(Facts)
-        if field.name != "top" and isinstance(found.get(field.name), kinds.get(field.name, str))
-    }
-    top = found.get("top")
-    pairs = [tuple(pair) for pair in top if isinstance(pair, list)] if isinstance(top, list) else []
-    told["top"] = tuple((str(pair[0]), float(pair[1])) for pair in pairs if _is_answer(pair))
-    if "time" in told:
-        try:
-            datetime.fromisoformat(told["time"])
-        except ValueError:
-            del told["time"]
-    return Facts(**told)
-
-
-def _is_answer(pair: tuple[Any, ...]) -> bool:
-    return len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], (int, float))
-
-
 # --- Decided -----------------------------------------------------------------------------------
 
 
@@ -314,33 +221,34 @@ def remove(picture: Picture) -> None:
 def _renamed(picture: Picture, to: str) -> Moved | None:
     """None where the picture is gone. Nothing is overwritten: where the name is taken it gets a number."""
     target = picture.folder / to
+    if not picture.path.is_file():
+        return None
     if target == picture.path:
-        return Moved(picture, picture) if picture.path.is_file() else None
+        return Moved(picture, picture)
 
-    def put() -> Moved | None:
+    def put() -> Moved:
         # Two people at one page are two threads of one process: without the lock both might find the same name free.
         with _moving:
             place = _free(target.parent, target.name)
-            if not picture.path.is_file():
-                return None
             picture.path.rename(place)
         sync_folder(place.parent)
         return Moved(picture, Picture(picture.folder, place.relative_to(picture.folder).as_posix()))
 
     try:
         moved = _in_folder(target.parent, put)
-    except FileNotFoundError:
+    except FileNotFoundError:  # another process was faster
+        _tidy(Picture(picture.folder, to))  # a folder that was made for nothing
         return None
     _tidy(picture)
-    if moved is None:
-        _tidy(Picture(picture.folder, to))  # a folder that was made for nothing
     return moved
 
 
 def _in_folder(folder: Path, put: Callable[[], T]) -> T:
     """What ``put`` returns once ``folder`` is there: another may tidy it away in between, but hardly twice."""
     for left in (2, 1, 0):
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(folder.parent)  # else a power cut could take the folder, and all that came into it
         try:
             return put()
         except FileNotFoundError:

@@ -247,7 +247,7 @@ def _draw_kept(sheet: _Sheet, moment: Moment) -> None:
     """What is stored, in the upper left corner: red while anything is."""
     import cv2
 
-    recorded, line = bool(moment.kept.files), wording.kept(moment.kept)
+    recorded, line = moment.kept.anything, wording.kept(moment.kept)
     left, top, right, bottom = _kept_place(sheet, moment)
     size_px = _kept_size(sheet, moment)
     pad = size_px // 2
@@ -270,7 +270,7 @@ def _kept_place(sheet: _Sheet, moment: Moment) -> Place:
     """Where it is said what is stored."""
     margin, size_px = sheet.px(_MARGIN), _kept_size(sheet, moment)
     pad, line = size_px // 2, wording.kept(moment.kept)
-    width = lettering.width_of(line, size_px) + 2 * pad + (size_px if moment.kept.files else 0)
+    width = lettering.width_of(line, size_px) + 2 * pad + (size_px if moment.kept.anything else 0)
     return margin, margin, margin + width, margin + lettering.height_of(size_px) + pad
 
 

@@ -100,9 +100,8 @@ def outside(options: ServiceOptions) -> list[str]:
     files = [Path(to) for to in options.values.get("events", ()) if to != "-" and "://" not in to]
     files += [options.values["record"]] if options.values.get("record") else []
     folders = [file.parent for file in files if file.is_absolute()]
-    snapshots = options.values.get("snapshots")
-    if snapshots and snapshots.is_absolute():
-        folders.append(snapshots if snapshots.is_dir() else snapshots.parent)
+    kept = [options.values[name] for name in ("snapshots", "collect") if options.values.get(name)]
+    folders += [folder if folder.is_dir() else folder.parent for folder in kept if folder.is_absolute()]
     return sorted({str(folder) for folder in folders})
 
 
