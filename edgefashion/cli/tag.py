@@ -19,6 +19,7 @@ from edgefashion.errors import BadInputError, EdgeFashionError, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edgefashion.tagging.collecting import CollectOptions
     from edgefashion.tagging.run import Progress as TellProgress
     from edgefashion.tagging.run import Summary
 
@@ -43,6 +44,27 @@ WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Processes that decode. Default: one a core.", show_default=False)
 ]
 SingleOption = Annotated[bool, typer.Option("--single", help="Take each picture for one garment; look for no others.")]
+CollectOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder for pictures of garments the network is not sure of, to be taught."),
+]
+RateOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="Share of those it is sure of that are collected too. Default: 0.05.", show_default=False
+    ),
+]
+WholeOption = Annotated[bool, typer.Option("--collect-whole", help="Collect the whole picture, not the garment alone.")]
+MbOption = Annotated[
+    int | None,
+    typer.Option(
+        "--collect-mb",
+        min=1,
+        max=1_000_000,
+        help="Megabytes of collected pictures nobody has decided about, at most. Default: 200.",
+        show_default=False,
+    ),
+]
 AddressOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster to join, with --engine ray.")]
 
 
@@ -57,6 +79,10 @@ def tag(
     ray_address: AddressOption = None,
     single: SingleOption = False,
     device: DeviceOption = None,
+    collect: CollectOption = None,
+    collect_rate: RateOption = None,
+    collect_whole: WholeOption = False,
+    collect_mb: MbOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Name the garments in every picture of an inventory, into a table; run again to go on.
@@ -67,6 +93,7 @@ def tag(
 
     for path in paths:
         refuse_camera(path, "tag")
+    wanted = _collecting(collect, rate=collect_rate, whole=collect_whole or None, mb=collect_mb)
     with _progress() as tell:
         summary = run(
             paths,
@@ -78,12 +105,30 @@ def tag(
             ray_address=ray_address,
             single=single,
             device=device,
+            collect=wanted,
             on_progress=tell,
         )
     _print(summary, out, review, as_json)
+    if collect is not None:
+        kept = f"{summary.collected:,} picture{'s' * (summary.collected != 1)} collected in {collect}"
+        lacking = f"; not all: {summary.not_collected}" if summary.not_collected else ""
+        print(printable(kept + lacking), file=sys.stderr)
     if summary.left_out_told:
         print(f"edgefashion: {summary.left_out_told}", file=sys.stderr)
     _tell_errors(summary)
+
+
+def _collecting(folder: Path | None, **given: Any) -> CollectOptions | None:
+    """What is to be collected; ``given`` are the flags beside it, None where one was not given."""
+    from edgefashion.tagging.collecting import CollectOptions
+
+    known = {name: value for name, value in given.items() if value is not None}
+    if folder is None:
+        if known:
+            flag = f"--collect-{next(iter(known))}"
+            raise BadInputError(f"{flag} without --collect collects nothing. Give --collect DIR, or leave it out")
+        return None
+    return CollectOptions(folder, **known)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from edgefashion.errors import MissingError
 from edgefashion.system.addresses import shown
 from edgefashion.system.processes import Child, Message
 from edgefashion.tagging import inventory, logins
+from edgefashion.tagging.collecting import from_message
 from edgefashion.tagging.formats import from_record
 from edgefashion.tagging.picture import Prepared
 from edgefashion.tagging.pool_worker import may_pass, why_not
@@ -247,7 +248,8 @@ def _looked(path: str, message: Message) -> Prepared | Named | Row:
         return Row(path, error=message["error"], try_again=message["try_again"])
     _check(message)
     if "row" in message:
-        return Named(**message | {"row": from_record(message["row"])})
+        cuts = from_message(message["cuts"], message.pop("payload", b""))
+        return Named(**message | {"row": from_record(message["row"]), "cuts": cuts})
     shape, payload = message.pop("shape"), message.pop("payload", b"")
     pixels = None if shape is None else np.frombuffer(payload, np.uint8).reshape(shape)
     return Prepared(**message | {"within": tuple(message["within"]), "pixels": pixels})

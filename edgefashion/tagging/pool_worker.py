@@ -1,13 +1,13 @@
 """Pictures decoded in a process of their own, which may hang or die of them.
 
 The other end of :mod:`edgefashion.tagging.pool`. The first message says with ``photos`` whether a photo network is to
-see the pictures, with ``network`` which one is to name their garments here, or null, and with ``logins`` what
-is known of accounts. Each of the others is a chunk:
+see the pictures, with ``network`` which one is to name their garments here, or null (``collect`` in it says what is to
+be cut out), and with ``logins`` what is known of accounts. Each of the others is a chunk:
 ``paths`` and, in the payload, the bytes of those pictures that only the parent can read; ``sizes`` has their numbers of
 bytes, or null. Each picture is answered with the fields of :class:`edgefashion.tagging.picture.Prepared`, the ``shape``
 in place of the pixels, which are the payload; or, with a network, with those of
-:class:`edgefashion.tagging.several.Named`; or with ``error`` and ``try_again`` of its
-:class:`edgefashion.tagging.row.Row`; or with ``failed``, where the network cannot go on.
+:class:`edgefashion.tagging.several.Named`, the payload being the JPEGs of its ``cuts``; or with ``error`` and
+``try_again`` of its :class:`edgefashion.tagging.row.Row`; or with ``failed``, where the network cannot go on.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def main() -> None:
         except Exception as error:
             parent.send({"failed": _failed(error)})
             return
-        steps = Steps(picture.read, lambda name, found: _named(several.named(classifier, name, found)))
+        collect = job["network"].get("collect")
+        steps = Steps(picture.read, lambda name, found: _named(several.named(classifier, name, found, collect)))
     parent.send({"ready": True})
     while True:
         _answer(parent, parent.receive(), steps)
@@ -93,7 +94,8 @@ def _prepared(found: Prepared) -> Answer:
 def _named(found: Named) -> Answer:
     from edgefashion.tagging.formats import to_record
 
-    return {**vars(found), "row": to_record(found.row)}, b""
+    cuts = [cut.as_json() for cut in found.cuts]
+    return {**vars(found), "row": to_record(found.row), "cuts": cuts}, b"".join(cut.jpeg for cut in found.cuts)
 
 
 def _failed(error: Exception) -> str:

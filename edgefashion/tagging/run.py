@@ -24,6 +24,7 @@ from edgefashion.bundles import model_files
 from edgefashion.data.picture_walk import LeftOut
 from edgefashion.inference.classifier import BATCH
 from edgefashion.tagging import inventory, picture, several
+from edgefashion.tagging.collecting import Collecting, CollectOptions
 from edgefashion.tagging.patience import patiently
 from edgefashion.tagging.picture import Prepared
 from edgefashion.tagging.pool import CHUNK, Looked, Pool
@@ -59,6 +60,8 @@ class TagOptions:
     on_progress: Progress | None = None
     single: bool = False
     """Take each picture for one garment, whatever the network could find."""
+    collect: CollectOptions | None = None
+    """Where the network finds several: which garments are kept for teaching, and where."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,10 @@ class Summary:
     """Files that are no pictures or a system's own, by reason."""
     left_out_told: str = ""
     """The same in words."""
+    collected: int = 0
+    """Garments kept for teaching."""
+    not_collected: str = ""
+    """Why not all were kept that should have been; empty where they were."""
 
     @property
     def rate(self) -> float:
@@ -132,16 +139,19 @@ def tag(classifier: Classifier, paths: Sequence[str], out: Path, options: TagOpt
     options = options or TagOptions()
     workers = options.workers or _usable_cores()
     every = several.needed(classifier, single=options.single)
-    networks = several.at_hand(classifier) if every else None
+    networks = several.at_hand(classifier, options.collect) if every else None
+    collecting = Collecting(options.collect) if options.collect else None
     with Ledger(out, made_with(classifier, single=options.single)) as ledger:
         inventory.check(paths)
         count = Count(paths) if options.on_progress else None
         left_out = LeftOut()
         run = Run(classifier, inventory.walk(paths, left_out), ledger, options.on_progress, count)
+        run.collecting = collecting
         with Pool(workers, classifier.takes_photos, run.events.put, run.events.put, networks) as pool:
             run.until_done(pool)
         ledger.finish()
-    return replace(run.summary(pool.spent_s), left_out=left_out.as_json(), left_out_told=left_out.told())
+    summary = replace(run.summary(pool.spent_s), left_out=left_out.as_json(), left_out_told=left_out.told())
+    return replace(summary, collected=collecting.kept, not_collected=collecting.lacking) if collecting else summary
 
 
 def _usable_cores() -> int:
@@ -204,6 +214,8 @@ class Run:
         events: Events | None = None,
     ) -> None:
         self.events = Events() if events is None else events
+        self.collecting: Collecting | None = None
+        """Takes what was cut out for teaching."""
         self._classifier, self._ledger, self._on_progress = classifier, ledger, on_progress
         self._names, self._count = names, count
         self._under_way: set[str] = set()
@@ -305,6 +317,8 @@ class Run:
         for stage in ("reading", "decoding", "finding", *(["inference"] if isinstance(looked, Named) else [])):
             self._spent[stage] += getattr(looked, f"{stage}_s")
         if isinstance(looked, Named):
+            if self.collecting:
+                self.collecting.take(looked.cuts)
             return [looked.row]
         if looked.pixels is None:
             return [picture.row_of(looked, None, None, self._classifier.labels, self._classifier.rule)]

@@ -20,6 +20,7 @@ from edgefashion.bundles.bundle import Bundle, open_bundle
 from edgefashion.data.images import perceptual_hash
 from edgefashion.errors import MissingError
 from edgefashion.inference import preprocess
+from edgefashion.tagging.collecting import CollectOptions, Cut, cuts_of
 from edgefashion.tagging.patience import patiently
 from edgefashion.tagging.picture import TOP, Read
 from edgefashion.tagging.row import Garment, Row
@@ -42,6 +43,8 @@ class Named:
     decoding_s: float = 0.0
     finding_s: float = 0.0
     inference_s: float = 0.0
+    cuts: tuple[Cut, ...] = ()
+    """Garments that may be kept for teaching."""
 
 
 Network = dict[str, Any]
@@ -64,7 +67,7 @@ def made_with(classifier: Classifier, *, single: bool) -> dict[str, str]:
     return {"finder": hashlib.sha256(known.encode()).hexdigest()}
 
 
-def at_hand(classifier: Classifier) -> Networks:
+def at_hand(classifier: Classifier, collect: CollectOptions | None = None) -> Networks:
     """A classifier with a finder where it is: its files stay there, or a server has it."""
     from edgefashion.inference.openvino_engine import OpenVinoRunner
 
@@ -78,6 +81,8 @@ def at_hand(classifier: Classifier) -> Networks:
         folder, rule = str(_bundle_of(classifier).path), classifier.rule.as_json()
         device = classifier.run.device.name if isinstance(classifier.run, OpenVinoRunner) else None
         network = {"bundle": folder, "precision": classifier.precision, "rule": rule, "device": device}
+    if collect is not None:
+        network["collect"] = collect.wish()
     return lambda: contextlib.nullcontext(network)
 
 
@@ -115,17 +120,22 @@ def _hashes(served: Classifier) -> list[str]:
     return [served.settings["sha256"], served.finder.sha256 if served.finder else ""]
 
 
-def named(classifier: Classifier, name: str, read: Read) -> Named:
-    """A picture's row, its garments named as ``predict`` names them. What is raised is the network's fault."""
+def named(classifier: Classifier, name: str, read: Read, collect: dict[str, Any] | None = None) -> Named:
+    """A picture's row, its garments named as ``predict`` names them. What is raised is the network's fault.
+
+    ``collect``: what is to be cut out, as :meth:`~edgefashion.tagging.collecting.CollectOptions.wish` says.
+    """
     from edgefashion.inference.predict import at_full_size, predict
 
     image, began_s = read.picture.image, time.thread_time()
     phash = f"{perceptual_hash(preprocess.view(image)[..., ::-1]):016x}"
     hashed_s = time.thread_time()
-    seen = at_full_size(patiently(lambda: predict(classifier, image, top=TOP), PATIENCE_S), read.picture)
+    found = patiently(lambda: predict(classifier, image, top=TOP), PATIENCE_S)
+    seen = at_full_size(found, read.picture)
     inference_s = time.thread_time() - hashed_s
+    cuts = cuts_of(name, image, found, classifier, collect) if collect else ()
     row = replace(row_of(name, seen), width=read.picture.width, height=read.picture.height, phash=phash)
-    return Named(row, read.reading_s, read.decoding_s, hashed_s - began_s, inference_s)
+    return Named(row, read.reading_s, read.decoding_s, hashed_s - began_s, inference_s, cuts)
 
 
 def row_of(path: str, seen: Prediction) -> Row:

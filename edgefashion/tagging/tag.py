@@ -13,6 +13,7 @@ from edgefashion.inference.load import load
 from edgefashion.system.addresses import shown
 from edgefashion.system.text import is_url
 from edgefashion.tagging import run
+from edgefashion.tagging.collecting import CollectOptions, check_network
 from edgefashion.tagging.review import check_page, write_review
 from edgefashion.tagging.run import Progress, Summary, TagOptions
 
@@ -30,6 +31,7 @@ def tag(
     ray_address: str | None = None,
     single: bool = False,
     device: str | None = None,
+    collect: CollectOptions | None = None,
     on_progress: Progress | None = None,
 ) -> Summary:
     """Name the garments in every picture of an inventory: one row a picture in a table.
@@ -47,6 +49,7 @@ def tag(
         ray_address: A Ray cluster to join, with the engine ``"ray"``.
         single: Take each picture for one garment, and look for no others.
         device: What OpenVINO runs on, as :func:`edgefashion.load` takes it; not for a classifier or ``"ray"``.
+        collect: Keep pictures of the garments the network is not sure of in a folder, to be looked through and taught.
         on_progress: Called with the pictures that have their row, how many there are (None while they are counted), and
             the pictures a second of this run.
 
@@ -84,7 +87,9 @@ def tag(
     # Ray's actors load the model themselves, each for its own threads.
     purpose = "throughput" if engine == "local" else "latency"
     classifier = model if isinstance(model, Classifier) else load(model, purpose=purpose, device=device)
-    options = TagOptions(workers=workers, on_progress=on_progress, single=single)
+    if collect is not None:
+        check_network(classifier, single=single, engine=engine)
+    options = TagOptions(workers=workers, on_progress=on_progress, single=single, collect=collect)
     if engine == "ray":
         from edgefashion.tagging.ray_engine import tag_on_ray
 
