@@ -40,6 +40,12 @@ def dataset() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a camera keeps over a restart goes to no real account's folder."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(scope="session")
 def test_set() -> Arrays:
     return fashion_mnist.load("test")

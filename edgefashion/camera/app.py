@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera import loop
-from edgefashion.camera.events.open import open_sink
+from edgefashion.camera.events.open import open_sink, shown_place
 from edgefashion.camera.events.sink import Sink
 from edgefashion.camera.networks import Networks
 from edgefashion.camera.outputs.reopening import ReopeningOutput
@@ -99,10 +99,11 @@ def run(
             opened.callback(kept.close)
         outputs = _open_outputs(settings, source, networks, opened)
         # Last, so that nothing that fails before leaves an empty file behind.
+        state = settings.state or _state_folder()
         places = settings.events or (("-",) if settings.headless else ())
         sinks: list[Sink] = []
         for place in places:
-            sinks.append(open_sink(place, wait=settings.wait))
+            sinks.append(open_sink(place, wait=settings.wait, state=state, secret=settings.events_secret))
             opened.callback(sinks[-1].close)
         try:
             return loop.run(
@@ -118,9 +119,11 @@ def run(
             )
         finally:
             for place, sink in zip(places, sinks, strict=True):
+                called = shown_place(place)
                 if sink.lost and not sink.gone:
-                    called = shown(place)
                     print(f"edgefashion: {sink.lost:,} events could not be written to {called}", file=sys.stderr)
+                if sink.kept:
+                    print(f"edgefashion: {sink.kept:,} events wait for the next start, for {called}", file=sys.stderr)
 
 
 def _open_outputs(
@@ -157,6 +160,13 @@ def _open_collecting(settings: CameraSettings, source: Source, networks: Network
     collecting = of_settings(settings, source)
     print(f"pictures of garments are collected in {printable(settings.collect)}", file=sys.stderr)
     return collecting
+
+
+def _state_folder() -> Path:
+    """Where what outlasts a restart is kept, unless the settings name a folder."""
+    from platformdirs import user_state_path
+
+    return user_state_path("edgefashion", appauthor=False)
 
 
 def _options(settings: CameraSettings) -> loop.LoopOptions:

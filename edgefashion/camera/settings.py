@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -16,6 +17,10 @@ from edgefashion.labels import GROUPS, PHOTO_LABELS
 from edgefashion.system.addresses import all_shown
 
 FILE_NAME: Final = "edgefashion.toml"
+SECRET_VARIABLE: Final = "EDGEFASHION_EVENTS_SECRET"  # noqa: S105 - its name, not its value
+"""The environment's variable that gives ``events_secret`` where no file does."""
+SECRETS: Final = ("token", "events_secret")
+"""Settings that are shown in no message."""
 _SHOWN_CHARS: Final = 40
 _NAMES: Final = (*PHOTO_LABELS, *GROUPS)
 """The names that an answer may have, and that may be shown otherwise."""
@@ -31,7 +36,7 @@ def _setting(default: Any, help_: str, **facts: Any) -> Any:
 @dataclass(frozen=True)
 class CameraSettings:
     """Everything ``edgefashion camera`` takes, ``config`` apart; a field's metadata holds its help and range. Only
-    ``labels`` has no flag."""
+    ``labels`` and ``events_secret`` have no flag: everybody on the machine can read a command line."""
 
     model: str = _setting(
         PHOTO_MODEL, "A bundle's name, a path to a bundle, SavedModel, .keras, .onnx, .tflite or IR .xml, or a URL."
@@ -40,10 +45,15 @@ class CameraSettings:
     headless: bool = _setting(False, "No window; events as JSON Lines on stdout unless they go elsewhere.")
     events: tuple[str, ...] = _setting(
         (),
-        "Where events go: a file, - for stdout, or mqtt://HOST/TOPIC; repeatable.",
+        "Where events go: a file, - for stdout, mqtt://HOST/TOPIC, or a webhook's https://HOST/PATH; repeatable.",
         most=8,
         example=["events.jsonl", "mqtt://localhost/shop/garments"],
         metavar="TO",
+    )
+    events_secret: str | None = _setting(
+        None,
+        f"What a webhook's events are signed with, 16 characters or more. Or set {SECRET_VARIABLE}.",
+        example="<16 characters or more of your own>",
     )
     record: Path | None = _setting(None, "Record the drawn frames to an .mp4 or .avi.", example="clip.mp4")  # noqa: RUF009
     mirror: bool = _setting(False, "Flip the picture, as in a mirror.")
@@ -96,6 +106,12 @@ class CameraSettings:
     collect_mb: int = _setting(
         200, "Megabytes of collected pictures nobody has decided about; the oldest give way.", low=1, high=1_000_000
     )
+    state: Path | None = _setting(  # noqa: RUF009
+        None,
+        "Folder for what outlasts a restart: events not yet delivered, and the figures of the days. Default: the "
+        "account's own.",
+        example="state",
+    )
     details: bool = _setting(False, "Show the model's name, its precision and its milliseconds too.")
     require_signature: Path | None = _setting(  # noqa: RUF009
         None,
@@ -136,7 +152,7 @@ def show(value: Any) -> str:
 def check(key: str, value: Any, name: str) -> Any:
     """``value`` as the type of ``key``'s field; raises :class:`BadInputError` under ``name`` where it is none."""
     kind, facts = TYPES[key], FIELDS[key].metadata
-    told = "what is given" if key == "token" else show(value)
+    told = "what is given" if key in SECRETS else show(value)
     if kind is bool:
         if isinstance(value, bool):
             return value
@@ -158,7 +174,7 @@ def check(key: str, value: Any, name: str) -> Any:
     if kind == tuple[str, ...]:
         return _check_list(value, name, facts["most"])
     if not isinstance(value, str | Path):
-        hint = f'. Write {key} = "{value}"' if type(value) is int and key != "token" else ""
+        hint = f'. Write {key} = "{value}"' if type(value) is int and key not in SECRETS else ""
         raise BadInputError(f"{name} must be a text, not {told}{hint}")
     _check_text(str(value), name, told)
     if key == "device":
@@ -256,9 +272,20 @@ def merge(file: Mapping[str, Any], flags: Mapping[str, Any]) -> CameraSettings:
         raise BadInputError("a token without --web protects nothing. Give --web HOST:PORT, or leave the token out")
     if not together.get("collect") and (idle := next((name for name in checked if name.startswith("collect_")), None)):
         raise BadInputError(f"{_flag(idle)} without --collect collects nothing. Give --collect DIR, or leave it out")
+    if together.get("events_secret") and not any(is_webhook(to) for to in together.get("events", ())):
+        raise BadInputError(
+            "an events_secret signs a webhook's events only. Give --events https://..., or leave it out"
+        )
+    if (secret := os.environ.get(SECRET_VARIABLE)) and "events_secret" not in together:
+        together["events_secret"] = check("events_secret", secret, SECRET_VARIABLE)
     if together.get("models") and "model" not in together:  # nobody chose another to begin with
         together["model"] = together["models"][0]
     return CameraSettings(**together)
+
+
+def is_webhook(to: str) -> bool:
+    """True where ``to``, one of ``events``, is a webhook's address."""
+    return to.lower().startswith(("http://", "https://"))
 
 
 def _flag(name: str) -> str:

@@ -68,7 +68,7 @@ def load(path: Path | None = None) -> dict[str, Any]:
     for pair in settings.EXCLUSIVE:
         if all(values.get(key) for key in pair):
             raise settings.exclude(f"{path}{_line(text, pair[1])}: {pair[1]}", pair[0])
-    if (values.get("token") or has_secret(values)) and (warning := _exposed(path)):
+    if (any(values.get(key) for key in settings.SECRETS) or has_secret(values)) and (warning := _exposed(path)):
         print(f"edgefashion: {warning}", file=sys.stderr)
     return values
 

@@ -44,6 +44,7 @@ def camera(
     collect_most_an_hour: Annotated[int, option("collect_most_an_hour")] = DEFAULTS.collect_most_an_hour,
     collect_days: Annotated[int, option("collect_days")] = DEFAULTS.collect_days,
     collect_mb: Annotated[int, option("collect_mb")] = DEFAULTS.collect_mb,
+    state: Annotated[Path | None, option("state")] = DEFAULTS.state,
     details: Annotated[bool, option("details")] = DEFAULTS.details,
     require_signature: Annotated[Path | None, option("require_signature")] = DEFAULTS.require_signature,
     probation: Annotated[int, option("probation")] = DEFAULTS.probation,

@@ -307,7 +307,8 @@ def test_overflow(tmp_path: Path) -> None:
         ("pipe", "no ordinary file. Give - "),
         ("nul\0", "cannot be written: embedded null"),
         ("x" * 300, "File name too long"),
-        ("http://host/x", "no file and no broker"),
+        ("ftp://host/x", "no file and no broker"),
+        ("https:host/x", "no file and no broker"),
         ("mqtt:host/topic", "no file and no broker"),
     ],
 )

@@ -275,6 +275,51 @@ def test_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert not sink._thread.is_alive()
 
 
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
+def test_killed(tmp_path: Path) -> None:
+    """What a killed process had not delivered the next one delivers first, in order, under its old run and seq; one
+    that ends while the broker is away leaves what waits to the next, too."""
+    broker = Mosquitto(tmp_path / "m")
+    with broker, Gate(broker) as gate, Subscriber(broker, 1) as subscriber:
+        code = f"""
+from pathlib import Path
+sink = open_sink({broker.url(port=gate.port)!r}, state=Path({str(tmp_path)!r}))
+tell(sink, range(3))
+settle(sink)
+input()
+tell(sink, range(3, 40))
+while sink._outbox._is_unsaved: time.sleep(0.01)
+time.sleep(0.1)
+print("told", flush=True)
+time.sleep(1000)
+"""
+        with program(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            wait_until(lambda: len(subscriber.messages) == 3, "the first events")
+            gate.shut()
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write("\n")
+            process.stdin.close()
+            assert process.stdout.readline() == "told\n"
+            process.kill()
+        sink = open_sink(broker.url(port=gate.port), wait=True, state=tmp_path)
+        sink.tell(event(40))
+        wait_until(sink.fault, "the fault")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mqtt, "CLOSE_S", 0.1)
+            sink.close()
+        assert (sink.lost, sink.kept) == (0, 38)
+        gate.open()
+        sink = open_sink(broker.url(port=gate.port), state=tmp_path)
+        sink.tell(event(41))
+        settle(sink)
+        sink.close()
+        wait_until(lambda: len(subscriber.messages) == 42, "every event")
+    assert [json.loads(line)["frame"] for _, line in subscriber.messages] == list(range(42))
+    assert subscriber.numbers == [*range(1, 41), 1, 1]
+    assert (len(subscriber.runs), sink.lost, sink.kept) == (3, 0, 0)
+
+
 # --- What is wrong ---------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """Events to an MQTT broker, at QoS 2, each with a number by which a double can be told.
 
 An event is a message on the topic, not retained; its payload is the line that a file would get. Its user properties
-``run`` (16 hex digits, new at every start) and ``seq`` (1, 2, 3, ... without a gap) name it for good.
+``run`` (16 hex digits, new at every start) and ``seq`` (1, 2, 3, ...; a gap where some were dropped) name it for good.
 ``TOPIC/status`` is retained: ``{"state": "online", ...}``, or ``offline`` with the reason, which the broker says
 for us when we are lost.
 
@@ -9,7 +9,8 @@ Where the connection is cut, or a broker that saves its sessions is stopped and 
 none comes twice. A broker that has forgotten our session, or was killed and may have forgotten a part of it, gets
 again, in order, what it had not acknowledged to the end: nothing is lost then either, and twice comes only an event
 that it had passed on without our getting to know, with the same ``run`` and ``seq``. What a broker has
-acknowledged and then forgets is lost, as is what still waits here when this process ends.
+acknowledged and then forgets is lost. What still waits here when this process ends, or was not acknowledged by then, is
+in the outbox's file, and the next start sends it first, under its old name.
 
 All this is MQTT 5. A broker that speaks MQTT 3.1.1 only gets the same messages, without user properties, which it does
 not know, and without a session that outlasts the connection: nothing is lost either, and an event that comes twice is
@@ -23,17 +24,17 @@ import select
 import sys
 import threading
 import time
-import uuid
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera.events.event import now
-from edgefashion.camera.events.mqtt_client import Broker, make_client, parse, properties
+from edgefashion.camera.events.mqtt_client import Broker, make_client, properties
 from edgefashion.camera.events.mqtt_failures import HangsUpError, RefusedError, as_error
-from edgefashion.camera.events.sink import CAPACITY, CLOSE_S, Sink, backoff, line, told
+from edgefashion.camera.events.outbox import Message, Outbox
+from edgefashion.camera.events.outgoing import Outgoing
+from edgefashion.camera.events.sink import CLOSE_S, backoff
 from edgefashion.system import backoff as waits
-from edgefashion.system.extras import need
 from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
-    from edgefashion.camera.events.event import Event
     from edgefashion.errors import EdgeFashionError
 
 WINDOW: Final = 10
@@ -60,32 +60,29 @@ ANSWER_S: Final = 10.0
 _TICK_S: Final = 0.05
 
 
-def open_broker(spec: str, *, wait: bool = False, capacity: int = CAPACITY) -> Sink:
-    """Connect to the broker that ``spec`` names.
+def open_broker(broker: Broker, outbox: Outbox, *, wait: bool = False) -> Mqtt:
+    """Connect to ``broker``, to deliver what is put into ``outbox``.
 
-    Raises :class:`BadInputError` for a wrong address or login, and :class:`MissingError` if no broker answers
-    or paho-mqtt is not installed; with ``wait``, events wait for the broker instead.
+    Raises :class:`BadInputError` for a wrong login, and :class:`MissingError` if no broker answers; with ``wait``,
+    events wait for the broker instead.
     """
-    broker = parse(spec)
-    need("paho", "for --events mqtt://")
-    sink = Mqtt(broker, capacity)
+    sink = Mqtt(broker, outbox)
     if not wait:
         sink.wait_connected()
     return sink
 
 
-class Mqtt(Sink):
+class Mqtt(Outgoing):
     """A sink that publishes. Its one thread does everything, paho's network loop included."""
 
-    def __init__(self, broker: Broker, capacity: int = CAPACITY) -> None:
-        super().__init__(capacity)
+    def __init__(self, broker: Broker, outbox: Outbox) -> None:
+        super().__init__(outbox)
         self._broker = broker
-        self._run_id = uuid.uuid4().hex[:16]
-        self._sequence = 0
+        self._run_id = outbox.run
         # To be sent before anything new, in order.
-        self._again: deque[_Message] = deque()
+        self._again: deque[_Sent] = deque()
         # On their way, not yet acknowledged to the end, by their packet identifiers.
-        self._sent: dict[int, _Message] = {}
+        self._sent: dict[int, _Sent] = {}
         self._refused: dict[int, str] = {}
         self._window, self._qos = WINDOW, 2
         self._paced_s, self._budget = 0.0, 0
@@ -120,6 +117,7 @@ class Mqtt(Sink):
             with self._changed:
                 self._closed = True
                 self._changed.notify_all()
+            self._outbox.close(CLOSE_S)
             raise self._first
 
     def fault(self) -> str | None:
@@ -127,17 +125,14 @@ class Mqtt(Sink):
         oldest = next(iter(list(self._sent.values())), None)
         if not self._fault and oldest and time.monotonic() - oldest.sent_s > ANSWER_S:
             return self._told("the broker acknowledges nothing")
-        return self._fault
+        return super().fault()
 
     def _told(self, reason: str) -> str:
         return f"{self._broker.host}:{self._broker.port}: {reason}"
 
-    def _unwritten(self) -> int:
-        return sum(told(message.event) for message in [*list(self._sent.values()), *list(self._again)])
-
     @property
     def _done(self) -> bool:
-        return not self._sent and not self._again and not self._waiting
+        return not self._sent and not self._again and self._outbox.empty
 
     def _run(self) -> None:
         pauses, logins, deadline_s = backoff(), waits.Backoff(*waits.LOGIN_S), float("inf")
@@ -249,27 +244,27 @@ class Mqtt(Sink):
             self._paced_s, self._budget = now_s, WINDOW
         while self._budget and len(self._sent) < self._window:
             if not self._again:
-                self._again.extend(self._number(event) for event in self._take(self._window))
+                self._again.extend(self._packed(message) for message in self._outbox.take(self._window))
             if not self._again:
                 return
             message = self._again[0]
-            info = self._client.publish(self._broker.topic, message.payload, self._qos, properties=message.properties)
+            payload = message.message.line.encode()
+            info = self._client.publish(self._broker.topic, payload, self._qos, properties=message.properties)
             if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:  # the packet identifier is still in use
                 return
             message.sent_s = now_s
             self._budget -= 1
             self._sent[info.mid] = self._again.popleft()
 
-    def _number(self, event: Event) -> _Message:
-        self._sequence += 1
-        named = [("run", self._run_id), ("seq", str(self._sequence))]
+    def _packed(self, message: Message) -> _Sent:
+        named = [("run", message.run), ("seq", str(message.seq))]
         made = None
         if not self._older:
             made = properties("PUBLISH", UserProperty=named, ContentType="application/json")
-        return _Message(event, self._sequence, line(event).encode(), made)
+        return _Sent(message, made)
 
-    def _send_again(self, messages: Iterable[_Message]) -> None:
-        self._again = deque(sorted([*messages, *self._again], key=lambda message: message.sequence))
+    def _send_again(self, messages: Iterable[_Sent]) -> None:
+        self._again = deque(sorted([*messages, *self._again], key=lambda sent: sent.message.number))
 
     def _say(self, state: str, reason: str | None = None) -> MQTTMessageInfo:
         payload = self._status(state, reason, time=now())
@@ -318,14 +313,14 @@ class Mqtt(Sink):
             self._refused[mid] = str(reason)
         if mid in self._refused:
             self._again.append(message)
-        elif not self._refused:
+            return
+        self._outbox.delivered(message.message)
+        if not self._refused:
             self._fault = None
 
 
 @dataclass
-class _Message:
-    event: Event
-    sequence: int
-    payload: bytes
+class _Sent:
+    message: Message
     properties: Properties | None
     sent_s: float = 0.0

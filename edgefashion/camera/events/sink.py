@@ -69,6 +69,8 @@ class Sink(ABC):
     """True once whoever read the events has left for good, as with ``| head``: nothing more will be written."""
     lost = 0
     """Once it is closed: how many of the events it was told are written nowhere."""
+    kept = 0
+    """Once it is closed: how many events wait in a file for the next start."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity

@@ -100,8 +100,8 @@ def outside(options: ServiceOptions) -> list[str]:
     files = [Path(to) for to in options.values.get("events", ()) if to != "-" and "://" not in to]
     files += [options.values["record"]] if options.values.get("record") else []
     folders = [file.parent for file in files if file.is_absolute()]
-    kept = [options.values[name] for name in ("snapshots", "collect") if options.values.get(name)]
-    folders += [folder if folder.is_dir() else folder.parent for folder in kept if folder.is_absolute()]
+    written = [folder for key in ("snapshots", "collect", "state") if (folder := options.values.get(key))]
+    folders += [folder if folder.is_dir() else folder.parent for folder in written if folder.is_absolute()]
     return sorted({str(folder) for folder in folders})
 
 

@@ -1,0 +1,162 @@
+"""What waits to be delivered outlives the process, within its bounds, and loses no order."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.camera import wait_until
+from helpers.events import event, fill, small_disk
+
+from edgefashion.camera.events import outbox as module
+from edgefashion.camera.events.outbox import Message, Outbox
+
+
+def put(outbox: Outbox, numbers: range) -> None:
+    for number in numbers:
+        outbox.put(event(number))
+
+
+def frames(messages: list[Message]) -> list[int]:
+    return [json.loads(message.line)["frame"] for message in messages]
+
+
+def reopened(outbox: Outbox, path: Path, **bounds: int) -> Outbox:
+    outbox.close(5)
+    return Outbox(path, **bounds)
+
+
+def test_outlives(tmp_path: Path) -> None:
+    """What was put and not delivered is there after a start, taken or not, with its name; what was delivered is not."""
+    path = tmp_path / "new folder" / "o.sqlite"
+    first = Outbox(path)
+    put(first, range(6))
+    taken = first.take(4)
+    first.delivered(taken[0])
+    first.give_back(taken[3])
+    assert frames(first.take(1)) == [3]
+    first.delivered(taken[2])
+    second = reopened(first, path)
+    assert (first.lost, len(second)) == (0, 4)
+    second.put(event(6))
+    messages = second.take(10)
+    assert frames(messages) == [1, 3, 4, 5, 6]
+    assert [m.id for m in messages] == [*(f"{first.run}-{n}" for n in (2, 4, 5, 6)), f"{second.run}-1"]
+    for message in messages:
+        second.delivered(message)
+    third = reopened(second, path)
+    assert (third.empty, len(third)) == (True, 0)
+    third.close(5)
+
+
+@pytest.mark.parametrize("bounds", [{"most": 5}, {"most_bytes": 5 * 220}], ids=["number", "bytes"])
+def test_bounded(tmp_path: Path, bounds: dict[str, int]) -> None:
+    """Beyond its bounds the oldest are dropped. A fault event in their place says how many, over a start too, is told
+    once, and goes on counting while it is on its way; the file does not grow."""
+    path = tmp_path / "o.sqlite"
+    outbox = Outbox(path, **bounds)
+    put(outbox, range(100, 300))
+    kept = len(outbox)
+    assert 2 < kept <= 6
+    outbox = reopened(outbox, path, **bounds)
+    gap, *rest = outbox.take(3)
+    assert f"{200 - kept} events dropped" in gap.line
+    assert (json.loads(gap.line)["state"], gap.dropped) == ("fault", 200 - kept)
+    assert frames(rest) == list(range(300 - kept, 302 - kept))
+    put(outbox, range(300, 310))
+    outbox.delivered(gap)
+    (later,) = outbox.take(1)
+    assert later.dropped > 0
+    assert later.id != gap.id
+    outbox.give_back(later)
+    assert outbox.take(1)[0].dropped == later.dropped
+    outbox.delivered(later)
+    assert frames(outbox.take(1))[0] >= 302 - kept
+    for _ in range(20):
+        put(outbox, range(100))
+    outbox.close(5)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 200_000
+
+
+def test_in_memory() -> None:
+    """Without a file it works alike, and what is left is lost."""
+    outbox = Outbox(most=3)
+    put(outbox, range(5))
+    outbox.close(5)
+    assert (len(outbox), outbox.lost, outbox.take(1)[0].dropped) == (3, 5, 2)
+
+
+def test_shared(tmp_path: Path) -> None:
+    """Two cameras that send to the same place have a file each; the next starts find both."""
+    path = tmp_path / "o.sqlite"
+    outboxes = [Outbox(path), Outbox(path)]
+    for number, outbox in enumerate(outboxes):
+        outbox.put(event(number))
+        outbox.close(5)
+    assert [outbox.path.name for outbox in outboxes if outbox.path] == ["o.sqlite", "o-2.sqlite"]
+    again = [Outbox(path), Outbox(path)]
+    assert [frames(outbox.take(9)) for outbox in again] == [[0], [1]]
+    for outbox in again:
+        outbox.close(5)
+
+
+def _overwrite(path: Path) -> None:
+    path.write_bytes(b"no database" * 500)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def _scribble(path: Path) -> None:
+    with sqlite3.connect(path) as file:
+        file.execute("INSERT INTO events VALUES (99, 'run', 1, 'no event')")
+    file.close()
+
+
+@pytest.mark.parametrize("damage", [_overwrite, _cut, _scribble])
+def test_damaged(tmp_path: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged file is put aside, which is told, and a new one begun: a kiosk starts."""
+    path = tmp_path / "o.sqlite"
+    outbox = Outbox(path)
+    put(outbox, range(20))
+    outbox.close(5)
+    damage(path)
+    outbox = Outbox(path)
+    assert "was damaged, and is kept as o.sqlite.damaged" in capsys.readouterr().err
+    outbox.put(event(1))
+    outbox = reopened(outbox, path)
+    assert frames(outbox.take(9)) == [1]
+    outbox.close(5)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """Where no file can be had, that is an error for who opens it."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "o.sqlite", tmp_path):
+        with pytest.raises(OSError, match=r".+"):
+            Outbox(path)
+
+
+@pytest.mark.linux_only("a small file system is mounted")
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk events wait in memory, which is told, and can be delivered; once there is room, what is left is
+    written."""
+    monkeypatch.setattr(module, "RETRY_S", 0.05)
+    with small_disk(tmp_path / "disk", "400k") as disk:
+        outbox = Outbox(disk / "o.sqlite")
+        put(outbox, range(3))
+        wait_until(lambda: not outbox._is_unsaved, "the first events")
+        ballast = fill(disk)
+        put(outbox, range(3, 200))
+        wait_until(lambda: "full" in outbox.fault, "the fault")
+        for message in outbox.take(100):
+            outbox.delivered(message)
+        ballast.unlink()
+        wait_until(lambda: not outbox.fault and not outbox._is_unsaved, "the fault's end")
+        outbox = reopened(outbox, disk / "o.sqlite")
+        assert frames(outbox.take(1000)) == list(range(100, 200))
+        outbox.close(5)
