@@ -286,6 +286,7 @@ from pathlib import Path
 sink = open_sink({broker.url(port=gate.port)!r}, state=Path({str(tmp_path)!r}))
 tell(sink, range(3))
 settle(sink)
+print("settled", flush=True)
 input()
 tell(sink, range(3, 40))
 while sink._outbox._is_unsaved: time.sleep(0.01)
@@ -294,10 +295,10 @@ print("told", flush=True)
 time.sleep(1000)
 """
         with program(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            wait_until(lambda: len(subscriber.messages) == 3, "the first events")
-            gate.shut()
             assert process.stdin
             assert process.stdout
+            assert process.stdout.readline() == "settled\n"
+            gate.shut()
             process.stdin.write("\n")
             process.stdin.close()
             assert process.stdout.readline() == "told\n"

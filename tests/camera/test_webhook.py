@@ -178,6 +178,7 @@ def test_killed(tmp_path: Path) -> None:
 sink = open_sink("http://127.0.0.1:{port}/", state=__import__("pathlib").Path({str(tmp_path)!r}), secret={SECRET!r})
 tell(sink, range(2))
 settle(sink)
+print("settled", flush=True)
 input()
 tell(sink, range(2, 50))
 while sink._outbox._is_unsaved: time.sleep(0.01)
@@ -186,10 +187,10 @@ print("told", flush=True)
 time.sleep(1000)
 """
         with program(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            wait_until(lambda: receiver.taken == [0, 1], "the first events")
-            receiver.always = "503"
             assert process.stdin
             assert process.stdout
+            assert process.stdout.readline() == "settled\n"
+            receiver.always = "503"
             process.stdin.write("\n")
             process.stdin.close()
             assert process.stdout.readline() == "told\n"
