@@ -23,10 +23,11 @@ from edgefashion.camera.settings import FIELDS, merge
 from edgefashion.camera.sources.source import Source, open_source
 from edgefashion.errors import BadInputError, EdgeFashionError, printable
 from edgefashion.system.addresses import shown
-from edgefashion.system.text import is_url
+from edgefashion.system.text import is_url, reason_of
 
 if TYPE_CHECKING:
     from edgefashion.camera.collecting import Collecting
+    from edgefashion.camera.drift.watch import DayWatch
     from edgefashion.camera.moment import Output
     from edgefashion.camera.settings import CameraSettings
     from edgefashion.inference.classifier import Classifier
@@ -114,7 +115,8 @@ def run(
                 events=sinks,
                 on_answer=on_answer,
                 options=_options(settings),
-                watch=_watch(settings),
+                probation=_probation(settings),
+                days=_days(state, settings.source) if source.live else None,
                 collecting=kept,
             )
         finally:
@@ -203,7 +205,7 @@ def _networks(settings: CameraSettings) -> Networks:
     return Networks(names, first, load=load, fallback=settings.fallback)
 
 
-def _watch(settings: CameraSettings) -> Watch:
+def _probation(settings: CameraSettings) -> Watch:
     bounds = Bounds(settings.probation_slower / 100, settings.probation_unsure / 100)
     return Watch(settings.source, bounds)
 
@@ -256,6 +258,20 @@ def _window(fullscreen: bool) -> ReopeningOutput:
         return windows[0]
 
     return ReopeningOutput(windows[0], again)
+
+
+def _days(state: Path, source: str) -> DayWatch | None:
+    """What counts the days' figures; None where its file cannot be read, which is told."""
+    from edgefashion.camera.drift import store
+    from edgefashion.camera.drift.expected import expected_of
+    from edgefashion.camera.drift.watch import DayWatch
+
+    path = store.path_of(state, source)
+    try:
+        return DayWatch(path, expected_of)
+    except OSError as error:
+        print(f"edgefashion: {path} cannot be read, so no day is counted: {reason_of(error)}", file=sys.stderr)
+        return None
 
 
 def _watchdog(networks: Networks) -> ReopeningOutput:

@@ -13,6 +13,7 @@ from edgefashion.camera.privacy import Hider
 
 if TYPE_CHECKING:
     from edgefashion.bundles.running import Running
+    from edgefashion.camera.figures import Figures
     from edgefashion.camera.keys import Keys
     from edgefashion.camera.sources.source import Frame
     from edgefashion.camera.standing import StandingAnswer
@@ -76,6 +77,10 @@ class LatestMoment:
             image = self._hider.unanswered(frame) if self._hider else frame.image
             moment = replace(moment, image=image, taken_s=frame.time_s)
         self.moment = moment
+
+    def add_figures(self, figures: Figures) -> None:
+        """Add today's figures."""
+        self.moment = replace(self.moment, figures=figures)
 
     def add_screen(self, keys: Keys, kept: Kept, running: Running | None = None) -> None:
         """Add what the keys have changed on the screen, what is stored, and which revision of the model runs."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from edgefashion.camera.answers import Answers
+from edgefashion.camera.drift.watch import DayWatch
 from edgefashion.camera.events.event import EventSink
 from edgefashion.camera.frame_rate import FrameRate
 from edgefashion.camera.health import HealthMeter
@@ -104,17 +105,20 @@ def run(
     events: Sequence[EventSink] = (),
     on_answer: OnAnswer | None = None,
     options: LoopOptions | None = None,
-    watch: Watch | None = None,
+    probation: Watch | None = None,
+    days: DayWatch | None = None,
     collecting: Collecting | None = None,
 ) -> Summary:
     """Answer the frames of ``source`` until it ends, ``stop`` is set or an output's key says quit.
 
-    A live source gives its newest frame, a file all of them. ``collecting`` keeps some of their garments. Everything
-    handed in is closed on the way out. Raises
-    :class:`MissingError` when a live source has failed too often, :class:`BadInputError` for a file that cannot be
-    read.
+    A live source gives its newest frame, a file all of them. ``probation`` watches a new revision of the model,
+    ``days`` counts what a live source shows, ``collecting`` keeps some of its garments. Everything handed in is closed
+    on the way out. Raises :class:`MissingError` when a live source has failed too often, :class:`BadInputError` for a
+    file that cannot be read.
     """
-    loop = _Loop(networks, source, outputs, events, on_answer, options or LoopOptions(), watch or Watch(), collecting)
+    loop = _Loop(
+        networks, source, outputs, events, on_answer, options or LoopOptions(), probation or Watch(), days, collecting
+    )
     try:
         loop.run(stop or threading.Event())
     finally:
@@ -131,10 +135,11 @@ class _Loop:
         sinks: Sequence[EventSink],
         on_answer: OnAnswer | None,
         options: LoopOptions,
-        watch: Watch,
+        probation: Watch,
+        days: DayWatch | None,
         collecting: Collecting | None,
     ) -> None:
-        self._watch, self._collecting = watch, collecting
+        self._probation, self._days, self._collecting = probation, days, collecting
         self._networks, self._source, self._outputs, self._sinks = networks, source, list(outputs), sinks
         self._on_answer, self._options = on_answer, options
         self._rate = FrameRate(
@@ -192,6 +197,7 @@ class _Loop:
             self._answer(frame, seen)
         else:
             self._latest.unanswered(frame, self._health())
+        self._count()
         self._hand_out()
         self._change_networks()
         self._unheard = self._events.check_sinks() and not any(output.shows for output in self._outputs)
@@ -222,7 +228,7 @@ class _Loop:
             seen = self._answers.see(frame)
         except Exception as error:  # the next frame may be another; a kiosk goes on
             new = self._events.fail("network", f"{self._answers.asked} gives no answer: {error}")
-            self._watch.silent(new=new)
+            self._probation.silent(new=new)
             return None
         self._took_ms = (time.perf_counter() - before_s) * 1000
         self._events.fail("network", "")
@@ -237,7 +243,7 @@ class _Loop:
         if self._on_answer:
             self._on_answer(frame, seen)
         answer = self._answers.decide(frame, seen)
-        self._watch.answered(self._took_ms, answer)
+        self._probation.answered(self._took_ms, answer)
         self._latest.answered(frame, seen, answer, latency_ms, self._networks.classifier, self._health())
         if self._collecting:
             self._collecting.take(frame, seen, answer, self._networks.classifier, self._latest.moment.image)
@@ -254,13 +260,22 @@ class _Loop:
             faults=self._events.faults,
         )
 
+    def _count(self) -> None:
+        """Count the moment among the day's, and tell where a day that is over was not as expected."""
+        if self._days is None:
+            return
+        for change in self._days.take(self._latest.moment, self._networks.classifier):
+            self._events.tell("drift", reason=change.reason, drift=change.as_json())
+        self._events.fail("days", self._days.fault)
+        self._latest.add_figures(self._days.figures)
+
     def _hand_out(self) -> None:
         """Hand the moment to the outputs, and tell which of them fail."""
         recordings = tuple(output.keeping for output in self._outputs if output.keeping)
         lacking = self._collecting.fault if self._collecting else ""
         self._events.fail("collect", lacking)
         kept = Kept(self._on_demand.keeping, recordings, bool(self._collecting) and not lacking, lacking)
-        self._latest.add_screen(self._keys, kept, self._watch.running)
+        self._latest.add_screen(self._keys, kept, self._probation.running)
         moment = self._latest.moment
         note, failed = self._on_demand.take(moment)
         if note:
@@ -289,16 +304,16 @@ class _Loop:
         if fault:
             self._events.fail("model", fault)
             self._keys.say(fault)
-            self._watch.not_loaded(fault)
+            self._probation.not_loaded(fault)
         self._look_after_revision()
 
     def _look_after_revision(self) -> None:
         """Tell which revision runs, and where one was taken back, that."""
-        self._watch.use(self._networks.classifier)
-        if taken_back := self._watch.poll():
+        self._probation.use(self._networks.classifier)
+        if taken_back := self._probation.poll():
             self._events.fail("revision", taken_back)
             self._keys.say(taken_back)
-        self._events.network = self._watch.running.as_json()
+        self._events.network = self._probation.running.as_json()
 
     # --- The end ------------------------------------------------------------------------------
 
@@ -316,8 +331,8 @@ class _Loop:
                 self._events.fail(output.name, output.failure)
         self._events.tell("ended", reason=reason)
         others: list[Closable] = [output for output in self._outputs if not output.keeps]
-        others += [self._collecting] if self._collecting else []
-        rest: list[Closable] = [self._source, self._networks, self._watch, *others, self._on_demand, *self._sinks]
+        others += [one for one in (self._collecting, self._days) if one]
+        rest: list[Closable] = [self._source, self._networks, self._probation, *others, self._on_demand, *self._sinks]
         _close_together(rest)
 
     def summary(self) -> Summary:

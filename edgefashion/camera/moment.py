@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgefashion.camera.figures import Figures
     from edgefashion.camera.standing import Doubt, StandingGarment
     from edgefashion.inference.preprocess import Box
 
@@ -118,6 +119,8 @@ class Moment:
     """Whether what only technicians care for is shown: the network's name, its precision, its milliseconds."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """What is shown in place of a label, where that is another name."""
+    figures: Figures | None = None
+    """Today's, of a live camera; None where they are not counted."""
 
     @property
     def shows(self) -> str:

@@ -38,12 +38,14 @@ class StatusEvents:
         latency_ms: float | None = None,
         reason: str | None = None,
         garments: list[dict[str, Any]] | None = None,
+        drift: dict[str, Any] | None = None,
     ) -> None:
         """Tell an event of now."""
         confidence = None if confidence is None else round(confidence, 3)
         latency_ms = None if latency_ms is None else round(latency_ms, 1)
         reason = printable(without_secrets(reason)) if reason else None  # it may quote a library, or a file's name
-        event = Event(now(), self.frame, state, label, confidence, latency_ms, reason, garments, self.network)
+        network = self.network
+        event = Event(now(), self.frame, state, label, confidence, latency_ms, reason, garments, network, drift)
         for sink in self._sinks:
             sink.tell(event)
 

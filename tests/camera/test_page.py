@@ -27,6 +27,7 @@ from helpers.web import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
+from edgefashion.camera.figures import Counts, Figures
 from edgefashion.camera.page import board, streams
 from edgefashion.camera.page.page import Page
 from edgefashion.camera.page.picture import INTERVAL_S
@@ -212,6 +213,41 @@ def test_metrics_are_prometheus(page: Page) -> None:
     assert 0 <= samples[("edgefashion_frame_age_seconds",)] < 60
     if sys.platform == "linux":
         assert samples[("process_resident_memory_bytes",)] > 1e7
+
+
+def test_figures_of_the_day(page: Page) -> None:
+    """The figures of hour and day, what is expected, and what has drifted are gauges, and one line of the page; what
+    was not counted yet is missing, and all of them where nothing is counted."""
+    day = Counts(10, 4, 8.0, 60, 45, 6000.0)
+    figures = Figures(Counts(looks=2, empty=1, light=200.0), day, {"not_sure": 0.3}, ("brightness",))
+    page.take(dataclasses.replace(live("Coat"), figures=figures))
+    text = get(page, "/metrics").body.decode()
+    samples = {
+        (sample.name.removeprefix("edgefashion_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    told = {
+        ("visits", "hour"): 0,
+        ("visits", "day"): 10,
+        ("not_sure_ratio", "day"): 0.4,
+        ("no_garment_ratio", "hour"): 0.5,
+        ("no_garment_ratio", "day"): 0.75,
+        ("confidence_mean", "day"): 0.8,
+        ("brightness_mean", "hour"): 100,
+        ("brightness_mean", "day"): 100,
+        ("expected", "not_sure"): 0.3,
+        ("drift", "not_sure"): 0,
+        ("drift", "no_garment"): 0,
+        ("drift", "confidence"): 0,
+        ("drift", "brightness"): 1,
+    }
+    names = {name[0] for name in told}
+    assert {name: value for name, value in samples.items() if name[0] in names} == pytest.approx(told)
+    assert next(events(page))["today"] == figures.line
+    page.take(live("Coat"))
+    assert "edgefashion_visits" not in get(page, "/metrics").body.decode()
+    assert next(events(page))["today"] == ""
 
 
 # --- Of all garments in view ------------------------------------------------------------------

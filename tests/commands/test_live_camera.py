@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,8 +21,10 @@ import pytest
 from helpers import garments
 from helpers.camera import PATIENCE_S, NetworkCamera, RunningCamera, parse, read_clip, wait_until
 from helpers.garments import ten_frames
+from helpers.webhooks import Receiver
 
 from edgefashion.bundles import resolve
+from edgefashion.camera.settings import SECRET_VARIABLE
 
 if TYPE_CHECKING:
     from helpers.types import Arrays
@@ -313,3 +317,36 @@ def test_service_is_ready_and_alive(tmp_path: Path, network_camera: NetworkCamer
                 told.append(manager.recv(4096).decode())
     assert any(lines.startswith("READY=1") for lines in told)
     assert any(lines.startswith("STATUS=live") for lines in told)
+
+
+@pytest.mark.linux_only("it is killed, and the next one stopped by SIGTERM")
+def test_killed_camera_delivers_what_it_told(tmp_path: Path, changing_camera: NetworkCamera) -> None:
+    """What a killed camera had told while the receiver was away the next one delivers first, in order, each event
+    once; the page's figures and the file of the days are there."""
+    state = tmp_path / "state"
+    with changing_camera, Receiver(always="503") as receiver:
+        secret = {SECRET_VARIABLE: "the shop's own secret"}
+        arguments = ("--source", changing_camera.url, "--headless", "--state", state, "--events", receiver.url())
+        with RunningCamera(tmp_path, *arguments, more=secret) as running:
+            running.wait_for("garment", after=running.wait_for("garment") + 1)
+            time.sleep(0.5)
+            told = running.events
+            running.process.kill()
+            running.end()
+        receiver.always = "204"
+        with RunningCamera(tmp_path, *arguments, "--web", "127.0.0.1:0", more=secret) as running:
+            running.wait_for("garment")
+            wait_until(lambda: "the page is at" in running.errors, "the page")
+            page = re.search("the page is at ([^ ]+/)\n", running.errors)
+            assert page
+            metrics = urllib.request.urlopen(f"{page[1]}metrics", timeout=PATIENCE_S).read().decode()
+            assert 'edgefashion_visits{span="day"}' in metrics
+            assert running.end(signal.SIGTERM) == 143
+            told_then = running.events
+    taken = [each for each in receiver.posted if each.answered == "204"]
+    assert len({each.id for each in taken}) == len(taken)
+    assert all("webhook-signature" in each.headers for each in taken)
+    bodies = [{name: value for name, value in each.event.items() if name != "id"} for each in taken]
+    assert bodies[: len(told)] == told
+    assert [event for event in bodies if event in told_then] == told_then
+    assert len(list(state.glob("days-*.json"))) == 1

@@ -23,7 +23,8 @@ class Event:
     frame: int
     """The last frame's number in its source; -1 before the first."""
     state: str
-    """One of :data:`ANSWERS` or :data:`CONDITIONS`, or ``fault``: something besides the source failed or came back."""
+    """One of :data:`ANSWERS` or :data:`CONDITIONS`, ``fault``: something besides the source failed or came back; or
+    ``drift``: a day has departed from what is expected, or does so no more."""
     label: str | None = None
     """The main garment's likeliest label; also where the state is unknown, for whoever reads the log."""
     confidence: float | None = None
@@ -36,6 +37,9 @@ class Event:
     ``worn`` and ``id``; else None."""
     network: dict[str, Any] | None = None
     """What gives the answers: ``model``, ``revision``, ``sha256`` of its bundle, and whether it is on ``probation``."""
+    drift: dict[str, Any] | None = None
+    """Of the state ``drift``: ``measure``, ``day``, ``value``, ``expected``, ``test``, ``p`` and ``departs``; the line
+    of another event has no such field."""
 
 
 class EventSink(Protocol):

@@ -211,7 +211,7 @@ class Outbox:
             self._gap = Message(*gap) if gap else None
         except (ValueError, TypeError) as error:
             file.close()
-            raise sqlite3.DatabaseError("malformed: it holds what is no event") from error
+            raise _NoEventsError("it holds what is no event") from error
         except BaseException:
             file.close()
             raise
@@ -291,6 +291,10 @@ class Outbox:
         return self.dropped + (len(self._to_add) if written else len(self))
 
 
+class _NoEventsError(sqlite3.DatabaseError):
+    """A sound database that holds something else."""
+
+
 def _gap(last: Message, dropped: int) -> Message:
     """What stands for ``dropped`` messages, of which ``last`` was the last."""
     fields = _fields(last.line)
@@ -312,4 +316,4 @@ def _is_busy(error: sqlite3.Error) -> bool:
 
 def _is_damaged(error: sqlite3.Error) -> bool:
     known = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in known or str(error).startswith("malformed")
+    return isinstance(error, _NoEventsError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in known

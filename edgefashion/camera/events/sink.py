@@ -36,6 +36,8 @@ STUCK_S: Final = 5.0
 """A single write that has taken this long is told of as a fault."""
 
 _TICK_S: Final = 0.2
+_OWN_STATE: Final = ("drift",)
+"""Fields that only the line of an event of the same state has."""
 _BATCH: Final = 100
 
 
@@ -44,6 +46,7 @@ def line(event: Event) -> str:
     fields = {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in asdict(event).items()
+        if name not in _OWN_STATE or value is not None
     }
     return json.dumps(fields, default=_plain)
 

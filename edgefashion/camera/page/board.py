@@ -127,6 +127,7 @@ class Board:
             "revision": wording.revision(moment.running) if moment else "",
             "kept": wording.kept(moment.kept) if moment else "",
             "note": moment.note if moment else "",
+            "today": moment.figures.line if moment and moment.figures else "",
             "garments": [_shown(each, answered) for each in answered.garments] if answered else [],
             "details": bool(moment and moment.details),
         }

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from edgefashion.bundles.running import Running
 from edgefashion.camera.events.event import CONDITIONS
+from edgefashion.camera.figures import MEASURES
 from edgefashion.camera.moment import Health
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
+    from edgefashion.camera.figures import Figures
     from edgefashion.camera.page.board import Board
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -75,6 +77,7 @@ def _families(board: Board, viewers: Mapping[str, int]) -> Iterable[Metric]:
     for label, count in sorted(counts.items()):
         answers.add_metric([label], count)
     yield answers
+    yield from _figures(moment.figures if moment else None)
     watching = GaugeMetricFamily("edgefashion_page_viewers", "Streams of the page that are open", labels=["stream"])
     for stream, count in sorted(viewers.items()):
         watching.add_metric([stream], count)
@@ -85,3 +88,43 @@ def _families(board: Board, viewers: Mapping[str, int]) -> Iterable[Metric]:
     facts |= {"revision": now.revision or "", "sha256": now.sha256 or ""}
     yield gauge("on_probation", float(now.probation), "1 while a new revision is compared with the one before")
     yield InfoMetricFamily("edgefashion", "What runs", value=facts)
+
+
+def _figures(figures: Figures | None) -> Iterable[Metric]:
+    """Today's figures, of the hour and the day so far, what is expected of a day, and what the last one was not."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    if figures is None:
+        return
+    spans = {"hour": figures.hour, "day": figures.day}
+    visits = GaugeMetricFamily("edgefashion_visits", "Garments held up to the camera so far", labels=["span"])
+    for span, counts in spans.items():
+        visits.add_metric([span], counts.visits)
+    yield visits
+    for measure, (name, what) in _FIGURES.items():
+        family = GaugeMetricFamily(f"edgefashion_{name}", what, labels=["span"])
+        for span, counts in spans.items():
+            if (value := counts.value(measure)) is not None:
+                family.add_metric([span], value)
+        yield family
+    expected = GaugeMetricFamily(
+        "edgefashion_expected", "What a day should have, as the report or the first days say", labels=["measure"]
+    )
+    for measure, value in figures.expected.items():
+        expected.add_metric([measure], value)
+    yield expected
+    drift = GaugeMetricFamily(
+        "edgefashion_drift", "1 where the last whole day departed beyond chance", labels=["measure"]
+    )
+    for measure in MEASURES:
+        drift.add_metric([measure], float(measure in figures.departing))
+    yield drift
+
+
+_FIGURES: Final = {
+    "not_sure": ("not_sure_ratio", "Share of the garments held up that were not sure"),
+    "no_garment": ("no_garment_ratio", "Share of the time with no garment in view"),
+    "confidence": ("confidence_mean", "Mean confidence of the garments held up, 0 to 1"),
+    "brightness": ("brightness_mean", "Mean brightness of the pictures, 0 to 255"),
+}
+"""By measure: the gauge's name and meaning."""

@@ -126,6 +126,8 @@ function show(told) {
   say("h-uptime", span(health.uptime_s));
   say("h-reconnects", times(health.reconnects));
   say("h-faults", times(health.faults));
+  by("h-today-row").hidden = !told.today;
+  say("h-today", told.today ?? "");
   say("kept", told.kept ?? "");
   say("note", told.note ?? "");
   fit();
