@@ -19,6 +19,22 @@ from edgefashion.system.addresses import shown
 FOREIGN: Final = ("onnx", "tflite")
 """Kinds of model files that are made elsewhere."""
 
+_READ: Final = (".keras", ".xml", ".onnx", ".tflite")
+"""Suffixes of files that are read."""
+
+_TORCH: Final = "Write it as .onnx with torch.onnx.export"
+_SAVED: Final = "Save it as .keras, or export a SavedModel folder"
+_PICKLED: Final = "Such a file can run code when loaded. Write the network as .onnx"
+_COMPILED: Final = "It is compiled for one device. Give the .onnx, .tflite or IR .xml that it was made of"
+_NOT_READ: Final = {
+    **dict.fromkeys((".pt", ".pth", ".torchscript", ".safetensors"), _TORCH),
+    **dict.fromkeys((".pb", ".pbtxt", ".ckpt"), _SAVED),
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), _PICKLED),
+    **dict.fromkeys((".blob", ".engine", ".plan", ".trt", ".rknn", ".hef"), _COMPILED),
+    **dict.fromkeys((".mlmodel", ".mlpackage", ".caffemodel", ".pdmodel", ".ort"), "Write it as .onnx"),
+}
+"""Suffixes of models that people bring and that are not read, each with what to do."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -76,14 +92,18 @@ def _resolve(path: Path) -> Model:
         if (path / "saved_model.pb").is_file():
             return Model("saved_model", path, _owner(path)[0])
         raise BadInputError(f"{path} is neither a bundle ({INFO}) nor a SavedModel (saved_model.pb). Give one of them")
-    if path.suffix in {".h5", ".hdf5"}:
+    if path.suffix.lower() in {".h5", ".hdf5"}:
         raise BadInputError(
             f"{path}: .h5 files can run code when loaded and are refused. Save it as .keras or SavedModel"
         )
-    if path.suffix in {".keras", ".xml", ".onnx", ".tflite"}:
+    if path.suffix in _READ:
         if not path.is_file():
             raise BadInputError(f"{path} does not exist. Check the path")
         return _file(path)
+    if path.suffix.lower() in _NOT_READ:
+        raise BadInputError(f"{path}: {path.suffix} files are not read. {_NOT_READ[path.suffix.lower()]}")
+    if path.suffix.lower() in _READ:
+        raise BadInputError(f"{path}: rename it to {path.stem}{path.suffix.lower()}, its ending in small letters")
     if path.exists():
         raise BadInputError(
             f"{path} is no model. Give a bundle, a SavedModel folder, a .keras, .onnx or .tflite file or an IR .xml"
@@ -103,13 +123,14 @@ def _bundle(path: Path) -> Model:
 
 
 def is_model(model: str | Path) -> bool:
-    """True if :func:`resolve` would take ``model`` for a model, or it is a URL; nothing is read or verified."""
+    """True if ``model`` is meant for one, be it of a kind that :func:`resolve` refuses, or it is a URL; nothing is read
+    or verified."""
     if text.is_url(model):
         return True
     path = Path(model)
     by_name = len(path.parts) == 1 and any(is_bundle(folder / path) for folder in model_dirs())
     on_disk = path.is_dir() and (is_bundle(path) or (path / "saved_model.pb").is_file())
-    return by_name or on_disk or path.suffix in {".keras", ".xml", ".onnx", ".tflite", ".h5", ".hdf5"}
+    return by_name or on_disk or path.suffix.lower() in {*_READ, *_NOT_READ, ".h5", ".hdf5"}
 
 
 def known() -> list[Bundle]:

@@ -34,7 +34,7 @@ LOGARITHMS: Final = "log-probabilities"
 SIGMOIDS: Final = "sigmoids"
 ANSWERS: Final = {
     PROBABILITIES: "",
-    ROUNDED: "its probabilities add up to 1 only nearly: they are divided by their sum",
+    ROUNDED: "its answers are shares of a sum that is not quite 1, such as per cent: they are divided by their sum",
     LOGITS: "it answers logits: a softmax is added",
     LOGARITHMS: "it answers logarithms of probabilities: their exponential is added",
     SIGMOIDS: "it answers a sigmoid for each label: where they add up to more than 1 they are divided by their sum",
@@ -44,7 +44,7 @@ ANSWERS: Final = {
 _EXACT: Final = 1e-3
 """By how much the sum of float probabilities may differ from 1."""
 _ROUNDING: Final = 0.1
-"""By how much that of ten probabilities of 8 bits may."""
+"""By how much that of ten probabilities of 8 bits may; also by how much sums of per cent differ, as a share of them."""
 
 
 @dataclass(frozen=True)
@@ -243,9 +243,13 @@ def kind_of(raw: NDArray[Any]) -> str:
             logs = np.exp(given)
         # A logarithm of nothing is minus infinite.
         return LOGARITHMS if not np.isnan(given).any() and np.abs(logs.sum(1) - 1).max() < _EXACT else LOGITS
-    off = float(np.abs(given.sum(1) - 1).max())
+    sums = given.sum(1)
+    off = float(np.abs(sums - 1).max())
     if given.min() >= 0 and given.max() <= 1 + _EXACT:
         return PROBABILITIES if off < _EXACT else ROUNDED if off < _ROUNDING else SIGMOIDS
+    # Per cent, or bytes that no quantization makes shares of 1: a softmax upon them would be sure of everything.
+    if given.min() >= 0 and np.ptp(sums) < _ROUNDING * sums.mean():
+        return ROUNDED
     if given.max() <= _EXACT and float(np.abs(np.exp(given).sum(1) - 1).max()) < _EXACT:
         return LOGARITHMS
     return LOGITS

@@ -18,11 +18,11 @@ from edgefashion.errors import BadInputError, GateError, MissingError
 from edgefashion.inference import contract, told
 from edgefashion.inference.contract import Contract, Feed, Quantized
 from edgefashion.inference.contract_trial import (
-    ALIKE,
     ALIKE_FIRST,
     LEAST_RIGHT,
     Trial,
     commonest,
+    eased_losses,
     is_better,
     names_of,
     ranked,
@@ -91,7 +91,7 @@ def measure(network: Network, said: Told = NOTHING) -> Contract:
         pairs = {(t.feed, t.output) for t in likely[:BEST]}
         asked = dict.fromkeys(t.feed for t in likely[:BEST])
         again = [t for feed in asked for t in tried_on(more, feed) if (feed, t.output) in pairs]
-        return commonest(ranked(again, ALIKE), feeds) if again else None
+        return commonest(again, feeds) if again else None
 
     found = best_of([t for t in tried if not given or t.feed == given])
     if not found:
@@ -196,7 +196,8 @@ def _tried(
         losses = -np.log(np.maximum(read[np.arange(len(labels)), labels], 1e-7).astype(np.float64))
         order = () if order == tuple(range(len(LABELS))) else order
         sure = float(read.max(1).mean())
-        found.append(Trial(feed, output, kind, order, right, as_is, shown, right_shown, sure, losses))
+        eased = eased_losses(read, labels)
+        found.append(Trial(feed, output, kind, order, right, as_is, shown, right_shown, sure, losses, eased))
     return found
 
 

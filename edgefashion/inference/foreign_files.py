@@ -312,8 +312,8 @@ class _Ports:
         import openvino as ov
 
         shape = tuple(int(size) for size in ir.input(0).shape)[1:]
-        dtype = ir.input(0).get_element_type().to_dtype()
-        many = ir.clone()
+        many = _without_bfloat16(ir)
+        dtype = many.input(0).get_element_type().to_dtype()
         batch = 1
         with contextlib.suppress(RuntimeError):
             many.reshape([classifier.BATCH, *shape])
@@ -344,6 +344,21 @@ class _Ports:
 
         by_file, hinted = hint_of(ir, dtype, self.stored)
         return Network(str(named), shape, dtype, self.stored, ask, by_file, hinted)
+
+
+def _without_bfloat16(ir: Any) -> Any:
+    """A copy that takes and gives float32 in place of bfloat16: numpy has no such numbers, and OpenVINO would take
+    float16's bits for them."""
+    import openvino as ov
+    from openvino.preprocess import PrePostProcessor
+
+    turned = PrePostProcessor(ir.clone())
+    if ir.input(0).get_element_type() == ov.Type.bf16:
+        turned.input(0).tensor().set_element_type(ov.Type.f32)
+    for number, port in enumerate(ir.outputs):
+        if port.get_element_type() == ov.Type.bf16:
+            turned.output(number).tensor().set_element_type(ov.Type.f32)
+    return turned.build()
 
 
 def _of(answer: NDArray[Any], batch: int) -> NDArray[Any]:

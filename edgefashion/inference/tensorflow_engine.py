@@ -263,11 +263,14 @@ def load_keras(path: Path) -> Any:
     tensorflow("to run a .keras model")
     import keras
 
+    if not zipfile.is_zipfile(path):  # Keras says of such a file that it is not found
+        raise BadInputError(f"{path} is no whole .keras file. Save it again, or copy it anew")
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds
         raise BadInputError(
-            f"{path} is no .keras model that loads safely ({reason_of(error, 160)}). Save it again"
+            f"{path} is no .keras model that loads safely ({reason_of(error, 160)}). Where it has layers of your own, "
+            "write it with model.export(FOLDER) and give the folder; else save it again"
         ) from error
 
 

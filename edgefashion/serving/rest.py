@@ -252,6 +252,8 @@ async def _invalid(_: Request, error: Exception) -> Response:
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = str(error.detail)
-    if error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+    if error.status_code == HTTPStatus.NOT_FOUND:
         said = f"this server has no such address. {extensions.ADDRESSES}"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        said = "this address is asked otherwise: infer by POST, all else by GET"
     return JSONResponse({"error": said}, error.status_code, error.headers)

@@ -22,7 +22,7 @@ def shelf(work: Path) -> None:
     Path("exported/saved_model").mkdir(parents=True)
     for name in ("exported/saved_model/saved_model.pb", "loose.keras", "loose.xml", "loose.bin", "alone.xml"):
         Path(name).write_text("?")
-    for name in ("old.h5", "old.hdf5", "notes.txt"):
+    for name in ("old.h5", "old.hdf5", "notes.txt", "theirs.pt", "theirs.ONNX"):
         Path(name).write_text("?")
     Path("empty").mkdir()
 
@@ -65,6 +65,14 @@ def test_resolve(model: str, expected: tuple[str, str, str]) -> None:
         ("old.h5", "can run code when loaded"),
         ("old.hdf5", "can run code when loaded"),
         ("missing.h5", "can run code when loaded"),
+        ("OLD.H5", "can run code when loaded"),
+        ("theirs.pt", r"\.pt files are not read\. Write it as \.onnx with torch\.onnx\.export"),
+        ("theirs.PTH", r"\.PTH files are not read\. Write it as \.onnx"),
+        ("frozen.pb", r"\.pb files are not read\. Save it as \.keras"),
+        ("forest.pkl", r"\.pkl files are not read\. .* can run code"),
+        ("myriad.blob", r"\.blob files are not read\. It is compiled for one device"),
+        ("theirs.ONNX", r"rename it to theirs\.onnx"),
+        ("theirs.Keras", r"rename it to theirs\.keras"),
         ("missing.keras", "does not exist"),
         ("missing.xml", "does not exist"),
         ("alone.xml", r"alone\.bin is missing"),
@@ -78,6 +86,19 @@ def test_resolve_refuses(model: str, message: str) -> None:
     """Anything else is refused with what it is, or with the names that are known."""
     with pytest.raises(BadInputError, match=message):
         resolve.resolve(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        *((f"a{suffix}", True) for suffix in (".onnx", ".ONNX", ".h5", ".H5", ".pt", ".pth", ".safetensors", ".pb")),
+        *((f"a{suffix}", False) for suffix in (".jpg", ".bin", ".txt", ".png", "")),
+    ],
+)
+def test_a_model_that_is_not_read_is_no_picture(name: str, meant: bool) -> None:
+    """A file in front of pictures whose name says that it is a model is taken for one, also where it is refused: the
+    shipped network does not answer in its place."""
+    assert resolve.is_model(name) is meant
 
 
 def test_resolve_own_before_shipped() -> None:

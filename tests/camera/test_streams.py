@@ -14,6 +14,7 @@ import pytest
 from helpers.camera import NetworkCamera, number_of, numbered, read_frame, wait_until, write_clip
 from helpers.mqtt import free_port
 from helpers.odd_cameras import OddCameras
+from helpers.sources import read_on, wait_for
 
 from edgefashion.camera.sources.frame import LONGEST_LOST_S, LOST_S, STALE_S, UNKNOWN_LOST_S, Pace
 from edgefashion.camera.sources.opencv import AHEAD_S, BEHIND_S, PlayClock
@@ -75,6 +76,27 @@ def test_a_picture_is_asked_for_again_and_again(path: str) -> None:
         time.sleep(0.5)
         assert len(cameras.asked) == asked
         assert (source.state, source.losses) == ("live", 0)
+        source.close()
+
+
+def test_what_is_no_picture_is_asked_for_seldom() -> None:
+    """A camera whose picture is none after a while is asked less and less often for one, and says so; one that leads to
+    a page of its own instead is told at once."""
+    with OddCameras() as cameras:
+        source = open_source(cameras.url("shot.jpg"))
+        read_on(source)
+        cameras.instead = "half.jpg"
+        before = len(cameras.asked)
+        wait_for(source, "reconnecting")
+        assert source.reason.startswith("it sends no whole pictures; see in a browser")
+        assert len(cameras.asked) - before < 10
+        source.close()
+        cameras.instead = ""
+        source = open_source(cameras.url("shot.jpg"))
+        read_on(source)
+        cameras.instead = "login.html"
+        wait_for(source, "reconnecting")
+        assert source.reason.startswith("a page answers there, no stream (text/html)")
         source.close()
 
 

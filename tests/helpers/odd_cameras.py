@@ -39,6 +39,8 @@ class OddCameras:
     def __init__(self, files: dict[str, bytes] | None = None, tls: Path | None = None) -> None:
         """``files`` are served by their names, ``tls`` is a file with a key and a certificate."""
         self.files = files or {}
+        self.instead = ""
+        """The name whose answer every request gets."""
         self.asked: list[str] = []
         """The paths of all requests."""
         self.logins: list[str] = []
@@ -77,6 +79,7 @@ class OddCameras:
     # --- What it does -------------------------------------------------------------------------
 
     def _answer(self, to: http.server.BaseHTTPRequestHandler, path: str) -> None:
+        path = self.instead or path
         name = path.split("/")[0]
         if path.isdecimal():
             self._send(to, b"", status=int(path))
@@ -95,6 +98,8 @@ class OddCameras:
             self._send(to, png(len(self.asked)), kind="image/png")
         elif name == "unnamed":
             self._send(to, jpeg(len(self.asked)), kind="application/octet-stream")
+        elif name == "login.html":
+            self._send(to, b"<html>Who are you?", kind="text/html")
         elif name == "half.jpg":
             self._send(to, jpeg()[:-200], kind="image/jpeg")
         elif path in self.files:

@@ -132,6 +132,34 @@ def test_the_graph_does_what_numpy_does(feed: str, shape: tuple[int, ...], order
         np.testing.assert_allclose(got, expected, atol=off)
 
 
+SHARES = np.array([[0.7, 0.1, 0.1, *[0.1 / 7] * 7], [0.05, 0.5, 0.25, *[0.2 / 7] * 7]])
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (SHARES, contract.PROBABILITIES),
+        (SHARES * 100, contract.ROUNDED),
+        (np.round(SHARES * 100), contract.ROUNDED),
+        (np.round(SHARES * 255), contract.ROUNDED),
+        (SHARES * 256 / 255, contract.ROUNDED),
+        (SHARES * 0.5, contract.SIGMOIDS),
+        (np.log(SHARES), contract.LOGARITHMS),
+        (np.log(SHARES) + 3, contract.LOGITS),
+        (np.log(SHARES) - np.log(SHARES).min(), contract.LOGITS),
+        (-SHARES, contract.LOGITS),
+        (SHARES * np.array([[1], [5]]), contract.LOGITS),
+    ],
+)
+def test_what_kind_of_answers_these_are(raw: Any, kind: str) -> None:
+    """Shares of any sum, per cent or bytes, are known as shares and are as sure as they say: no softmax goes on top."""
+    assert contract.kind_of(raw) == kind
+    read = contract.as_probabilities(raw, kind)
+    assert read.max() <= 1 + 1e-6
+    if kind in (contract.ROUNDED, contract.PROBABILITIES, contract.LOGARITHMS):
+        np.testing.assert_allclose(read, SHARES, atol=0.03)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "int8", "int32"])
 @pytest.mark.parametrize("stored", [(0.0, 0), (1 / 255, 0), (2 / 255, 127), (2 / 255, -1), (1.0, -128)])
 def test_bytes_as_a_file_stores_them_come_back(dtype: str, stored: tuple[float, int]) -> None:

@@ -78,6 +78,18 @@ def test_what_its_author_meant_is_found(
     assert read.sum(1).max() <= 1 + 1e-5
 
 
+@pytest.mark.parametrize("feed", ["0-255", "0-1", "-1-1", "Fashion-MNIST's", "inverted"])
+@pytest.mark.parametrize("sure", [0.4, 0.6])
+def test_a_network_that_is_not_sure(feed: str, sure: float) -> None:
+    """A network that is less sure than it is right, as with smoothed labels, is fed as its author fed it; and that is
+    not called in doubt where it is told."""
+    network = made(feed, answer=contract.PROBABILITIES, spoilt=lambda logits: sure * logits)
+    by = measure(network, Told())
+    np.testing.assert_allclose(by.factor, FEEDS[feed].factor, rtol=1e-6)
+    if feed in ("0-255", "0-1", "-1-1"):
+        assert not measure(network, Told(scale=feed)).doubt
+
+
 @pytest.mark.parametrize(
     ("network", "said", "message"),
     [

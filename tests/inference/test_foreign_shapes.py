@@ -50,7 +50,7 @@ def _model(
         shop = ops.reduce_sum(ops.convert(taken[1], "f32"), np.array([1]), keep_dims=True)
         answer = ops.add(answer, ops.multiply(shop, np.float32(0)))
     answer = ops.reshape(answer, np.array(ends), special_zero=False) if ends else answer
-    answer = ops.convert(answer, dtype) if dtype == "f64" else answer
+    answer = ops.convert(answer, dtype) if dtype in ("f64", "bf16") else answer
     results = [ops.result(flat), ops.result(answer)] if features else [ops.result(answer)]
     return ov.Model(results, taken, "theirs")
 
@@ -69,6 +69,7 @@ def _saved(model: Any, folder: Path) -> Path:
         ([-1, 28, 28, 1], {}),
         ([1, 1, 28, 28], {"dtype": "f64"}),
         ([1, 28, 28], {"dtype": "f16"}),
+        ([1, 28, 28], {"dtype": "bf16"}),
         ([1, 784], {"dtype": "u8"}),
         ([1, 784], {"dtype": "i64"}),
         ([1, 28, 28, 3], {}),

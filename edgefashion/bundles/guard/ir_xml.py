@@ -44,7 +44,11 @@ ONE_SIZE: Final = "Export it with fixed sizes"
 ONE_INPUT: Final = "Export it with one input, the others fixed"
 ONE_ROW: Final = "Export a classifier, which answers a row of probabilities for an image"
 OTHERWISE: Final = "Export it in another form, a quantized one as QDQ, or get it anew from where it came"
-STEPS: Final = (OTHERWISE, RESTORE, SMALLER, UNBRANCHED, UNROLLED, ONE_SIZE, ONE_INPUT, ONE_ROW)
+NETWORK: Final = (
+    "Of a neural network, exported with zipmap=False, keep the output of the probabilities alone with "
+    "onnx.utils.extract_model"
+)
+STEPS: Final = (NETWORK, OTHERWISE, RESTORE, SMALLER, UNBRANCHED, UNROLLED, ONE_SIZE, ONE_INPUT, ONE_ROW)
 
 
 class RefusedError(Exception):

@@ -19,6 +19,8 @@ from edgefashion.system.processes import Message, Parent
 from edgefashion.system.text import openvino_reason
 
 _BATCH: Final = 64
+_SCIKIT_LEARNS: Final = b"ai.onnx.ml"
+"""The operators of its trees and tables of names, which stand in its neural networks' files too."""
 _INPUTS: Final = frozenset({"u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f16", "bf16", "f32", "f64"})
 
 
@@ -60,6 +62,8 @@ def _verdict(path: Path, *, finder: bool) -> Message:
         return {"reason": "it takes too much memory", "step": ir_xml.SMALLER}
     except Exception as error:  # OpenVINO's are RuntimeErrors, its bindings' of every kind
         said = openvino_reason(error).replace(str(path), path.name)
+        if path.suffix == ".onnx" and _SCIKIT_LEARNS in path.read_bytes():
+            return {"reason": "it is made of scikit-learn's operators, which OpenVINO lacks", "step": ir_xml.NETWORK}
         return {"reason": f"OpenVINO cannot run it ({said})", "step": ir_xml.OTHERWISE}
     return {"reason": None}
 

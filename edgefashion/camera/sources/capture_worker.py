@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from edgefashion.camera.sources import mjpeg, opencv, schemes
 from edgefashion.camera.sources.failures import EndedError, StreamLostError, by_error
 from edgefashion.camera.sources.frame import Pace
-from edgefashion.camera.sources.http_answer import Answer
+from edgefashion.camera.sources.http_answer import Answer, check_no_page
 from edgefashion.camera.sources.opencv import FfmpegLog
 from edgefashion.system.processes import Parent
 from edgefashion.system.shared_pictures import PictureMemory
@@ -38,7 +38,6 @@ CONNECT_S: Final = (5.0, 1.0)
 silent, and each attempt's wait is added to the time until it is seen to be back."""
 
 _PLAYLIST: Final = b"#EXTM3U"
-_PAGES: Final = ("text/html", "application/xhtml+xml", "application/json", "text/xml", "application/xml", "text/css")
 _PEEKED_BYTES: Final = 64
 _LONGEST_PLAYLIST_BYTES: Final = 2**20
 
@@ -100,8 +99,8 @@ class Opener:
             ends = b"#EXT-X-ENDLIST" in text if b"#EXTINF" in text else None  # a list of lists: FFmpeg sees
         url, kind = schemes.for_ffmpeg(answer.url), answer.kind
         answer.close()
-        if kind in _PAGES and not playlist:
-            raise StreamLostError(f"a page answers there, no stream ({kind})", "page")
+        if not playlist:
+            check_no_page(answer)
         with_login = schemes.split(url).username is not None
         if not (playlist or ends or kind.startswith(("video/mp4", "video/quicktime", "video/x-matroska"))):
             return opencv.open_url(self._log, url, with_login=with_login)

@@ -60,6 +60,7 @@ KINDS: Final = {
     "redirect": Kind("give the address that it leads to", bad_input=True),
     "tls": Kind("write http:// or rtsp:// if it has no encryption, else update it", bad_input=True),
     "page": Kind("give the address of the stream itself; the camera's manual names it", bad_input=True),
+    "no pictures": Kind("see in a browser what it shows there, and restart it if that is no picture either"),
     "spoiled": Kind("give another one", bad_input=True),
     "broke off": Kind("try again"),
     "over": Kind("give a stream that goes on"),

@@ -21,6 +21,7 @@ ANSWER_S: Final = 5.0
 MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _CHUNK_BYTES: Final = 65_536
+_PAGES: Final = ("text/html", "application/xhtml+xml", "application/json", "text/xml", "application/xml", "text/css")
 _SAFE: Final = "%/:=&?~#+!$,;'@()*[]|"
 
 
@@ -78,6 +79,12 @@ class Answer:
         with contextlib.suppress(OSError):
             self._response.close()
         self._connection.close()
+
+
+def check_no_page(answer: Answer) -> None:
+    """Raise :class:`StreamLostError` for what is for people, or programs, to read."""
+    if answer.kind in _PAGES:
+        raise StreamLostError(f"a page answers there, no stream ({answer.kind})", "page")
 
 
 class Client:

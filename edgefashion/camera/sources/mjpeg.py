@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from edgefashion.camera.sources.failures import StreamLostError
 from edgefashion.camera.sources.frame import HANGS_S, Pace
-from edgefashion.camera.sources.http_answer import ANSWER_S, Answer, Client
+from edgefashion.camera.sources.http_answer import ANSWER_S, Answer, Client, check_no_page
+from edgefashion.system.backoff import Backoff
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,10 @@ LARGEST_HEADER_BYTES: Final = 16_384
 LARGEST_PICTURE_BYTES: Final = 32 * 2**20
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_SPOILED_REST_S: Final = (0.2, 2.0)
+"""First and longest wait after an answer that is no whole picture: a server is not asked for the same one at once."""
+_SPOILED_IN_A_ROW: Final = 8
+"""After so many a server is said to send none."""
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n")
 _PICTURES: Final = {"image/jpeg", "image/jpg", "image/pjpeg", "image/png", "image/webp", "image/bmp"}
 
@@ -43,6 +48,9 @@ class HttpPictures:
         self._picture = b""
         self._rest_s = 0.0
         """``time.monotonic()`` until which the server is left alone."""
+        self._spoiled = 0
+        """Answers in a row that were no whole picture."""
+        self._backoff = Backoff(*_SPOILED_REST_S)
 
     @property
     def on_demand(self) -> bool:
@@ -78,7 +86,10 @@ class HttpPictures:
         except cv2.error:  # a size nobody means, for one
             image = None
         if image is None:
+            if self.on_demand:
+                self._is_spoiled()
             return None
+        self._spoiled = 0
         return np.asarray(image, np.uint8)
 
     def close(self) -> None:
@@ -96,6 +107,7 @@ class HttpPictures:
             began_s = time.monotonic()
             self._answer = self._answer or self._client.get(self._connect_s)
             try:
+                check_no_page(self._answer)  # a login that has run out leads to one
                 if self._answer.kind.startswith("multipart/"):
                     picture = _Parts(self._answer).next(until_s)
                 else:
@@ -110,8 +122,16 @@ class HttpPictures:
             self._rest_s = now_s + (now_s - began_s)
             if _is_whole(picture):
                 return picture
-            if now_s > until_s:
-                raise StreamLostError("it sends no whole pictures")
+            self._is_spoiled(late=now_s > until_s)
+
+    def _is_spoiled(self, *, late: bool = False) -> None:
+        """Wait longer before the next request. Raises :class:`StreamLostError` if that has not helped."""
+        self._spoiled += 1
+        if late or self._spoiled >= _SPOILED_IN_A_ROW:
+            raise StreamLostError("it sends no whole pictures", "no pictures")
+        if self._spoiled == 1:
+            self._backoff.reset()
+        self._rest_s = max(self._rest_s, time.monotonic() + self._backoff.next_s())
 
 
 def connect(url: str, connect_s: float) -> HttpPictures | Answer:
