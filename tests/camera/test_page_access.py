@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 from helpers.web import TOKEN, get, live
 
-from edgefashion.camera.page.address import parse
 from edgefashion.camera.page.page import Page
 from edgefashion.errors import BadInputError, MissingError
+from edgefashion.system.pages.address import parse
 
 PATHS = ("/", "/page.css", "/page.js", "/icon.svg", "/events", "/picture.mjpg", "/picture.jpg", "/healthz", "/metrics")
 

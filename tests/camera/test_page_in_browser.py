@@ -19,8 +19,9 @@ from helpers.hand_made import moment, standing
 from helpers.web import REASON, TOKEN, Loop, live, lost, scene
 
 from edgefashion.camera import wording
-from edgefashion.camera.page import server, streams
+from edgefashion.camera.page import streams
 from edgefashion.camera.page.page import Page
+from edgefashion.system.pages import server
 
 pytestmark = pytest.mark.linux_only("the browser is steered over inherited file descriptors")
 

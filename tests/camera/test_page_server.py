@@ -16,10 +16,11 @@ import pytest
 from helpers.camera import wait_until
 from helpers.web import Loop, ask_and_never_read, events, get, live, unsent_bytes
 
-from edgefashion.camera.page import server, streams
+from edgefashion.camera.page import streams
 from edgefashion.camera.page.page import Page
 from edgefashion.errors import EdgeFashionError
 from edgefashion.system import server_log
+from edgefashion.system.pages import server
 
 # --- Viewers that misbehave -------------------------------------------------------------------
 

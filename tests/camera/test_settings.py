@@ -14,9 +14,9 @@ import typer
 from typer.testing import CliRunner
 
 from edgefashion.camera import settings, settings_file
-from edgefashion.camera.page import address as page_address
 from edgefashion.errors import BadInputError
 from edgefashion.system.addresses import has_secret
+from edgefashion.system.pages import address as page_address
 
 if TYPE_CHECKING:
     from helpers.types import Run

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from edgefashion.camera import server_fallback, settings, settings_file
 from edgefashion.camera.events import mqtt_client, sink
 from edgefashion.camera.moment import Health, Moment
-from edgefashion.camera.page import address as page_address
 from edgefashion.camera.page.board import Board
 from edgefashion.camera.page.metrics import metrics
 from edgefashion.camera.service import configuration_check, systemd_unit, windows_task
@@ -30,6 +29,7 @@ from edgefashion.inference import load
 from edgefashion.inference.remote import address as model_address
 from edgefashion.system import server_log
 from edgefashion.system.addresses import has_secret, how_to_escape, shown, without_secrets
+from edgefashion.system.pages import address as page_address
 from edgefashion.system.text import last_line, reason_of
 from edgefashion.tagging import inventory, pool_worker, review
 from edgefashion.tagging.row import Row

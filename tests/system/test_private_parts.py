@@ -37,7 +37,7 @@ KNOWN = {
     ("paho-mqtt", "_out_messages", "camera/events/mqtt_client.py"),
     ("ray", "_node_ip_address", "tagging/ray_worker.py"),
     ("ray", "_temp_dir", "tagging/ray_worker.py"),
-    ("uvicorn", "uvicorn.protocols.http.h11_impl.H11Protocol", "camera/page/server.py"),
+    ("uvicorn", "uvicorn.protocols.http.h11_impl.H11Protocol", "system/pages/server.py"),
     ("uvicorn", "uvicorn.protocols.http.httptools_impl.HttpToolsProtocol", "serving/rest.py"),
 }
 """(library, what of it, where)."""

@@ -6,9 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgefashion.camera.page import access, metrics
+from edgefashion.camera.page import metrics
 from edgefashion.camera.page.streams import BOUNDARY, Hub, Stream, events, picture_parts
 from edgefashion.system import palette
+from edgefashion.system.pages import access
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -68,4 +69,4 @@ def application(board: Board, *, token: str | None, hosts: frozenset[str]) -> tu
         Route("/healthz", health),
         Route("/metrics", figures),
     ]
-    return access.Access(Starlette(routes=routes), token=token, hosts=hosts), hub
+    return access.Access(Starlette(routes=routes), token=token, hosts=hosts, command="edgefashion camera"), hub

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgefashion.camera.page.address import check_token, listen, parse
 from edgefashion.camera.page.board import Board
 from edgefashion.errors import MissingError
 from edgefashion.system.extras import need
+from edgefashion.system.pages.address import check_token, listen, parse
 
 if TYPE_CHECKING:
     from edgefashion.camera.moment import Moment
@@ -39,7 +39,7 @@ class Page:
         for module in ("starlette", "uvicorn", "prometheus_client"):
             need(module, "for --web")
         from edgefashion.camera.page.app import application
-        from edgefashion.camera.page.server import Server
+        from edgefashion.system.pages.server import Server
 
         sockets = listen(place)
         port = sockets[0].getsockname()[1]

@@ -19,16 +19,16 @@ is, and keeps the path: behind a proxy the page may be at ``/kiosk/``, or at ``/
 
 WANTED: Final = (
     "This page is shown to whoever has its token: open it once with ?token=TOKEN after its address, with the token "
-    "that edgefashion camera was started with.\n"
+    "that {command} was started with.\n"
 )
 FOREIGN: Final = (
-    "This server does not go by that name. Ask for it by the address that edgefashion camera was started with, start "
+    "This server does not go by that name. Ask for it by the address that {command} was started with, start "
     "it with a --token, or let the proxy before it send that address as Host.\n"
 )
 
 _ONWARD: Final = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=?">'
-    '<title>Camera</title><p><a href="?">To the picture</a>'
+    '<title>edgefashion</title><p><a href="?">To the page</a>'
 )
 
 WITHIN: Final = """
@@ -67,12 +67,14 @@ class Access:
         token: what is asked for; None asks for nothing and relies on ``hosts``.
         hosts: the names this server answers to where there is no token. Another site may have its own name resolve
             to 127.0.0.1 (DNS rebinding) and would then be let in; its requests carry that name.
+        command: what started the server, for who is refused.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None, hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, *, token: str | None, hosts: frozenset[str], command: str) -> None:
         self._app = app
         self._token = token
         self._hosts = hosts
+        self._command = command
         # Not the token itself: who sees the cookie learns nothing to type, and a new token ends it.
         self._ticket = hmac.new((token or "").encode(), b"edgefashion page", hashlib.sha256).hexdigest()
         # Browsers keep the cookies of all ports of a machine together, and of all cameras behind a proxy: each token
@@ -100,7 +102,7 @@ class Access:
         if self._token is None:
             if _name(request.headers.get("host", "")) in self._hosts:
                 return None
-            return PlainTextResponse(FOREIGN, 421)
+            return PlainTextResponse(FOREIGN.format(command=self._command), 421)
         if request.scope["path"] == "/":  # not request.url's: a Host header has a hand in that one
             if request.scope["query_string"] == WELCOME[1:].encode():
                 return HTMLResponse(_ONWARD)
@@ -131,7 +133,7 @@ class Access:
     def _refuse(self) -> Response:
         from starlette.responses import PlainTextResponse
 
-        return PlainTextResponse(WANTED, 401, {"WWW-Authenticate": "Bearer"})
+        return PlainTextResponse(WANTED.format(command=self._command), 401, {"WWW-Authenticate": "Bearer"})
 
 
 def _name(host: str) -> str:
