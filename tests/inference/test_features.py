@@ -1,0 +1,84 @@
+"""The photo network's features: what its answers are made of, computed once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgefashion.bundles import resolve
+from edgefashion.data import drawn
+from edgefashion.data.images import write_png
+from edgefashion.errors import BadInputError
+from edgefashion.inference import features, load
+
+
+@pytest.fixture(scope="module")
+def kiosk() -> features.Features:
+    found = resolve.resolve("kiosk").bundle
+    assert found is not None
+    return features.Features(found)
+
+
+def _views(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 160, 160, 3), np.uint8)
+
+
+def test_features_times_the_weights_of_the_answer_are_the_answer(kiosk: features.Features) -> None:
+    """From the features the network's own last layer makes the probabilities that the network gives."""
+    import openvino as ov
+
+    views = _views(features.BATCH + 3)
+    ops = {op.get_friendly_name(): op for op in ov.Core().read_model("models/kiosk/fp16.xml").get_ops()}
+    add = ops["kiosk_1/logits_1/BiasAdd"]
+    weights, bias = (
+        source.input_value(0).get_node().get_data().astype(np.float32)
+        for source in (add.input_value(0).get_node().input_value(1).get_node(), add.input_value(1).get_node())
+    )
+    logits = kiosk(views) @ weights.T + bias
+    likely = np.exp(logits - logits.max(1, keepdims=True))
+    answered = load.load("kiosk", precision="fp16")(views)
+    assert likely / likely.sum(1, keepdims=True) == pytest.approx(answered, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "views",
+    [np.zeros((1, 160, 160, 3), np.float32), np.zeros((1, 28, 28, 1), np.uint8), np.zeros((160, 160, 3), np.uint8)],
+)
+def test_views_of_another_form_are_refused(kiosk: features.Features, views: np.ndarray) -> None:
+    """Features are given of whole uint8 views alone, and an error says of which shape."""
+    with pytest.raises(BadInputError, match="160, 160, 3"):
+        kiosk(views)
+
+
+def test_a_network_of_fashion_mnist_has_no_features_of_pictures() -> None:
+    """Edge is refused in a sentence that names kiosk."""
+    found = resolve.resolve("edge").bundle
+    assert found is not None
+    with pytest.raises(BadInputError, match="kiosk"):
+        features.Features(found)
+
+
+def test_features_are_computed_once(kiosk: features.Features, tmp_path: Path) -> None:
+    """What is kept is found again bit for bit, after a move to another label's folder too, and unreadable files are
+    told; a broken file of kept features, or another network's, is as good as none."""
+    folder = tmp_path / "Polo"
+    folder.mkdir()
+    files = [folder / f"{name}.png" for name in "abc"]
+    for number, file in enumerate(files[:2]):
+        write_png(file, drawn.wall(np.random.default_rng(number)))
+    files[2].write_bytes(b"no picture")
+    keeping, skipped = tmp_path / features.KEPT_IN, list[str]()
+    found, first = features.of_files(kiosk, files, features.Kept(keeping, kiosk.network), skipped)
+    assert found == files[:2]
+    assert len(skipped) == 1
+    moved = tmp_path / "Shirt" / files[0].name
+    moved.parent.mkdir()
+    files[0].rename(moved)
+    kept = features.Kept(keeping, kiosk.network)
+    assert f"{features.key_of(moved)}" in kept
+    assert (features.of_files(kiosk, [moved, files[1]], kept)[1] == first).all()
+    assert features.key_of(moved) not in features.Kept(keeping, "another network")
+    keeping.write_bytes(keeping.read_bytes()[:100])
+    assert features.key_of(moved) not in features.Kept(keeping, kiosk.network)
