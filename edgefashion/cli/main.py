@@ -32,6 +32,7 @@ FAMILIES: Final = {
     "predict": "edgefashion.cli.predict:predict",
     "tag": "edgefashion.cli.tag:tag",
     "camera": "edgefashion.cli.camera:camera",
+    "review": "edgefashion.cli.review:review",
     "serve": "edgefashion.cli.serve:serve",
     "doctor": "edgefashion.cli.machine:doctor",
     "demo": "edgefashion.cli.machine:demo",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgefashion.camera.page import metrics
 from edgefashion.camera.page.streams import BOUNDARY, Hub, Stream, events, picture_parts
-from edgefashion.system import palette
-from edgefashion.system.pages import access
+from edgefashion.system.pages import access, files
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -18,15 +16,7 @@ if TYPE_CHECKING:
 
     from edgefashion.camera.page.board import Board
 
-_STYLE: Final = "/page.css"
-_FILES: Final = {
-    "/": ("page.html", "text/html"),
-    _STYLE: ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
-_WITHIN_MARK: Final = b"/* WITHIN */"
-"""Where the page holds :data:`access.WITHIN`."""
+_FILES: Final = {"/": "page.html", "/page.css": "page.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
 
 
 def application(board: Board, *, token: str | None, hosts: frozenset[str]) -> tuple[ASGIApp, Hub]:
@@ -35,17 +25,9 @@ def application(board: Board, *, token: str | None, hosts: frozenset[str]) -> tu
     from starlette.responses import JSONResponse, PlainTextResponse, Response
     from starlette.routing import Route
 
-    here = Path(__file__).with_name("static")
-    files = {path: ((here / name).read_bytes(), media_type) for path, (name, media_type) in _FILES.items()}
-    files[_STYLE] = palette.page_css().encode() + files[_STYLE][0], files[_STYLE][1]
-    files["/"] = files["/"][0].replace(_WITHIN_MARK, access.WITHIN.encode()), files["/"][1]
-    version = hashlib.sha256(b"".join(content for content, _ in files.values())).hexdigest()[:16]
+    file_routes, version = files.routes(Path(__file__).with_name("static"), _FILES)
     hub = Hub(board, version)
     tell = metrics.metrics(board, hub.viewers)
-
-    async def file(request: Request) -> Response:
-        content, media_type = files[request.scope["path"]]
-        return Response(content, media_type=media_type)
 
     async def picture(_: Request) -> Response:
         shot = await hub.pictures.newest()
@@ -62,7 +44,7 @@ def application(board: Board, *, token: str | None, hosts: frozenset[str]) -> tu
 
     mjpeg = Stream(hub, "picture", f"multipart/x-mixed-replace; boundary={BOUNDARY}", picture_parts)
     routes = [
-        *(Route(path, file) for path in files),
+        *file_routes,
         Route("/events", Stream(hub, "events", "text/event-stream", events), methods=["GET"]),
         Route("/picture.mjpg", mjpeg, methods=["GET"]),
         Route("/picture.jpg", picture),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgefashion.camera.page.board import Board
 from edgefashion.errors import MissingError
 from edgefashion.system.extras import need
-from edgefashion.system.pages.address import check_token, listen, parse
+from edgefashion.system.pages.address import check_token, listen, names, parse
 
 if TYPE_CHECKING:
     from edgefashion.camera.moment import Moment
@@ -42,10 +42,7 @@ class Page:
         from edgefashion.system.pages.server import Server
 
         sockets = listen(place)
-        port = sockets[0].getsockname()[1]
-        host = f"[{place.host}]" if ":" in place.host else place.host
-        hosts = frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()})
-        self.url = f"http://{host}:{port}/"
+        self.url, hosts = names(place, sockets)
         """Where the page is, as it was given."""
         self._board = Board()
         try:

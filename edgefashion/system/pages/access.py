@@ -144,3 +144,18 @@ def _name(host: str) -> str:
 
 def _same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+
+
+def of_the_page(request: Request) -> bool:
+    """True if a request that changes something was sent by a page of this server, or by a program with its token.
+
+    Browsers say from which site a request comes: in ``Sec-Fetch-Site`` where the page is safe (HTTPS, or this machine),
+    and in ``Origin`` always. A form of another site cannot say that it sends JSON either.
+    """
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        return False
+    if (site := request.headers.get("sec-fetch-site")) is not None:
+        return site == "same-origin"
+    if (origin := request.headers.get("origin")) is not None:
+        return origin.partition("://")[2].lower() == request.headers.get("host", "").lower()
+    return request.headers.get("authorization", "").lower().startswith("bearer ")

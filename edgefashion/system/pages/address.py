@@ -108,6 +108,14 @@ def listen(address: Address) -> list[socket.socket]:
     return opened
 
 
+def names(address: Address, sockets: list[socket.socket]) -> tuple[str, frozenset[str]]:
+    """The URL of a page that listens there, as it was given, and the names by which browsers may ask for it where no
+    token is wanted."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    url = f"http://{host}:{sockets[0].getsockname()[1]}/"
+    return url, frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()})
+
+
 def _listen(family: socket.AddressFamily, number: str, port: int) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:

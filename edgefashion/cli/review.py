@@ -1,0 +1,58 @@
+"""`edgefashion review`: parse, open :class:`edgefashion.reviewing.page.ReviewPage`, print where it is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgefashion.bundles.places import PHOTO_MODEL
+
+
+def review(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder that --collect writes to.", show_default=False)
+    ],
+    web: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the page is; port 0: a free one.")] = (
+        "127.0.0.1:8090"
+    ),
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EDGEFASHION_TOKEN",
+            help="What others must know to see the page; wanted beyond this machine.",
+            show_default=False,
+            show_envvar=True,
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="MODEL", help="The network that looks at the pictures.")] = PHOTO_MODEL,
+    out: Annotated[Path, typer.Option(help="Where the button Teach writes the network.")] = Path("models/shop"),
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Say in a browser what is on a shop's pictures, and have a network taught with them.
+
+    Example: edgefashion review shop/
+    """
+    from edgefashion.errors import MissingError
+    from edgefashion.reviewing.page import ReviewPage
+
+    with ReviewPage(folder, web=web, token=token, model=model, out=out) as page:
+        print(page.url, flush=True)
+        if browser:
+            _open(page.url, token)
+        while page.alive:
+            time.sleep(0.5)
+    raise MissingError("the page's server has ended by itself. Start it anew")
+
+
+def _open(url: str, token: str | None) -> None:
+    """Show the page, where there is a screen to show it on."""
+    import os
+    import webbrowser
+
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return
+    webbrowser.open(f"{url}?token={token}" if token else url)

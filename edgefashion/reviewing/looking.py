@@ -1,0 +1,212 @@
+"""The network looks at every picture of the folder, in the background: what it says of each, and what it sees in it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion.bundles import resolve
+from edgefashion.data import images
+from edgefashion.data.label_names import folder_of_label
+from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.inference import preprocess
+from edgefashion.inference.features import BATCH, KEPT_IN, Features, Kept, key_of
+from edgefashion.inference.load import load
+from edgefashion.inference.predict import answer_of
+from edgefashion.labels import NO_GARMENT, UNKNOWN
+from edgefashion.system.server_log import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from edgefashion.data.collected import Picture
+    from edgefashion.reviewing.watched_folder import WatchedFolder
+
+ANSWERS_IN: Final = ".answers.npz"
+"""The file in a folder of photos that keeps what the network said of them."""
+
+AGAIN_S: Final = 2.0
+"""Between two looks for new pictures."""
+
+_SAVED_EVERY: Final = 40
+"""Batches: so much is lost at most where the power fails."""
+
+
+class Looking:
+    """Looks at the pictures of a folder until it is closed, new ones too. Answers at once from what it has seen.
+
+    What it sees is kept in the folder, and found again after a restart.
+
+    Args:
+        folder: whose pictures.
+        model: a bundle of a photo network, by name or path.
+
+    Raises:
+        BadInputError: no such bundle, or one of another kind of network.
+    """
+
+    def __init__(self, folder: WatchedFolder, model: str) -> None:
+        bundle = resolve.resolve(model).bundle
+        if bundle is None or not bundle.takes_photos:
+            raise BadInputError(f"{model} is no bundle of a photo network. Use kiosk, or a bundle trained from it")
+        self._folder, self._model, self._bundle = folder, model, bundle
+        self.labels = bundle.labels
+        """What the network can say."""
+        self.done = 0
+        """Pictures looked at, of those that are there."""
+        self.failure = ""
+        """Why nothing is looked at any more; empty while it goes on."""
+        self.unread: set[str] = set()
+        """Keys of pictures that cannot be read."""
+        self._features: Kept | None = None
+        self._answers: Kept | None = None
+        self._said: dict[str, tuple[str, float]] = {}
+        self._rule: Any = None
+        self._lock = threading.Lock()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="looking", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and keep what was seen."""
+        self._end.set()
+        if self._thread.is_alive():
+            self._thread.join(20)
+
+    def says(self, picture: Picture) -> tuple[str, float] | None:
+        """The name that the network gives a picture, as its label's folder is called, and how sure it is from 0 to 1.
+
+        What the camera noted comes first, for it saw the garment longer. None while nobody has looked.
+        """
+        if (facts := self._folder.facts(picture)) is not None and facts.model:
+            return _folder_name(facts.label or NO_GARMENT), facts.confidence
+        key = _key(picture)
+        if key not in self._said and (row := self._row(self._answers, key)) is not None:
+            self._said[key] = self._named(row)
+        return self._said.get(key)
+
+    def top(self, picture: Picture) -> list[tuple[str, float]]:
+        """The likeliest names with their shares, the likeliest first; empty while nobody has looked."""
+        if (facts := self._folder.facts(picture)) is not None and facts.top:
+            return [(_folder_name(label), share) for label, share in facts.top]
+        row = self._row(self._answers, _key(picture))
+        if row is None:
+            return []
+        return [(_folder_name(self.labels[i]), float(row[i])) for i in row.argsort()[::-1][:3]]
+
+    def seen(self, pictures: Sequence[Picture]) -> tuple[list[Picture], NDArray[np.float32]]:
+        """Those of the pictures that were looked at, and their features float32 (n, d), each of length 1."""
+        found = [
+            (picture, row) for picture in pictures if (row := self._row(self._features, _key(picture))) is not None
+        ]
+        if not found:
+            return [], np.empty((0, 0), np.float32)
+        rows = np.stack([row for _, row in found])
+        return [picture for picture, _ in found], rows / np.maximum(1e-9, np.linalg.norm(rows, axis=1, keepdims=True))
+
+    def _named(self, row: NDArray[np.float32]) -> tuple[str, float]:
+        """What probabilities (classes,) say: none of the labels, too, where that is likelier than any of them."""
+        shares = dict(zip(self.labels, map(float, row), strict=True))
+        answer = answer_of(row, self.labels, self._rule, 1)
+        if answer is None:
+            return NO_GARMENT, shares[NO_GARMENT]
+        if answer.confidence < shares.get(UNKNOWN, 0.0):
+            return UNKNOWN, shares[UNKNOWN]
+        return _folder_name(answer.label), answer.confidence
+
+    def _row(self, kept: Kept | None, key: str) -> NDArray[np.float32] | None:
+        if kept is None:
+            return None
+        with self._lock:
+            return kept[key] if key in kept else None  # noqa: SIM401  # it has no get()
+
+    def _run(self) -> None:
+        try:
+            self._look()
+        except EdgeFashionError as error:
+            self.failure = str(error)
+        except Exception as error:  # a thread has nobody to raise to: the page says that it has ended
+            self.failure = "The network cannot be run here: see the terminal"
+            complain("looking at the pictures has ended", error, "review")
+
+    def _look(self) -> None:
+        features, classifier = Features(self._bundle), load(self._model, threads=0)
+        self._rule = classifier.rule
+        self._features = Kept(self._folder.path / KEPT_IN, features.network)
+        self._answers = Kept(self._folder.path / ANSWERS_IN, f"{features.network} {classifier.precision}")
+        unsaved = 0
+        while True:
+            for part in _parts(self._left()):
+                if self._end.is_set():
+                    break
+                views = [(key, view) for path, key in part if (view := self._view(path, key)) is not None]
+                if views:
+                    pixels = np.stack([view for _, view in views])
+                    rows, answers = features(pixels), classifier(pixels)
+                    with self._lock:
+                        for (key, _), row, answer in zip(views, rows, answers, strict=True):
+                            self._features[key], self._answers[key] = row, answer
+                self.done += len(part)
+                unsaved += 1
+                if unsaved >= _SAVED_EVERY:
+                    unsaved = self._save()
+            unsaved = self._save()
+            if self._end.wait(AGAIN_S):
+                return
+
+    def _left(self) -> list[tuple[Path, str]]:
+        """The pictures that nobody has looked at, with their keys."""
+        assert self._features is not None
+        assert self._answers is not None
+        now, left = self._folder.now(), []
+        for picture in (*now.undecided, *now.decided):
+            key = _key(picture)
+            with self._lock:
+                if key and key not in self.unread and not (key in self._features and key in self._answers):
+                    left.append((picture.path, key))
+        self.done = len(now.undecided) + len(now.decided) - len(left)
+        return left
+
+    def _view(self, path: Path, key: str) -> NDArray[np.uint8] | None:
+        try:
+            return preprocess.view(images.read_image(path))
+        except BadInputError:
+            if path.exists():  # else it was moved just now
+                self.unread.add(key)
+            return None
+
+    def _save(self) -> int:
+        for kept in (self._features, self._answers):
+            if kept is not None:
+                with self._lock:
+                    kept.save()
+        return 0
+
+
+def _key(picture: Picture) -> str:
+    """What its features are found by; empty where it is gone."""
+    try:
+        return key_of(picture.path)
+    except OSError:
+        return ""
+
+
+def _folder_name(label: str) -> str:
+    """A network's label as its folder is called. What can be no folder's name, as in a file that is not ours, is none
+    of the labels."""
+    try:
+        return folder_of_label(label)
+    except BadInputError:
+        return UNKNOWN
+
+
+def _parts(items: list[tuple[Path, str]]) -> list[list[tuple[Path, str]]]:
+    return [items[at : at + BATCH] for at in range(0, len(items), BATCH)]

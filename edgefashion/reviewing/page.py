@@ -1,0 +1,102 @@
+"""`edgefashion review`: the page for a folder, from its start to its end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgefashion.bundles.places import PHOTO_MODEL
+from edgefashion.errors import BadInputError
+from edgefashion.reviewing.watched_folder import WatchedFolder
+from edgefashion.system.extras import need
+from edgefashion.system.pages.address import check_token, listen, names, parse
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+WEB: Final = "127.0.0.1:8090"
+"""Where the page is, unless another place is given: seen from this machine alone."""
+
+OUT: Final = Path("models/shop")
+"""Where the button Teach writes the network, and where it is taken up from."""
+
+
+class ReviewPage:
+    """A page on which people say what is on the pictures of a folder. It is there until it is closed.
+
+    Args:
+        folder: the pictures, as :mod:`edgefashion.data.collected` lays them out. Folders of labelled photos, as
+            ``train shop`` takes them, are such a folder, too.
+        web: ``HOST:PORT``; port 0 takes a free one, which :attr:`url` tells.
+        token: what a viewer must know; wanted where other machines reach the address.
+        model: the photo network that looks at the pictures, by name or path.
+        out: where the button Teach writes the network.
+        command: how a command of ours is begun; for tests.
+
+    Raises:
+        BadInputError: no such folder, one that cannot be written to, no such network, an address that is none or is in
+            use, a token that is none or missing.
+        MissingError: the extra ``web`` is not installed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        web: str = WEB,
+        token: str | None = None,
+        model: str = PHOTO_MODEL,
+        out: Path = OUT,
+        command: tuple[str, ...] | None = None,
+    ) -> None:
+        place = parse(web)
+        check_token(place, token)
+        for module in ("starlette", "uvicorn"):
+            need(module, "for the page")
+        if not folder.is_dir():
+            raise BadInputError(f"{folder} is no folder. Give the one that --collect writes to")
+        if not os.access(folder, os.W_OK):
+            raise BadInputError(f"{folder} cannot be written to, and decisions are kept there. Change its permissions")
+        from edgefashion.reviewing.app import application
+        from edgefashion.reviewing.looking import Looking
+        from edgefashion.reviewing.review import Review
+        from edgefashion.reviewing.teaching import EDGEFASHION, Teaching
+        from edgefashion.system.pages.server import Server
+
+        watched = WatchedFolder(folder)
+        watched.now()
+        self.looking = Looking(watched, model)
+        self.review = Review(watched, self.looking)
+        self.teaching = Teaching(folder, out, command or EDGEFASHION)
+        sockets = listen(place)
+        try:
+            self.url, hosts = names(place, sockets)
+            app = application(self.review, self.teaching, token=token, hosts=hosts)
+            self._server = Server(app, sockets)
+        except BaseException:
+            for one in sockets:
+                one.close()
+            raise
+        self.looking.start()
+        self.review.doubts.start()
+
+    @property
+    def alive(self) -> bool:
+        """True while it serves."""
+        return self._server.alive
+
+    def close(self) -> None:
+        """End the page, what it has begun, and keep what was seen. May be called twice."""
+        self._server.close()
+        self.teaching.close()
+        self.review.doubts.close()
+        self.looking.close()
+
+    def __enter__(self) -> ReviewPage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

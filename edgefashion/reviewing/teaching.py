@@ -1,0 +1,177 @@
+"""The buttons Teach, Use it and Take it back: commands of ours that run as child processes, one at a time."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from edgefashion.bundles.places import PHOTO_MODEL
+from edgefashion.errors import BadInputError
+from edgefashion.system.addresses import without_secrets
+from edgefashion.system.extras import install_line, installed
+from edgefashion.system.processes import child_environment
+from edgefashion.system.text import quoted
+
+EDGEFASHION: Final = (sys.executable, "-P", "-m", "edgefashion")
+LINES: Final = 200
+"""Lines of a command that are remembered."""
+
+STOP_S: Final = 30.0
+"""A command that is stopped has this to keep what it has done; then it is ended."""
+
+_LINE: Final = re.compile(r"[\r\n]+")
+_ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Teaching:
+    """Teaching with a folder, and what is done with the network that comes of it.
+
+    Args:
+        folder: the pictures.
+        out: where the network's bundle comes, ``models/shop``.
+        command: how a command of ours is begun.
+    """
+
+    def __init__(self, folder: Path, out: Path, command: tuple[str, ...] = EDGEFASHION) -> None:
+        self._folder, self._out, self._command = folder, out, command
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._lines: collections.deque[str] = collections.deque(maxlen=LINES)
+        self._doing = ""
+        self._began_s = self._ended_s = 0.0
+        self._stopped = False
+        self._exit: int | None = None
+        self._result: dict[str, Any] | None = None
+        self._taught: dict[str, Any] | None = None
+
+    def state(self) -> dict[str, Any]:
+        """What the page shows: what runs or ran, its lines, how long, and how it ended."""
+        with self._lock:
+            running = self._process is not None
+            until_s = time.monotonic() if running else self._ended_s
+            return {
+                "doing": self._doing,
+                "running": running,
+                "stopping": running and self._stopped,
+                "stopped": not running and self._stopped,
+                "seconds": round(until_s - self._began_s) if self._doing else 0,
+                "lines": list(self._lines),
+                "exit": self._exit,
+                "result": self._result,
+                "can_use": self._taught is not None and not running,
+                "model": str(self._out),
+                "missing": self.missing(),
+            }
+
+    def missing(self) -> list[str]:
+        """What to do where this machine cannot teach, a line for each step; empty where it can."""
+        if installed("tensorflow") and installed("keras"):
+            return []
+        folder = quoted(str(self._folder))
+        elsewhere = (
+            f"On a PC that has it: copy the folder {self._folder.absolute()} to it. There run: "
+            f"edgefashion train shop --photos {folder}, then: edgefashion models export {self._out.name}. "
+            "Bring the pack back, and here run: edgefashion models install PACK"
+        )
+        return [
+            "This PC cannot teach: TensorFlow is not installed. There are two ways.",
+            f"Here: {install_line('tensorflow')}, then start this page again.",
+            elsewhere,
+        ]
+
+    def teach(self) -> None:
+        """Begin to teach. Raises :class:`BadInputError` while something runs, or where nothing can be taught here."""
+        if missing := self.missing():
+            raise BadInputError(missing[0])
+        self._start("teach", "train", "shop", "--photos", str(self._folder), "--out", str(self._out), "--json")
+
+    def use(self) -> None:
+        """Have cameras and other programs use what was taught last. Raises as :meth:`teach`."""
+        if self._taught is None:
+            raise BadInputError("nothing was taught that could be used. Teach first")
+        self._start("use", "models", "install", str(self._taught.get("bundle", self._out)), "--json")
+
+    def take_back(self) -> None:
+        """Have them use the network before. Raises as :meth:`teach`."""
+        self._start("take_back", "models", "rollback", self._out.name or PHOTO_MODEL, "--json")
+
+    def stop(self) -> None:
+        """End what runs, in order: it may keep what it has done."""
+        with self._lock:
+            process = self._process
+            if process is None:
+                return
+            self._stopped = True
+        with contextlib.suppress(OSError):
+            process.send_signal(signal.SIGINT if os.name == "posix" else signal.CTRL_BREAK_EVENT)  # type: ignore[attr-defined]
+        timer = threading.Timer(STOP_S, process.kill)
+        timer.daemon = True
+        timer.start()
+
+    def close(self) -> None:
+        """Stop what runs and wait for its end."""
+        self.stop()
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S + 5)
+
+    def _start(self, doing: str, *arguments: str) -> None:
+        with self._lock:
+            if self._process is not None:
+                raise BadInputError("something is running already. Wait for its end, or stop it")
+            flags = 0 if os.name == "posix" else subprocess.CREATE_NEW_PROCESS_GROUP  # type: ignore[attr-defined]
+            self._process = subprocess.Popen(
+                [*self._command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=child_environment(),
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=os.name == "posix",  # a Ctrl-C in the terminal is ours to pass on
+                creationflags=flags,
+            )
+            self._lines.clear()
+            self._doing, self._stopped, self._exit, self._result = doing, False, None, None
+            self._began_s = time.monotonic()
+            process = self._process
+        threading.Thread(target=self._follow, args=(process, doing), name="teaching", daemon=True).start()
+
+    def _follow(self, process: subprocess.Popen[str], doing: str) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        out: list[str] = []
+        reading = threading.Thread(target=lambda: out.append(process.stdout.read()), daemon=True)  # type: ignore[union-attr]
+        reading.start()
+        for line in process.stderr:
+            plain = [without_secrets(_ESCAPE.sub("", part)).strip() for part in _LINE.split(line)]
+            with self._lock:
+                self._lines.extend(part for part in plain if part)
+        reading.join()
+        code = process.wait()
+        with self._lock:
+            self._exit, self._ended_s = code, time.monotonic()
+            self._result = _object("".join(out))
+            if doing == "teach" and self._result is not None and code == 0:
+                self._taught = self._result
+            self._process = None
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """The JSON object that a command printed, None where it printed none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

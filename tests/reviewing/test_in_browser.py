@@ -1,0 +1,166 @@
+"""The review page in a real browser: by keyboard alone, by thumb, by two people at once, and for everyone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from helpers.axe import violations
+from helpers.browser import Browser, chromium
+from helpers.reviewing import collect, there
+
+from edgefashion.data import collected
+from edgefashion.reviewing.page import ReviewPage
+
+pytestmark = pytest.mark.linux_only("the browser is steered over inherited file descriptors")
+
+DESKTOP, PHONE = (1280, 800), (360, 740)
+TILES = "document.querySelectorAll('#grid li').length"
+SAID = "document.getElementById('said').textContent"
+LABELS = "[...document.querySelectorAll('#grid li b')].map(name => name.textContent)"
+CODES = {"Enter": 13, " ": 32, "Escape": 27, "Delete": 46, "ArrowRight": 39, "ArrowDown": 40, "ArrowLeft": 37, "Tab": 9}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium(200) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def silent(browser: Browser) -> Iterator[None]:
+    """Each test begins with an empty page, and nothing that the one before complained of."""
+    browser.complaints.clear()
+    browser.requests.clear()
+    yield
+    browser.call("Page.navigate", url="about:blank")
+
+
+def shown(browser: Browser, page: ReviewPage, tiles: int, size: tuple[int, int] = DESKTOP, **how: bool) -> None:
+    browser.open(page.url, size[0], height_px=size[1], **how)
+    browser.wait_until(f"{TILES} === {tiles}")
+
+
+def press(browser: Browser, *keys: str, shift: bool = False) -> None:
+    for key in keys:
+        # A letter or digit is typed; what is neither has a code that the browser goes by.
+        facts = {"key": key, "windowsVirtualKeyCode": CODES.get(key, ord(key[0].upper())), "modifiers": 8 * shift}
+        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
+        browser.call("Input.dispatchKeyEvent", type="keyDown", text=text, **facts)
+        browser.call("Input.dispatchKeyEvent", type="keyUp", **facts)
+
+
+def tap(browser: Browser, selector: str) -> None:
+    """A finger on the middle of an element, which has to be where it can be touched."""
+    where = f"document.querySelector({selector!r})"
+    browser.evaluate(f"{where}.scrollIntoView({{block: 'nearest', inline: 'nearest'}})")
+    box = browser.evaluate(f"(box => [box.x + box.width / 2, box.y + box.height / 2])({where}.getBoundingClientRect())")
+    at = f"document.elementFromPoint({box[0]}, {box[1]})"
+    assert browser.evaluate(f"{where}.contains({at})"), f"{selector} is covered by something"
+    point = {"x": box[0], "y": box[1]}
+    browser.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[point])
+    browser.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+
+def test_by_keyboard_alone(browser: Browser, page: ReviewPage, folder: Path) -> None:
+    """Without a mouse: confirmed, corrected, none of these, no garment, deleted, a range of many, a new label by typing
+    it, and undone; each is on the disk at once, and the least sure picture comes first."""
+    shown(browser, page, 9)
+    assert browser.evaluate(LABELS)[:3] == ["Pullover"] * 3
+    assert browser.evaluate("document.querySelector('#labels button').textContent") == "1 T-shirt"
+    browser.wait_until("document.activeElement.getAttribute('role') === 'option'")
+    press(browser, "Enter")
+    browser.wait_until(f"{TILES} === 8 && {SAID}.includes('put under Pullover')")
+    assert there(folder) == {"to review": 8, "Pullover": 1}
+    press(browser, "1")
+    browser.wait_until(f"{SAID}.includes('put under T-shirt') && {TILES} === 7")
+    press(browser, "0", "n", "Delete")
+    browser.wait_until(f"{TILES} === 4 && {SAID}.includes('deleted')")
+    wanted = {"to review": 4, "Pullover": 1, "T-shirt": 1, "Unknown": 1, "No garment": 1, ".deleted": 1}
+    assert there(folder) == wanted
+    press(browser, "ArrowRight", "ArrowRight", shift=True)
+    browser.wait_until("document.getElementById('chosen').textContent === '3 chosen'")
+    press(browser, "/", *"Polo", "Enter")
+    browser.wait_until(f"{TILES} === 1 && {SAID}.includes('3 pictures put under Polo')")
+    assert there(folder)["Polo"] == 3
+    assert "1 T-shirt" in browser.evaluate("document.getElementById('labels').innerText"), "keys stay as they were"
+    press(browser, "z")
+    browser.wait_until(f"{TILES} === 4 && {SAID}.includes('3 pictures put back')")
+    press(browser, "z")
+    browser.wait_until(f"{TILES} === 5")
+    assert there(folder) == {name: count for name, count in wanted.items() if name != ".deleted"} | {"to review": 5}
+    press(browser, "?")
+    browser.wait_until("document.getElementById('help').open")
+    press(browser, "Escape")
+    browser.wait_until("!document.getElementById('help').open")
+    press(browser, " ")
+    browser.wait_until("document.getElementById('chosen').textContent === '1 chosen'")
+    press(browser, "Escape", "]")
+    browser.wait_until("document.getElementById('title').textContent.startsWith('Says')")
+    assert browser.complaints == []
+    assert {urlsplit(request).netloc for request in browser.requests} == {urlsplit(page.url).netloc}
+
+
+def test_by_thumb(browser: Browser, page: ReviewPage, folder: Path) -> None:
+    """On a phone of 360 pixels: pictures are chosen by tapping, labelled, and it is undone; nothing runs out of the
+    page, and whatever is touched is as large as a fingertip."""
+    shown(browser, page, 9, PHONE)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    small = """[...document.querySelectorAll('button, select, input, #grid li')].filter(each => each.checkVisibility())
+      .map(each => each.getBoundingClientRect()).filter(box => box.height < 44 || box.width < 44).length"""
+    assert browser.evaluate(small) == 0
+    tap(browser, "#grid li:nth-child(1)")
+    tap(browser, "#grid li:nth-child(2)")
+    browser.wait_until("document.getElementById('chosen').textContent === '2 chosen'")
+    tap(browser, "#labels button:nth-child(3)")
+    browser.wait_until(f"{TILES} === 7 && {SAID}.includes('2 pictures put under')")
+    assert there(folder)["to review"] == 7
+    tap(browser, "#undo")
+    browser.wait_until(f"{TILES} === 9")
+
+
+def test_two_people(browser: Browser, page: ReviewPage, folder: Path) -> None:
+    """What another decides leaves the page by itself, and what a camera brings comes; who acts on a picture that is
+    gone is told so, and nothing is done twice."""
+    shown(browser, page, 9)
+    collect(folder, "Dress")
+    browser.wait_until(f"{TILES} === 10")
+    name = browser.evaluate("document.querySelector('#grid li').dataset.id")
+    other = collected.find(folder, name)
+    assert other is not None
+    browser.evaluate("document.querySelector('#grid li').focus()")
+    collected.move(other, "Jumper")
+    press(browser, "1")
+    browser.wait_until(f"{SAID}.includes('somebody was faster')")
+    assert there(folder) == {"to review": 9, "Jumper": 1}
+    browser.wait_until("document.getElementById('groups').textContent.includes('Jumper')")
+    assert browser.evaluate(TILES) == 9
+
+
+def test_for_everyone(browser: Browser, page: ReviewPage, folder: Path) -> None:
+    """axe-core finds nothing that keeps anybody out: on a desktop and a phone, light and dark, in every group and
+    dialog, with pictures chosen."""
+    collect(folder, "Dress")
+    collected.move(collect(folder, "Shirt"), "Polo")
+    pick = "(pick => {{ pick.value = '{}'; pick.dispatchEvent(new Event('change')) }})(document.getElementById('pick'))"
+    click = "document.querySelector('{}').click()"
+    views = [
+        click.format("#grid li"),
+        pick.format("label/Polo"),
+        pick.format("doubted"),
+        click.format("[data-act=closer]"),
+        click.format("#teach-open"),
+        click.format("#help-open"),
+    ]
+    for (size, dark), view in itertools.product(((DESKTOP, False), (PHONE, True)), views):
+        browser.open(page.url, size[0], height_px=size[1], dark=dark, still=True)
+        browser.wait_until(f"{TILES} > 5")
+        browser.evaluate(view)
+        if "closer" in view:
+            browser.wait_until("document.getElementById('closer').open")
+        assert violations(browser) == [], (size, dark, view)
+    browser.evaluate("document.querySelector('#new label').remove()")
+    assert any(line.startswith("label:") for line in violations(browser)), "a check that cannot fail"
