@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from edgefashion.bundles.places import PHOTO_MODEL
-
 
 def review(
     folder: Annotated[
@@ -28,8 +26,7 @@ def review(
             show_envvar=True,
         ),
     ] = None,
-    model: Annotated[str, typer.Option(metavar="MODEL", help="The network that looks at the pictures.")] = PHOTO_MODEL,
-    out: Annotated[Path, typer.Option(help="Where the button Teach writes the network.")] = Path("models/shop"),
+    name: Annotated[str, typer.Option(help="The model that is taught and put to use.")] = "shop",
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
     """Say in a browser what is on a shop's pictures, and have a network taught with them.
@@ -39,20 +36,20 @@ def review(
     from edgefashion.errors import MissingError
     from edgefashion.reviewing.page import ReviewPage
 
-    with ReviewPage(folder, web=web, token=token, model=model, out=out) as page:
+    with ReviewPage(folder, web=web, token=token, model=name) as page:
         print(page.url, flush=True)
-        if browser:
-            _open(page.url, token)
+        if browser and token is None:  # a token in an address would be seen by all in the list of processes
+            _open(page.url)
         while page.alive:
             time.sleep(0.5)
     raise MissingError("the page's server has ended by itself. Start it anew")
 
 
-def _open(url: str, token: str | None) -> None:
+def _open(url: str) -> None:
     """Show the page, where there is a screen to show it on."""
     import os
     import webbrowser
 
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return
-    webbrowser.open(f"{url}?token={token}" if token else url)
+    webbrowser.open(url)

@@ -86,9 +86,12 @@ def application(review: Review, teaching: Teaching, *, token: str | None, hosts:
                 return review.back(names).as_json()
             case "undo" if isinstance(told.get("batch"), int):
                 return review.undo(told["batch"]).as_json()
-            case "teach" | "stop" | "use" | "take_back" as what:
+            case "teach":
+                teaching.teach(resume=told.get("resume") is True)
+                return {}
+            case "stop" | "use" | "take_back" as what:
                 getattr(teaching, what)()
-                return {"said": ""}
+                return {}
         raise BadInputError("this page asks for something that the server does not know. Load it again")
 
     async def do(request: Request) -> Response:

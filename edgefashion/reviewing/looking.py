@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.bundles import resolve
+from edgefashion.bundles.bundle import INFO
+from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.data import images
 from edgefashion.data.label_names import folder_of_label
 from edgefashion.errors import BadInputError, EdgeFashionError
@@ -17,6 +19,7 @@ from edgefashion.inference.features import BATCH, KEPT_IN, Features, Kept, key_o
 from edgefashion.inference.load import load
 from edgefashion.inference.predict import answer_of
 from edgefashion.labels import NO_GARMENT, UNKNOWN
+from edgefashion.system.files import sha256
 from edgefashion.system.server_log import complain
 
 if TYPE_CHECKING:
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edgefashion.data.collected import Picture
+    from edgefashion.bundles.bundle import Bundle
+    from edgefashion.data.collected import Facts, Picture
+    from edgefashion.inference.classifier import Classifier
     from edgefashion.reviewing.watched_folder import WatchedFolder
 
 ANSWERS_IN: Final = ".answers.npz"
@@ -32,6 +37,9 @@ ANSWERS_IN: Final = ".answers.npz"
 
 AGAIN_S: Final = 2.0
 """Between two looks for new pictures."""
+
+FAILED_S: Final = 10.0
+"""Before it is tried again where it has failed."""
 
 _SAVED_EVERY: Final = 40
 """Batches: so much is lost at most where the power fails."""
@@ -42,27 +50,29 @@ class Looking:
 
     What it sees is kept in the folder, and found again after a restart.
 
+    Features are always those of the network that teaching starts from: so teaching finds them, too, and has nothing
+    left to compute. What is said of a picture comes from the network that is in use; where another takes its place, all
+    are looked at again.
+
     Args:
         folder: whose pictures.
-        model: a bundle of a photo network, by name or path.
+        model: a bundle of a photo network, by name or path. Where there is none yet, the one that ships looks.
 
     Raises:
-        BadInputError: no such bundle, or one of another kind of network.
+        BadInputError: a bundle of another kind of network.
     """
 
     def __init__(self, folder: WatchedFolder, model: str) -> None:
-        bundle = resolve.resolve(model).bundle
-        if bundle is None or not bundle.takes_photos:
-            raise BadInputError(f"{model} is no bundle of a photo network. Use kiosk, or a bundle trained from it")
-        self._folder, self._model, self._bundle = folder, model, bundle
-        self.labels = bundle.labels
-        """What the network can say."""
+        self._folder, self._model = folder, model
+        self._bundle = self._in_use()
         self.done = 0
         """Pictures looked at, of those that are there."""
         self.failure = ""
-        """Why nothing is looked at any more; empty while it goes on."""
+        """Why nothing is looked at; empty while it goes on."""
         self.unread: set[str] = set()
         """Keys of pictures that cannot be read."""
+        self.changes = 0
+        """Another number whenever another network looks."""
         self._features: Kept | None = None
         self._answers: Kept | None = None
         self._said: dict[str, tuple[str, float]] = {}
@@ -70,6 +80,15 @@ class Looking:
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="looking", daemon=True)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the network can say."""
+        return self._bundle.labels
+
+    def _in_use(self) -> Bundle:
+        known = resolve.is_model(self._model) or len(Path(self._model).parts) > 1
+        return _bundle_of(self._model if known else PHOTO_MODEL)
 
     def start(self) -> None:
         """Begin to look."""
@@ -84,10 +103,21 @@ class Looking:
     def says(self, picture: Picture) -> tuple[str, float] | None:
         """The name that the network gives a picture, as its label's folder is called, and how sure it is from 0 to 1.
 
-        What the camera noted comes first, for it saw the garment longer. None while nobody has looked.
+        What the camera noted comes first, where it used the same network: it saw the garment longer. None while nobody
+        has looked.
         """
-        if (facts := self._folder.facts(picture)) is not None and facts.model:
-            return _folder_name(facts.label or NO_GARMENT), facts.confidence
+        facts = self._folder.facts(picture)
+        noted = (
+            None if facts is None or not facts.model else (_folder_name(facts.label or NO_GARMENT), facts.confidence)
+        )
+        return noted if noted and self._is_of(facts) else self._own(picture) or noted
+
+    def _is_of(self, facts: Facts | None) -> bool:
+        """True if the network in use has noted this."""
+        names = {self._bundle.path.name, self._bundle.name}
+        return facts is not None and facts.model in names and facts.revision in ("", ".", self._bundle.path.name)
+
+    def _own(self, picture: Picture) -> tuple[str, float] | None:
         key = _key(picture)
         if key not in self._said and (row := self._row(self._answers, key)) is not None:
             self._said[key] = self._named(row)
@@ -95,7 +125,7 @@ class Looking:
 
     def top(self, picture: Picture) -> list[tuple[str, float]]:
         """The likeliest names with their shares, the likeliest first; empty while nobody has looked."""
-        if (facts := self._folder.facts(picture)) is not None and facts.top:
+        if (facts := self._folder.facts(picture)) is not None and facts.top and self._is_of(facts):
             return [(_folder_name(label), share) for label, share in facts.top]
         row = self._row(self._answers, _key(picture))
         if row is None:
@@ -129,38 +159,54 @@ class Looking:
             return kept[key] if key in kept else None  # noqa: SIM401  # it has no get()
 
     def _run(self) -> None:
-        try:
-            self._look()
-        except EdgeFashionError as error:
-            self.failure = str(error)
-        except Exception as error:  # a thread has nobody to raise to: the page says that it has ended
-            self.failure = "The network cannot be run here: see the terminal"
-            complain("looking at the pictures has ended", error, "review")
+        while not self._end.is_set():
+            try:
+                self._look()
+            except EdgeFashionError as error:
+                self.failure = str(error)
+            except Exception as error:  # a thread has nobody to raise to: the page says that it has ended
+                self.failure = "the network cannot be run here: see the terminal"
+                complain("looking at the pictures", error, "review")
+            self._end.wait(FAILED_S)  # a network that is just being replaced is there soon
 
     def _look(self) -> None:
-        features, classifier = Features(self._bundle), load(self._model, threads=0)
-        self._rule = classifier.rule
+        features = Features(_bundle_of(PHOTO_MODEL))
         self._features = Kept(self._folder.path / KEPT_IN, features.network)
-        self._answers = Kept(self._folder.path / ANSWERS_IN, f"{features.network} {classifier.precision}")
-        unsaved = 0
-        while True:
-            for part in _parts(self._left()):
-                if self._end.is_set():
+        while not self._end.is_set():
+            bundle = self._in_use()
+            classifier = load(bundle.path)
+            self._take(bundle, classifier)
+            while not self._look_at_all(features, classifier) and not self._end.wait(AGAIN_S):
+                if not _is_same(self._in_use(), bundle):
                     break
-                views = [(key, view) for path, key in part if (view := self._view(path, key)) is not None]
-                if views:
-                    pixels = np.stack([view for _, view in views])
-                    rows, answers = features(pixels), classifier(pixels)
-                    with self._lock:
-                        for (key, _), row, answer in zip(views, rows, answers, strict=True):
-                            self._features[key], self._answers[key] = row, answer
-                self.done += len(part)
-                unsaved += 1
-                if unsaved >= _SAVED_EVERY:
-                    unsaved = self._save()
-            unsaved = self._save()
-            if self._end.wait(AGAIN_S):
-                return
+
+    def _take(self, bundle: Bundle, classifier: Classifier) -> None:
+        """Have another network's word count."""
+        answers = Kept(self._folder.path / ANSWERS_IN, f"{_stamp(bundle)} {classifier.precision}")
+        with self._lock:
+            self._bundle, self._rule, self._answers, self._said = bundle, classifier.rule, answers, {}
+            self.changes += 1
+            self.failure = ""
+
+    def _look_at_all(self, features: Features, classifier: Classifier) -> bool:
+        """Look at every picture that nobody has looked at; True where it was to end meanwhile."""
+        assert self._features is not None
+        assert self._answers is not None
+        for number, part in enumerate(_parts(self._left())):
+            if self._end.is_set():
+                break
+            views = [(key, view) for path, key in part if (view := self._view(path, key)) is not None]
+            if views:
+                pixels = np.stack([view for _, view in views])
+                rows, answers = features(pixels), classifier(pixels)
+                with self._lock:
+                    for (key, _), row, answer in zip(views, rows, answers, strict=True):
+                        self._features[key], self._answers[key] = row, answer
+            self.done += len(part)
+            if number % _SAVED_EVERY == _SAVED_EVERY - 1:
+                self._save()
+        self._save()
+        return self._end.is_set()
 
     def _left(self) -> list[tuple[Path, str]]:
         """The pictures that nobody has looked at, with their keys."""
@@ -183,12 +229,27 @@ class Looking:
                 self.unread.add(key)
             return None
 
-    def _save(self) -> int:
+    def _save(self) -> None:
         for kept in (self._features, self._answers):
             if kept is not None:
                 with self._lock:
                     kept.save()
-        return 0
+
+
+def _bundle_of(model: str) -> Bundle:
+    bundle = resolve.resolve(model).bundle
+    if bundle is None or not bundle.takes_photos:
+        raise BadInputError(f"{model} is no bundle of a photo network. Use {PHOTO_MODEL}, or one made from it")
+    return bundle
+
+
+def _stamp(bundle: Bundle) -> str:
+    """What tells a network that was put in the place of another."""
+    return sha256(bundle.path / INFO)
+
+
+def _is_same(one: Bundle, other: Bundle) -> bool:
+    return one.path == other.path and _stamp(one) == _stamp(other)
 
 
 def _key(picture: Picture) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.errors import BadInputError
 from edgefashion.reviewing.watched_folder import WatchedFolder
 from edgefashion.system.extras import need
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 WEB: Final = "127.0.0.1:8090"
 """Where the page is, unless another place is given: seen from this machine alone."""
 
-OUT: Final = Path("models/shop")
-"""Where the button Teach writes the network, and where it is taken up from."""
+MODEL: Final = "shop"
+"""The model that is taught and put to use."""
 
 
 class ReviewPage:
@@ -30,8 +30,7 @@ class ReviewPage:
             ``train shop`` takes them, are such a folder, too.
         web: ``HOST:PORT``; port 0 takes a free one, which :attr:`url` tells.
         token: what a viewer must know; wanted where other machines reach the address.
-        model: the photo network that looks at the pictures, by name or path.
-        out: where the button Teach writes the network.
+        model: the model that is taught, by its name. It looks at the pictures, too, once it is in use.
         command: how a command of ours is begun; for tests.
 
     Raises:
@@ -46,14 +45,15 @@ class ReviewPage:
         *,
         web: str = WEB,
         token: str | None = None,
-        model: str = PHOTO_MODEL,
-        out: Path = OUT,
+        model: str = MODEL,
         command: tuple[str, ...] | None = None,
     ) -> None:
         place = parse(web)
         check_token(place, token)
         for module in ("starlette", "uvicorn"):
             need(module, "for the page")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", model):
+            raise BadInputError(f"{model!r} can be no name of a folder in models/. Take letters and digits")
         if not folder.is_dir():
             raise BadInputError(f"{folder} is no folder. Give the one that --collect writes to")
         if not os.access(folder, os.W_OK):
@@ -68,7 +68,7 @@ class ReviewPage:
         watched.now()
         self.looking = Looking(watched, model)
         self.review = Review(watched, self.looking)
-        self.teaching = Teaching(folder, out, command or EDGEFASHION)
+        self.teaching = Teaching(folder, model, command or EDGEFASHION)
         sockets = listen(place)
         try:
             self.url, hosts = names(place, sockets)

@@ -77,7 +77,8 @@ class Review:
         """All that the page shows but the pictures. Made anew only where something has changed, for pages ask for it
         every other second."""
         now = self.folder.now()
-        basis = now.version, self.looking.done, self.looking.failure, self.doubts.changes
+        looking = self.looking
+        basis = now.version, looking.done, looking.changes, looking.failure, self.doubts.changes
         if basis != self._basis:
             self._basis, self._state = basis, self._made_state(now)
         return self._state
@@ -117,8 +118,8 @@ class Review:
         with self._lock:
             if not self._order:
                 self._order += sorted((n for n in counts if n not in _FIXED), key=lambda n: (-counts[n], n.casefold()))
-                said = dict.fromkeys(name for label in self.looking.labels if (name := _named(label)))
-                self._order += [name for name in said if name not in (*self._order, *_FIXED)]
+            said = dict.fromkeys(name for label in self.looking.labels if (name := _named(label)))
+            self._order += [name for name in said if name not in (*self._order, *_FIXED, *counts)]
             for name in counts:
                 if name not in (*self._order, *_FIXED):
                     free = [place for place, other in enumerate(self._order[:_KEYS]) if not counts.get(other)]

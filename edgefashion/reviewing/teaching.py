@@ -15,19 +15,23 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.errors import BadInputError
 from edgefashion.system.addresses import without_secrets
-from edgefashion.system.extras import install_line, installed
 from edgefashion.system.processes import child_environment
 from edgefashion.system.text import quoted
 
 EDGEFASHION: Final = (sys.executable, "-P", "-m", "edgefashion")
+TAUGHT: Final = ".taught"
+"""The folder beside the labels that a network comes into."""
+
 LINES: Final = 200
 """Lines of a command that are remembered."""
 
 STOP_S: Final = 30.0
 """A command that is stopped has this to keep what it has done; then it is ended."""
+
+_MISSING: Final = 3
+"""The exit code of a command that misses something on this machine."""
 
 _LINE: Final = re.compile(r"[\r\n]+")
 _ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -37,15 +41,17 @@ class Teaching:
     """Teaching with a folder, and what is done with the network that comes of it.
 
     Args:
-        folder: the pictures.
-        out: where the network's bundle comes, ``models/shop``.
+        folder: the pictures. What is taught is written into it, where no camera looks for a network.
+        model: the model that it becomes a revision of.
         command: how a command of ours is begun.
     """
 
-    def __init__(self, folder: Path, out: Path, command: tuple[str, ...] = EDGEFASHION) -> None:
-        self._folder, self._out, self._command = folder, out, command
+    def __init__(self, folder: Path, model: str, command: tuple[str, ...] = EDGEFASHION) -> None:
+        self._folder, self._model, self._command = folder, model, command
+        self._out = folder / TAUGHT / model
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
+        self._following: threading.Thread | None = None
         self._lines: collections.deque[str] = collections.deque(maxlen=LINES)
         self._doing = ""
         self._began_s = self._ended_s = 0.0
@@ -69,41 +75,35 @@ class Teaching:
                 "exit": self._exit,
                 "result": self._result,
                 "can_use": self._taught is not None and not running,
-                "model": str(self._out),
-                "missing": self.missing(),
+                "can_resume": not running and self._stopped and self._doing == "teach",
+                "model": self._model,
+                "missing": self._exit == _MISSING and self._doing == "teach" and not running,
+                "elsewhere": self._elsewhere(),
             }
 
-    def missing(self) -> list[str]:
-        """What to do where this machine cannot teach, a line for each step; empty where it can."""
-        if installed("tensorflow") and installed("keras"):
-            return []
-        folder = quoted(str(self._folder))
-        elsewhere = (
-            f"On a PC that has it: copy the folder {self._folder.absolute()} to it. There run: "
-            f"edgefashion train shop --photos {folder}, then: edgefashion models export {self._out.name}. "
-            "Bring the pack back, and here run: edgefashion models install PACK"
+    def _elsewhere(self) -> str:
+        """How to teach on another PC, in one sentence after the other."""
+        return (
+            f"Or teach on a PC that has it: copy the folder {self._folder.absolute()} to it and there run: "
+            f"edgefashion train shop --photos {quoted(self._folder.name)} --out {quoted(self._model)}, then: "
+            f"edgefashion models export ./{quoted(self._model)}. Bring the pack that this writes back, and here run: "
+            f"edgefashion models install PACK --name {quoted(self._model)}"
         )
-        return [
-            "This PC cannot teach: TensorFlow is not installed. There are two ways.",
-            f"Here: {install_line('tensorflow')}, then start this page again.",
-            elsewhere,
-        ]
 
-    def teach(self) -> None:
-        """Begin to teach. Raises :class:`BadInputError` while something runs, or where nothing can be taught here."""
-        if missing := self.missing():
-            raise BadInputError(missing[0])
-        self._start("teach", "train", "shop", "--photos", str(self._folder), "--out", str(self._out), "--json")
+    def teach(self, *, resume: bool = False) -> None:
+        """Begin to teach, or go on where it was stopped. Raises :class:`BadInputError` while something runs."""
+        more = ("--resume",) if resume else ()
+        self._start("teach", "train", "shop", "--photos", str(self._folder), "--out", str(self._out), "--json", *more)
 
     def use(self) -> None:
         """Have cameras and other programs use what was taught last. Raises as :meth:`teach`."""
         if self._taught is None:
             raise BadInputError("nothing was taught that could be used. Teach first")
-        self._start("use", "models", "install", str(self._taught.get("bundle", self._out)), "--json")
+        self._start("use", "models", "install", str(self._taught["bundle"]), "--name", self._model, "--json")
 
     def take_back(self) -> None:
         """Have them use the network before. Raises as :meth:`teach`."""
-        self._start("take_back", "models", "rollback", self._out.name or PHOTO_MODEL, "--json")
+        self._start("take_back", "models", "rollback", self._model, "--json")
 
     def stop(self) -> None:
         """End what runs, in order: it may keep what it has done."""
@@ -121,16 +121,15 @@ class Teaching:
     def close(self) -> None:
         """Stop what runs and wait for its end."""
         self.stop()
-        process = self._process
-        if process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_S + 5)
+        if self._following is not None:
+            self._following.join(STOP_S + 5)
 
     def _start(self, doing: str, *arguments: str) -> None:
         with self._lock:
             if self._process is not None:
                 raise BadInputError("something is running already. Wait for its end, or stop it")
             flags = 0 if os.name == "posix" else subprocess.CREATE_NEW_PROCESS_GROUP  # type: ignore[attr-defined]
+            self._out.parent.mkdir(exist_ok=True)
             self._process = subprocess.Popen(
                 [*self._command, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -146,7 +145,8 @@ class Teaching:
             self._doing, self._stopped, self._exit, self._result = doing, False, None, None
             self._began_s = time.monotonic()
             process = self._process
-        threading.Thread(target=self._follow, args=(process, doing), name="teaching", daemon=True).start()
+        self._following = threading.Thread(target=self._follow, args=(process, doing), name="teaching", daemon=True)
+        self._following.start()
 
     def _follow(self, process: subprocess.Popen[str], doing: str) -> None:
         assert process.stdout is not None
@@ -163,8 +163,8 @@ class Teaching:
         with self._lock:
             self._exit, self._ended_s = code, time.monotonic()
             self._result = _object("".join(out))
-            if doing == "teach" and self._result is not None and code == 0:
-                self._taught = self._result
+            if doing == "teach":
+                self._taught = self._result if code == 0 and self._result and self._result.get("bundle") else None
             self._process = None
 
 

@@ -163,7 +163,7 @@ function showLabels() {
 grid.whenChanged(() => {
   const many = grid.selected.size, one = grid.current();
   say(by("chosen"), many ? `${many} chosen` : one ? "None chosen: acts on the one with the frame" : "");
-  for (const button of document.querySelectorAll("#bar button")) button.disabled = !one;
+  by("bar").hidden = !one;
   document.querySelector("[data-act=back]").hidden = !(group.startsWith("label/") || group === "deleted" || group === "doubted");
   document.querySelector("[data-act=delete]").hidden = group === "deleted";
   document.querySelector("[data-act=like]").hidden = group === "deleted" || group.startsWith("like/");

@@ -8,16 +8,17 @@ const minutes = seconds => `${Math.floor(seconds / 60)}:${String(seconds % 60).p
 const DOING = {teach: "Teaching", use: "Putting it to use", take_back: "Taking it back"};
 const DONE = {teach: "Taught", use: "Cameras use it now", take_back: "Cameras use the one before again"};
 
-async function ask(what) {
-  try { await act(what); } catch (error) { tell(error.message); say(by("teach-status"), error.message); }
+async function ask(what, rest) {
+  try { await act(what, rest); } catch (error) { tell(error.message); say(by("teach-status"), error.message); }
 }
 
 export function start(given) {
   tell = given.tell;
-  for (const what of ["go", "stop", "use", "back"]) {
-    const asked = {go: "teach", back: "take_back"}[what] ?? what;
-    by(`teach-${what}`).addEventListener("click", () => ask(asked));
-  }
+  by("teach-go").addEventListener("click", () => ask("teach"));
+  by("teach-on").addEventListener("click", () => ask("teach", {resume: true}));
+  by("teach-stop").addEventListener("click", () => ask("stop"));
+  by("teach-use").addEventListener("click", () => ask("use"));
+  by("teach-back").addEventListener("click", () => ask("take_back"));
 }
 
 function status(now) {
@@ -26,29 +27,31 @@ function status(now) {
   if (now.running) return `${DOING[now.doing]}: ${minutes(now.seconds)}`;
   if (now.stopped) return `Stopped after ${minutes(now.seconds)}`;
   if (now.exit === 0) return `${DONE[now.doing]}, in ${minutes(now.seconds)}`;
-  if (now.exit === 1 && now.doing === "teach") return `Taught in ${minutes(now.seconds)}, and it is worse: keep the one you have`;
+  if (now.exit === 1 && now.doing === "teach") return `Taught in ${minutes(now.seconds)}: it is worse than the one you have`;
   return `It did not work: ${now.lines.at(-1) ?? "see the terminal"}`;
 }
 
-// Numbers that both have, such as how many were right, before beside after.
+// How many were done right, before beside after: of all, and of each label.
+const share = of => typeof of?.good === "number" ? `${Math.round(of.good * 100)}%` : "–";
+const row = (name, count, before, after) => made("tr", {}, made("th", {scope: "row"}, name),
+  ...[count?.toLocaleString("en") ?? "", before, after].map(text => made("td", {}, text)));
+
 function table(result) {
-  const rows = Object.keys(result.before ?? {}).filter(name => typeof result.before[name] === "number" && typeof result.after?.[name] === "number");
-  const shown = (name, value) => /^n(_|$)/.test(name) || value > 1 ? value.toLocaleString("en") : `${(value * 100).toFixed(1)}%`;
-  by("teach-table").hidden = !rows.length;
+  const all = [["All your labels", result.before, result.after],
+    ...Object.entries(result.per_label ?? {}).filter(([, of]) => of.taught !== false).map(([name, of]) => [name, of.before, of.after]),
+    ...(result.not_taught ? [["What you did not teach", result.not_taught.before, result.not_taught.after]] : [])];
+  by("teach-table").hidden = typeof result.after?.good !== "number";
   by("teach-table").tBodies[0].replaceChildren(
-    made("tr", {}, made("td"), made("th", {scope: "col"}, "before"), made("th", {scope: "col"}, "after")),
-    ...rows.map(name => made("tr", {}, made("th", {scope: "row"}, name.replaceAll("_", " ")),
-      made("td", {}, shown(name, result.before[name])), made("td", {}, shown(name, result.after[name])))));
+    made("tr", {}, made("td"), ...["pictures", "right before", "right after"].map(text => made("th", {scope: "col"}, text))),
+    ...all.map(([name, before, after]) => row(name, after?.n, share(before), share(after))));
 }
 
 export function show(told) {
   const now = told.teaching;
   say(by("teach-open"), now.running ? `${DOING[now.doing]} ${minutes(now.seconds)}` : "Teach");
   say(by("teach-status"), status(now));
-  by("teach-missing").hidden = !now.missing.length;
-  if (by("teach-missing").childElementCount !== now.missing.length) {
-    by("teach-missing").replaceChildren(...now.missing.map(line => made("p", {}, line)));
-  }
+  by("teach-missing").hidden = !now.missing;
+  say(by("teach-missing"), now.missing ? now.elsewhere : "");
   const lacks = told.labels.filter(label => label.lacks).map(label => `${label.count} of ${label.name}: ${label.lacks}`);
   if (by("teach-lacks").dataset.shape !== lacks.join()) {
     by("teach-lacks").dataset.shape = lacks.join();
@@ -68,9 +71,10 @@ export function show(told) {
     table(verdict);
   }
   by("teach-go").hidden = now.running;
-  by("teach-go").disabled = now.missing.length > 0;
+  by("teach-on").hidden = !now.can_resume;
   by("teach-stop").hidden = !now.running;
   by("teach-stop").disabled = now.stopping;
   by("teach-use").hidden = !now.can_use;
+  say(by("teach-use"), verdict && verdict.verdict !== "better" ? "Use it all the same" : "Use it");
   by("teach-back").hidden = now.running;
 }

@@ -1,0 +1,202 @@
+"""Decisions on the disk, groups, and what is like what: without a browser and a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.reviewing import collect, there
+
+from edgefashion.data import collected
+from edgefashion.data.collected import Picture
+from edgefashion.errors import BadInputError
+from edgefashion.reviewing.review import Review
+from edgefashion.reviewing.watched_folder import WatchedFolder
+
+
+class Looked:
+    """Stands for the network: it says what the camera noted, and sees in a picture what its first letters tell."""
+
+    labels = ("T-shirt/top", "Pullover", "Coat", "Bag", "Unknown", "No garment")
+    done, changes, failure = 0, 0, ""
+
+    def __init__(self, folder: WatchedFolder) -> None:
+        self.folder = folder
+        self.unread: set[str] = set()
+
+    def says(self, picture: Picture) -> tuple[str, float] | None:
+        facts = self.folder.facts(picture)
+        return (str(facts.label), facts.confidence) if facts else None
+
+    def top(self, picture: Picture) -> list[tuple[str, float]]:
+        return []
+
+    def seen(self, pictures: list[Picture]) -> tuple[list[Picture], Any]:
+        kinds = [("Pullover", "Coat", "Bag").index((self.says(one) or ("Bag",))[0]) for one in pictures]
+        return list(pictures), np.eye(3, dtype=np.float32)[kinds]
+
+
+@pytest.fixture
+def review(folder: Path) -> Review:
+    watched = WatchedFolder(folder)
+    return Review(watched, Looked(watched))  # type: ignore[arg-type]
+
+
+def ids(review: Review, group: str = "undecided") -> list[str]:
+    return [one["id"] for one in review.group(group, 99)["pictures"]]
+
+
+def test_groups(review: Review) -> None:
+    """Pictures to decide come by what the network says, the least sure first; each state tells how many there are."""
+    told = review.state()
+    assert {one["name"]: one["count"] for one in told["says"]} == {"Pullover": 3, "Coat": 3, "Bag": 3}
+    sure = [one["sure"] for one in review.group("undecided", 99)["pictures"]]
+    assert sure == sorted(sure)
+    assert len(sure) == told["undecided"] == told["pictures"] == 9
+    assert {one["says"] for one in review.group("says/Coat", 99)["pictures"]} == {"Coat"}
+    assert (review.group("undecided", 4)["total"], len(review.group("undecided", 4)["pictures"])) == (9, 4)
+    with pytest.raises(BadInputError, match="no group"):
+        review.group("nonsense", 9)
+
+
+def test_decisions(review: Review, folder: Path) -> None:
+    """Each decision is on the disk at once, says what it did, and is undone in any order."""
+    one, two, three, four, five = ids(review)[:5]
+    done = [
+        review.confirm([one, two]),
+        review.label([three], " none "),
+        review.label([four], "Polo  shirt"),
+        review.delete([five]),
+    ]
+    assert [each.said for each in done] == [
+        "2 pictures put under Pullover",
+        "1 picture put under No garment",
+        "1 picture put under Polo shirt",
+        "1 picture deleted",
+    ]
+    assert there(folder) == {"to review": 4, "Pullover": 2, "No garment": 1, "Polo shirt": 1, ".deleted": 1}
+    (deleted,) = ids(review, "deleted")
+    assert review.back([deleted]).done == 1
+    with pytest.raises(BadInputError, match="undone already"):
+        review.undo(99)
+    for each in (done[1], done[0], done[2]):
+        assert review.undo(each.batch).done == each.done
+    assert there(folder) == {"to review": 9}
+    with pytest.raises(BadInputError, match="undone already"):
+        review.undo(done[0].batch)
+
+
+@pytest.mark.parametrize(
+    ("typed", "folder_name"),
+    [
+        ("polo", "Polo"),
+        (" POLO ", "Polo"),
+        ("pullover", "Pullover"),
+        ("T-shirt/top", "T-shirt"),
+        ("Bläzer", "Bläzer"),
+        ("學生外套", "學生外套"),
+        ("a/b", None),
+        ("../../etc", None),
+        ("", None),
+        (".hidden", None),
+        ("CON", None),
+        ("to review", None),
+        ("x" * 61, None),
+        ("a\x00b", None),
+    ],
+)
+def test_labels_that_are_typed(review: Review, folder: Path, typed: str, folder_name: str | None) -> None:
+    """Any name is a label, one that differs by case is the one there is, and what can be no folder is refused with a
+    sentence; nothing is moved then."""
+    review.label(ids(review)[:1], "Polo")
+    before = there(folder)
+    if folder_name is None:
+        with pytest.raises(BadInputError):
+            review.label(ids(review)[:1], typed)
+        assert there(folder) == before
+    else:
+        review.label(ids(review)[:1], typed)
+        assert there(folder)[folder_name] == 1 + before.get(folder_name, 0)
+
+
+def test_somebody_was_faster(review: Review, folder: Path) -> None:
+    """Of pictures that another has moved, deleted or brought back meanwhile it is said that they are gone; nothing is
+    done to them, and nothing is overwritten."""
+    first, second, third = ids(review)[:3]
+    found = collected.find(folder, first)
+    assert found is not None
+    collected.move(found, "Jumper")
+    done = review.label([first, second], "Polo")
+    assert (done.done, done.gone) == (1, 1)
+    assert done.said == "1 picture put under Polo. 1 was not there any more: somebody was faster"
+    batch = review.label([third], "Polo").batch
+    for picture in collected.listing(folder).decided:
+        if picture.label == "Polo":
+            collected.move(picture, "Jumper")
+    assert review.undo(batch).gone == 1
+    assert there(folder) == {"to review": 6, "Jumper": 3}
+    for hostile in ("../outside.jpg", "/etc/passwd", "to review", ".deleted/../../x.jpg", "\x00", "Jumper/\ud800.jpg"):
+        assert review.delete([hostile]).done == 0
+
+
+def test_keys_stay(review: Review, folder: Path) -> None:
+    """The nine labels with keys keep their places while the page runs; a new one takes that of a label without
+    pictures."""
+    collected.move(collected.listing(folder).undecided[0], "Coat")
+    before = review.choices()
+    assert before[0] == "Coat"
+    review.label(ids(review)[:2], "Bag")
+    assert review.choices() == before
+    review.label(ids(review)[:1], "Polo")
+    after = review.choices()
+    assert "Polo" in after[:9]
+    assert [name for name in after if name in ("Coat", "Bag")] == [name for name in before if name in ("Coat", "Bag")]
+    assert set(before) < set(after)
+
+
+def test_what_the_set_lacks(review: Review, folder: Path) -> None:
+    """Too few of a label, and all of one day, are told in words."""
+    review.label(ids(review)[:2], "Polo")
+    for number in range(20):
+        collected.move(collect(folder, "Coat", number, day=21), "Coat")
+
+    def lacks() -> dict[str, str]:
+        return {one["name"]: one["lacks"] for one in review.state()["labels"] if one["count"]}
+
+    assert lacks() == {"Polo": "20 are wanted", "Coat": "all are of one day: take some on another"}
+    collected.move(collect(folder, "Coat", 0, day=22), "Coat")
+    assert lacks()["Coat"] == ""
+
+
+def test_like_this(review: Review) -> None:
+    """Alike are pictures that the network sees so, of the same heap only; the nearest labelled ones are told apart."""
+    coat = ids(review, "says/Coat")[0]
+    assert sorted(one.name for one in review.like(coat)) == sorted(ids(review, "says/Coat"))
+    review.label([ids(review, "says/Coat")[1]], "Raincoat")
+    assert [one.name for one in review.like(coat)][:1] == [coat]
+    assert len(review.like(coat)) == 2
+    assert review.closer(coat)["nearest"][0]["label"] == "Raincoat"
+    with pytest.raises(BadInputError, match="somebody was faster"):
+        review.like("to review/gone.jpg")
+
+
+def test_doubted(review: Review, folder: Path) -> None:
+    """A labelled picture that looks like another label is doubted; once a person calls it right it is not doubted
+    again, after a restart neither."""
+    for name in ("Pullover", "Coat"):
+        for number in range(8):
+            collect(folder, name, number, day=21 + number % 4)
+    review.confirm([name for kind in ("Pullover", "Coat") for name in ids(review, f"says/{kind}")])
+    wrong = next(one for one in collected.listing(folder).decided if one.label == "Coat")
+    moved = collected.move(wrong, "Pullover")
+    assert moved is not None
+    review.doubts._look()
+    assert ids(review, "doubted") == [moved.after.name]
+    assert review.group("doubted", 9)["pictures"][0]["why"] == "Coat"
+    assert review.confirm([moved.after.name]).said == "1 picture kept as it is"
+    assert ids(review, "doubted") == []
+    again = Review(review.folder, review.looking)
+    again.doubts._look()
+    assert ids(again, "doubted") == []
