@@ -46,3 +46,19 @@ def groups(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
         name = group_of(label)
         found[name] = (*found.get(name, ()), position)
     return found
+
+
+def stands_for(name: str) -> frozenset[str]:
+    """The labels that a name lets stand: a group's name its members, ``T-shirt`` the label ``T-shirt/top``, any other
+    itself. A shop's own labels stand for themselves."""
+    return frozenset(GROUPS.get(name, ("T-shirt/top" if name == "T-shirt" else name,)))
+
+
+def folder_labels(of: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that folders of photos may have for a network with the labels ``of``: theirs, with ``T-shirt`` for
+    ``T-shirt/top``, and the groups'."""
+    told = tuple("T-shirt" if label == "T-shirt/top" else label for label in of)
+    grouped = {group: members for group, members in GROUPS.items() if set(members) <= set(of)}
+    members = tuple(label for of_group in grouped.values() for label in of_group)
+    none = tuple(label for label in told if label in (UNKNOWN, NO_GARMENT))
+    return (*(label for label in told if label not in (*members, *none)), *grouped, *members, *none)

@@ -21,7 +21,6 @@ import numpy as np
 
 from edgefashion.bundles import bundle, card, draft
 from edgefashion.conversion.build import build
-from edgefashion.conversion.ir import describe_again
 from edgefashion.data import photo_folders, scenes, splits
 from edgefashion.data.photo_folders import Photo
 from edgefashion.evaluation import plots
@@ -30,6 +29,7 @@ from edgefashion.evaluation.calibrate import Answers, answers_to, choose, measur
 from edgefashion.evaluation.spoiled import dark, part_hidden
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.load import load
+from edgefashion.inference.rt_info import describe_again
 from edgefashion.inference.tensorflow_engine import load_keras
 from edgefashion.labels import PHOTO_LABELS
 from edgefashion.training import finder_fit, finder_material, finder_scale, held_out, photo_bundle, photo_fit

@@ -147,4 +147,4 @@ def count_right(classifier: Classifier, photos: Path) -> tuple[int, int]:
     with np.load(photos, allow_pickle=False) as stored:
         views, labels = stored["views"], stored["labels"]
     answers = decision.best(classifier(views), classifier.labels)
-    return int(photo_folders.right(answers, labels.tolist()).sum()), len(labels)
+    return int(photo_folders.right(answers, labels.tolist(), classifier.labels).sum()), len(labels)

@@ -48,6 +48,8 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "risk_coverage": ("risk_coverage.png",),
         "report": ("report.json",),
         "card": ("MODEL_CARD.md",),
+        "taught": ("taught.npz",),
+        "pinned": ("pinned.npz",),
     }
 )
 

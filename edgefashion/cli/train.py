@@ -104,15 +104,20 @@ def train(
         str | None,
         typer.Option(help="For kiosk: the bundle to start from, or imagenet. Default: kiosk.", show_default=False),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For shop: print the report as JSON.")] = False,
 ) -> None:
-    """Train a network on Fashion-MNIST, or kiosk on photos; what is not given is its source's.
+    """Train a network on Fashion-MNIST or kiosk on photos, or teach it a shop's own labels.
+
+    What is not given is the network's source's.
 
     Example: edgefashion train cnn-242k --epochs 10 --out models/mine
+    Example: edgefashion train shop --photos photos/
     """
     flags = {
         "optimizer": optimizer, "learning_rate": learning_rate, "augment": augment, "limit": limit, "set": settings,
         "weights": weights, "teacher": teacher, "resume": resume, "epochs": epochs, "batch_size": batch_size,
         "validation_split": validation_split, "seed": seed, "photos": photos, "scenes": scenes, "start": start,
+        "json": as_json,
     }  # fmt: skip
     given = {name: value for name, value in flags.items() if not (value is None or value is False or value == [])}
     trainer = TRAINERS.get(arch, FASHION)
@@ -166,6 +171,16 @@ def _train_on_photos(arch: str, out: Path, given: dict[str, Any]) -> None:
     _print_finetuning(done, folders, marked)
 
 
+SHOP: Final = "shop"
+"""The name by which a shop's own labels are taught."""
+
+
+def _teach_a_shop(_: str, out: Path, given: dict[str, Any]) -> None:
+    from edgefashion.cli import taught
+
+    taught.teach(out, given)
+
+
 @dataclass(frozen=True)
 class Trainer:
     """What trains a network: a function, and the flags of ``train`` that are not for it."""
@@ -177,13 +192,19 @@ class Trainer:
 
 FASHION: Final = Trainer(
     _train_on_fashion,
-    frozenset({"photos", "scenes", "start"}),
-    f"--photos, --scenes and --start are for {PHOTO_MODEL}; {{arch}} learns from Fashion-MNIST alone",
+    frozenset({"photos", "scenes", "start", "json"}),
+    f"{{flag}} is for {PHOTO_MODEL} and {SHOP}; {{arch}} learns from Fashion-MNIST alone",
 )
 TRAINERS: Final = {
     PHOTO_MODEL: Trainer(
         _train_on_photos,
-        frozenset({"optimizer", "learning_rate", "augment", "limit", "set", "weights", "teacher", "resume"}),
+        frozenset({"optimizer", "learning_rate", "augment", "limit", "set", "weights", "teacher", "resume", "json"}),
+        "{flag} is not for {arch}, whose recipe is fixed. Leave it out",
+    ),
+    SHOP: Trainer(
+        _teach_a_shop,
+        frozenset({"optimizer", "learning_rate", "augment", "limit", "set", "weights", "teacher", "scenes"})
+        | {"batch_size", "validation_split"},
         "{flag} is not for {arch}, whose recipe is fixed. Leave it out",
     ),
 }

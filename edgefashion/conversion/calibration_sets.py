@@ -66,7 +66,7 @@ def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) ->
     """
     check_calibration(made, folders)
     skipped: list[str] = []
-    found = photo_folders.scan(*folders)
+    found = photo_folders.scan(*folders, of=made.labels)
     fit, held_out = splits.for_calibration(found.photos)
     chosen = splits.evenly(fit, calibration)
     calibrate = [preprocess.view(picture) for _, picture in photo_folders.read(chosen, skipped)]
@@ -82,7 +82,7 @@ def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) ->
 
     def right_of_photos(classifier: Classifier) -> float:
         answers = decision.best(classifier(views), classifier.labels)
-        return float(np.mean(photo_folders.right(answers, [photo.label for photo, _ in gate])))
+        return float(np.mean(photo_folders.right(answers, [photo.label for photo, _ in gate], classifier.labels)))
 
     def selection() -> accuracy_control.SelectionSet:
         calibrates = {photo.path for photo in chosen}
@@ -92,7 +92,7 @@ def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) ->
 
         def right(answers: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
             labels = [read[number][0].label for number in numbers]
-            return photo_folders.right(decision.best(answers, made.labels), labels)
+            return photo_folders.right(decision.best(answers, made.labels), labels, made.labels)
 
         return accuracy_control.SelectionSet([preprocess.view(picture) for _, picture in read], right)
 

@@ -13,7 +13,7 @@ import numpy as np
 from edgefashion.bundles import bundle, draft, resolve
 from edgefashion.bundles.facts import Facts, Measured, Thresholds
 from edgefashion.bundles.guard import check
-from edgefashion.conversion.ir import image_side, to_ir
+from edgefashion.conversion.ir import to_ir
 from edgefashion.conversion.originals import expected_answers, foreign_file, saved_model_of
 from edgefashion.conversion.parity_gate import Original
 from edgefashion.conversion.write_bundle import Conversion, write_gated
@@ -25,6 +25,7 @@ from edgefashion.evaluation.reference import reference_images, save_reference
 from edgefashion.inference import decision, foreign_files, load
 from edgefashion.inference.classifier import PIXELS
 from edgefashion.inference.ensemble import check_alike
+from edgefashion.inference.rt_info import image_side
 from edgefashion.labels import LABELS
 
 MEAN: Final = "mean_of_members"

@@ -12,11 +12,11 @@ import numpy as np
 
 from edgefashion.bundles import bundle, card, draft, places, resolve
 from edgefashion.bundles.facts import Facts, Measured
-from edgefashion.conversion.ir import describe
 from edgefashion.conversion.parity_gate import Original, Parity, write_and_compare
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, load
+from edgefashion.inference.rt_info import describe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

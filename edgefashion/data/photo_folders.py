@@ -1,8 +1,8 @@
 """Folders of labelled photos: find them, read them, split them by who took them, check them.
 
 A photo folder has one sub-folder a label: ``T-shirt``, ``Footwear``, ``Unknown``, ``No garment``, ...
-Photos of one sender share a room, a camera and a wardrobe, so a split is by sender: the
-sub-folder below the label's, or a file name's part before its first ``-`` or ``_``.
+Photos of one sender share a room, a camera and a wardrobe, so a split is by sender, as
+:mod:`edgefashion.data.senders` tells it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import difflib
 import itertools
-import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,30 +19,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.data import coco_file, images, label_names
+from edgefashion.data import coco_file, images
 from edgefashion.data.images import perceptual_hash
+from edgefashion.data.label_names import ALIASES, DELETED, TO_REVIEW, is_label_folder, key
 from edgefashion.data.picture_walk import FolderWalk, LeftOut, is_picture_file, stray
+from edgefashion.data.senders import sender_of
 from edgefashion.errors import BadInputError
-from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN
+from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, folder_labels, stands_for
 from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LABELS: Final[tuple[str, ...]] = (
-    "T-shirt",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Shirt",
-    "Bag",
-    *GROUPS,
-    *GROUPS["Footwear"],
-    UNKNOWN,
-    NO_GARMENT,
-)
-"""The names a sub-folder may have."""
+LABELS: Final[tuple[str, ...]] = folder_labels(PHOTO_LABELS)
+"""The names a sub-folder may have, for the network that ships."""
 
 FEW: Final = 20
 """A label with fewer photos than this is trained and measured poorly."""
@@ -88,31 +78,35 @@ class PhotoSet:
     """One line for each folder or file left out, and why."""
 
 
-def scan(*folders: Path) -> PhotoSet:
+def scan(*folders: Path, of: tuple[str, ...] | None = PHOTO_LABELS) -> PhotoSet:
     """List the photos of one or more photo folders, sorted; no picture is read yet.
 
-    A sub-folder of another name is left out and listed, and what is no picture is counted by reason. Raises
-    :class:`BadInputError` for a folder that does not exist or holds no photo under any known name.
+    ``of``: the labels of the network that they are for. A sub-folder of another name is left out and listed. None: any
+    name is a label. What is no picture is counted by reason. Raises :class:`BadInputError` for a folder that does not
+    exist or holds no photo under any known name.
     """
+    known = None if of is None else folder_labels(of)
     photos: list[Photo] = []
     skipped: list[str] = []
     for folder in folders:
         if not folder.is_dir():
             raise BadInputError(f"{folder} is no folder. Give one with a sub-folder of photos for each label")
-        listed, before = _listed(folder), len(photos)
+        listed, before = _listed(folder, known), len(photos)
         left_out = LeftOut()
         for below in sorted(p for p in folder.iterdir() if p.is_dir()):
-            if label_names.key(below.name) in (label_names.TO_REVIEW, label_names.DELETED):
+            if key(below.name) in (TO_REVIEW, DELETED):
                 continue  # a folder of collected pictures: these are not decided, or deleted
-            label = _label_of(below.name)
+            label = _label_of(below.name, known)
             why = None if label else stray([below.name])
             found = sorted(Path(name) for name in FolderWalk(left_out).below(str(below), why))
             if label is None:
                 if found:
-                    skipped.append(f"{below}: no label is named so{_near(below.name)}; {len(found):,} files left out")
+                    skipped.append(
+                        f"{below}: no label is named so{_near(below.name, known)}; {len(found):,} files left out"
+                    )
                 continue
             photos += [
-                Photo(path, label, _sender(path, below), **listed.get(path.relative_to(folder).as_posix(), {}))
+                Photo(path, label, sender_of(path, below).name, **listed.get(path.relative_to(folder).as_posix(), {}))
                 for path in found
             ]
         here = {photo.path.relative_to(folder).as_posix() for photo in photos[before:]}
@@ -127,12 +121,20 @@ def scan(*folders: Path) -> PhotoSet:
     if not photos:
         if scenes := [folder for folder in folders if coco_file.find(folder)]:
             raise BadInputError(f"{scenes[0]} has a COCO file: it is a folder of annotated scenes. Use --scenes")
-        hint = skipped[0] if skipped else f"give a sub-folder for each label: {', '.join(LABELS)}"
+        hint = (
+            skipped[0]
+            if skipped
+            else f"give a sub-folder for each label: {', '.join(known or ('Polo', 'Hoodie', '...'))}"
+        )
         raise BadInputError(f"{', '.join(map(str, folders))} holds no labelled photo: {hint}")
     return PhotoSet(folders, tuple(photos), tuple(skipped))
 
 
-def _listed(folder: Path) -> dict[str, dict[str, Any]]:
+_Known = tuple[str, ...] | None
+"""The names that labels' folders may have; None: any."""
+
+
+def _listed(folder: Path, known: _Known) -> dict[str, dict[str, Any]]:
     """What a ``photos.csv`` tells of files, if there is one: its columns are ``file`` and any of ``kind``, ``also``
     (labels separated by ``|``) and ``worn`` (1 where somebody wears the garment).
 
@@ -148,7 +150,7 @@ def _listed(folder: Path) -> dict[str, dict[str, Any]]:
             for row in rows:
                 if not (name := (row["file"] or "").replace("\\", "/")):
                     continue
-                found = _told(row)
+                found = _told(row, known)
                 if told.setdefault(name, found) != found:
                     raise ValueError(f"line {rows.line_num:,} tells of {name} otherwise than a line before")
     except FileNotFoundError:
@@ -158,56 +160,53 @@ def _listed(folder: Path) -> dict[str, dict[str, Any]]:
     return told
 
 
-def _told(row: dict[str, str | None]) -> dict[str, Any]:
+def _told(row: dict[str, str | None], known: _Known) -> dict[str, Any]:
     """What a line tells. Raises ValueError for what is none of it."""
     if _MORE in row:
         raise ValueError(f"the line of {row['file']} has more cells than the first line names")
     names = [name for name in (row.get("also") or "").split("|") if name.strip()]
-    if unknown := next((name for name in names if _label_of(name) is None), None):
-        raise ValueError(f"{row['file']} is also {unknown!r}, which is no label{_near(unknown)}")
+    if unknown := next((name for name in names if _label_of(name, known) is None), None):
+        raise ValueError(f"{row['file']} is also {unknown!r}, which is no label{_near(unknown, known)}")
     worn = _WORN.get((row.get("worn") or "").strip().lower())
     if worn is None:
         raise ValueError(f"worn of {row['file']} is {row['worn']!r}, neither 1 nor 0")
-    return {"kind": row.get("kind") or None, "also": tuple(filter(None, map(_label_of, names))), "worn": worn}
+    return {
+        "kind": row.get("kind") or None,
+        "also": tuple(filter(None, (_label_of(name, known) for name in names))),
+        "worn": worn,
+    }
 
 
-def _label_of(name: str) -> str | None:
-    plain = label_names.key(name)
-    return label_names.ALIASES.get(plain) or next((label for label in LABELS if label_names.key(label) == plain), None)
+def _label_of(name: str, known: _Known) -> str | None:
+    """The label that a folder's name is; None for no label."""
+    if not is_label_folder(name):
+        return None
+    there = known or LABELS
+    plain = key(name)
+    found = ALIASES.get(plain) or next((label for label in there if key(label) == plain), None)
+    return found if found or known else " ".join(unicodedata.normalize("NFC", name).split())
 
 
-def _near(name: str) -> str:
-    names = {label.casefold(): label for label in LABELS}
+def _near(name: str, known: _Known) -> str:
+    there = known or LABELS
+    names = {label.casefold(): label for label in there}
     near = difflib.get_close_matches(name.casefold(), names, n=2, cutoff=0.5)
-    return f" (did you mean {' or '.join(names[n] for n in near)}?)" if near else f" (known: {', '.join(LABELS)})"
-
-
-def _sender(path: Path, label_folder: Path) -> str:
-    below = path.relative_to(label_folder).parts
-    if len(below) > 1:
-        return below[0]
-    return prefix_of(path.stem)
-
-
-def prefix_of(stem: str) -> str:
-    """A file name's part before its first ``-`` or ``_``; all of it where there is none."""
-    return re.split(r"[-_]", stem, maxsplit=1)[0] or stem
+    return f" (did you mean {' or '.join(names[n] for n in near)}?)" if near else f" (known: {', '.join(there)})"
 
 
 def has_labels(folder: Path) -> bool:
     """True for a folder with a sub-folder that has a label's name: a photo folder."""
-    return any(_label_of(below.name) for below in folder.iterdir() if below.is_dir())
+    return any(_label_of(below.name, LABELS) for below in folder.iterdir() if below.is_dir())
 
 
-def members(label: str) -> tuple[int, ...]:
-    """The network's answers that are right for a folder's label: positions in ``PHOTO_LABELS``."""
-    names = GROUPS.get(label, ("T-shirt/top" if label == "T-shirt" else label,))
-    return tuple(PHOTO_LABELS.index(name) for name in names)
+def members(label: str, of: tuple[str, ...] = PHOTO_LABELS) -> tuple[int, ...]:
+    """The network's answers that are right for a folder's label: positions in its labels ``of``."""
+    return tuple(of.index(name) for name in of if name in stands_for(label))
 
 
-def right(answers: NDArray[np.int64], labels: Sequence[str]) -> NDArray[np.bool_]:
-    """Which of a network's ``answers`` (n,), positions in ``PHOTO_LABELS``, are right for folders' ``labels`` (n,)."""
-    return np.array([answer in members(label) for answer, label in zip(answers, labels, strict=True)], np.bool_)
+def right(answers: NDArray[np.int64], labels: Sequence[str], of: tuple[str, ...] = PHOTO_LABELS) -> NDArray[np.bool_]:
+    """Which of a network's ``answers`` (n,), positions in its labels ``of``, are right for folders' ``labels`` (n,)."""
+    return np.array([of[answer] in stands_for(label) for answer, label in zip(answers, labels, strict=True)], np.bool_)
 
 
 def read(photos: Sequence[Photo], skipped: list[str]) -> Iterator[tuple[Photo, NDArray[np.uint8]]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from edgefashion.data import coco_file, images, photo_folders, scene_labels
+from edgefashion.data import coco_file, images, photo_folders, scene_labels, senders
 from edgefashion.data.coco_file import CocoFile, Entry
 from edgefashion.data.scene_things import Box, Thing, box_of, outline_of
 from edgefashion.errors import BadInputError
@@ -179,7 +179,7 @@ def _group(entry: Entry, name: str) -> str:
     if entry.get("group") not in (None, ""):
         return str(entry["group"])
     stem = PurePosixPath(name.replace("\\", "/")).stem
-    return photo_folders.prefix_of(_PREFIX.sub("", stem, count=1))
+    return senders.prefix_of(_PREFIX.sub("", stem, count=1))
 
 
 def _inside(given: list[_Named], size_wh: tuple[int, int]) -> tuple[tuple[Thing, ...], list[str]]:

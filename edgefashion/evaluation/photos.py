@@ -15,7 +15,7 @@ from edgefashion.evaluation.acceptance import is_right
 from edgefashion.evaluation.metrics import Reliability, auroc, reliability, risk_coverage, wilson95
 from edgefashion.inference.decision import Rule, acceptance, decide, shows_none
 from edgefashion.inference.predict import see
-from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN
+from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN, folder_labels, stands_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,6 +76,8 @@ class PhotoEvaluation:
     seen: tuple[SeenPhoto, ...]
     skipped: tuple[str, ...]
     """One line for each folder or file left out, and why."""
+    labels: tuple[str, ...] = PHOTO_LABELS
+    """The model's."""
 
     @property
     def known(self) -> list[SeenPhoto]:
@@ -148,7 +150,7 @@ class PhotoEvaluation:
         """The figures of each label that may be shown; a group's members only where folders are named after them."""
         members = {member for group in GROUPS.values() for member in group}
         with_photos = {s.photo.label for s in self.seen}
-        labels = [label for label in photo_folders.LABELS if label not in (UNKNOWN, NO_GARMENT)]
+        labels = [label for label in folder_labels(self.labels) if label not in (UNKNOWN, NO_GARMENT)]
         return {label: self._figures(label) for label in labels if label not in members or label in with_photos}
 
     def _figures(self, label: str) -> LabelFigures:
@@ -216,7 +218,7 @@ def evaluate_photos(
         >>> sorted(result.per_label)
         ['Coat', 'Dress', 'Footwear', 'T-shirt', 'Trouser']
     """
-    found = photo_folders.scan(*map(Path, folders))
+    found = photo_folders.scan(*map(Path, folders), of=_labels_of(classifier))
     skipped, seen = list(found.skipped), []
     for photo, picture in photo_folders.read(found.photos, skipped):
         seen.append(_see(classifier, photo, picture))
@@ -231,7 +233,14 @@ def evaluate_photos(
         threshold=classifier.rule.threshold,
         seen=tuple(seen),
         skipped=tuple(skipped),
+        labels=_labels_of(classifier),
     )
+
+
+def _labels_of(classifier: Classifier) -> tuple[str, ...]:
+    """The labels that folders may be named after: a network of Fashion-MNIST is measured beside the photo network, on
+    the same folders."""
+    return classifier.labels if UNKNOWN in classifier.labels else PHOTO_LABELS
 
 
 def _see(classifier: Classifier, photo: photo_folders.Photo, picture: NDArray[np.uint8]) -> SeenPhoto:
@@ -262,7 +271,7 @@ def seen_as(
 
 def _names_of(label: str) -> set[str]:
     """The names under which an answer of a folder's label is shown."""
-    return {label, *(PHOTO_LABELS[at] for at in photo_folders.members(label))}
+    return {label, *stands_for(label)}
 
 
 def _share(hits: list[bool]) -> float | None:

@@ -77,12 +77,16 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> None:
 
 
 def draw_held_out(
-    making: Draft, answered: NDArray[np.float32], truths: Sequence[Collection[str]], chosen: Chosen
+    making: Draft,
+    answered: NDArray[np.float32],
+    truths: Sequence[Collection[str]],
+    chosen: Chosen,
+    labels: tuple[str, ...] = PHOTO_LABELS,
 ) -> None:
     """Put into a bundle's draft what :func:`edgefashion.evaluation.acceptance.choose_rule` ``chosen`` on the answers
-    (n, 12) says of them: its figures as ``acceptance`` in the report, and both diagrams."""
-    answers = decide_all(answered, PHOTO_LABELS, chosen.rule, 1)
-    named = [not shows_none(row, PHOTO_LABELS) for row in answered]
+    (n, classes) says of them: its figures as ``acceptance`` in the report, and both diagrams."""
+    answers = decide_all(answered, labels, chosen.rule, 1)
+    named = [not shows_none(row, labels) for row in answered]
     told = [(a.confidence, is_right(a.label, t)) for a, t, n in zip(answers, truths, named, strict=True) if n]
     making.add_report("acceptance", chosen.as_json())
     if not told:

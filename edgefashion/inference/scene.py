@@ -10,7 +10,7 @@ import numpy as np
 from edgefashion.inference import preprocess
 from edgefashion.inference.decision import HELD_WORN
 from edgefashion.inference.finder import GARMENT_KINDS, MOST, Region, overlap
-from edgefashion.labels import PHOTO_LABELS
+from edgefashion.labels import LABELS, UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,9 +168,10 @@ def as_kind(probabilities: NDArray[np.float32], region: Region, labels: tuple[st
     nothing covers another, and the photo network knows better: of held-out photos its names are right 0.7 points
     oftener without the kind."""
     likely = _LABELS_OF.get(region.kind)
-    if likely is None or labels != PHOTO_LABELS or region.worn < HELD_WORN:
+    if likely is None or UNKNOWN not in labels or region.worn < HELD_WORN:
         return probabilities
-    weight = np.array([1.0 if label in likely or label in PHOTO_LABELS[-2:] else UNLIKELY for label in labels])
+    # Of a shop's own labels nobody knows the kind: they count as they are.
+    weight = np.array([UNLIKELY if label in LABELS and label not in likely else 1.0 for label in labels])
     weighed = probabilities * weight
     return np.asarray(weighed / max(float(weighed.sum()), 1e-12), np.float32)
 

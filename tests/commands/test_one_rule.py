@@ -15,12 +15,12 @@ from helpers.serve import Server, infer
 from edgefashion.bundles import bundle, resolve
 from edgefashion.bundles.facts import Thresholds
 from edgefashion.bundles.guard import check
-from edgefashion.conversion.ir import describe
 from edgefashion.conversion.ovms.served_ir import write_ir
 from edgefashion.inference import openvino_engine
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.load import load
 from edgefashion.inference.predict import Prediction, predict_files
+from edgefashion.inference.rt_info import describe
 from edgefashion.tagging.run import tag
 from edgefashion.tagging.table import read_rows
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     import keras
 
 
-def kiosk(*, to_train: bool = False) -> keras.Model:
+def kiosk(*, to_train: bool = False, classes: int = len(PHOTO_LABELS)) -> keras.Model:
     """EfficientNet-Lite0 with two heads: one names the garment, one says where it is.
 
     3,378,525 parameters. Source: Google's EfficientNet-Lite0, 2020
     (:mod:`edgefashion.training.zoo.efficientnet_lite0`), its ImageNet classifier replaced by the heads. Takes RGB uint8
     (n, h, w, 3), 160x160 on photos; answers ``probabilities`` (n, 12) over the ten labels, Unknown and No garment, and
     ``mask`` (n, h/8, w/8, 1), the probability that a cell shows the garment. ``to_train``: logits for both, and
-    trainable scales in the backbone.
+    trainable scales in the backbone. ``classes``: of a network that was taught a shop's labels.
 
     The mask head adds the deep features, enlarged, to the fine ones, after Long, Shelhamer and
     Darrell, "Fully convolutional networks for semantic segmentation", 2015.
@@ -31,7 +31,7 @@ def kiosk(*, to_train: bool = False) -> keras.Model:
     images = layers.Input((None, None, 3), dtype="uint8", name="images")
     found = efficientnet_lite0.features(images, to_train=to_train)
     pooled = layers.GlobalAveragePooling2D(name="pool")(found[32])
-    answer = layers.Dense(len(PHOTO_LABELS), name="logits")(layers.Dropout(0.2, name="dropout")(pooled))
+    answer = layers.Dense(classes, name="logits")(layers.Dropout(0.2, name="dropout")(pooled))
     deep = layers.Conv2D(24, 1, name="mask_deep")(found[16])
     # A transposed convolution: Keras's own enlarging wants a fixed size.
     deep = layers.Conv2DTranspose(24, 4, 2, "same", name="mask_up")(deep)

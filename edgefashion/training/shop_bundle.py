@@ -1,0 +1,203 @@
+"""A shop's network, written as a bundle like any other: its start's IRs with another last layer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from edgefashion.bundles import bundle, card, draft
+from edgefashion.bundles.bundle import Bundle
+from edgefashion.bundles.facts import Facts, PhotoFigures, Thresholds
+from edgefashion.bundles.guard import check
+from edgefashion.data import images, splits
+from edgefashion.data.photo_folders import Photo
+from edgefashion.errors import BadInputError
+from edgefashion.evaluation.acceptance import is_right
+from edgefashion.inference import decision, load, preprocess
+from edgefashion.inference.head import Head, with_head
+from edgefashion.inference.rt_info import describe
+from edgefashion.system.extras import installed
+from edgefashion.training.history import write_history
+from edgefashion.training.shop_material import Shop
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgefashion.inference.classifier import Classifier
+
+TAUGHT: Final = "taught"
+"""The field of bundle.json that says what a network was taught, and from what."""
+
+PINNED: Final = 200
+"""Held-out pictures that travel in the bundle, at most: some 2 MB."""
+
+GATED: Final = 300
+"""Pictures that gate INT8, at most."""
+
+MAY_LOSE: Final = 0.01
+"""Share of these that INT8 may do worse than FP16, and two pictures at least: of few each is more than a hundredth."""
+
+FINDER_PARTS: Final = ("finder_keras", "finder_fp16", "finder_int8")
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A head that is ready, and what is stated of it."""
+
+    head: Head
+    labels: tuple[str, ...]
+    thresholds: Thresholds
+    figures: PhotoFigures
+    taught: dict[str, Any]
+    report: dict[str, Any]
+    history: list[dict[str, float]]
+    seed: int
+
+
+def write(out: Path, start: Bundle, made: Made, shop: Shop, held: NDArray[np.bool_]) -> tuple[Bundle, str]:
+    """Write the bundle ``out``; ``held`` (n,) are the shop's pictures that the network has not learned from.
+
+    Returns it, and what INT8 costs, in words. Where that is too much the bundle has no INT8.
+    """
+    pictures = _pictures(shop, held)
+    head = made.head.in_half()
+    with draft.draft(out) as making:
+        making.facts = Facts(
+            name=out.name,
+            architecture=start.facts.architecture,
+            source=start.facts.source,
+            parameters=None
+            if start.facts.parameters is None
+            else start.facts.parameters + (len(made.labels) - len(start.labels)) * (len(head.weights) + 1),
+            labels=made.labels,
+            input_shape=start.facts.input_shape,
+            pixels=start.facts.pixels,
+            thresholds=made.thresholds,
+            photos={"the shop's own, held out by place and day": made.figures},
+            finds=start.facts.finds,
+            versions={"openvino": version("openvino"), "numpy": version("numpy")},
+            seed=made.seed,
+            others={TAUGHT: made.taught},
+        )
+        making.add_report("teach", made.report)
+        write_history(making.part("history"), made.history)
+        _copy(start, making, FINDER_PARTS)
+        for part in ("fp16", "int8"):
+            if start.has(part):
+                _write_ir(making, start, part, head)
+        told = _gate(making, pictures, made.labels)
+        making.add_report("int8", told)
+        answers = load.load(making.part("fp16"), precision="fp16")
+        _pin(making, [each for each in pictures if each.held][:PINNED], answers)
+        if installed("tensorflow") and start.has("keras"):
+            _write_keras(making, start, head)
+        card.write_card(making)
+    return bundle.open_bundle(out), str(told["words"])
+
+
+def _write_ir(making: draft.Draft, start: Bundle, part: str, head: Head) -> None:
+    import openvino as ov
+
+    ir = with_head(start.verified(part), head)
+    describe(ir, making.facts)
+    ov.save_model(ir, making.part(part), compress_to_fp16=False)
+    check.vouch(making.part(part))
+
+
+def _copy(start: Bundle, making: draft.Draft, parts: tuple[str, ...]) -> None:
+    for part in parts:
+        if start.has(part):
+            start.verified(part)
+            for name in bundle.PARTS[part]:
+                shutil.copyfile(start.path / name, making.path / name)
+
+
+def _write_keras(making: draft.Draft, start: Bundle, head: Head) -> None:
+    """The original, for whoever goes on from it with TensorFlow."""
+    from edgefashion.inference.tensorflow_engine import load_keras
+    from edgefashion.training.photo_bundle import save_compactly
+    from edgefashion.training.zoo import photo
+
+    old, new = load_keras(start.verified("keras")), photo.kiosk(classes=len(head.bias))
+    for layer in new.layers:
+        layer.set_weights(
+            [head.weights, head.bias] if layer.name == "logits" else old.get_layer(layer.name).get_weights()
+        )
+    save_compactly(new, making.part("keras"))
+
+
+# --- Pictures that gate --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    photo: Photo
+    view: NDArray[np.uint8]
+    held: bool
+
+
+def _pictures(shop: Shop, held: NDArray[np.bool_]) -> list[_Picture]:
+    """Of the shop's pictures those that gate, the held-out ones first, of each label about as many."""
+    chosen: list[tuple[Photo, bool]] = []
+    for which, room in ((held, PINNED), (~held, GATED - min(PINNED, int(held.sum())))):
+        some = [photo for photo, keep in zip(shop.photos, which, strict=True) if keep]
+        picked = some if len(some) <= room else splits.evenly(some, room)
+        chosen += [(photo, which is held) for photo in picked]
+    found = []
+    for photo, is_held in chosen:
+        try:
+            found.append(_Picture(photo, preprocess.view(images.read_image(photo.path)), is_held))
+        except BadInputError:  # it was there a moment ago: the folder is in use
+            continue
+    return found
+
+
+def _gate(making: draft.Draft, pictures: list[_Picture], labels: tuple[str, ...]) -> dict[str, Any]:
+    """Compare INT8 with FP16 on the shop's pictures, and drop it where it does too much worse."""
+    if not making.part("int8").is_file():
+        return {"words": "the start has no INT8, and so has this", "passed": None}
+    views = np.stack([each.view for each in pictures])
+    truths = [(each.photo.label, *each.photo.also) for each in pictures]
+    said = {
+        part: [labels[at] for at in decision.best(load.load(making.part(part), precision=part)(views), labels)]
+        for part in ("fp16", "int8")
+    }
+    hits = {part: sum(is_right(*each) for each in zip(answers, truths, strict=True)) for part, answers in said.items()}
+    lost, allowed = hits["fp16"] - hits["int8"], max(2, int(MAY_LOSE * len(views)))
+    alike = sum(a == b for a, b in zip(said["fp16"], said["int8"], strict=True))
+    told = f"INT8 answers {alike:,} of {len(views):,} pictures as FP16 does"
+    if lost > allowed:
+        making.drop("int8")
+        told += f" and names {lost:,} fewer right, more than the {allowed:,} allowed: it is left out"
+    return {"words": told, "passed": lost <= allowed, "n": len(views), "alike": alike, "lost": lost, "allowed": allowed}
+
+
+def _pin(making: draft.Draft, pictures: list[_Picture], answers: Classifier) -> None:
+    """Put held-out pictures into the bundle, with what it answers to them here: where it is installed it has to answer
+    the same."""
+    if not pictures:
+        return
+    import cv2
+
+    # As the network sees them: all that the gate needs, and the smallest.
+    files = [cv2.imencode(".jpg", each.view[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1] for each in pictures]
+    views = np.stack([preprocess.view(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)) for file in files])
+    np.savez(
+        making.part("pinned"),
+        jpeg=np.concatenate(files),
+        ends=np.cumsum([len(file) for file in files], dtype=np.int64),
+        labels=np.array([each.photo.label for each in pictures], np.str_),
+        probabilities=answers(views),
+    )
+
+
+def taught_facts(of: Bundle) -> dict[str, Any] | None:
+    """What a bundle states of its teaching; None for one that was not taught."""
+    told = of.facts.others.get(TAUGHT)
+    return dict(json.loads(json.dumps(told))) if isinstance(told, dict) else None
