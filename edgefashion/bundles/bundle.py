@@ -43,7 +43,6 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "reference": ("reference.npz",),
         "history": ("history.csv",),
         "curves": ("curves.png",),
-        "pinned": ("pinned.npz",),
         "reliability": ("reliability.png",),
         "risk_coverage": ("risk_coverage.png",),
         "report": ("report.json",),

@@ -62,12 +62,13 @@ def teach(out: Path, given: dict[str, Any]) -> None:
     if as_json:
         print(json.dumps(done.as_json()))
     else:
-        _print(done)
+        _print(done, out)
     if done.verdict.word == _WORSE:
         raise GateError(f"{done.verdict.words} ({printable(out)} is as it was)")
 
 
-def _print(done: Teaching) -> None:
+def _print(done: Teaching, out: Path) -> None:
+    report = done.report
     table = new_table("label", ">photos", ">right before", ">after", ">named before", ">after", "right name told, 95 %")
 
     def row(name: str, of: Compared) -> None:
@@ -82,23 +83,27 @@ def _print(done: Teaching) -> None:
             f"{interval}{chance}",
         )
 
-    row("the shop's photos", done.own)
-    for name, of in done.own_labels.items():
+    row("the shop's photos", report.own)
+    for name, of in report.own_labels.items():
         row(f"  {name}", of)
-    row("what was not taught", done.kept)
-    for name, of in done.kept_labels.items():
+    row("what was not taught", report.kept)
+    for name, of in report.kept_labels.items():
         row(f"  {name}", of)
     print_table(table)
     for note in done.notes:
         print(printable(note))
     if done.skipped:
         print(f"{len(done.skipped):,} skipped; the first: {printable(done.skipped[0])}")
-    print(f"compared with {printable(done.before_is)}, on pictures that neither has learned from")
+    print(f"compared with {printable(report.compared_with)}, on pictures that neither has learned from")
     if done.verdict.word != _WORSE:
         print(done.verdict.words)
-    if done.bundle is not None:
-        model = as_argument(done.bundle.path)
-        print(f"{printable(done.bundle.path)}: {len(done.labels):,} labels. Next: edgefashion camera {model}")
+    if done.bundle is None:
+        return
+    where = f"{printable(done.bundle.path)}: {len(done.labels):,} labels"
+    if done.in_force:
+        print(f"{where}. Next: edgefashion camera {as_argument(out)}")
+    else:
+        print(f"{where}, not in force. To use it: edgefashion models rollback {quoted(out)} --to {done.revision}")
 
 
 def _percent(of: Figures, what: str) -> str:

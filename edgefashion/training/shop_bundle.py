@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle, card, draft
+from edgefashion.bundles import bundle, card, draft, probation, resolve, revisions
 from edgefashion.bundles.bundle import Bundle
+from edgefashion.bundles.current import keeps_history
 from edgefashion.bundles.facts import Facts, PhotoFigures, Thresholds
 from edgefashion.bundles.guard import check
 from edgefashion.data import images, splits
 from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation.acceptance import is_right
+from edgefashion.evaluation.before_after import BETTER, Verdict
 from edgefashion.inference import decision, load, preprocess
 from edgefashion.inference.head import Head, with_head
 from edgefashion.inference.rt_info import describe
@@ -60,16 +62,53 @@ class Made:
     seed: int
 
 
-def write(out: Path, start: Bundle, made: Made, shop: Shop, held: NDArray[np.bool_]) -> tuple[Bundle, str]:
-    """Write the bundle ``out``; ``held`` (n,) are the shop's pictures that the network has not learned from.
+@dataclass(frozen=True)
+class Written:
+    """Where a network is."""
 
+    bundle: Bundle
+    revision: str | None
+    """None where it is the only one."""
+    in_force: bool
+
+
+def check_target(out: Path) -> None:
+    """Raise :class:`BadInputError` if a shop's network cannot be written to ``out``."""
+    if not keeps_history(out):
+        draft.check_target(out)
+    if resolve.is_shipped(out / bundle.INFO):
+        raise BadInputError(f"{out} came with edgefashion and is not changed. Choose another --out")
+
+
+def write(
+    out: Path, start: Bundle, made: Made, shop: Shop, held: NDArray[np.bool_], verdict: Verdict
+) -> tuple[Written, str]:
+    """Write the model ``out``; ``held`` (n,) are the shop's pictures that the network has not learned from.
+
+    Where a model is there already it is its next revision, put in force where the ``verdict`` is that it is better.
     Returns it, and what INT8 costs, in words. Where that is too much the bundle has no INT8.
     """
+    if not (keeps_history(out) or (out / bundle.INFO).is_file()):
+        told = _write(out, out.name, start, made, shop, held)
+        return Written(bundle.open_bundle(out), None, True), told
+    place = revisions.next_place(out)
+    told = _write(place, out.name, start, made, shop, held)
+    why, data = f"taught with {len(shop.photos):,} photos", str(made.taught["data_sha256"])
+    recorded = revisions.record(out, place, revisions.Origin(why=why, verdict=verdict.words, data_sha256=data))
+    better = verdict.word == BETTER
+    if better:
+        revisions.switch(out, recorded.id, probation_s=probation.MINUTES * 60)
+    revisions.prune(out)
+    return Written(bundle.open_bundle(place), recorded.id, better), told
+
+
+def _write(out: Path, name: str, start: Bundle, made: Made, shop: Shop, held: NDArray[np.bool_]) -> str:
+    """Write the bundle ``out``; what INT8 costs, in words."""
     pictures = _pictures(shop, held)
     head = made.head.in_half()
     with draft.draft(out) as making:
         making.facts = Facts(
-            name=out.name,
+            name=name,
             architecture=start.facts.architecture,
             source=start.facts.source,
             parameters=None
@@ -98,7 +137,7 @@ def write(out: Path, start: Bundle, made: Made, shop: Shop, held: NDArray[np.boo
         if installed("tensorflow") and start.has("keras"):
             _write_keras(making, start, head)
         card.write_card(making)
-    return bundle.open_bundle(out), str(told["words"])
+    return str(told["words"])
 
 
 def _write_ir(making: draft.Draft, start: Bundle, part: str, head: Head) -> None:

@@ -1,0 +1,201 @@
+"""What a teaching changed: the network that the shop has beside the new one, on pictures that neither learned from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgefashion.bundles import resolve
+from edgefashion.bundles.facts import PhotoFigures
+from edgefashion.errors import BadInputError
+from edgefashion.evaluation import before_after
+from edgefashion.evaluation.before_after import Compared, Verdict, answered
+from edgefashion.inference import decision
+from edgefashion.inference.decision import Rule
+from edgefashion.inference.head import Head, read_head
+from edgefashion.labels import NO_GARMENT, UNKNOWN, stands_for
+from edgefashion.training import shop_bundle, shop_check, shop_material, shop_rule
+from edgefashion.training.shop_rule import ShopRule
+from edgefashion.training.shop_school import School
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Report:
+    """Before and after, and what is to be done."""
+
+    verdict: Verdict
+    compared_with: str
+    """The network before."""
+    own: Compared
+    """On the shop's pictures, each answered by a network that has not learned from its place and day."""
+    own_labels: dict[str, Compared]
+    kept: Compared
+    """On pictures of what the shop did not teach, none of which was learned from."""
+    kept_labels: dict[str, Compared]
+    rule: ShopRule
+    notes: tuple[str, ...]
+    """What else is to be known, a sentence each."""
+
+    @property
+    def figures(self) -> PhotoFigures:
+        """What is stated in the bundle of the shop's pictures."""
+        shares = {name: of.after.right for name, of in self.own_labels.items()}
+        per_label = {name: share for name, share in shares.items() if share is not None}
+        return PhotoFigures(n=self.own.after.n, accuracy=self.own.after.right, per_label=per_label)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the bundle's report."""
+        return {
+            "verdict": self.verdict.word,
+            "words": self.verdict.words,
+            "compared_with": self.compared_with,
+            "own": self.own.as_json(),
+            "own_labels": {name: of.as_json() for name, of in self.own_labels.items()},
+            "not_taught": self.kept.as_json(),
+            "not_taught_labels": {name: of.as_json() for name, of in self.kept_labels.items()},
+            "rule": self.rule.words,
+            "notes": list(self.notes),
+        }
+
+
+def report(school: School, heads: list[Head], out: Path) -> Report:
+    """Compare what was learned with the network at ``out``, or with the start where there is none."""
+    shop, folds = school.shop, school.folds
+    whole, kept = shop.features[:, 0], school.pinned.features
+    after, kept_after = heads[0](whole), heads[0](kept)
+    for fold, head in enumerate(heads):
+        at = folds.fold == fold
+        after[at] = head(whole[at])
+    twins = shop_material.twins(shop, folds)
+    measured = (folds.fold >= 0) & ~twins
+    truths = [(photo.label, *photo.also) for photo in shop.photos]
+    kept_truths = [(name,) for name in school.pinned.labels]
+    chosen = shop_rule.choose(
+        school.start.facts.thresholds,
+        school.taken_for,
+        school.labels,
+        np.concatenate([after[measured], kept_after]),
+        [*(truth for truth, keep in zip(truths, measured, strict=True) if keep), *kept_truths],
+        int(measured.sum()),
+    )
+    rule, before = Rule.of(chosen.thresholds), _Before.of(school, out)
+    if not (seen := measured & before.new_to_it).any():
+        before, seen = _Before.start(school), measured
+    own_pair = before.answered(whole, truths), answered(after, truths, school.labels, rule)
+    kept_pair = before.answered(kept, kept_truths), answered(kept_after, kept_truths, school.labels, rule)
+
+    def of_own(which: NDArray[np.bool_]) -> Compared:
+        return Compared.of(*(each.part(seen & which) for each in own_pair))
+
+    def of_kept(which: NDArray[np.bool_]) -> Compared:
+        return Compared.of(*(each.part(which) for each in kept_pair))
+
+    names, kept_names = np.array(shop.labels), np.array(school.pinned.labels)
+    again = frozenset[str]().union(*map(stands_for, set(shop.labels)))
+    untaught = np.array([stands_for(str(name)).isdisjoint(again) for name in kept_names], np.bool_)
+    untaught |= np.isin(kept_names, (UNKNOWN, NO_GARMENT))
+    own, of_others = of_own(np.ones(len(names), np.bool_)), of_kept(untaught)
+    kept_labels = {str(name): of_kept(kept_names == name) for name in sorted(set(kept_names[untaught]))}
+    notes = [*_notes(school, twins, measured), f"what an answer needs: {chosen.words}"]
+    return Report(
+        before_after.verdict(own, of_others),
+        before.name,
+        own,
+        {str(name): of_own(names == name) for name in sorted(set(shop.labels))},
+        of_others,
+        kept_labels,
+        chosen,
+        (*notes, *_called_otherwise(school, kept_after, kept_labels)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Before:
+    """The network that the shop has, and what of the pictures it has not learned from."""
+
+    name: str
+    head: Head
+    labels: tuple[str, ...]
+    rule: Rule
+    new_to_it: NDArray[np.bool_]
+    """(n,)"""
+
+    def answered(self, features: NDArray[np.float32], truths: Sequence[Collection[str]]) -> before_after.Answered:
+        """What it makes of pictures with ``features`` (n, size)."""
+        return answered(self.head(features), truths, self.labels, self.rule)
+
+    @classmethod
+    def start(cls, school: School) -> _Before:
+        all_of = np.ones(len(school.shop.photos), np.bool_)
+        return cls(school.start.name, school.head, school.start.labels, Rule.of(school.start.facts.thresholds), all_of)
+
+    @classmethod
+    def of(cls, school: School, out: Path) -> _Before:
+        """The network at ``out`` where that was taught too and has the same features; else the start."""
+        try:
+            there = resolve.resolve(out).bundle if out.exists() else None
+        except BadInputError:
+            there = None
+        told = None if there is None else shop_bundle.taught_facts(there)
+        if there is None or told is None or told.get("start_sha256") != school.start.sha256_of("fp16"):
+            return cls.start(school)
+        learned = set(told.get("learned_from", ()))
+        known = frozenset(there.labels)
+        new = np.array(
+            [photo.sender not in learned or stands_for(photo.label).isdisjoint(known) for photo in school.shop.photos],
+            np.bool_,
+        )
+        head = read_head(there.verified("fp16"))
+        return cls(str(out), head, there.labels, Rule.of(there.facts.thresholds), new)
+
+
+def _notes(school: School, twins: NDArray[np.bool_], measured: NDArray[np.bool_]) -> list[str]:
+    photos = school.shop.photos
+    notes = [
+        f"{int(measured.sum()):,} of {len(photos):,} photos were held out in one of {school.folds.count} trainings"
+    ]
+    if school.folds.one_sender:
+        notes.append(
+            f"{', '.join(school.folds.one_sender)}: all photos are of one place and day, so nobody can say how well it "
+            "is known elsewhere. Add photos of another day"
+        )
+    if count := int(twins.sum()):
+        first = photos[int(np.flatnonzero(twins)[0])].path
+        notes.append(
+            f"{count:,} photos look the same as one of another place or day, such as {first}: they are not measured"
+        )
+    few = {
+        name: n for name in sorted(set(school.shop.labels)) if (n := school.shop.labels.count(name)) < shop_check.FEW
+    }
+    if few:
+        told = ", ".join(f"{name} ({n})" for name, n in few.items())
+        notes.append(f"few photos: {told}. {shop_check.FEW} of each are wanted at least")
+    return notes
+
+
+def _called_otherwise(school: School, pinned: NDArray[np.float32], kept_labels: dict[str, Compared]) -> list[str]:
+    """A sentence for each label that was not taught and lost more than chance: what it is called now."""
+    answers = [school.labels[at] for at in decision.best(pinned, school.labels)]
+    notes = []
+    for name, of in kept_labels.items():
+        if of.by_chance or of.lost <= of.gained:
+            continue
+        own = [answer for answer, label in zip(answers, school.pinned.labels, strict=True) if label == name]
+        new, count = (
+            Counter(answer for answer in own if answer in school.new).most_common(1)[0]
+            if any(answer in school.new for answer in own)
+            else ("", 0)
+        )
+        called = f", {count:,} of them {new} now: right where {new} is a kind of {name}" if count else ""
+        notes.append(
+            f"{name} was not taught, and {of.lost - of.gained:,} of {of.before.n:,} fewer are done right{called}"
+        )
+    return notes
