@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from edgefashion.serving.serve import serve
     from edgefashion.tagging.tag import tag
     from edgefashion.training.finetune import finetune
+    from edgefashion.training.teach import teach
     from edgefashion.training.train import train
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "run_camera",
     "serve",
     "tag",
+    "teach",
     "train",
 ]
 
@@ -96,6 +98,7 @@ _HOMES = {
     "run_camera": ("edgefashion.camera.app", "run_camera"),
     "serve": ("edgefashion.serving.serve", "serve"),
     "tag": ("edgefashion.tagging.tag", "tag"),
+    "teach": ("edgefashion.training.teach", "teach"),
     "train": ("edgefashion.training.train", "train"),
 }
 

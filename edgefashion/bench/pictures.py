@@ -15,6 +15,7 @@ import numpy as np
 from edgefashion.data import fashion_mnist, photo_folders, splits
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, preprocess
+from edgefashion.labels import PHOTO_LABELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,19 +92,21 @@ def of_fashion(facts: Facts | None, folder: Path, *, calibrates: bool, enlarged:
     return Pictures(f"{FASHION_IMAGES:,} test images", FASHION_IMAGES, calibration=path, notes=tuple(notes))
 
 
-def check(folders: Sequence[Path]) -> None:
+def check(folders: Sequence[Path], of: tuple[str, ...] = PHOTO_LABELS) -> None:
     """Raise what :func:`of_photos` raises, as far as that is seen without reading a picture."""
-    splits.for_calibration(photo_folders.scan(*folders).photos)
+    splits.for_calibration(photo_folders.scan(*folders, of=of).photos)
 
 
-def of_photos(folders: Sequence[Path], folder: Path, *, calibrates: bool) -> Pictures:
+def of_photos(
+    folders: Sequence[Path], folder: Path, *, calibrates: bool, of: tuple[str, ...] = PHOTO_LABELS
+) -> Pictures:
     """Labelled photos of ``folders``, parted by sender: one part measures, and of the other ``CALIBRATION`` calibrate.
 
     They are written into ``folder`` as a photo network sees them. Raises :class:`BadInputError` for a folder without
     photos of known garments, photos of a single sender, or where none can be read.
     """
     named, skipped = ", ".join(map(str, folders)), list[str]()
-    fit, held_out = splits.for_calibration(photo_folders.scan(*folders).photos)
+    fit, held_out = splits.for_calibration(photo_folders.scan(*folders, of=of).photos)
     notes = []
     calibration = folder / "calibration.npy" if calibrates else None
     if calibration:

@@ -26,6 +26,7 @@ from edgefashion.errors import BadInputError, EdgeFashionError
 from edgefashion.inference import foreign_files, openvino_engine, told
 from edgefashion.inference.classifier import BATCH
 from edgefashion.inference.onnx_litert_engine import Own
+from edgefashion.labels import PHOTO_LABELS, UNKNOWN
 from edgefashion.system import machine
 from edgefashion.system.addresses import shown
 from edgefashion.system.text import is_url
@@ -68,7 +69,7 @@ def bench(
         if photos and not photo:
             raise BadInputError(f"{shown(str(model))} is no photo network. Leave --photos out")
         if photos:
-            pictures.check(photos)
+            pictures.check(photos, _labels(chosen))
         if photo:
             options = replace(options, batches=(BATCH,))  # of photos, each twenty times the work
         steps = _Steps(chosen, options, on_progress, photos=bool(photos))
@@ -164,6 +165,11 @@ def _takes_photos(found: resolve.Model) -> bool:
     return False  # an original outside a bundle does not say what its answers stand for
 
 
+def _labels(chosen: list[Candidate]) -> tuple[str, ...]:
+    """What photo folders may be named after: a shop's labels where its network is measured."""
+    return next((each.labels for each in chosen if UNKNOWN in each.labels), PHOTO_LABELS)
+
+
 def _pictures(
     found: resolve.Model | None,
     chosen: list[Candidate],
@@ -176,7 +182,7 @@ def _pictures(
     calibrates = any(c.converted and c.precision == "int8" for c in chosen)
     if folders:
         step("read the photos")
-        return pictures.of_photos(folders, into, calibrates=calibrates)
+        return pictures.of_photos(folders, into, calibrates=calibrates, of=_labels(chosen))
     facts = found.bundle.facts if found and found.bundle else None
     return pictures.of_fashion(facts, into, calibrates=calibrates, enlarged=photo)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import os
@@ -149,8 +150,11 @@ def show(value: Any) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 
-def check(key: str, value: Any, name: str) -> Any:
-    """``value`` as the type of ``key``'s field; raises :class:`BadInputError` under ``name`` where it is none."""
+def check(key: str, value: Any, name: str, model: Any = None) -> Any:
+    """``value`` as the type of ``key``'s field; raises :class:`BadInputError` under ``name`` where it is none.
+
+    ``model``: the setting of that name beside it, whose network may have labels of its own.
+    """
     kind, facts = TYPES[key], FIELDS[key].metadata
     told = "what is given" if key in SECRETS else show(value)
     if kind is bool:
@@ -170,7 +174,7 @@ def check(key: str, value: Any, name: str) -> Any:
             raise BadInputError(f"{name} must be from {facts['low']:g} to {facts['high']:g}, not {told}")
         return float(value)
     if kind == Mapping[str, str]:
-        return _check_names(value, name)
+        return _check_names(value, name, model)
     if kind == tuple[str, ...]:
         return _check_list(value, name, facts["most"])
     if not isinstance(value, str | Path):
@@ -194,19 +198,31 @@ def _check_list(value: Any, name: str, most: int) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _check_names(value: Any, name: str) -> Mapping[str, str]:
+def _check_names(value: Any, name: str, model: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping):
         raise BadInputError(f"{name} must be a table of names and what to show for them, not {show(value)}")
+    names = _NAMES if all(label in _NAMES for label in value) else _names_here(model)
     for label, shown in value.items():
-        if label not in _NAMES:
-            cased = {known.casefold(): known for known in _NAMES}
+        if label not in names:
+            cased = {known.casefold(): known for known in names}
             near = [cased[found] for found in difflib.get_close_matches(str(label).casefold(), cased, 2, 0.5)]
-            hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(_NAMES)}"
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names)}"
             raise BadInputError(f"{name}: no answer is named {show(label)}. {hint}")
         if not isinstance(shown, str):
             raise BadInputError(f"{name}: {label} must be a text, not {show(shown)}")
         _check_text(shown, f"{name}: {label}", show(shown))
     return dict(value)
+
+
+def _names_here(model: Any) -> tuple[str, ...]:
+    """The names that the networks of this machine answer with: a shop's own among them."""
+    from edgefashion.bundles import resolve  # here: most settings name no labels of a shop
+
+    labels = [label for each in resolve.known() for label in each.labels]
+    with contextlib.suppress(BadInputError):
+        found = resolve.resolve(model).bundle if isinstance(model, str) and model else None
+        labels += found.labels if found else ()
+    return tuple(dict.fromkeys((*_NAMES, *labels)))
 
 
 def _check_device(value: str, name: str) -> None:

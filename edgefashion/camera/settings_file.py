@@ -64,7 +64,7 @@ def load(path: Path | None = None) -> dict[str, Any]:
         where = f"{path}{_line(text, key)}"
         if key not in settings.FIELDS:
             raise BadInputError(f"{where}: {_unknown(key, value)}")
-        values[key] = settings.check(key, value, f"{where}: {key}")
+        values[key] = settings.check(key, value, f"{where}: {key}", found.get("model"))
     for pair in settings.EXCLUSIVE:
         if all(values.get(key) for key in pair):
             raise settings.exclude(f"{path}{_line(text, pair[1])}: {pair[1]}", pair[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,7 +12,7 @@ from edgefashion.cli.common import JsonOption, check_png, new_table, print_table
 from edgefashion.errors import BadInputError, printable
 
 if TYPE_CHECKING:
-    from edgefashion.data.photo_folders import Check
+    from edgefashion.data.photo_check import Check
     from edgefashion.data.scene_check import SceneCheck
 
 data_app = typer.Typer(
@@ -92,24 +92,48 @@ def check(
 
 
 def _check_photos(folders: list[Path], as_json: bool) -> None:
-    from edgefashion.data import photo_folders
+    from edgefashion.data import photo_check, senders
 
-    found = photo_folders.check(*folders)
+    found = photo_check.check(*folders)
     if as_json:
         pairs = [[str(a.path), str(b.path)] for a, b in found.duplicates]
-        facts = {"labels": found.counts, "senders": found.senders, "skipped": found.skipped, "duplicates": pairs}
-        print(json.dumps(facts))
+        facts = {
+            "labels": found.counts,
+            "senders": found.senders,
+            "skipped": [*found.not_kiosks, *found.skipped],
+            "duplicates": pairs,
+        }
+        told = {"sender_names": found.sender_names, "senders_by": found.senders_by, "notes": found.notes}
+        refused = {"refused_by_shop": found.refused_by_shop, "refused_by_kiosk": found.refused_by_kiosk}
+        print(json.dumps({**facts, **told, **refused}))
         return
     _print_counts(found, "photos")
     for a, b in found.duplicates:
         differ = "" if a.label == b.label else "  <- one picture, two labels"
         print(printable(f"duplicate: {a.path}  {b.path}{differ}"))
+    for line in found.not_kiosks:
+        print(printable(f"skipped by train kiosk: {line}"))
     for line in found.skipped:
         print(printable(f"skipped: {line}"))
     print(
         f"{sum(found.counts.values()):,} photos by {found.senders:,} senders, "
-        f"{len(found.duplicates):,} duplicates, {len(found.skipped):,} skipped"
+        f"{len(found.duplicates):,} duplicates, {len(found.not_kiosks) + len(found.skipped):,} skipped"
     )
+    by = ", ".join(f"{count:,} by {senders.WORDS[how]}" for how, count in sorted(found.senders_by.items()))
+    most = sorted(found.sender_names.items(), key=lambda each: -each[1])[:_SHOWN]
+    names = ", ".join(f"{name} ({count:,})" for name, count in most)
+    more = f", and {found.senders - _SHOWN:,} more" if found.senders > _SHOWN else ""
+    print(printable(f"senders (a sender is a place on a day: its photos are held out together): {by}"))
+    print(printable(f"  {names}{more}"))
+    for line in found.notes:
+        print(printable(f"note: {line}"))
+    for command, faults in (("shop", found.refused_by_shop), ("kiosk", found.refused_by_kiosk)):
+        for line in faults:
+            print(printable(f"train {command} refuses this: {line}"))
+
+
+_SHOWN: Final = 8
+"""Senders that are named."""
 
 
 def _check_scenes(folders: list[Path], as_json: bool) -> None:

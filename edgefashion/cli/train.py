@@ -256,11 +256,17 @@ def _print_finetuning(done: Finetuning, folders: list[Path], marked: list[Path])
     row("all labels", lambda scores: scores.accuracy)
     for label in after.per_label:
         row(label, lambda scores, label=label: scores.per_label.get(label))  # type: ignore[misc]
+    row("named at all", lambda scores: scores.named)
+    for label in after.named_per_label:
+        row(f"{label}, named", lambda scores, label=label: scores.named_per_label.get(label))  # type: ignore[misc]
     row("AUROC, known against Unknown", lambda scores: scores.reject_auroc, ".3f")
     row("Fashion-MNIST, validation images", lambda scores: scores.fashion_accuracy, ".2%")
     print_table(table)
     if done.skipped:
         print(f"{len(done.skipped):,} skipped; the first: {printable(done.skipped[0])}")
+    print(f"what an answer needs: {printable(done.rule_words)}")
+    if done.verdict is not None:
+        print(done.verdict.words)
     print(f"{printable(done.bundle.path)}: trained on {done.trained:,} photos. Next:")
     given = [
         *(f"--photos {quoted(folder)}" for folder in folders),

@@ -11,7 +11,6 @@ import csv
 import difflib
 import itertools
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.data import coco_file, images
-from edgefashion.data.images import perceptual_hash
 from edgefashion.data.label_names import ALIASES, DELETED, TO_REVIEW, is_label_folder, key
 from edgefashion.data.picture_walk import FolderWalk, LeftOut, is_picture_file, stray
 from edgefashion.data.senders import sender_of
@@ -219,41 +217,6 @@ def read(photos: Sequence[Photo], skipped: list[str]) -> Iterator[tuple[Photo, N
             skipped.append(str(error))
         else:
             yield photo, picture
-
-
-@dataclass(frozen=True)
-class Check:
-    """What :func:`check` found."""
-
-    counts: dict[str, int]
-    """Readable photos a label, every label named."""
-    senders: int
-    skipped: tuple[str, ...]
-    """Folders and files that training would leave out, and why."""
-    duplicates: tuple[tuple[Photo, Photo], ...]
-    """Pairs that look the same."""
-
-    @property
-    def few(self) -> dict[str, int]:
-        """Labels that are there with too few photos."""
-        return {label: n for label, n in self.counts.items() if 0 < n < FEW}
-
-
-def check(*folders: Path) -> Check:
-    """Look through photo folders before training: unreadable files, duplicates, small classes."""
-    found = scan(*folders)
-    skipped = list(found.skipped)
-    kept, hashes = [], []
-    for photo, picture in read(found.photos, skipped):
-        kept.append(photo)
-        hashes.append(perceptual_hash(picture))
-    counts = Counter(photo.label for photo in kept)
-    return Check(
-        counts={label: counts[label] for label in LABELS},
-        senders=len({p.sender for p in kept}),
-        skipped=tuple(skipped),
-        duplicates=tuple((kept[a], kept[b]) for a, b in same_pairs(np.array(hashes, np.uint64))),
-    )
 
 
 def same_pairs(hashes: NDArray[np.uint64]) -> list[tuple[int, int]]:

@@ -22,6 +22,14 @@ from edgefashion.data import collected
 FOLDER, CAMERA, DAY, NO_DAY, NAME = "folder", "camera and day", "day", "no day", "name"
 """How a sender is told."""
 
+WORDS: Final = {
+    FOLDER: "their sub-folder",
+    CAMERA: "camera and day",
+    DAY: "the day of a phone's or camera's file",
+    NO_DAY: "nothing (files of a phone or camera that tell no day)",
+    NAME: "the beginning of the file's name",
+}
+
 UNKNOWN_DAY: Final = "a day that no file tells"
 
 _DEVICE: Final = re.compile(

@@ -104,6 +104,16 @@ def choose_rule(
     return held.measured(Rule(threshold, held.floors(threshold, kind_floor, target), kind_floor), target)
 
 
+def measure_rule(
+    probabilities: NDArray[np.float32],
+    truths: Sequence[Collection[str]],
+    rule: Rule,
+    labels: tuple[str, ...] = PHOTO_LABELS,
+) -> Chosen:
+    """What a rule that was chosen elsewhere makes of such answers as :func:`choose_rule` takes."""
+    return _HeldOut(probabilities, truths, labels).measured(rule, TARGET)
+
+
 class _HeldOut:
     """Answers to photos that the network was not trained on, beside what is right for them."""
 

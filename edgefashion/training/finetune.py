@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.bundles import bundle, draft, places, resolve
+from edgefashion.bundles.facts import Thresholds
 from edgefashion.data import fashion_mnist, photo_folders, splits
 from edgefashion.errors import BadInputError
-from edgefashion.evaluation.acceptance import choose_rule
+from edgefashion.evaluation import before_after
+from edgefashion.evaluation.acceptance import FEWEST, Chosen, choose_rule, measure_rule
+from edgefashion.evaluation.before_after import Verdict
 from edgefashion.inference import decision, preprocess
+from edgefashion.inference.decision import Rule
 from edgefashion.inference.tensorflow_engine import load_keras
 from edgefashion.labels import PHOTO_LABELS
 from edgefashion.system.extras import need
@@ -44,6 +48,9 @@ class Scores:
     accuracy: float | None
     per_label: dict[str, float]
     reject_auroc: float | None
+    named: float | None
+    """Share of the photos of known garments that are given a name: by its rule the network is sure enough."""
+    named_per_label: dict[str, float]
     fashion_accuracy: float
     """On ``FASHION_VALIDATION`` of Fashion-MNIST's training images that are never trained on."""
 
@@ -59,6 +66,10 @@ class Finetuning:
     trained: int
     held_out: int
     skipped: tuple[str, ...]
+    verdict: Verdict | None = None
+    """Whether the held-out photos are named better; None where the run began from ImageNet."""
+    rule_words: str = ""
+    """How what an answer needs was chosen, as a phrase."""
 
 
 def finetune(
@@ -107,7 +118,11 @@ def finetune(
     parts = held_out.part(folders, scenes, options.validation_split, options.seed)
     held_photos, views = parts.held_views()
     beginning = None if start == IMAGENET else photo_network(start)
-    before = _scores(held_photos, beginning, probabilities(beginning, views)) if beginning is not None else None
+    began = None if beginning is None else resolve.resolve(start).bundle
+    old = None if beginning is None else probabilities(beginning, views)
+    before = None
+    if began is not None and beginning is not None and old is not None:
+        before = _scores(held_photos, beginning, old, Rule.of(began.facts.thresholds))
 
     trained = train(
         parts.fit_photos,
@@ -120,15 +135,21 @@ def finetune(
     )
     found = _train_finder(parts, options, trained.model, on_step) if scenes else None
     answered = probabilities(trained.model, views)
-    after = _scores(held_photos, trained.model, answered)
     known = answered[[photo.known for photo in held_photos]]
     truths = [(photo.label, *photo.also) for photo in held_photos]
-    chosen = choose_rule(answered, truths)
+    chosen, thresholds = _rule(answered, truths, len(known), began)
+    rule = Rule.of(thresholds)
+    after = _scores(held_photos, trained.model, answered, rule)
+    found_better = None
+    if began is not None and old is not None:
+        seen = before_after.answered(old, truths, PHOTO_LABELS, Rule.of(began.facts.thresholds))
+        compared = before_after.Compared.of(seen, before_after.answered(answered, truths, PHOTO_LABELS, rule))
+        found_better = before_after.verdict(compared, None)
     made = write_bundle(
         out,
         trained,
         options,
-        accept=chosen.thresholds(f"{len(held_photos):,} photos of senders not trained on"),
+        accept=thresholds,
         photo_figures={"held_out": {"n": len(known), "accuracy": after.accuracy, "reject_auroc": after.reject_auroc}},
         report={
             "start": start,
@@ -137,12 +158,32 @@ def finetune(
             "scenes": len(parts.fit_scenes) + len(parts.held_scenes),
             "before": asdict(before) if before else None,
             "after": asdict(after),
+            "verdict": found_better.words if found_better else None,
         },
         held_out=(answered, truths, chosen),
         finder=found,
-        finder_of=None if start == IMAGENET else resolve.resolve(start).bundle,
+        finder_of=began,
     )
-    return Finetuning(made, before, after, trained.photos, len(held_photos), tuple(parts.skipped))
+    skipped = tuple(parts.skipped)
+    told = thresholds.chosen_on or ""
+    return Finetuning(made, before, after, trained.photos, len(held_photos), skipped, found_better, told)
+
+
+def _rule(
+    answered: NDArray[np.float32],
+    truths: Sequence[tuple[str, ...]],
+    known: int,
+    began: bundle.Bundle | None,
+) -> tuple[Chosen, Thresholds]:
+    """What an answer needs, chosen on the held-out photos; where these are too few to choose it, what it needed of the
+    network that the run began from."""
+    if known >= FEWEST or began is None:
+        chosen = choose_rule(answered, truths)
+        return chosen, chosen.thresholds(f"{len(answered):,} photos of senders not trained on")
+    kept = began.facts.thresholds
+    why = f"{known:,} held-out photos of garments are too few to choose it on, {FEWEST} are needed"
+    told = f"kept from {began.name}, where it was chosen on {kept.chosen_on}: {why}"
+    return measure_rule(answered, truths, Rule.of(kept)), kept._replace(chosen_on=told)
 
 
 def _train_finder(
@@ -166,16 +207,21 @@ def _train_finder(
 def photo_network(start: str) -> keras.Model:
     """A photo network's bundle as the plain Keras model to go on from."""
     found = resolve.resolve(start)
+    if found.bundle is not None and found.bundle.labels != PHOTO_LABELS:
+        raise BadInputError(
+            f"{start} was taught other labels, and train {ARCH} knows its own only. Teach it on: edgefashion train shop"
+        )
     if found.bundle is None or found.bundle.facts.architecture != ARCH:
         raise BadInputError(f"{start} is no bundle of the photo network {ARCH}. Start from one, or from {IMAGENET}")
     return load_keras(found.bundle.verified("keras"))
 
 
-def _scores(held: list[photo_folders.Photo], model: keras.Model, answered: NDArray[np.float32]) -> Scores:
+def _scores(held: list[photo_folders.Photo], model: keras.Model, answered: NDArray[np.float32], rule: Rule) -> Scores:
     """The figures of the network that ``answered`` the photos ``held`` so: float32 (photos, 12)."""
     from edgefashion.evaluation.photos import PhotoEvaluation, seen_as
 
-    seen = tuple(seen_as(photo, p, PHOTO_LABELS) for photo, p in zip(held, answered, strict=True))
+    by = replace(rule, kind_floor=None)  # a kind of shoe is no other answer here than its group
+    seen = tuple(seen_as(photo, p, PHOTO_LABELS, by) for photo, p in zip(held, answered, strict=True))
     measured = PhotoEvaluation(ARCH, "fp32", "held-out senders", 0.0, seen, ())
     images, labels = fashion_mnist.load("train")
     _, validation = splits.split(labels, splits.VALIDATION_SPLIT, 0)
@@ -185,5 +231,7 @@ def _scores(held: list[photo_folders.Photo], model: keras.Model, answered: NDArr
         accuracy=measured.accuracy,
         per_label=measured.per_label,
         reject_auroc=measured.reject_auroc,
+        named=measured.accepted(measured.known),
+        named_per_label={label: measured.accepted(measured.of(label)) or 0.0 for label in measured.per_label},
         fashion_accuracy=float(np.mean(fashion == labels)),
     )

@@ -140,13 +140,8 @@ def folds_of(photos: Sequence[Photo]) -> Folds:
     of_label = {label: {p.sender for p in photos if p.label == label} for label in {p.label for p in photos}}
     one = sorted(label for label, by in of_label.items() if len(by) == 1)
     movable = {label for label in of_label if label not in one}
-    if len(senders) < 2 or not movable:
-        only = f"all {len(photos):,} photos are of one place and day ({min(senders)})"
-        told = only if len(senders) == 1 else "every label has the photos of one place and day only"
-        raise BadInputError(
-            f"{told}: nothing can be held out, so nobody could say whether it was learned. Add photos of another day "
-            "or place, or put each day's into a sub-folder of the label's"
-        )
+    if not movable:
+        raise BadInputError("every label has photos of one place and day only. Add photos of another day or place")
     count = min(FOLDS, max(len(of_label[label]) for label in movable))
     totals = Counter(photo.label for photo in photos if photo.label in movable)
     by_sender = {s: Counter(p.label for p in photos if p.sender == s and p.label in movable) for s in senders}

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgefashion.bundles import resolve
 from edgefashion.bundles.facts import PhotoFigures
+from edgefashion.data.photo_folders import FEW
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation import before_after
 from edgefashion.evaluation.before_after import Compared, Verdict, answered
@@ -19,7 +20,7 @@ from edgefashion.inference import decision
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.head import Head, read_head
 from edgefashion.labels import NO_GARMENT, UNKNOWN, stands_for
-from edgefashion.training import shop_bundle, shop_check, shop_material, shop_rule
+from edgefashion.training import shop_bundle, shop_material, shop_rule
 from edgefashion.training.shop_rule import ShopRule
 from edgefashion.training.shop_school import School
 
@@ -172,12 +173,8 @@ def _notes(school: School, twins: NDArray[np.bool_], measured: NDArray[np.bool_]
         notes.append(
             f"{count:,} photos look the same as one of another place or day, such as {first}: they are not measured"
         )
-    few = {
-        name: n for name in sorted(set(school.shop.labels)) if (n := school.shop.labels.count(name)) < shop_check.FEW
-    }
-    if few:
-        told = ", ".join(f"{name} ({n})" for name, n in few.items())
-        notes.append(f"few photos: {told}. {shop_check.FEW} of each are wanted at least")
+    if few := [f"{name} ({count})" for name, count in school.counts.items() if count < FEW]:
+        notes.append(f"few photos: {', '.join(few)}. {FEW} of each are wanted at least")
     return notes
 
 

@@ -65,11 +65,21 @@ def test_the_report_is_of_senders_not_trained_on(tuned: finetune.Finetuning, pho
     assert np.mean(right) == pytest.approx(tuned.after.accuracy)
 
 
-def test_the_rule_is_of_senders_not_trained_on(tuned: finetune.Finetuning) -> None:
-    """What an answer needs is chosen on the held-out photos; the bundle says so, and draws what it means."""
-    thresholds = tuned.bundle.facts.thresholds
-    assert thresholds.chosen_on == f"{tuned.held_out} photos of senders not trained on"
-    assert set(thresholds.floors or {}) == set(decision.group_shares(np.zeros((1, 12), np.float32), PHOTO_LABELS))
+def test_no_rule_is_chosen_on_too_few_photos(tuned: finetune.Finetuning) -> None:
+    """Thirty held-out garments are too few to choose a rule on: the start's is kept, and the bundle says so with the
+    number; it draws what the rule means, tells what is named beside what is right, and says in words what to do."""
+    thresholds, start = tuned.bundle.facts.thresholds, load("kiosk").rule
+    assert (thresholds.accept, thresholds.floors, thresholds.kind_floor) == (
+        start.threshold,
+        start.floors,
+        start.kind_floor,
+    )
+    assert "kept from kiosk" in (thresholds.chosen_on or "")
+    assert "30 held-out photos" in (thresholds.chosen_on or "")
+    assert tuned.after.named is not None
+    assert set(tuned.after.named_per_label) == set(tuned.after.per_label)
+    assert tuned.verdict is not None
+    assert tuned.verdict.words.endswith((".", "told", "one", "have"))
     assert tuned.bundle.report()["acceptance"]["n"] == tuned.held_out
     for part in ("reliability", "risk_coverage"):
         assert min(read_image(tuned.bundle.verified(part)).shape[:2]) > 400
