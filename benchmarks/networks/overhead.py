@@ -3,9 +3,9 @@
     python benchmarks/networks/overhead.py
 
 Writes ``benchmarks/networks/results/overhead.json``: the ``Classifier`` call beside the bare ``infer()`` of the same
-compiled model, calls interleaved, and what OpenVINO itself says that the network took; and ``benchmark_app`` on the same
-IR and settings beside ``bench``'s row. ``benchmark_app`` reports the time inside OpenVINO: the way into it from Python and
-back, some microseconds, is in our row and not in its.
+compiled model, calls interleaved, and what OpenVINO itself says that the network took; and ``benchmark_app`` on the
+same IR and settings beside ``bench``'s row. ``benchmark_app`` reports the time inside OpenVINO: the way into it from
+Python and back, some microseconds, is in our row and not in its.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgefashion.data import collected
 from edgefashion.data.label_names import DELETED, TO_REVIEW
-from edgefashion.data.photo_folders import prefix_of
+from edgefashion.data.senders import prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
