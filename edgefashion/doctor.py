@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion.bundles import bundle, places, resolve
+from edgefashion.bundles import bundle, current, places, resolve
+from edgefashion.bundles.running import running
 from edgefashion.camera.app import ANSWERS_FPS
 from edgefashion.camera.outputs import window
 from edgefashion.data import fashion_mnist, images
@@ -36,6 +37,7 @@ _EXTRAS: Final = {
     "paho": ("send the camera's events to an MQTT broker", "camera --events mqtt://"),
     "pyarrow": ("tag pictures into a Parquet file", "tag"),
     "ray": ("tag pictures on several machines", "tag --engine ray"),
+    "model_signing": ("sign packs of models and check their signatures", "models sign"),
     "kserve": ("serve a model to other machines", "serve"),
     "tritonclient": ("use a model that another machine serves", "models by URL"),
 }
@@ -62,8 +64,12 @@ def checks() -> Iterator[Check]:
     yield from _guarded("display", _display)
     yield from _guarded("CPU", _cpu, needed=True)
     yield from _guarded("speed", _speed)
-    for model in (places.PHOTO_MODEL, places.DEFAULT_MODEL):
+    shipped = (places.PHOTO_MODEL, places.DEFAULT_MODEL)
+    for model in shipped:
         yield from _guarded(f"model {model}", lambda model=model: _model(model), needed=True)  # type: ignore[misc]
+    of_history = {current.folder_of(each.path) for each in resolve.known()}
+    for folder in sorted(each for each in of_history if current.keeps_history(each) and each.name not in shipped):
+        yield from _guarded(f"model {folder.name}", lambda folder=folder: _model(str(folder)))  # type: ignore[misc]
     yield from _devices()
     yield from _guarded("versions", _versions)
     yield from _guarded("dataset", _dataset, of="convert, evaluate, bench")
@@ -175,7 +181,11 @@ def _model(name: str) -> tuple[bool, str]:
     assert found is not None
     found.verify_all()
     forms = ", ".join(p for p in bundle.IR_PRECISIONS if found.has(p))
-    return True, f"at {found.path}: {len(found.files)} files verified; IRs: {forms}"
+    now = running(found.name, found.path / bundle.INFO)
+    revision = f", revision {now.revision}" if now.revision else ""
+    proving = "; on probation" if now.probation else f"; {now.taken_back}" if now.taken_back else ""
+    told = f"at {found.path}: {len(found.files)} files verified; IRs: {forms}; hash {found.sha256[:12]}"
+    return True, f"{told}{revision}{proving}"
 
 
 def _dataset() -> tuple[bool, str]:

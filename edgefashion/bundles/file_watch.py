@@ -33,6 +33,11 @@ class FileWatch:
         self._source, self._known = source, known
         self._changed: tuple[Stamp, float] | None = None
 
+    @property
+    def seen(self) -> Stamp:
+        """The files as they were when they were last told of, or began to be watched."""
+        return self._known
+
     def is_replaced(self, now_s: float) -> bool:
         """True once for files that have changed and then been left alone; again when they change again."""
         if now_s - self._looked_s < LOOK_S:

@@ -201,6 +201,22 @@ def changing(model_dir: Path) -> Iterator[None]:
     finally:
         _mine.discard(mine)
         file_lock.let_go(held)
+        _hand_over(model_dir)
+
+
+def _hand_over(model_dir: Path) -> None:
+    """Give what root has written to the account that the folder around it belongs to: a service's camera has to be able
+    to take a revision back."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    with contextlib.suppress(OSError):
+        above = model_dir.absolute().parent
+        owner = next((found for found in (above.stat(), above.parent.stat()) if found.st_uid != 0), None)
+        if owner is None:
+            return
+        for path in (above, model_dir, *model_dir.rglob("*")):
+            if path.lstat().st_uid == 0:
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def forget(model_dir: Path) -> None:
@@ -304,7 +320,8 @@ def _clear_up(model_dir: Path) -> None:
     """Remove what a killed run has left: folders that no revision was made of, and facts whose bundle is gone."""
     for path in (*model_dir.glob(".*.new-*"), *(model_dir / REVISIONS).iterdir()):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime < _ABANDONED_S or path.name == _LOCK:
+            young = time.time() - path.stat().st_mtime < _ABANDONED_S
+            if young or path.name == _LOCK or path.suffix == ".training":  # what can be resumed
                 continue
             if path.is_dir() and not _facts_of(path).is_file():
                 shutil.rmtree(path, ignore_errors=True)

@@ -310,10 +310,11 @@ class _Loop:
     def _look_after_revision(self) -> None:
         """Tell which revision runs, and where one was taken back, that."""
         self._probation.use(self._networks.classifier)
-        if taken_back := self._probation.poll():
+        taken_back = self._probation.poll()
+        self._events.network = self._probation.running.as_json()
+        if taken_back:
             self._events.fail("revision", taken_back)
             self._keys.say(taken_back)
-        self._events.network = self._probation.running.as_json()
 
     # --- The end ------------------------------------------------------------------------------
 

@@ -7,22 +7,47 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from starlette.requests import ClientDisconnect
 
+from edgefashion.bundles.running import running
 from edgefashion.serving.protocol import refusal_of
 
 if TYPE_CHECKING:
+    from kserve import ModelRepository
+    from prometheus_client.metrics_core import Metric
+
     from edgefashion.serving.admission import Gate
 
 _BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
+class _Running:
+    """Tells which revision of each model answers, and whether that is on probation before a camera."""
+
+    def __init__(self, models: ModelRepository) -> None:
+        self._models = models
+
+    def collect(self) -> Iterator[Metric]:
+        which = InfoMetricFamily("edgefashion_model", "What answers, by model", labels=["model"])
+        proving = GaugeMetricFamily(
+            "edgefashion_on_probation", "1 while a camera compares the revision with the one before", labels=["model"]
+        )
+        for name, model in sorted(self._models.get_models().items()):
+            now = model.running
+            which.add_metric([name], {"revision": now.revision or "", "sha256": now.sha256 or ""})
+            proving.add_metric([name], float(running(name, model.first.source).probation))
+        yield which
+        yield proving
+
+
 class Metrics:
     """Counts requests of both protocols; made once a process, as prometheus_client's registry is."""
 
-    def __init__(self, gate: Gate, models: list[str]) -> None:
-        self._models = frozenset(models)
+    def __init__(self, gate: Gate, models: ModelRepository) -> None:
+        self._models = frozenset(models.get_models())
+        REGISTRY.register(_Running(models))
         labels = ("model", "protocol")
         self._requests = Counter("edgefashion_requests", "Requests to infer, by outcome", (*labels, "outcome"))
         self._seconds = Histogram(

@@ -14,6 +14,7 @@ from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InvalidInput
 
 from edgefashion.bundles import model_files
+from edgefashion.bundles.running import running
 from edgefashion.inference import finder, preprocess
 from edgefashion.inference.predict import SeenGarment, answer_of, predict, see
 from edgefashion.serving import encoded_pictures, extensions, request_input
@@ -45,10 +46,12 @@ class Garments(Model):  # type: ignore[misc]
         super().__init__(first.name)
         self.first = first
         self._sha256 = model_files.sha256_of(first.source) if first.source else ""
+        self.running = running(first.name, first.source)
+        """Which revision it is."""
         self.gate = gate
         self.most_images = most_images
         self.most_pixels = most_pixels
-        self._load = load
+        self.load_one = load
         self._of_thread = threading.local()
         self._of_thread.classifier = first
         self._unused: list[Classifier] = []
@@ -65,6 +68,16 @@ class Garments(Model):  # type: ignore[misc]
         self.gate.run_in_each(lambda: self._warm_up(self._classifier()))
         self.ready = True
         return True
+
+    def stand_by(self) -> None:
+        """Get ready beside a model that answers: with a classifier for every thread, none of which is kept waiting."""
+        others = [self.load_one() for _ in range(self.gate.workers)]
+        self._image_s = min(self._warm_up(self.first) for _ in range(10))
+        for classifier in others:
+            self._warm_up(classifier)
+        self._unused += [self.first, *others]
+        self._of_thread = threading.local()  # this thread answers nothing
+        self.ready = True
 
     def _warm_up(self, classifier: Classifier) -> float:
         """Run once; the seconds it took."""
@@ -84,6 +97,8 @@ class Garments(Model):  # type: ignore[misc]
             "input_shape": list(self.first.input_shape),
             "version": __version__,
             "sha256": self._sha256,
+            "revision": self.running.revision,
+            "bundle_sha256": self.running.sha256,
             "max_images": self.most_images,
             "floors": dict(self.first.rule.floors),
             "kind_floor": self.first.rule.kind_floor,
@@ -176,7 +191,7 @@ class Garments(Model):  # type: ignore[misc]
             try:
                 self._of_thread.classifier = self._unused.pop()
             except IndexError:
-                self._of_thread.classifier = self._load()
+                self._of_thread.classifier = self.load_one()
         own: Classifier = self._of_thread.classifier
         return own
 

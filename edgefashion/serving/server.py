@@ -20,6 +20,7 @@ from edgefashion.serving.metrics import Metrics
 from edgefashion.serving.model import Garments
 from edgefashion.serving.options import Addresses, ServeOptions
 from edgefashion.serving.protocol import Plane, Repository
+from edgefashion.serving.reloading import Reloading
 from edgefashion.serving.rest import Http
 from edgefashion.system import machine
 
@@ -64,14 +65,17 @@ class Server:
         for model in models:
             model.load()
             self.models.update(model)
+        self._reloading = Reloading(self.models, {model.name: model.load_one for model in models}, self.model)
+        self._reloading.start()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(self._run(listening, on_ready, ending))
+        self._reloading.wait()
 
     async def _run(self, listening: socket.socket, on_ready: Callable[[Addresses], None], ending: Ending) -> None:
         options = self.options
         loop = asyncio.get_running_loop()
         names = list(self.models.get_models())
-        parts = Plane(self.models, self.gate), Repository(self.models), Metrics(self.gate, names)
+        parts = Plane(self.models, self.gate), Repository(self.models), Metrics(self.gate, self.models)
         max_bytes = int(options.max_request_mb * 1e6)
         http = Http(*parts, max_bytes=max_bytes, timeout_s=options.timeout_s)
         # More calls than the gate takes, where messages are small: the gate refuses them with a reason, gRPC without.
@@ -100,6 +104,7 @@ class Server:
         give_up_s = max(refuse_until_s, start_s + self.options.drain_timeout_s)
         while time.monotonic() < (give_up_s if self.gate.inside else refuse_until_s):
             await asyncio.sleep(_POLL_S)
+        self._reloading.stop()
         self.gate.abandon()
         http.stop()
         await grpc.stop(_SEND_S)

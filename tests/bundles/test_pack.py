@@ -105,6 +105,13 @@ def _with(name: str, data: bytes = b"x") -> Callable[[], Path]:
     return lambda: rewritten(lambda files: files.update({name: data}))
 
 
+def _without(name: str) -> Path:
+    def change(files: dict[str, bytes]) -> None:
+        del files[name]
+
+    return rewritten(change)
+
+
 def _twice(name: str) -> Callable[[], Path]:
     def make_it() -> Path:
         path = packed()
@@ -195,9 +202,9 @@ def _zip_of_something_else() -> Path:
         (_bomb, "Not unpacked|damaged"),
         (_longer_than_told, "damaged|altered"),
         (_link, "altered"),
-        (lambda: rewritten(lambda files: files.pop("int8.bin") and None), "lacks int8.bin"),
-        (lambda: rewritten(lambda files: files.pop(INFO) and None), "is a ZIP file and no pack"),
-        (lambda: rewritten(lambda files: files.pop(pack.FACTS) and None), "is a ZIP file and no pack"),
+        (lambda: _without("int8.bin"), "lacks int8.bin"),
+        (lambda: _without(INFO), "is a ZIP file and no pack"),
+        (lambda: _without(pack.FACTS), "is a ZIP file and no pack"),
         (_with("int8.bin", b"tampered"), r"int8\.bin was altered"),
         (_with("pack.json", b"{"), "is no JSON"),
         (_with("pack.json", b"[]"), "is no table"),

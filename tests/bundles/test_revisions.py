@@ -204,6 +204,21 @@ def test_shipped_model_is_not_changed() -> None:
     assert not (edge / "revisions").exists()
 
 
+@pytest.mark.linux_only("owners of files")
+@pytest.mark.parametrize("models_are_there", [True, False])
+def test_root_leaves_it_to_the_owner(work: Path, models_are_there: bool) -> None:
+    """What root installs in a service's folder belongs to the service's account, which may then take it back."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    os.chown(work, 12345, 12345)
+    if models_are_there:
+        Path("models").mkdir()
+        os.chown("models", 12345, 12345)
+    make(SHOP)
+    go_live("second")
+    assert {path.stat().st_uid for path in (Path("models"), *Path("models").rglob("*"))} == {12345}
+
+
 # --- Crashes ---------------------------------------------------------------------------------
 
 

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers.bundles import make
+from helpers.events import Heard
 from helpers.hand_made import standing
+from helpers.packs import edge
 
-from edgefashion.bundles import current, probation, revisions
+from edgefashion.bundles import current, file_watch, probation, revisions
 from edgefashion.bundles.running import Running, running
-from edgefashion.camera import conduct
+from edgefashion.camera import answers, conduct, loop
 from edgefashion.camera import probation as watching
 from edgefashion.camera.conduct import Conduct, InView, Timer
+from edgefashion.camera.networks import Networks
 from edgefashion.camera.probation import Watch, back_after_failed_load
 from edgefashion.camera.probation_bounds import Bounds, binomial_tail, hypergeometric_tail, worse
+from edgefashion.camera.sources.source import Frame
 from edgefashion.camera.standing import StandingAnswer
 from edgefashion.errors import BadInputError
+from edgefashion.inference.classifier import Classifier
+from edgefashion.inference.predict import predict as predict_it
 
 SHOP = Path("models/shop")
 
@@ -235,7 +244,7 @@ def test_worse_revision_is_taken_back() -> None:
     second = go_live("second")
     camera.take_up()
     camera.settle()
-    assert camera.watch.running.probation
+    assert (SHOP / "current").read_text() == f"{second}\n"
     camera.run(60, unsure_every=1)
     camera.settle()
     assert in_force() == "."
@@ -396,3 +405,71 @@ def test_what_runs() -> None:
     assert found.as_json() == {"model": "shop", "revision": second, "sha256": found.sha256, "probation": True}
     assert running("shop", SHOP / "int8.xml").revision == "."
     assert running("far", None) == running("far", Path("loose.xml")) == Running("far")
+
+
+# --- In the loop -----------------------------------------------------------------------------
+
+
+class Endless:
+    """A source of grey pictures, as many as are wanted."""
+
+    live, state, reason, fps, apart, losses = False, "live", "", 30.0, False, 0
+
+    def __init__(self) -> None:
+        self.number = -1
+
+    def read(self, timeout_s: float) -> Frame | None:
+        self.number += 1
+        time.sleep(0.002)
+        return Frame(image=np.full((64, 64, 3), 128, np.uint8), number=self.number, time_s=time.monotonic())
+
+    def reopen(self, reason: str) -> None:
+        raise AssertionError("nobody asks for that")
+
+    def close(self) -> None:
+        pass
+
+
+def test_before_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A running camera takes a new revision up; one that answers nothing is taken back within moments, an event says
+    why, and the camera goes on with the one before. Every event says what gave the answers."""
+    edge(SHOP)
+    for module, name in ((file_watch, "LOOK_S"), (file_watch, "SETTLE_S"), (watching, "CHECK_S")):
+        monkeypatch.setattr(module, name, 0.05)
+    stop, heard = threading.Event(), Heard()
+
+    def predict(classifier: Classifier, *given: Any, **options: Any) -> Any:
+        assert classifier.source is not None
+        if classifier.source.parent != SHOP:
+            raise RuntimeError("it is broken")
+        return predict_it(classifier, *given, **options)
+
+    monkeypatch.setattr(answers, "predict", predict)
+    live: list[str] = []
+
+    def on_answer(frame: Frame, _: object) -> None:
+        if frame.number == 20:
+            place = revisions.next_place(SHOP)
+            edge(place, 2)
+            live.append(revisions.record(SHOP, place, revisions.Origin()).id)
+            revisions.switch(SHOP, live[0], probation_s=600)
+        if any(event.reason == "revision: works again" for event in heard.events) or frame.number > 20_000:
+            stop.set()
+
+    watch = Watch("0")
+    loop.run(Networks([str(SHOP)]), Endless(), stop=stop, events=[heard], on_answer=on_answer, watch=watch)
+    assert in_force() == "."
+    told = [event for event in heard.events if event.reason]
+    taken_back = next(event for event in told if f"revision: {live[0]} of shop is taken back" in str(event.reason))
+    assert "it gave no answer to" in str(taken_back.reason)
+    assert taken_back.network is not None
+    assert (taken_back.state, taken_back.network["revision"], taken_back.network["probation"]) == (
+        "fault",
+        live[0],
+        False,
+    )
+    assert heard.events[0].network is not None
+    assert heard.events[0].network["revision"] is None
+    assert heard.events[-1].network is not None
+    assert heard.events[-1].network["revision"] == "."
+    assert watch.running.taken_back.startswith(f"{live[0]} was taken back: it gave no answer")

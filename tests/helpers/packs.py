@@ -22,16 +22,25 @@ def pinned(seed: int = 0) -> dict[str, np.ndarray]:
     """Some of Fashion-MNIST's test images as JPEGs, large and dark on white, with what ``edge`` says of them."""
     images, labels = fashion_mnist.load("test")
     network = load("edge", precision="fp32")
-    jpegs, names, answers = [], [], []
+    jpegs: list[bytes] = []
+    names: list[str] = []
+    answers: list[np.ndarray] = []
     for image, label in zip(images[seed : seed + 4 * PICTURES], labels[seed : seed + 4 * PICTURES], strict=True):
         large = 255 - cv2.resize(image.reshape(28, 28), (224, 224), interpolation=cv2.INTER_CUBIC)
         jpeg = cv2.imencode(".jpg", cv2.copyMakeBorder(large, 20, 20, 20, 20, cv2.BORDER_CONSTANT, value=255))[1]
-        seen = see(network, cv2.imdecode(jpeg, cv2.IMREAD_COLOR))
+        seen = see(network, read_back(jpeg))
         if seen is not None and len(jpegs) < PICTURES:
             jpegs.append(jpeg.tobytes())
             names.append(LABELS[label])
             answers.append(seen[1])
     return gate.pinned_of(jpegs, names, np.stack(answers))
+
+
+def read_back(jpeg: np.ndarray) -> np.ndarray:
+    """The picture of a JPEG file's bytes."""
+    picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    assert picture is not None
+    return np.asarray(picture)
 
 
 def edge(path: Path, seed: int = 0, arrays: dict[str, np.ndarray] | None = None) -> bundle.Bundle:
