@@ -118,7 +118,12 @@ def find(folder: Path, name: str) -> Picture | None:
     """
     parts = PurePosixPath(name).parts
     plain = all(part.isprintable() and part[0] not in "./" and not set(part) & set("\\:") for part in parts)
-    if not plain or len(parts) < 2 or not (parts[0] == TO_REVIEW or is_label_folder(parts[0])):
+    if (
+        not plain
+        or "/".join(parts) != name
+        or len(parts) < 2
+        or not (parts[0] == TO_REVIEW or is_label_folder(parts[0]))
+    ):
         return None
     picture = Picture(folder, "/".join(parts))
     try:
