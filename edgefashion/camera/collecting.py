@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from edgefashion.camera.answers import time_of
 from edgefashion.camera.collecting_choice import Choice, Chosen
 from edgefashion.camera.privacy import RecentHeads, is_alone
-from edgefashion.data.collection import Collection, Limits
+from edgefashion.data.collection import OF_LATE, Collection, Limits
 from edgefashion.inference.garment_picture import MOST_HIDDEN, cut_out, facts_of, kept_part, may_be_kept
 from edgefashion.system.addresses import shown
 from edgefashion.system.text import is_url, reason_of
@@ -175,7 +175,12 @@ def of_settings(settings: CameraSettings, source: Source) -> Collecting | None:
     """What ``settings`` ask for; None where nothing is to be kept. Raises :class:`BadInputError`."""
     if settings.collect is None:
         return None
-    limits = Limits(most_an_hour=settings.collect_most_an_hour, days=settings.collect_days, mb=settings.collect_mb)
+    limits = Limits(
+        most_an_hour=settings.collect_most_an_hour,
+        days=settings.collect_days,
+        mb=settings.collect_mb,
+        of_late=0 if source.apart else OF_LATE,
+    )
     return Collecting(
         settings.collect,
         limits,

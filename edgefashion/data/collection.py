@@ -35,9 +35,11 @@ SAME_BITS: Final = 6
 of different garments 2 are as close."""
 
 SAME_BITS_OF_LATE: Final = 10
-"""The same against the newest few, which are likely to show the very garment from another side. 36 are as close."""
+"""The same against the newest few of a camera, which are likely to show the very garment from another side. 36 are as
+close."""
 
-_OF_LATE: Final = 20
+OF_LATE: Final = 20
+"""Pictures of a camera that are its newest few."""
 
 LONGEST_PX: Final = 640
 """A picture with a longer edge is made smaller: a network looks at 160 pixels."""
@@ -73,6 +75,8 @@ class Limits:
     """Millions of bytes that the pictures have together that nobody has decided about."""
     makes_room: bool = True
     """Whether the oldest of these give way to a new one, where there is room for no more."""
+    of_late: int = 0
+    """How many of the newest are compared by :data:`SAME_BITS_OF_LATE`."""
     reserve_bytes: int = RESERVE_BYTES
 
 
@@ -142,10 +146,11 @@ class Collection:
         if most is not None and len(self._times_s) == most and now_s - self._times_s[0] < _HOUR_S:
             return False
         ours = np.array(self._hashes, np.uint64)
+        late = ours[len(ours) - min(len(ours), self.limits.of_late) :]
         return not (
-            _is_among(phash, ours[-_OF_LATE:], SAME_BITS_OF_LATE)
-            or _is_among(phash, self._there, SAME_BITS)
+            _is_among(phash, late, SAME_BITS_OF_LATE)
             or _is_among(phash, ours, SAME_BITS)
+            or _is_among(phash, self._there, SAME_BITS)
         )
 
     def put(self, jpeg: bytes, facts: Facts, phash: int) -> Picture | None:

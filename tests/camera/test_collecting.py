@@ -13,6 +13,7 @@ import pytest
 from helpers.camera import wait_until
 from helpers.collecting import garment, names
 from helpers.events import Heard
+from helpers.finding import bundle_with_finder
 from helpers.hand_made import FPS, FRAME_WH, Named, Screen, clip, networks, prediction, seen
 
 from edgefashion.camera import collecting, loop, wording
@@ -26,10 +27,13 @@ from edgefashion.camera.sources.source import Frame, open_source
 from edgefashion.data import collected
 from edgefashion.data.collection import Limits
 from edgefashion.errors import BadInputError
+from edgefashion.inference import preprocess
 from edgefashion.inference.garment_picture import cut_out, kept_part, may_be_kept
 from edgefashion.inference.predict import Prediction
+from edgefashion.labels import LABELS
 
 if TYPE_CHECKING:
+    from helpers.types import Arrays
     from numpy.typing import NDArray
 
     from edgefashion.camera.sources.source import Source
@@ -56,15 +60,15 @@ def wavering(number: int) -> Prediction:
 # --- Which -----------------------------------------------------------------------------------
 
 
-def chosen(scene: Scene, count: int, rate: float = 0.0, *, take: bool = True) -> list[tuple[int, str]]:
+def chosen(scene: Scene, count: int, rate: float = 0.0, *, fps: int = FPS, take: bool = True) -> list[tuple[int, str]]:
     """The frames in which a garment is chosen, and why."""
     choice, several, found = Choice(rate, draw=random.Random(0).random), Several(), []
     for number in range(count):
         said = scene(number)
-        for each in choice(number / FPS, said, several(number / FPS, said, FRAME_WH, NETWORK)):
+        for each in choice(number / fps, said, several(number / fps, said, FRAME_WH, NETWORK)):
             found.append((number, each.why))
             if take:
-                choice.took(number / FPS, each)
+                choice.took(number / fps, each)
     return found
 
 
@@ -82,8 +86,8 @@ def chosen(scene: Scene, count: int, rate: float = 0.0, *, take: bool = True) ->
     ids=["sure", "sample", "unsure", "unsure at any rate", "changed", "nothing", "in passing"],
 )
 def test_which_garments_are_kept(scene: Scene, rate: float, why: list[str]) -> None:
-    """In 25 seconds: one that stays unsure at longer and longer intervals, a sure one once if at all."""
-    found = chosen(scene, 25 * FPS, rate)
+    """In 17 seconds: one that stays unsure at longer and longer intervals, a sure one once if at all."""
+    found = chosen(scene, 17 * FPS, rate)
     assert [reason for _, reason in found] == why
     if len(found) == 3:
         first, second, third = (number / FPS for number, _ in found)
@@ -96,11 +100,11 @@ def test_the_rate_is_of_garments() -> None:
     """Of sure garments that come and go the set share is kept, each once."""
 
     def coming_and_going(number: int) -> Prediction:
-        return sure(number) if number % 45 < 20 else prediction()
+        return sure(number) if number % 16 < 8 else prediction()
 
-    visits = 200
-    kept = chosen(coming_and_going, 45 * visits, rate=0.3)
-    assert 0.2 * visits < len(kept) < 0.4 * visits
+    visits = 80
+    kept = chosen(coming_and_going, 16 * visits, rate=0.3, fps=5)
+    assert 0.15 * visits < len(kept) < 0.45 * visits
     assert {why for _, why in kept} == {"sample"}
 
 
@@ -218,12 +222,11 @@ def test_a_disk_that_fails_and_comes_back(tmp_path: Path, quick: None) -> None:
     (tmp_path / "away").rename(shop)
     wait_until(lambda: not made.fault, "the disk")
     show(made, range(20), garment(3, (320, 240)))
-    wait_until(lambda: made.kept == 2, "the next picture")
+    wait_until(lambda: made.kept >= 2, "the next picture")
     made.close()
     made.close()
-    (first, second) = (picture.facts() for picture in collected.listing(shop).undecided)
+    first = collected.listing(shop).undecided[0].facts()
     assert first
-    assert second
     assert (first.why, first.label, first.accepted, first.model) == ("unsure", "Coat", False, "kiosk")
     assert (first.camera, first.revision) == ("kiosk-17 camera 0", "0002-ab12cd34")
     assert first.box == (6, 8, 60, 80)
@@ -247,7 +250,7 @@ def test_with_privacy_what_is_shown_is_kept(tmp_path: Path, privacy: bool) -> No
     (picture,) = collected.listing(tmp_path / "shop").undecided
     kept = cv2.imread(str(picture.path))
     assert kept is not None
-    assert (kept.max() < 10) is privacy  # what is shown is black here
+    assert bool(kept.max() < 10) is privacy  # what is shown is black here
 
 
 def test_people_move_pictures_while_it_runs(tmp_path: Path) -> None:
@@ -265,7 +268,7 @@ def test_people_move_pictures_while_it_runs(tmp_path: Path) -> None:
 
 def test_the_loop_says_what_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Screen, page and recording say that pictures are kept, a fault event and they that none are; the run goes on."""
-    source, screen, heard = open_source(str(clip(tmp_path / "clip.mp4", 60))), Screen(), Heard()
+    source, screen, heard = open_source(str(clip(tmp_path / "clip.mp4", 60, 30))), Screen(), Heard()
     made = Collecting(tmp_path / "shop", Limits(reserve_bytes=0), source)
     shop, away = tmp_path / "shop", tmp_path / "away"
 
@@ -309,31 +312,32 @@ def test_what_is_kept_is_said(kept: Kept, says: str) -> None:
 # --- The whole command -----------------------------------------------------------------------
 
 
-def test_camera_collects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`camera --collect` keeps what the shipped network is not sure of, says so at the start, and keeps it once."""
+def test_camera_collects(tmp_path: Path, test_set: Arrays, capsys: pytest.CaptureFixture[str]) -> None:
+    """`camera --collect` keeps garments of a folder's pictures, says so at the start, and keeps each once."""
     photos = tmp_path / "photos"
     photos.mkdir()
-    for number in range(3):
-        picture = np.full((400, 400, 3), 235, np.uint8)
-        picture[90:310, 90:310] = garment(number, (220, 220))
-        cv2.imwrite(str(photos / f"{number}.png"), picture)
+    drawn = [test_set[0][test_set[1] == LABELS.index(label)][:3] for label in ("Pullover", "Trouser")]
+    for number, pair in enumerate(zip(*(preprocess.as_photos(each, 150) for each in drawn), strict=True)):
+        cv2.imwrite(str(photos / f"{number}.png"), np.hstack(pair))
     settings: dict[str, Any] = {"source": str(photos), "headless": True, "events": (str(tmp_path / "e.jsonl"),)}
-    settings |= {"collect": str(tmp_path / "shop"), "collect_rate": 1, "collect_most_an_hour": 2}
-    summaries = [run_camera(**settings) for _ in range(2)]
-    assert [summary.collected for summary in summaries] == [2, 0]
+    settings |= {"model": str(bundle_with_finder(tmp_path)), "collect": str(tmp_path / "shop"), "collect_rate": 1}
+    first = run_camera(**settings)
+    assert first.collected > 2
     assert f"pictures of garments are collected in {tmp_path / 'shop'}" in capsys.readouterr().err
-    for each in collected.listing(tmp_path / "shop").undecided:
+    there = collected.listing(tmp_path / "shop").undecided
+    assert len(there) == first.collected
+    for each in there:
         facts = each.facts()
         assert facts
         assert facts.why in ("unsure", "sample")
-        assert facts.camera.endswith("photos")
+        assert facts.camera.endswith(" photos")
+    assert run_camera(**settings).collected == 0
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
         ({"collect": "{}", "model": "edge"}, "edge finds no heads.* Take another network, such as kiosk"),
-        ({"collect": "{}/none/shop"}, "the folder above it is not there. Make that"),
         ({"collect_rate": 0.5}, "--collect-rate without --collect collects nothing. Give --collect DIR"),
         ({"collect": "{}", "collect_rate": 1.5}, "--collect-rate must be from 0 to 1, not 1.5"),
         ({"collect": "{}", "collect_rate": float("nan")}, "--collect-rate must be a number, not nan"),
@@ -348,6 +352,8 @@ def test_what_cannot_be_collected(tmp_path: Path, given: dict[str, Any], says: s
     """What cannot be done is told at the start, in a line that says what to do."""
     (tmp_path / "a.png").write_bytes(b"")
     cv2.imwrite(str(tmp_path / "a.png"), garment(0))
-    filled = {name: value.format(tmp_path) if isinstance(value, str) else value for name, value in given.items()}
+    filled: dict[str, Any] = {
+        name: value.format(tmp_path) if isinstance(value, str) else value for name, value in given.items()
+    }
     with pytest.raises(BadInputError, match=says):
         run_camera(source=str(tmp_path), headless=True, **filled)

@@ -18,13 +18,16 @@ from helpers.types import Arrays, Run
 from numpy.typing import NDArray
 
 from edgefashion.camera import demo_clip
+from edgefashion.data import collected
 from edgefashion.data.images import read_image, write_png
+from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
 from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.decision import Answer
 from edgefashion.inference.load import load
 from edgefashion.inference.predict import Prediction, SeenGarment, predict
 from edgefashion.labels import LABELS
+from edgefashion.tagging.collecting import CollectOptions
 from edgefashion.tagging.formats import read_rows, to_json
 from edgefashion.tagging.run import made_with
 from edgefashion.tagging.tag import tag
@@ -137,6 +140,29 @@ def test_tag(place: Place, suffix: str, tmp_path: Path) -> None:
         same([row] if row["label"] else [], wanted[:1])
         assert labels(row) == (labels(wanted[0]) if wanted else [])
         assert (row["width"], row["height"]) == read_image(photo).shape[1::-1]
+
+
+def test_tag_collects(place: Place, tmp_path: Path) -> None:
+    """With a folder to collect in, tag keeps each garment once, as large as it was, with what the network said of it;
+    a network that finds no heads is refused."""
+    shop, options = tmp_path / "shop", CollectOptions(tmp_path / "shop", rate=1)
+    if place.classifier.finder is None:
+        with pytest.raises(BadInputError, match=r"heads are not looked for.*Take another network, such as kiosk"):
+            tag(place.photos, tmp_path / "t.csv", model=place.classifier, collect=options)
+        assert not shop.exists()
+        return
+    garments = [each for photo in place.photos for each in predict(place.classifier, read_image(photo)).garments]
+    summary = tag(place.photos, tmp_path / "t.csv", model=place.classifier, workers=1, collect=options)
+    kept = collected.listing(shop).undecided
+    assert (summary.collected, summary.not_collected) == (len(kept), "")
+    assert 1 < len(kept) <= len(garments)
+    facts = [each.facts() or collected.Facts() for each in kept]
+    said = {(each.label, each.confidence) for each in facts}
+    assert said <= {(each.answer.label, round(each.answer.confidence, 4)) for each in garments}
+    assert {each.camera for each in facts} == {str(place.photos[0].parent)}
+    for wrong in ({"single": True}, {"engine": "ray"}):
+        with pytest.raises(BadInputError, match=r"single|engine local"):
+            tag(place.photos, tmp_path / "u.csv", model=place.classifier, collect=options, **wrong)
 
 
 def test_large_photo(tmp_path: Path, test_set: Arrays) -> None:

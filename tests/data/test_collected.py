@@ -154,7 +154,7 @@ def test_facts_that_are_none(tmp_path: Path, changed: dict[str, Any], read: dict
     path = tmp_path / "a.jpg"
     text = json.dumps(known | changed).encode()
     path.write_bytes(b"\xff\xd8\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg_of(garment(0))[2:])
-    wanted = {"time": FACTS.time, "label": "Coat", "confidence": 0.5, "model": "kiosk"} | read
+    wanted: dict[str, Any] = {"time": FACTS.time, "label": "Coat", "confidence": 0.5, "model": "kiosk"} | read
     assert collected.read_facts(path) == Facts(**wanted)
 
 

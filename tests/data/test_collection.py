@@ -15,7 +15,7 @@ from helpers.events import small_disk
 
 from edgefashion.data import collected, collection
 from edgefashion.data.collected import Facts
-from edgefashion.data.collection import Collection, Limits
+from edgefashion.data.collection import SAME_BITS, SAME_BITS_OF_LATE, Collection, Limits
 from edgefashion.data.heads import hidden_share, hide_heads
 from edgefashion.errors import BadInputError
 
@@ -58,6 +58,23 @@ def test_what_is_there_already_is_left_out(tmp_path: Path) -> None:
     assert keep(shop, 2) == [False]
 
 
+@pytest.mark.parametrize(("of_late", "kept"), [(0, [True, True, True]), (2, [True, False, True])])
+def test_the_newest_are_compared_more_loosely(tmp_path: Path, of_late: int, kept: list[bool]) -> None:
+    """A camera's next picture that is nearly like one of its newest few is left out; it is kept after some others."""
+    shop = opened(tmp_path, of_late=of_late)
+    nearly = 0b111111111
+    assert SAME_BITS < nearly.bit_count() <= SAME_BITS_OF_LATE
+    first = 0x0F0F_3333_5555_FF00
+    wanted = []
+    for phash in (first, first ^ nearly, 0xFFFF_FFFF_0000_0000, 0x1234_5678_9ABC_DEF0):
+        wanted.append(shop.wants(phash))
+        if wanted[-1]:
+            shop.put(collection.jpeg_of(garment(0)), Facts(), phash)
+    assert wanted[:3] == kept
+    assert wanted[3]
+    assert shop.wants(first ^ nearly) is not kept[1]
+
+
 def test_pictures_are_kept_small(tmp_path: Path) -> None:
     """A large picture is kept no larger than it is looked at, its box with it."""
     kept = opened(tmp_path).keep(garment(0, (1600, 1200)), Facts(box=(400, 200, 800, 600)))
@@ -77,9 +94,9 @@ def test_so_many_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert keep(shop, *range(5)) == [True, True, True, False, False]
     assert keep(opened(tmp_path, most_an_hour=3), 6) == [False]
     real_time, real_monotonic = time.time, time.monotonic
-    monkeypatch.setattr(collection.time, "time", lambda: real_time() - 30 * DAY_S)  # set back
+    monkeypatch.setattr(time, "time", lambda: real_time() - 30 * DAY_S)  # set back
     assert keep(shop, 7) == [False]
-    monkeypatch.setattr(collection.time, "monotonic", lambda: real_monotonic() + 3601)
+    monkeypatch.setattr(time, "monotonic", lambda: real_monotonic() + 3601)
     assert keep(shop, 7, 8, 9, 10) == [True, True, True, False]
 
 
