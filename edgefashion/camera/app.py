@@ -140,6 +140,8 @@ def _open_outputs(
 
     if settings.web:
         keep(_page(settings.web, settings.token))
+    if settings.home_assistant:
+        keep(_home_assistant(settings.home_assistant))
     if settings.record:
         keep(_recording(settings.record, source, settings.fps))
     if not settings.headless:
@@ -231,6 +233,12 @@ def _page(address: str, token: str | None) -> ReopeningOutput:
         return Page(address, token)
 
     return ReopeningOutput(first, again)
+
+
+def _home_assistant(spec: str) -> ReopeningOutput:
+    from edgefashion.camera.home_assistant.output import HomeAssistant
+
+    return ReopeningOutput(HomeAssistant(spec), lambda: HomeAssistant(spec))
 
 
 def _recording(path: Path, source: Source, live_fps: int) -> ReopeningOutput:

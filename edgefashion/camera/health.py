@@ -38,7 +38,16 @@ class HealthMeter:
         """The source is lost: the frame rate is counted anew."""
         self._times_s.clear()
 
-    def health(self, *, condition: str, reason: str, taken_s: float | None, reconnects: int, faults: int) -> Health:
+    def health(
+        self,
+        *,
+        condition: str,
+        reason: str,
+        taken_s: float | None,
+        reconnects: int,
+        faults: int,
+        failing: tuple[str, ...] = (),
+    ) -> Health:
         """The health of now. ``taken_s`` is when the newest frame left its source, None before the first."""
         times_s = self._times_s
         span_s = times_s[-1] - times_s[0] if len(times_s) > 1 else 0.0
@@ -52,4 +61,5 @@ class HealthMeter:
             frames=self.answered,
             reconnects=reconnects,
             faults=faults,
+            failing=failing,
         )

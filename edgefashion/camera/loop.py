@@ -258,6 +258,7 @@ class _Loop:
             taken_s=self._latest.moment.taken_s,
             reconnects=self._source.losses,
             faults=self._events.faults,
+            failing=self._events.failing,
         )
 
     def _count(self) -> None:

@@ -38,6 +38,8 @@ class Health:
     """Times the source was lost since the start."""
     faults: int = 0
     """Faults besides the source's since the start."""
+    failing: tuple[str, ...] = ()
+    """What fails besides the source right now: ``window``, ``events 1``, ``model``, ..."""
 
     @property
     def well(self) -> bool:

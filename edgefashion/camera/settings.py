@@ -56,6 +56,12 @@ class CameraSettings:
         f"What a webhook's events are signed with, 16 characters or more. Or set {SECRET_VARIABLE}.",
         example="<16 characters or more of your own>",
     )
+    home_assistant: str | None = _setting(
+        None,
+        "Let Home Assistant find the camera, over its broker: mqtt://HOST/TOPIC.",
+        example="mqtt://user:password@homeassistant.local/edgefashion/window",
+        metavar="TO",
+    )
     record: Path | None = _setting(None, "Record the drawn frames to an .mp4 or .avi.", example="clip.mp4")  # noqa: RUF009
     mirror: bool = _setting(False, "Flip the picture, as in a mirror.")
     fullscreen: bool = _setting(False, "Fill the screen.")

@@ -67,6 +67,11 @@ class StatusEvents:
             self.tell(state, reason=self.reason)
         return state != was
 
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """What fails right now, by its name."""
+        return tuple(self._failing)
+
     def is_failing(self, what: str) -> bool:
         """True while ``what`` fails."""
         return what in self._failing

@@ -24,6 +24,7 @@ def camera(
     source: Annotated[str, option("source")] = DEFAULTS.source,
     headless: Annotated[bool, option("headless")] = DEFAULTS.headless,
     events: Annotated[list[str] | None, option("events")] = None,
+    home_assistant: Annotated[str | None, option("home_assistant")] = DEFAULTS.home_assistant,
     record: Annotated[Path | None, option("record")] = DEFAULTS.record,
     mirror: Annotated[bool, option("mirror")] = DEFAULTS.mirror,
     fullscreen: Annotated[bool, option("fullscreen")] = DEFAULTS.fullscreen,

@@ -49,15 +49,19 @@ class Broker:
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}/{self.topic}"
 
 
-def parse(spec: str) -> Broker:
-    """``mqtt://[user:password@]host[:port]/topic`` taken apart. Raises :class:`BadInputError`, without the password."""
+def parse(spec: str, setting: str = "--events") -> Broker:
+    """``mqtt://[user:password@]host[:port]/topic`` taken apart, as ``setting`` has it.
+
+    Raises :class:`BadInputError`, without the password.
+    """
     shown = addresses.shown(spec)
     try:
         url = urlsplit(spec)
         if re.search("[?#]", spec) or "@" in url.path:
             # Perhaps a password with one of these in it; what was taken for a host is none then.
             raise BadInputError(
-                f"--events {shown}: a topic has no + or #; in a user or password write @ / : ? # as %40 %2F %3A %3F %23"
+                f"{setting} {shown}: a topic has no + or #; in a user or password write @ / : ? # "
+                "as %40 %2F %3A %3F %23"
             )
         port = url.port
         host = url.hostname or ""
@@ -65,15 +69,17 @@ def parse(spec: str) -> Broker:
         user, password = (unquote(text or "", errors="strict") or None for text in (url.username, url.password))
     except ValueError:
         # Without its cause: that may name a part of the password.
-        raise BadInputError(f"--events {shown} is no broker's address. Write it like {EXAMPLE}") from None
+        raise BadInputError(f"{setting} {shown} is no broker's address. Write it like {EXAMPLE}") from None
+    if url.scheme not in ("mqtt", "mqtts"):
+        raise BadInputError(f"{setting} {shown} is no broker's address. Write it like {EXAMPLE}")
     if not host or port == 0 or re.search(r"\s", host):
-        raise BadInputError(f"--events {shown} names no host or port. Write it like {EXAMPLE}")
+        raise BadInputError(f"{setting} {shown} names no host or port. Write it like {EXAMPLE}")
     if not topic or re.search(r"[+#\x00]", topic) or topic.startswith("$") or len(topic.encode()) > 60_000:
         raise BadInputError(
-            f"--events {shown} names no topic that can be written to (no +, no #, no $ first). Write it like {EXAMPLE}"
+            f"{setting} {shown} names no topic that can be written to (no +, no #, no $ first). Write it like {EXAMPLE}"
         )
     if password and not user:
-        raise BadInputError(f"--events {shown} has a password but no user. Write it like {EXAMPLE}")
+        raise BadInputError(f"{setting} {shown} has a password but no user. Write it like {EXAMPLE}")
     tls = url.scheme == "mqtts"
     return Broker(host, port or (8883 if tls else 1883), topic, tls, user, password)
 

@@ -35,6 +35,8 @@ class ReopeningOutput:
         self.name, self.shows, self.keeps = opened.name, opened.shows, opened.keeping is not None
         self.failure = ""
         """What failed first in the whole run, also in closing; empty if nothing did."""
+        self._fault = ""
+        """What keeps it from working, where it has a word for that and mends it by itself."""
         self._output: Output | None = opened
         self._reopen = reopen
         self._opening: threading.Thread | None = None
@@ -53,7 +55,11 @@ class ReopeningOutput:
             self._output.take(moment)
         except Exception as error:  # a screen, a disk, a network: none of them ends the camera
             return self._failed(error)
-        return None
+        fault = getattr(self._output, "fault", "")
+        if fault == self._fault:
+            return None
+        self._fault = fault
+        return str(fault)
 
     def keys(self) -> str:
         """The keys pressed in it."""
@@ -84,7 +90,7 @@ class ReopeningOutput:
         self._output = self._result = None
 
     def _failed(self, error: Exception) -> str:
-        output, self._output = self._output, None
+        output, self._output, self._fault = self._output, None, ""
         if time.monotonic() - self._opened_s > STEADY_S:
             self._backoff.reset()
         self._later()
