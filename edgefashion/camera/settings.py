@@ -59,7 +59,7 @@ class CameraSettings:
     home_assistant: str | None = _setting(
         None,
         "Let Home Assistant find the camera, over its broker: mqtt://HOST/TOPIC.",
-        example="mqtt://user:password@homeassistant.local/edgefashion/window",
+        example="mqtt://homeassistant.local/edgefashion/window",
         metavar="TO",
     )
     record: Path | None = _setting(None, "Record the drawn frames to an .mp4 or .avi.", example="clip.mp4")  # noqa: RUF009

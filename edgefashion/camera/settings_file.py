@@ -23,9 +23,6 @@ from edgefashion.system.text import quoted
 
 _TOML: Final = "Texts stand in quotes, true and false are lower case, a \\ is doubled"
 _LARGEST_BYTES: Final = 1_000_000
-_SHOWN: Final = 8
-"""Settings that an error names where none is like what was written."""
-
 
 def find(path: Path | None = None) -> Path | None:
     """The configuration file: ``path``, else the first there is in the current, the user's and the system's folder."""
@@ -110,8 +107,7 @@ def _unknown(key: str, value: Any) -> str:
     if isinstance(value, dict):
         return f"the table {settings.show(key)} is no setting. Write the settings without a table; only [labels] is one"
     near = difflib.get_close_matches(key.lower().replace("-", "_"), settings.FIELDS, 1, 0.6)
-    some = ", ".join(list(settings.FIELDS)[:_SHOWN])
-    hint = f"Did you mean {near[0]}?" if near else f"Known: {some}, ... All of them: edgefashion camera --help"
+    hint = f"Did you mean {near[0]}?" if near else "`edgefashion service config` prints all there are"
     return f"no setting named {settings.show(key)}. {hint}"
 
 

@@ -1,4 +1,8 @@
-"""What a network's own report says of how often it is not sure."""
+"""What a network's own report says of how often it is not sure.
+
+A network that a shop has taught says nothing of that: it was measured on pictures of which most were kept because it
+was not sure of them. Its own first days are what the later ones are held against.
+"""
 
 from __future__ import annotations
 

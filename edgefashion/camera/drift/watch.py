@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.bundles.running import running
 from edgefashion.camera.drift import store
 from edgefashion.camera.drift.days import Days, Departure, Expected
 from edgefashion.camera.drift.visits import Visit, Visits
@@ -157,6 +158,9 @@ def _add(counts: Counts, visit: Visit) -> None:
 
 
 def identity(classifier: Classifier) -> str:
-    """What its days are kept under: another network, or the same with other labels or thresholds, begins anew."""
-    what = json.dumps([classifier.labels, classifier.rule.as_json()], sort_keys=True)
-    return f"{classifier.name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
+    """What its days are kept under: another network or revision, or other labels or thresholds, begin anew."""
+    of = running(classifier.name, classifier.source).sha256
+    if of is None:  # another machine's, or no bundle
+        what = json.dumps([classifier.labels, classifier.rule.as_json()], sort_keys=True)
+        of = hashlib.sha256(what.encode()).hexdigest()
+    return f"{classifier.name}-{of[:12]}"

@@ -15,6 +15,7 @@ import hmac
 import http.client
 import json
 import re
+import secrets
 import socket
 import ssl
 import threading
@@ -123,8 +124,11 @@ def key_of(secret: str) -> bytes:
             f"events_secret begins with {_PREFIX}, and what follows is no Base64. Copy it again, whole"
         ) from None
     key = key or secret.encode()
-    if len(key) < SHORTEST_KEY:
-        raise BadInputError(f"events_secret can be guessed. Give {SHORTEST_KEY} characters or more")
+    if len(key) < SHORTEST_KEY or secret.startswith("<"):  # as the example in the settings file does
+        raise BadInputError(
+            f"events_secret can be guessed. Give {SHORTEST_KEY} characters or more of your own. Take, for instance, "
+            f"{secrets.token_urlsafe(24)}"
+        )
     return key
 
 
