@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -100,7 +102,7 @@ def run(
             opened.callback(kept.close)
         outputs = _open_outputs(settings, source, networks, opened)
         # Last, so that nothing that fails before leaves an empty file behind.
-        state = settings.state or _state_folder()
+        state = _state_folder(settings.state)
         places = settings.events or (("-",) if settings.headless else ())
         sinks: list[Sink] = []
         for place in places:
@@ -166,11 +168,28 @@ def _open_collecting(settings: CameraSettings, source: Source, networks: Network
     return collecting
 
 
-def _state_folder() -> Path:
-    """Where what outlasts a restart is kept, unless the settings name a folder."""
+def _state_folder(given: Path | None) -> Path | None:
+    """The folder for what outlasts a restart; None where the account's own cannot be written, which is told.
+
+    Raises :class:`BadInputError` for a ``given`` one that cannot be.
+    """
     from platformdirs import user_state_path
 
-    return user_state_path("edgefashion", appauthor=False)
+    folder = given or user_state_path("edgefashion", appauthor=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return folder  # room may be made
+        if given:
+            raise BadInputError(
+                f"--state {given} cannot be written: {reason_of(error)}. Give another folder"
+            ) from error
+        lost = "events that wait and the figures of the days end with this process"
+        print(f"edgefashion: {folder} cannot be written ({reason_of(error)}), so {lost}", file=sys.stderr)
+        return None
 
 
 def _options(settings: CameraSettings) -> loop.LoopOptions:
@@ -268,13 +287,13 @@ def _window(fullscreen: bool) -> ReopeningOutput:
     return ReopeningOutput(windows[0], again)
 
 
-def _days(state: Path, source: str) -> DayWatch | None:
+def _days(state: Path | None, source: str) -> DayWatch | None:
     """What counts the days' figures; None where its file cannot be read, which is told."""
     from edgefashion.camera.drift import store
     from edgefashion.camera.drift.expected import expected_of
     from edgefashion.camera.drift.watch import DayWatch
 
-    path = store.path_of(state, source)
+    path = store.path_of(state, source) if state else None
     try:
         return DayWatch(path, expected_of)
     except OSError as error:

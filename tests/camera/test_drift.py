@@ -266,6 +266,14 @@ def test_a_visit_that_goes_on_counts_when_the_camera_ends(tmp_path: Path) -> Non
     assert (days.today.visits, days.today.unsure) == (1, 1)
 
 
+def test_remembers_nothing_without_a_file() -> None:
+    """Where nothing can be kept, today is counted all the same."""
+    watch = DayWatch(None, lambda _: None)
+    watch.take(Moment(0, LIVE, "none", image=np.zeros((8, 8, 3), np.uint8)), classifier())
+    watch.close()
+    assert watch.figures.day.looks == 1
+
+
 GOOD: dict[str, Any] = {
     "date": "2026-03-01",
     "hours": {"9": dataclasses.asdict(Counts(2, 1, 1.5))},

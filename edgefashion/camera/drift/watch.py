@@ -40,11 +40,12 @@ class DayWatch:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         expected_of: Callable[[Classifier], Expected | None],
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
-        """``path``: the file of the days. ``expected_of``: what the report of a network says; it may read files.
+        """``path``: the file of the days; None remembers none over a restart. ``expected_of``: what the report of a
+        network says; it may read files.
 
         Raises :class:`OSError` where the file cannot be read.
         """
@@ -52,7 +53,7 @@ class DayWatch:
         """Why the file cannot be written; empty while all is well."""
         self.figures = Figures()
         self._path, self._expected_of, self._clock = path, expected_of, clock
-        self._networks = store.read(path)
+        self._networks = store.read(path) if path else {}
         self._visits = Visits()
         self._classifier: Classifier | None = None
         self._days: Days | None = None
@@ -116,6 +117,8 @@ class DayWatch:
 
     def _hand_over(self) -> None:
         """Have the thread write what is known now."""
+        if self._path is None:
+            return
         self._saved_s = time.monotonic()
         text = store.text_of(self._networks)
         with self._changed:
@@ -128,7 +131,7 @@ class DayWatch:
                 self._changed.wait_for(lambda: self._pending is not None or self._closed)
                 text, self._pending = self._pending, None
                 closed = self._closed
-            if text is not None:
+            if text is not None and self._path is not None:
                 try:
                     store.write(self._path, text)
                     self.fault = ""
