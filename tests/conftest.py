@@ -140,6 +140,21 @@ def plain_graphs() -> Iterator[None]:
     options.set_experimental_options({"disable_meta_optimizer": False})
 
 
+@pytest.fixture
+def steps_without_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photo networks and finders are trained step by step as Python says it: to make a graph of a step takes as long as
+    eight steps, and a test takes one or two."""
+    from edgefashion.training import finder_fit, photo_fit
+
+    for learner in (finder_fit._Learner, photo_fit._Learner):
+
+        def begin(self: Any, *given: Any, plain: Any = learner.__init__) -> None:
+            plain(self, *given)
+            self.step = self._step
+
+        monkeypatch.setattr(learner, "__init__", begin)
+
+
 @pytest.fixture(scope="session")
 def short_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The shipped IRs, benched as shortly as can be, in the report's JSON form."""

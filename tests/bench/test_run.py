@@ -113,7 +113,7 @@ def test_another_accuracy_is_marked(report: dict[str, Any]) -> None:
 
 # --- A photo network -------------------------------------------------------------------------
 
-FEW = 1000
+FEW = 250
 """Test images that accuracy is measured on without photos: each is twenty times the work of a small network's."""
 
 SHORT = BenchOptions(rounds=1, seconds=0.02, min_calls=3, cold_starts=0)
@@ -129,30 +129,31 @@ def photo_report(vs: tuple[str, ...], *photos: Path) -> BenchReport:
 
 @pytest.fixture(scope="module")
 def on_photos(photo_folder: Path) -> BenchReport:
-    """It is measured on photos."""
-    return photo_report(("onnxruntime", "litert"), photo_folder)
+    """It is measured on photos, beside the one peer: to convert a photo network for both takes twice as long."""
+    return photo_report(("onnxruntime",), photo_folder)
 
 
 @pytest.fixture(scope="module")
 def on_fashion() -> BenchReport:
-    """It is measured on Fashion-MNIST's images, for nobody has photos."""
+    """It is measured on Fashion-MNIST's images, for nobody has photos, beside the other peer."""
     return photo_report(("litert",))
 
 
-def test_a_photo_network_stands_beside_its_peers(on_photos: BenchReport) -> None:
+def test_a_photo_network_stands_beside_its_peers(on_photos: BenchReport, on_fashion: BenchReport) -> None:
     """Every peer has its rows in FP32 and INT8, each computes in what it is called, and no row is missing."""
-    peers = [f"{peer} {precision}" for peer in ("ONNX Runtime", "LiteRT") for precision in ("FP32", "INT8")]
-    assert [row.name for row in on_photos.rows] == [*peers, "OpenVINO FP16", "OpenVINO INT8"]
-    assert not [note for note in on_photos.notes if "at 1 thread row" in note or "could not be converted" in note]
-    for row in on_photos.rows:
-        assert ("8" in row.runtime_precision) == (row.precision == "int8"), row.name
+    for peer, report in (("ONNX Runtime", on_photos), ("LiteRT", on_fashion)):
+        expected = [f"{peer} FP32", f"{peer} INT8", "OpenVINO FP16", "OpenVINO INT8"]
+        assert [row.name for row in report.rows] == expected
+        assert not [note for note in report.notes if "at 1 thread row" in note or "could not be converted" in note]
+        for row in report.rows:
+            assert ("8" in row.runtime_precision) == (row.precision == "int8"), row.name
 
 
 def test_accuracy_on_photos_is_of_all_engines_alike(on_photos: BenchReport, photo_folder: Path) -> None:
     """Every row in floating point is right on as many of the held-out photos, and the report says on which ones."""
     n = on_photos.settings["accuracy_images"]
     right = [round(row.accuracy * n) for row in on_photos.rows if row.precision != "int8"]
-    assert right == pytest.approx([right[0]] * 3, abs=1)
+    assert right == pytest.approx([right[0]] * 2, abs=1)
     assert n > right[0] > n / 3, "drawn garments, but garments"
     assert on_photos.settings["photos"] == [str(photo_folder)]
     assert on_photos.settings["accuracy_on"] == f"{n} photos in {photo_folder}"
@@ -164,7 +165,7 @@ def test_without_photos_fashion_images_measure(on_fashion: BenchReport, test_set
     """Without photos accuracy is that of the enlarged test images, in every engine. The notes say so, and what INT8 is
     calibrated on."""
     images, labels = test_set[0][:FEW], test_set[1][:FEW]  # a photo network enlarges them itself
-    assert on_fashion.settings["accuracy_on"] == "1,000 test images"
+    assert on_fashion.settings["accuracy_on"] == f"{FEW} test images"
     accuracy = {row.name: row.accuracy for row in on_fashion.rows}
     for name, precision in (("LiteRT FP32", "fp16"), ("OpenVINO FP16", "fp16"), ("OpenVINO INT8", "int8")):
         right = decision.likeliest(load("kiosk", precision=precision)(images)) == labels

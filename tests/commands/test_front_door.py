@@ -209,7 +209,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays, photo_folde
     for number, image in enumerate(images[:4]):
         cv2.imwrite(str(folder / "photos" / f"{number}.png"), demo_clip.scene_of(image))
     demo_clip.make_clip(folder / "clip.mp4", images[:2], frames_each=15)
-    for path in sorted(photo_folder.rglob("sender?-0[0-7].jpg")):  # two of each sender in each folder
+    for path in sorted(photo_folder.rglob("sender[01]-0[0-4].jpg")):  # three and two of two senders in each folder
         put = folder / "shop" / path.parent.name / path.name
         put.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, put)
@@ -223,7 +223,7 @@ HERE = ("benchmark", "build", "convert", "finetune", "quantize", "train")
 
 
 @pytest.fixture
-def few_images(monkeypatch: pytest.MonkeyPatch, plain_graphs: None) -> None:
+def few_images(monkeypatch: pytest.MonkeyPatch, plain_graphs: None, steps_without_graphs: None) -> None:
     """Fewer images to measure on and to calibrate on, and no cold starts: how right and how fast a network is is not
     what these examples are about."""
     load, quantize = fashion_mnist.load, post_training.quantize_plain

@@ -111,7 +111,7 @@ def test_the_tuned_bundle_converts_and_quantizes(
     assert set(answer) == {"source", "label", "confidence", "top", "accepted", "box", "garments"}
 
 
-def test_scenes_teach_a_finder(tmp_path: Path, photo_folder: Path) -> None:
+def test_scenes_teach_a_finder(tmp_path: Path, photo_folder: Path, steps_without_graphs: None) -> None:
     """With scenes the bundle gets a finder of its own, without photos too; its card says what it is for."""
     pictures = {"Coat": 1, "Trouser": 2}
     (tmp_path / "scenes").mkdir()
