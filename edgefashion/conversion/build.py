@@ -15,7 +15,13 @@ from edgefashion.conversion.convert import convert
 from edgefashion.conversion.embed import Embedding
 from edgefashion.conversion.ensemble import convert_ensemble
 from edgefashion.conversion.finder import FinderIr, add_finder
-from edgefashion.conversion.quantize import Quantization, QuantizeOptions, in_int8, quantize
+from edgefashion.conversion.quantize import (
+    Quantization,
+    QuantizeOptions,
+    check_quantizable_file,
+    in_int8,
+    quantize,
+)
 from edgefashion.conversion.write_bundle import Conversion
 from edgefashion.errors import BadInputError
 from edgefashion.inference import told as noted
@@ -103,7 +109,9 @@ def build(
     if int8:
         need("nncf", "to quantize to INT8")
         for model in several:
-            if (found := resolve.resolve(model)).bundle:
+            found = resolve.resolve(model)
+            check_quantizable_file(found)
+            if found.bundle:
                 check_calibration(found.bundle, folders)
     if len(several) > 1 and (scale or not (noted.given() if told is None else told).is_empty):
         raise BadInputError("--scale is for one model made elsewhere. Convert them one by one")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle, card, draft, model_files
+from edgefashion.bundles import bundle, card, draft, model_files, onnx_file, resolve
 from edgefashion.bundles.facts import Measured
 from edgefashion.bundles.guard import check
 from edgefashion.conversion import accuracy_control, calibration_sets, int8_gate
@@ -22,7 +22,7 @@ from edgefashion.conversion.post_training import loaded, quantize_plain, quietly
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation import agreement
-from edgefashion.inference import load
+from edgefashion.inference import foreign_files, load
 from edgefashion.inference.classifier import Classifier
 from edgefashion.system.extras import installed, need
 from edgefashion.system.text import size
@@ -180,10 +180,23 @@ def _check_quantizable(made: bundle.Bundle) -> None:
     if in_int8(made):
         raise BadInputError(f"{made.path} holds a network that computes in 8 bits already. It is not quantized again")
     if made.facts.foreign is not None and made.facts.foreign.precision == "fp16":
-        raise BadInputError(
-            f"{made.path} holds a network that computes in 16 bits: its INT8 would be slower than FP32. Convert it as "
-            "it was before, in 32 bits"
-        )
+        raise _in_16_bits(made.path)
+
+
+def check_quantizable_file(found: resolve.Model) -> None:
+    """Raise :class:`BadInputError` for a file from elsewhere that :func:`quantize` would refuse once it is converted."""
+    if found.kind not in (*foreign_files.KINDS, "ir") or not foreign_files.is_foreign(found):
+        return
+    with onnx_file.whole(found.path) as file:
+        if foreign_files.precision_of(file, found.path) == "fp16":
+            raise _in_16_bits(found.path)
+
+
+def _in_16_bits(path: Path) -> BadInputError:
+    return BadInputError(
+        f"{path} holds a network that computes in 16 bits: its INT8 would be slower than FP32. Convert it as it was "
+        "before, in 32 bits, or leave --int8 out"
+    )
 
 
 @dataclass

@@ -20,7 +20,7 @@ from edgefashion.bundles import bundle, model_files, onnx_file, resolve
 from edgefashion.bundles.facts import takes_photos
 from edgefashion.bundles.guard import check
 from edgefashion.errors import BadInputError, GateError
-from edgefashion.inference import classifier, contract, onnx_litert_engine, tensorflow_engine, told
+from edgefashion.inference import classifier, contract, file_precision, onnx_litert_engine, tensorflow_engine, told
 from edgefashion.inference.contract import PLAIN, Contract, Quantized
 from edgefashion.inference.contract_graph import with_contract
 from edgefashion.inference.contract_hint import hint_of, hint_of_keras
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KINDS: Final = resolve.FOREIGN
-
-_SMALL: Final = 32
-"""Numbers in a constant that is no weights."""
-_ONNX_ROUNDING: Final = (b"MatMulInteger", b"ConvInteger", b"QLinearMatMul", b"QLinearConv", b"DequantizeLinear")
-"""ONNX's operators on 8-bit numbers, as their names stand in a file."""
 
 _measured: dict[tuple[str, Told], Contract] = {}
 """What this process has measured, by the file's hash and what was told: a server loads a model for each thread."""
@@ -141,11 +136,17 @@ def read(
         by = _measured[key]
     at = ports.number_of(by.output, by.output_at)
     by = replace(by, output_at=at, shape=network.shape)
-    precision, rounded = _precision(original, path)
+    precision, rounded = file_precision.of(original, path)
     ir = with_contract(original, by, at, ports.stored, ports.answered[at])
     made = Foreign(path, kind, ir, by, precision, rounded, network, named.name)
     told.say(made.in_short(), by.doubt)
     return made
+
+
+def precision_of(path: Path, named: Path) -> str:
+    """What an ``.onnx`` or ``.tflite`` file or an IR computes in: fp32, fp16 or int8. Raises what :func:`read` raises
+    for a file that cannot be read."""
+    return file_precision.of(_opened(path, named), path)[0]
 
 
 def contract_of(
@@ -368,24 +369,3 @@ def _of(answer: NDArray[Any], batch: int) -> NDArray[Any]:
     if answer.size % batch == 0 and answer.size == batch * len(LABELS):
         return answer.reshape(batch, -1).astype(np.float32)
     return np.zeros((batch, 0), np.float32)
-
-
-def _precision(ir: Any, path: Path) -> tuple[str, str]:
-    """What the file computes in, fp32, fp16 or int8, and what is rounded in it, as a phrase."""
-    every = list(ir.get_ops())
-    if any(op.get_type_name() == "FakeQuantize" for op in every):
-        return "int8", "it computes in 8 bits"
-    heavy = [op for op in every if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]
-    if any(op.get_output_element_type(0).get_type_name() in ("f16", "bf16") for op in heavy):
-        return "fp16", "it computes in 16 bits"
-    weights = {
-        op.get_element_type().get_type_name()
-        for op in every
-        if op.get_type_name() == "Constant" and np.prod(tuple(op.shape)) > _SMALL
-    }
-    if weights & {"i8", "u8", "i4", "u4"}:
-        return "fp32", "its weights have 8 bits"
-    # OpenVINO unfolds ONNX's whole-number operators as it reads them: nothing of them is left to be seen.
-    if path.suffix == ".onnx" and any(name in path.read_bytes() for name in _ONNX_ROUNDING):
-        return "fp32", "its weights have 8 bits"
-    return "fp32", "its weights have 16 bits" if weights & {"f16", "bf16"} else ""

@@ -2,7 +2,8 @@
 
 A web server may refuse them for one folder and take them for the next. So they are tried once for each top folder, and
 where three refuse them, and none took them, they are wrong. Once something was read with them they are right, and a
-refusal is the picture's own. FTP, SFTP and SMB refuse them as such: there one try is enough.
+refusal is the picture's own; but after three in a row a folder is asked for no more, and after three such folders the
+server: the password was changed meanwhile. FTP, SFTP and SMB refuse them as such: there one try is enough.
 
 The first tries are requests of their own, before several processes ask at once. Only accounts that stand in a URL
 count: without one there is nothing to lock, and one picture of a server may be public and the next not.
@@ -27,8 +28,15 @@ behind them and a slash."""
 _taken: Final[set[str]] = set()
 """The accounts that something was read with."""
 
+_in_a_row: Final[dict[str, int]] = {}
+"""How often an account that was taken has been refused since, by place; what is read there begins anew."""
+
+_revoked: Final[set[str]] = set()
+"""The accounts and places that are not to be tried though the account was taken before."""
+
 _TRIES: Final = 3
-"""Top folders of a server that may refuse an account before it is refused as such."""
+"""Top folders of a server that may refuse an account before it is refused as such; and pictures of one in a row that may
+be refused with an account that was taken before."""
 
 _WEB: Final = ("http://", "https://")
 
@@ -72,13 +80,15 @@ def learn(told: dict[str, Any]) -> None:
 
 def forget() -> None:
     """Begin anew: the server may have been told another password since."""
-    _refused.clear()
-    _taken.clear()
+    for known_of in (_refused, _taken, _in_a_row, _revoked):
+        known_of.clear()
 
 
 def is_refused(url: str) -> bool:
-    """True if ``url`` is not to be asked for: its account was refused there, and was taken nowhere."""
+    """True if ``url`` is not to be asked for: its account was refused there, and was taken nowhere, or no longer is."""
     account, place = _account_and_place(url)
+    if account in _revoked or place in _revoked:
+        return True
     return account not in _taken and (account in _refused or place in _refused)
 
 
@@ -94,7 +104,10 @@ def asking(url: str, *, reads: bool = True) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if account is None or account in _taken or not is_refusal(error):
+        if account is None or not is_refusal(error):
+            raise
+        if account in _taken:
+            _refused_since(account, place)
             raise
         _refused.add(place)
         if sum(each.startswith(f"{account}/") for each in tuple(_refused)) >= _TRIES:
@@ -102,6 +115,17 @@ def asking(url: str, *, reads: bool = True) -> Iterator[None]:
         raise _error(url) from error
     if reads and account is not None:
         _taken.add(account)
+        _in_a_row.pop(place, None)
+        _revoked.difference_update([each for each in _revoked if each.startswith(f"{account}/")])
+
+
+def _refused_since(account: str, place: str) -> None:
+    """An account that was taken is refused."""
+    _in_a_row[place] = _in_a_row.get(place, 0) + 1
+    if _in_a_row[place] >= (_TRIES if account.startswith(_WEB) else 1):
+        _revoked.add(place)
+    if sum(each.startswith(f"{account}/") for each in _revoked) >= _TRIES:
+        _revoked.add(account)
 
 
 def try_each(urls: Iterable[str], ask: Callable[[str], object]) -> None:
@@ -143,7 +167,7 @@ def is_refusal(error: BaseException | None) -> bool:
 
 
 def _error(url: str) -> RefusedLoginError:
-    whole = account_of(url) in _refused
+    whole = account_of(url) in _refused | _revoked
     what = "and is not asked again" if whole else "for its top folder, and is not asked for more of that"
     return RefusedLoginError(
         f"{addresses.shown(url)}: its server refuses the user and password{',' if whole else ''} {what}. "

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgefashion.bundles import bundle, resolve
 from edgefashion.conversion import build as module
 from edgefashion.conversion.build import CONVERTING, EMBEDDING, QUANTIZING, build
+from edgefashion.conversion.quantize import check_quantizable_file
 from edgefashion.errors import BadInputError, GateError, MissingError
 
 pytestmark = pytest.mark.long
@@ -112,3 +114,22 @@ def test_a_failed_int8_gate_leaves_the_conversion(
     made = bundle.open_bundle(tmp_path / "made")
     assert made.has("fp32")
     assert not made.has("embedded")
+
+
+@pytest.mark.parametrize(("dtype", "refused"), [("f16", True), ("bf16", True), ("f32", False)])
+def test_a_file_of_16_bits_is_not_converted_for_int8(dtype: str, refused: bool, tmp_path: Path) -> None:
+    """A file from elsewhere that computes in 16 bits is refused for INT8 before anything is converted or written."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    pixels = ops.parameter([1, 784], getattr(ov.Type, dtype), name="x")
+    weights = ops.constant(np.zeros((784, 10)), getattr(ov.Type, dtype))
+    answer = ops.softmax(ops.matmul(pixels, weights, False, False), 1)
+    ov.save_model(ov.Model([ops.result(answer)], [pixels], "theirs"), tmp_path / "theirs.xml", compress_to_fp16=False)
+    found = resolve.resolve(tmp_path / "theirs.xml")
+    if refused:
+        with pytest.raises(BadInputError, match=r"in 16 bits: .*leave --int8 out"):
+            build(found.path, tmp_path / "out", int8=True)
+        assert not (tmp_path / "out").exists()
+    else:
+        check_quantizable_file(found)

@@ -204,3 +204,49 @@ def test_a_folder_that_is_told_to_be_none() -> None:
         raise _StatusError
     assert logins.is_refused(f"{WEB}/a/2.jpg")
     logins.forget()
+
+
+def _asked(answers: list[tuple[str, bool]]) -> list[str]:
+    """The paths of those that were asked for of (path, whether it is let in), one after the other."""
+    asked = []
+    for path, is_open in answers:
+        with contextlib.suppress(RefusedLoginError, _StatusError), logins.asking(f"{path}.jpg"):
+            asked.append(path.partition("@h")[2])
+            if not is_open:
+                raise _StatusError
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        # Changed in the run: three more of the folder, then none.
+        ([("/a/0", True), *((f"/a/{n}", False) for n in range(1, 9))], ["/a/0", "/a/1", "/a/2", "/a/3"]),
+        # Of folder after folder: three of three, then of no further folder.
+        (
+            [("/a/0", True), *((f"/{top}/{n}", False) for top in "bcdef" for n in range(5))],
+            ["/a/0", *(f"/{top}/{n}" for top in "bcd" for n in range(3))],
+        ),
+        # Single pictures that are closed cost their own rows only.
+        ([(f"/a/{n}", n % 3 == 0) for n in range(9)], [f"/a/{n}" for n in range(9)]),
+        # A folder that is closed is no sign against the others.
+        (
+            [("/a/0", True), *((f"/shut/{n}", False) for n in range(5)), *((f"/a/{n}", True) for n in range(1, 4))],
+            ["/a/0", "/shut/0", "/shut/1", "/shut/2", "/a/1", "/a/2", "/a/3"],
+        ),
+    ],
+    ids=["one folder", "all folders", "single pictures", "a closed folder"],
+)
+def test_a_password_that_is_changed_in_the_run(answers: list[tuple[str, bool]], asked: list[str]) -> None:
+    """An account that was taken and is refused from some moment on is tried seldom from then on."""
+    logins.forget()
+    assert _asked([(f"http://shop:right@h{path}", is_open) for path, is_open in answers]) == asked
+    logins.forget()
+
+
+def test_ftp_says_it_of_the_account() -> None:
+    """By FTP an account that was taken and is refused is refused as such: it is not tried again."""
+    logins.forget()
+    answers = [("/a/0", True), ("/a/1", False), ("/b/2", False)]
+    assert _asked([(f"ftp://shop:right@h{path}", is_open) for path, is_open in answers]) == ["/a/0", "/a/1"]
+    logins.forget()
