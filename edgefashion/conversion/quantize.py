@@ -184,7 +184,7 @@ def _check_quantizable(made: bundle.Bundle) -> None:
 
 
 def check_quantizable_file(found: resolve.Model) -> None:
-    """Raise :class:`BadInputError` for a file from elsewhere that :func:`quantize` would refuse once it is converted."""
+    """Raise :class:`BadInputError` for a file from elsewhere that :func:`quantize` would refuse later."""
     if found.kind not in (*foreign_files.KINDS, "ir") or not foreign_files.is_foreign(found):
         return
     with onnx_file.whole(found.path) as file:

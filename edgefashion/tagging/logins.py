@@ -35,8 +35,8 @@ _revoked: Final[set[str]] = set()
 """The accounts and places that are not to be tried though the account was taken before."""
 
 _TRIES: Final = 3
-"""Top folders of a server that may refuse an account before it is refused as such; and pictures of one in a row that may
-be refused with an account that was taken before."""
+"""Top folders of a server that may refuse an account before it is refused as such; and pictures of one in a row that
+may be refused with an account that was taken before."""
 
 _WEB: Final = ("http://", "https://")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from helpers import hostile
+from helpers import hostile, hostile_networks, onnx_by_hand
 
 from edgefashion.bundles import bundle, places, resolve
 from edgefashion.bundles.guard import check, ir_xml
@@ -147,7 +147,7 @@ def test_a_child_that_dies(tmp_path: Path, fresh: Path, monkeypatch: pytest.Monk
     deadly = tmp_path / "python"
     deadly.write_text("#!/bin/sh\nkill -SEGV $$\n")
     deadly.chmod(0o755)
-    path = hostile.write(tmp_path, *hostile.small())
+    path = hostile_networks.write(tmp_path, *hostile_networks.small())
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", str(deadly))
         for _ in range(2):
@@ -164,7 +164,7 @@ def test_a_busy_computer(
     waiting = tmp_path / "python"
     waiting.write_text(f'#!/bin/sh\nsleep {waits_s}\nexec {sys.executable} "$@"\n')
     waiting.chmod(0o755)
-    path = hostile.write(tmp_path, *hostile.small())
+    path = hostile_networks.write(tmp_path, *hostile_networks.small())
     monkeypatch.setattr(sys, "executable", str(waiting))
     monkeypatch.setattr(check, "_STANDSTILL", patience)
     said = refusal(path, 3)
@@ -173,7 +173,9 @@ def test_a_busy_computer(
 
 def test_too_much_memory(tmp_path: Path, fresh: Path) -> None:
     """A network within every limit but memory's is stopped at it."""
-    path = hostile.write(tmp_path, *hostile.saved(hostile.network(hostile.squares(8192, 2))))
+    path = hostile_networks.write(
+        tmp_path, *hostile_networks.saved(hostile_networks.network(hostile_networks.squares(8192, 2)))
+    )
     with pytest.raises(BadInputError, match="memory"):
         check.check(path, check.Limits(memory_bytes=2**28))
 
@@ -183,13 +185,13 @@ def test_a_strangers_folder(tmp_path: Path, fresh: Path, monkeypatch: pytest.Mon
     for name in ("openvino.py", "numpy.py", "json.py"):
         (tmp_path / name).write_text("raise SystemExit('ran')")
     monkeypatch.chdir(tmp_path)
-    hostile.write(Path(), *hostile.small())
+    hostile_networks.write(Path(), *hostile_networks.small())
     assert refusal(Path("m.xml")) is None
 
 
 def test_wrong_number_of_classes(tmp_path: Path) -> None:
     """A network of 12 answers without labels of its own is no classifier of the ten garments."""
-    path = hostile.write(tmp_path, *hostile.saved(hostile.network(classes=12)))
+    path = hostile_networks.write(tmp_path, *hostile_networks.saved(hostile_networks.network(classes=12)))
     with pytest.raises(BadInputError, match=r"\[12\] for an image, not one value for each of the 10 garments"):
         load(path)
 
@@ -203,7 +205,7 @@ def test_no_model_of_ours(tmp_path: Path) -> None:
 def test_onnx_passes(tmp_path: Path) -> None:
     """An honest ONNX file passes."""
     path = tmp_path / "m.onnx"
-    path.write_bytes(hostile.honest_onnx())
+    path.write_bytes(onnx_by_hand.honest_onnx())
     assert refusal(path) is None
 
 
@@ -271,7 +273,7 @@ def test_tried_once(
     tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """A file that passed is not tried again, by another process or under another name; with a byte changed it is."""
-    path = hostile.write(tmp_path, *hostile.small())
+    path = hostile_networks.write(tmp_path, *hostile_networks.small())
     check.check(path)
     (tmp_path / "other").mkdir()
     for file in (path, path.with_suffix(".bin")):
@@ -299,7 +301,7 @@ def test_unwritable_cache(
 ) -> None:
     """Where the cache cannot be written a file passes all the same, and once a process is enough."""
     fresh.write_text("a file where the folder should be")
-    path = hostile.write(tmp_path, *hostile.small())
+    path = hostile_networks.write(tmp_path, *hostile_networks.small())
     check.check(path)
     request.getfixturevalue("no_child")
     check.check(path)
@@ -309,7 +311,7 @@ def test_unwritable_cache(
 @pytest.mark.skipif(os.name == "nt", reason="files have no owner's number there")
 def test_verdicts_of_others(tmp_path: Path, fresh: Path, no_child: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A verdict that another user put into the cache, or that is no file, does not count."""
-    path = hostile.write(tmp_path, *hostile.small())
+    path = hostile_networks.write(tmp_path, *hostile_networks.small())
     check.vouch(path)
     monkeypatch.setattr(check, "_kept_here", set())
     check.check(path)
@@ -328,9 +330,9 @@ def test_verdicts_of_others(tmp_path: Path, fresh: Path, no_child: None, monkeyp
 def test_the_cache_stays_small(tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest verdicts make room for new ones."""
     monkeypatch.setattr(check, "_KEPT", 3)
-    path = hostile.write(tmp_path, *hostile.small())
+    path = hostile_networks.write(tmp_path, *hostile_networks.small())
     for i in range(5):
-        path.with_suffix(".bin").write_bytes(hostile.small()[1] + bytes(i))
+        path.with_suffix(".bin").write_bytes(hostile_networks.small()[1] + bytes(i))
         check.vouch(path)
         for old in fresh.iterdir():
             os.utime(old, (i, i)) if old.stat().st_mtime > 10 else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import hostile
+from helpers import hostile_networks
 
 from edgefashion.bundles.guard import ir_xml, worker
 
@@ -136,7 +136,7 @@ def _masked(mask: list[float], *, adds: bool) -> Any:
 def test_what_ends_and_answers_with_numbers_passes(made: Any, says: str | None, tmp_path: Path) -> None:
     """A loop of so many rounds as its constants say passes, and an infinite constant whose answers are finite; what may
     run for long, or answers with no numbers, is refused by what it is."""
-    path = hostile.write(tmp_path, *hostile.saved(made()))
+    path = hostile_networks.write(tmp_path, *hostile_networks.saved(made()))
     try:
         ir_xml.scan(path, path.with_suffix(".bin").stat().st_size)
         said = worker._verdict(path, finder=False)["reason"]  # in this process: none of them is hostile

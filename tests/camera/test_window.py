@@ -14,15 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 import pytest
-from helpers.camera import (
-    PATIENCE_S,
-    click_close_button,
-    press,
-    screenshot,
-    start_screen,
-    virtual_screen,
-    wait_until,
-)
+from helpers.camera import PATIENCE_S, wait_until
+from helpers.screen import click_close_button, press, screenshot, start_screen, virtual_screen
 
 from edgefashion.camera.moment import Health, Moment, Output
 from edgefashion.camera.outputs import overlay, window

@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
-from helpers.camera import (
-    NetworkCamera,
-    RunningCamera,
-    click_close_button,
-    press,
-    run_camera,
-    screenshot,
-    virtual_screen,
-    wait_until,
-    write_clip,
-)
+from helpers.camera import NetworkCamera, RunningCamera, run_camera, wait_until, write_clip
 from helpers.drawing import GREEN, RED, count, draw
+from helpers.screen import click_close_button, press, screenshot, virtual_screen
 
 from edgefashion.camera import demo_clip
 from edgefashion.inference import preprocess

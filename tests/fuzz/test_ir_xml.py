@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helpers.fuzzing import check_refusal, fuzz, mutations, scratch
-from helpers.hostile import network, saved
+from helpers.hostile_networks import network, saved
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,22 +5,35 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-
-from edgefashion.bundles import places
-from edgefashion.labels import LABELS
-
-IR = tuple[str, bytes]
+from helpers.hostile_networks import (
+    an_image_out,
+    answers_of,
+    as_many_as_bright,
+    divided_by_nothing,
+    dynamic_image,
+    edge,
+    either,
+    endless_loop,
+    for_one_image_only,
+    network,
+    no_inputs,
+    saved,
+    small,
+    spread,
+    squares,
+    two_inputs,
+    where_bright,
+    write,
+)
+from helpers.onnx_by_hand import field, honest_onnx, onnx, weights_bytes
 
 
 @dataclass(frozen=True)
@@ -36,58 +49,6 @@ class Case:
     """True if only the child can tell."""
     seconds: int = 60
     """The child's time limit."""
-
-
-# --- Real IRs to start from ------------------------------------------------------------------
-
-
-def saved(model: Any) -> IR:
-    """An ``openvino.Model`` as the text and the weights of its IR."""
-    import openvino as ov
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "m.xml"
-        ov.save_model(model, path, compress_to_fp16=False)
-        return path.read_text(encoding="utf-8"), path.with_suffix(".bin").read_bytes()
-
-
-def network(body: Callable[[Any], Any] | None = None, *, classes: int = 10, seed: int = 0) -> Any:
-    """A small classifier, uint8 (1, 28, 28, 1) to probabilities; ``body`` makes one number (1, 1) of the
-    (1, 784) pixels that is added to them all."""
-    import openvino as ov
-    import openvino.opset13 as ops
-
-    rng = np.random.default_rng(seed)
-    images = ops.parameter([1, 28, 28, 1], np.uint8, name="images")
-    flat = ops.reshape(ops.convert(images, "f32"), np.array([-1, 784]), special_zero=False)
-    answer = ops.matmul(flat, ops.constant(rng.normal(0, 0.01, (784, classes)).astype(np.float32)), False, False)
-    if body is not None:
-        answer = ops.add(answer, body(flat))
-    answer = ops.softmax(answer, 1)
-    return ov.Model([ops.result(answer)], [images], "small")
-
-
-@functools.cache
-def small() -> IR:
-    """The small classifier's IR, with labels and threshold as ``convert`` writes them."""
-    model = network()
-    model.set_rt_info(json.dumps(LABELS), ["edgefashion", "labels"])
-    model.set_rt_info(json.dumps({"accept": 0.5}), ["edgefashion", "thresholds"])
-    return saved(model)
-
-
-@functools.cache
-def edge() -> IR:
-    """The shipped network's INT8 IR."""
-    path = places.model_dirs()[-1] / places.DEFAULT_MODEL / "int8.xml"
-    return path.read_text(encoding="utf-8"), path.with_suffix(".bin").read_bytes()
-
-
-def write(folder: Path, text: str | bytes, weights: bytes) -> Path:
-    path = folder / "m.xml"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    path.with_suffix(".bin").write_bytes(weights)
-    return path
 
 
 # --- Ways to harm one ------------------------------------------------------------------------
@@ -228,172 +189,7 @@ def _sparse(folder: Path, suffix: str, size_bytes: int) -> Path:
     return path
 
 
-# --- Harm built with OpenVINO ----------------------------------------------------------------
-
-
-def _sum(flat: Any) -> Any:
-    """(1, 784) pixels to one number (1, 1) that no compiler can know beforehand."""
-    import openvino.opset13 as ops
-
-    return ops.reduce_sum(flat, np.array([1]), keep_dims=True)
-
-
-def squares(side: int, count: int) -> Callable[[Any], Any]:
-    """A chain of ``count`` products of matrices of ``side`` x ``side``: work without weights."""
-
-    def body(flat: Any) -> Any:
-        import openvino.opset13 as ops
-
-        matrix = ops.broadcast(_sum(flat), np.array([side, side]))
-        for _ in range(count):
-            matrix = ops.tanh(ops.matmul(matrix, matrix, False, False))
-        return ops.reduce_sum(matrix, np.array([0, 1]), keep_dims=True)
-
-    return body
-
-
-def _spread(side: int, count: int) -> Callable[[Any], Any]:
-    """``count`` matrices of ``side`` x ``side`` that are all needed at once at the end."""
-
-    def body(flat: Any) -> Any:
-        import openvino.opset13 as ops
-
-        one = _sum(flat)
-        wide = [ops.tanh(ops.broadcast(ops.add(one, np.float32(i)), np.array([side, side]))) for i in range(count)]
-        return ops.reduce_sum(ops.matmul(wide[0], wide[1], False, True), np.array([0, 1]), keep_dims=True)
-
-    return body
-
-
-def _as_many_as_bright(flat: Any) -> Any:
-    import openvino.opset13 as ops
-
-    count = ops.convert(ops.reduce_sum(flat, np.array([0, 1]), keep_dims=False), "i64")
-    numbers = ops.range(np.int64(0), count, np.int64(1), "f32")
-    return ops.unsqueeze(ops.reduce_sum(numbers, np.array([0]), keep_dims=True), np.array([0]))
-
-
-def _where_bright(flat: Any) -> Any:
-    import openvino.opset13 as ops
-
-    return ops.reduce_sum(ops.convert(ops.non_zero(flat, "i64"), "f32"), np.array([0, 1]), keep_dims=True)
-
-
-def _divided_by_nothing(flat: Any) -> Any:
-    import openvino.opset13 as ops
-
-    one = _sum(flat)
-    return ops.divide(one, ops.subtract(one, one))
-
-
-def _endless_loop(flat: Any) -> Any:
-    import openvino as ov
-    import openvino.opset13 as ops
-
-    state = ops.parameter([1, 1], np.float32)
-    body = ov.Model([ops.constant(np.array([True])), ops.add(state, ops.constant(np.float32(1)))], [state], "body")
-    loop = ops.loop(ops.constant(np.int64(-1)), ops.constant(np.array([True])))
-    loop.set_function(body)
-    loop.set_special_body_ports([-1, 0])
-    loop.set_merged_input(state, _sum(flat).output(0), body.results[1].output(0))
-    return loop.get_iter_value(body.results[1].output(0), -1)
-
-
-def _either(flat: Any) -> Any:
-    import openvino as ov
-    import openvino.opset13 as ops
-
-    bodies = []
-    for change in (1.0, 2.0):
-        state = ops.parameter([1, 1], np.float32)
-        bodies.append(ov.Model([ops.result(ops.add(state, np.float32(change)))], [state], "b"))
-    one = _sum(flat)
-    branch = ops.if_op(ops.squeeze(ops.greater(one, np.float32(9)), np.array([0, 1])).output(0))
-    branch.set_then_body(bodies[0])
-    branch.set_else_body(bodies[1])
-    branch.set_input(one.output(0), bodies[0].get_parameters()[0], bodies[1].get_parameters()[0])
-    return branch.set_output(bodies[0].results[0], bodies[1].results[0])
-
-
-def _for_one_image_only(flat: Any) -> Any:
-    import openvino.opset13 as ops
-
-    return ops.reduce_sum(ops.reshape(flat, np.array([28, 28]), special_zero=False), np.array([0, 1]), keep_dims=True)
-
-
-def _answers_of(model: Callable[[], Any]) -> Callable[[Path], Path]:
-    return lambda folder: write(folder, *saved(model()))
-
-
-def _two_inputs() -> Any:
-    import openvino as ov
-    import openvino.opset13 as ops
-
-    a, b = (ops.parameter([1, 28, 28, 1], np.float32) for _ in range(2))
-    return ov.Model([ops.result(ops.reshape(ops.add(a, b), np.array([1, 784]), special_zero=False))], [a, b], "two")
-
-
-def _no_inputs() -> Any:
-    import openvino as ov
-    import openvino.opset13 as ops
-
-    return ov.Model([ops.result(ops.relu(ops.constant(np.zeros((1, 10), np.float32))))], [], "none")
-
-
-def _an_image_out() -> Any:
-    import openvino as ov
-    import openvino.opset13 as ops
-
-    image = ops.parameter([1, 28, 28, 1], np.float32)
-    return ov.Model([ops.result(ops.add(image, ops.constant(np.float32(1))))], [image], "image")
-
-
-def _dynamic_image() -> Any:
-    import openvino as ov
-    import openvino.opset13 as ops
-
-    image = ops.parameter(ov.PartialShape([1, -1, -1, 1]), np.float32)
-    return ov.Model([ops.result(ops.reduce_mean(image, np.array([1, 2])))], [image], "dynamic")
-
-
-# --- ONNX, written by hand: its package is no part of a kiosk -----------------------------------
-
-
-def _field(number: int, value: bytes | str | int) -> bytes:
-    """One field of a protobuf message."""
-
-    def digits(n: int) -> bytes:
-        return bytes([n & 127 | (128 if n > 127 else 0)]) + (digits(n >> 7) if n > 127 else b"")
-
-    if isinstance(value, int):
-        return digits(number << 3) + digits(value)
-    raw = value.encode() if isinstance(value, str) else value
-    return digits(number << 3 | 2) + digits(len(raw)) + raw
-
-
-def onnx(weights: bytes) -> bytes:
-    """A softmax of 784 x 10 weights in ONNX; ``weights`` are the fields of the tensor that hold them."""
-
-    def port(name: str, *dims: int) -> bytes:
-        shape = b"".join(_field(1, _field(1, dim)) for dim in dims)
-        return _field(1, name) + _field(2, _field(1, _field(1, 1) + _field(2, shape)))
-
-    def node(kind: str, out: str, *of: str) -> bytes:
-        return _field(1, b"".join(_field(1, name) for name in of) + _field(2, out) + _field(4, kind))
-
-    tensor = _field(1, 784) + _field(1, 10) + _field(2, 1) + _field(8, "w") + weights
-    graph = node("Flatten", "flat", "image") + node("MatMul", "sum", "flat", "w") + node("Softmax", "answer", "sum")
-    graph += _field(2, "small") + _field(5, tensor)
-    graph += _field(11, port("image", 1, 28, 28, 1)) + _field(12, port("answer", 1, 10))
-    return _field(1, 8) + _field(7, graph) + _field(8, _field(1, "") + _field(2, 13))
-
-
-def _onnx_weights() -> bytes:
-    return np.random.default_rng(0).normal(0, 0.01, (784, 10)).astype("<f4").tobytes()
-
-
-def honest_onnx() -> bytes:
-    return onnx(_field(9, _onnx_weights()))
+# --- ONNX ---------------------------------------------------------------------------------------
 
 
 def _onnx(folder: Path, content: bytes) -> Path:
@@ -404,13 +200,13 @@ def _onnx(folder: Path, content: bytes) -> Path:
 
 def _onnx_elsewhere(folder: Path, location: str) -> Path:
     """Its weights in another file, which is there: a file that is no part of what was looked at."""
-    (folder / "other").write_bytes(_onnx_weights())
-    entry = _field(13, _field(1, "location") + _field(2, location))
-    return _onnx(folder, onnx(entry + _field(14, 1)))
+    (folder / "other").write_bytes(weights_bytes())
+    entry = field(13, field(1, "location") + field(2, location))
+    return _onnx(folder, onnx(entry + field(14, 1)))
 
 
 def _other_formats() -> list[Case]:
-    nan = onnx(_field(9, _onnx_weights()[:-4] + np.float32("nan").tobytes()))
+    nan = onnx(field(9, weights_bytes()[:-4] + np.float32("nan").tobytes()))
     whole = honest_onnx()
     return [
         Case("ONNX with a NaN", lambda f: _onnx(f, nan), "not a number", child=True),
@@ -545,19 +341,19 @@ def cases() -> list[Case]:
         _text(
             "a floor that is none", _put("0.5}", "0.5, &quot;floors&quot;: {&quot;Bag&quot;: 2}}"), "floors", child=True
         ),
-        Case("two inputs", _answers_of(_two_inputs), "2 inputs", child=True),
-        Case("no input", _answers_of(_no_inputs), "0 inputs", child=True),
-        Case("an image for an answer", _answers_of(_an_image_out), "not one row", child=True),
-        Case("images of any size", _answers_of(_dynamic_image), "images of one size", child=True),
-        _built("NaN for an answer", _divided_by_nothing, "not a finite number"),
-        _built("no batches", _for_one_image_only, None),
+        Case("two inputs", answers_of(two_inputs), "2 inputs", child=True),
+        Case("no input", answers_of(no_inputs), "0 inputs", child=True),
+        Case("an image for an answer", answers_of(an_image_out), "not one row", child=True),
+        Case("images of any size", answers_of(dynamic_image), "images of one size", child=True),
+        _built("NaN for an answer", divided_by_nothing, "not a finite number"),
+        _built("no batches", for_one_image_only, None),
         # Time and memory
-        _built("an endless loop", _endless_loop, "an open number of rounds"),
-        _built("a branch", _either, "type If", child=False),
-        _built("work as the picture is bright", _as_many_as_bright, "depends on the picture"),
-        _built("answers as the picture is bright", _where_bright, "depends on the picture"),
+        _built("an endless loop", endless_loop, "an open number of rounds"),
+        _built("a branch", either, "type If", child=False),
+        _built("work as the picture is bright", as_many_as_bright, "depends on the picture"),
+        _built("answers as the picture is bright", where_bright, "depends on the picture"),
         replace(_built("hours of work", squares(4096, 2000), "took more than 3 s"), seconds=3),
-        _built("more memory than there is", _spread(16_384, 2), "memory"),
+        _built("more memory than there is", spread(16_384, 2), "memory"),
         _built("a tensor of 2^60 numbers", squares(2**30, 1), ""),
         # The files
         Case("no .bin", _no_file, "m.bin is missing"),
