@@ -45,13 +45,15 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple
     All in one process, as the import of OpenCV takes longer than all of them.
     """
     texts = {"page": b"<html>Camera</html>", "text.txt": b"1\n" * 500, "state": b"{}", "film.mp4": b"no film" * 99}
+    own, other = (certificate(tmp_path_factory.mktemp("tls")) for _ in range(2))
     with (
         OddCameras(texts) as plain,
-        OddCameras(tls=certificate(tmp_path_factory.mktemp("tls"))) as encrypted,
+        OddCameras({"film.mp4": b"no film" * 99}, own) as encrypted,
         rtsp_answering() as rtsp,
     ):
         nobody = f"127.0.0.1:{free_port()}"
         places = {"H": plain.at, "S": encrypted.at, "R": rtsp, "N": nobody}
+        places |= {"OWN": str(own.with_name("cert.pem")), "OTHER": str(other)}
         urls = {row[0]: _filled(row[0], places) for row in (*READ, *FAILURES)}
         done = subprocess.run(
             [sys.executable, "-c", _OPEN],
@@ -79,6 +81,9 @@ READ = [
     ("http://<H>/once", "a multipart answer of one picture"),
     ("http://<H>/my video?a=b c", "spaces in the path"),
     ("https://<S>/video", "a certificate of the camera's own making"),
+    ("https://<S>/video#ca=<OWN>", "a certificate that is checked"),
+    ("https://<LOGIN><S>/moved/digest#ca=<OWN>", "the same behind a redirect and a login"),
+    ("https://<S>/shot.jpg#ca=<OWN>", "the same of a picture"),
     ("http://<H>/moved", "a redirect"),
     ("http://<H>/moved/moved/video", "two redirects"),
     ("http://<LOGIN><H>/moved/basic", "a redirect to where a login is wanted"),
@@ -115,6 +120,13 @@ FAILURES = [
     ("http://<H>/text.txt", "page", "a text, no video"),
     ("http://<H>/film.mp4", "spoiled", "no video"),
     ("https://<H>/video", "tls", "no encrypted connection"),
+    ("https://<H>/video#ca=<OWN>", "tls", "no encrypted connection"),
+    ("https://<S>/video#ca=system", "certificate", "its certificate does not pass: self-signed certificate"),
+    ("https://<S>/video#ca=<OTHER>", "certificate", "its certificate does not pass"),
+    ("https://<S>/video#ca=/no/where.pem", "certificate", "#ca=/no/where.pem cannot be read: no such file"),
+    ("https://<S>/video#ca=/dev/null", "certificate", "no certificate in PEM is in it"),
+    ("https://<S>/film.mp4#ca=<OWN>", "unchecked", "a film or a stream in segments"),
+    ("https://<S>/open#ca=<OWN>", "unchecked", "without encryption"),
     ("http://<S>/video", "lost", "hangs up"),
     ("http://<N>/video", "refused", "connection refused"),
     ("rtsp://<N>/live", "refused", "connection refused"),

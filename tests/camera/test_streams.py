@@ -247,6 +247,7 @@ def test_what_is_sent_by_udp(sent: int) -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
+        ("rtsps://127.0.0.1:9000/live#ca=own.pem", "#ca= is for https://. Leave it out"),
         ("srt://127.0.0.1:9000", "srt:// is not read here. Let its sender offer rtsp://"),
         ("SRT://127.0.0.1:9000", "srt:// is not read here"),
         ("rist://127.0.0.1:9000", "MPEG-TS by udp://"),

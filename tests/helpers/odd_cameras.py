@@ -88,6 +88,8 @@ class OddCameras:
                 self._stream(to)
         elif name == "moved":
             self._send(to, b"", status=302, Location=f"/{path.partition('/')[2] or 'video'}")
+        elif name == "open":
+            self._send(to, b"", status=302, Location=f"http://{self.at}/video")
         elif name == "round":
             self._send(to, b"", status=301, Location="/round")
         elif name == "away":

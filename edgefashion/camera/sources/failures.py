@@ -59,6 +59,8 @@ KINDS: Final = {
     "request": Kind("correct the address; the camera's manual names it", bad_input=True),
     "redirect": Kind("give the address that it leads to", bad_input=True),
     "tls": Kind("write http:// or rtsp:// if it has no encryption, else update it", bad_input=True),
+    "certificate": Kind("give the certificate of the camera, or of who signed it, as #ca=FILE", bad_input=True),
+    "unchecked": Kind("leave #ca= out, or give an https:// address of motion JPEG or a picture", bad_input=True),
     "page": Kind("give the address of the stream itself; the camera's manual names it", bad_input=True),
     "no pictures": Kind("see in a browser what it shows there, and restart it if that is no picture either"),
     "spoiled": Kind("give another one", bad_input=True),

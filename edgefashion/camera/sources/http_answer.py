@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
-import ssl
 import time
 import urllib.parse
 from typing import Final
 
+from edgefashion.camera.sources import tls
 from edgefashion.camera.sources.failures import StreamLostError, by_error, by_status
 from edgefashion.camera.sources.http_login import Account, Login
 from edgefashion.camera.sources.schemes import split
@@ -92,6 +92,8 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self.ca = tls.authority(split(url))
+        """By what a certificate is checked; None where any is trusted."""
         self._logins: dict[tuple[str, int | None], Login] = {}
         """By host and port, of those that took it."""
 
@@ -99,6 +101,8 @@ class Client:
         """The answer with status 200. Raises :class:`StreamLostError` for every other one."""
         url = self._url
         for _ in range(MOST_REDIRECTS + 1):
+            if self.ca and split(url).scheme != "https":
+                raise StreamLostError("it leads to an address without encryption", "unchecked")
             answer, response = self._get(url, connect_s)
             if response.status not in _REDIRECTS or not (to := response.headers.get("Location")):
                 if response.status == http.HTTPStatus.OK:
@@ -115,7 +119,7 @@ class Client:
         at = (parts.hostname or "", parts.port)
         path = urllib.parse.quote(f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/", _SAFE)
         known = self._logins.pop(at, None)
-        answer, response = _request(url, path, connect_s, known.header("GET", path) if known else None)
+        answer, response = _request(url, path, connect_s, known.header("GET", path) if known else None, self.ca)
         if response.status == http.HTTPStatus.OK and known:
             self._logins[at] = known
         demands = response.headers.get_all("WWW-Authenticate") or []
@@ -131,14 +135,14 @@ class Client:
         except ValueError:
             raise StreamLostError("it asks for a login of a kind that is not known here (401)", "login kind") from None
         # Once: each further try of a wrong password brings the account nearer to being locked.
-        answer, response = _request(url, path, connect_s, login.header("GET", path))
+        answer, response = _request(url, path, connect_s, login.header("GET", path), self.ca)
         if response.status == http.HTTPStatus.OK:
             self._logins[at] = login
         return answer, response
 
 
 def _request(
-    url: str, path: str, connect_s: float, authorization: str | None
+    url: str, path: str, connect_s: float, authorization: str | None, ca: str | None
 ) -> tuple[Answer, http.client.HTTPResponse]:
     parts = split(url)
     headers = {
@@ -148,15 +152,13 @@ def _request(
     }
     if authorization:
         headers["Authorization"] = authorization
-    if parts.scheme == "https":
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            parts.hostname or "", parts.port, timeout=connect_s, context=_encrypted()
-        )
-    else:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=connect_s)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=connect_s)
     waited_s = connect_s
     try:
-        connection.connect()
+        if parts.scheme == "https":
+            connection = tls.connected(parts, connect_s, ca)
+        else:
+            connection.connect()
         channel = connection.sock  # the connection forgets it where the answer is to be its last
         waited_s = ANSWER_S
         channel.settimeout(ANSWER_S)
@@ -175,13 +177,6 @@ def _request(
         connection.close()
         raise by_error(error, waited_s) from error
     return Answer(url, connection, channel, response), response
-
-
-def _encrypted() -> ssl.SSLContext:
-    """TLS that trusts every certificate, as players do: a camera in a shop makes its own, and no authority knows it."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 def _account(url: str) -> Account | None:

@@ -115,6 +115,8 @@ class HttpPictures:
             except EndOfStreamError:
                 picture = b""
             except TimeoutError as error:
+                if self._spoiled:
+                    self._is_spoiled(late=True)
                 raise StreamLostError(f"no whole picture came for {time.monotonic() - began_s:.0f} s") from error
             finally:
                 self._hang_up()
@@ -144,6 +146,12 @@ def connect(url: str, connect_s: float) -> HttpPictures | Answer:
     # A picture is what its bytes say, whatever the server calls it.
     if answer.kind.startswith("multipart/") or answer.kind in _PICTURES or _is_picture(answer):
         return HttpPictures(client, answer, connect_s)
+    if client.ca:
+        answer.close()
+        check_no_page(answer)
+        raise StreamLostError(
+            "it is a film or a stream in segments, whose certificate is not checked here", "unchecked"
+        )
     return answer
 
 

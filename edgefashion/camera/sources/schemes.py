@@ -117,7 +117,9 @@ def resolved(spec: str) -> str:
         raise BadInputError(f"--source {shown(spec)}: {scheme}:// is not read here. {instead}")
     if scheme:
         try:
-            split(spec)
+            parts = split(spec)
+            if parts.fragment.startswith("ca=") and scheme != "https":
+                raise BadInputError(f"--source {shown(spec)}: #ca= is for https://. Leave it out")
         except StreamLostError as error:
             escape = how_to_escape(spec)
             # Not the password's part that a parser quotes.
