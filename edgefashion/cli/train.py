@@ -193,7 +193,8 @@ class Trainer:
 FASHION: Final = Trainer(
     _train_on_fashion,
     frozenset({"photos", "scenes", "start", "json"}),
-    f"{{flag}} is for {PHOTO_MODEL} and {SHOP}; {{arch}} learns from Fashion-MNIST alone",
+    f"--photos, --scenes, --start and --json are for {PHOTO_MODEL} and {SHOP}; {{arch}} learns from Fashion-MNIST "
+    "alone",
 )
 TRAINERS: Final = {
     PHOTO_MODEL: Trainer(

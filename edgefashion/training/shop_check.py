@@ -19,13 +19,14 @@ def refuse(folders: Sequence[Path]) -> None:
     _raise(photo_check.shop_faults(photo_folders.scan(*folders, of=None).photos))
 
 
-def refuse_few(labels: Sequence[str]) -> None:
-    """The same, once it is known which photos can be read."""
+def refuse_unread(all_of: Sequence[photo_folders.Photo], readable: Sequence[photo_folders.Photo]) -> None:
+    """The same, once it is known which of the photos can be read."""
+    counts = Counter(photo.label for photo in readable)
+    few = {label: counts[label] for label in sorted({photo.label for photo in all_of}) if counts[label] < LEAST}
     _raise(
         [
             f"{label} has {count} photo{'s' * (count != 1)} that can be read: {LEAST} are needed at least"
-            for label, count in sorted(Counter(labels).items())
-            if count < LEAST
+            for label, count in few.items()
         ]
     )
 

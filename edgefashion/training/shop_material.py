@@ -16,6 +16,7 @@ from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.inference import features, preprocess
 from edgefashion.labels import PHOTO_LABELS, folder_labels, stands_for
+from edgefashion.training import shop_check
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,8 @@ def gather(
     folders: Sequence[Path], of: features.Features, on_progress: Callable[[int, int], None] | None = None
 ) -> Shop:
     """Read a shop's photo folders: the features of every view of every picture. What was computed before is kept in the
-    folders themselves. Raises :class:`BadInputError` for a folder without labelled photos."""
+    folders themselves. Raises :class:`BadInputError` for labels of which too few can be
+    read."""
     found = photo_folders.scan(*folders, of=None)
     skipped, photos, rows = list(found.skipped), list[Photo](), list["NDArray[np.float32]"]()
     total, done = len(found.photos) * VIEWS, 0
@@ -62,7 +64,7 @@ def gather(
             if on_progress:
                 on_progress(before + number, total)
 
-        views = [(photo.path, _name(at), _view(photo.path, at)) for photo in own for at in range(VIEWS)]
+        views = views_of([photo.path for photo in own])
         by_file: dict[Path, dict[str, NDArray[np.float32]]] = {}
         for (file, name, _), row in features.each(of, views, kept, skipped, step):
             by_file.setdefault(file, {})[name] = row
@@ -71,9 +73,13 @@ def gather(
             if len(seen := by_file.get(photo.path, {})) == VIEWS:
                 photos.append(photo)
                 rows.append(np.stack([seen[_name(at)] for at in range(VIEWS)]))
-    if not photos:
-        raise BadInputError(f"none of the {len(found.photos):,} photos can be read. The first: {skipped[-1]}")
+    shop_check.refuse_unread(found.photos, photos)
     return Shop(photos, np.stack(rows), list(dict.fromkeys(skipped)))
+
+
+def views_of(files: Sequence[Path]) -> list[features.Wanted]:
+    """Every view of every file, those of one file together."""
+    return [(file, _name(at), _view(file, at)) for file in files for at in range(VIEWS)]
 
 
 def _name(at: int) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from edgefashion.training.shop_school import School
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+NONE: Final = np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class Report:
             "rule": self.rule.words,
             "notes": list(self.notes),
         }
+
+
+def kept_rule(school: School) -> ShopRule:
+    """The rule of a network with too few held-out pictures to choose one on."""
+    return shop_rule.choose(school.start.facts.thresholds, school.taken_for, school.labels, NONE, [], 0)
 
 
 def report(school: School, heads: list[Head], out: Path) -> Report:

@@ -54,11 +54,16 @@ class School:
         told.update("\n".join(self.shop.labels).encode())
         return told.hexdigest()
 
+    @property
+    def begin(self) -> Head:
+        """The start's head, with a place for each new label."""
+        if not self.new:
+            return self.head
+        return shop_head.widened(self.head, np.stack([self._means[label] for label in self.new]))
+
     def heads(self, kept: Kept, on_epoch: EpochDone | None) -> tuple[list[Head], list[dict[str, float]]]:
         """A head for each fold, which has not learned from it; the first is the one that ships."""
-        begin = self.head
-        if self.new:
-            begin = shop_head.widened(self.head, np.stack([self._means[label] for label in self.new]))
+        begin = self.begin
         total, history = self.folds.count * self.options.epochs, list[dict[str, float]]()
         while len(kept.heads) < self.folds.count:
             fold = len(kept.heads)
@@ -80,7 +85,7 @@ class School:
                     )
 
             try:
-                shop_head.fit(begin, self._lessons(fold), self.options, state, told)
+                shop_head.fit(begin, self.lessons(fold), self.options, state, told)
             except BaseException:  # Ctrl-C: what was learned is kept
                 kept.save()
                 raise
@@ -89,10 +94,10 @@ class School:
             kept.save_now_and_then()
         return kept.heads, history or [{"epoch": float(self.options.epochs)}]
 
-    def _lessons(self, fold: int) -> Lessons:
-        """The shop's pictures but for a fold, and the start's. Each label counts the same, however many pictures it
-        has; the start's Unknown counts more."""
-        teaches = self.folds.fold != fold
+    def lessons(self, fold: int) -> Lessons:
+        """The shop's pictures but for a fold (-1: all of them), and the start's. Each label counts the same, however
+        many pictures it has; the start's Unknown counts more."""
+        teaches = (self.folds.fold != fold) | (fold < 0)
         views = self.shop.features[teaches]
         count, many = views.shape[:2]
         names = [name for name, keep in zip(self.shop.labels, teaches, strict=True) if keep]

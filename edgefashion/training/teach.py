@@ -119,7 +119,6 @@ def teach(
     own = taught.read(began, features.network)
     tell("looking at the photos")
     shop = shop_material.gather(where, features, on_progress)
-    shop_check.refuse_few(shop.labels)
     folds = shop_material.folds_of(shop.photos)
     school = School(began, shop, folds, own, shop_material.network_labels(shop.labels), options)
     tell("learning")

@@ -1,0 +1,73 @@
+"""The verdict on a network that was taught: what counts, and what chance can do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgefashion.evaluation.before_after import Answered, Compared, answered, verdict
+from edgefashion.inference.decision import Rule
+from edgefashion.labels import PHOTO_LABELS
+
+LABELS = (*PHOTO_LABELS[:-2], "Polo", *PHOTO_LABELS[-2:])
+
+
+def compared(n: int, both: int, gained: int, lost: int) -> Compared:
+    """``n`` pictures, of which ``both`` networks do so many right, and each alone so many more."""
+    before, after = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    before[: both + lost] = True
+    after[:both] = True
+    after[both + lost : both + lost + gained] = True
+    return Compared.of(*(Answered(good, good, good) for good in (before, after)))
+
+
+@pytest.mark.parametrize(
+    ("own", "kept", "word", "says"),
+    [
+        ((15, 15, 0, 0), None, "too few to tell", "15 photos are too few to tell: keep the one you have"),
+        ((45, 40, 5, 0), None, "too few to tell", "Add photos: from 54 on"),
+        ((45, 20, 20, 1), None, "better", "of 45 pictures"),
+        ((200, 150, 10, 8), None, "within chance", "No difference that is more than chance"),
+        ((200, 150, 30, 5), None, "better", "180 are done right, before 155"),
+        ((200, 150, 5, 30), None, "worse", "Keep the one you have"),
+        ((15, 5, 0, 10), None, "worse", "It got worse"),
+        ((200, 150, 30, 5), (600, 500, 5, 60), "worse", "It forgot too much: of 600 pictures"),
+        ((200, 150, 30, 5), (600, 500, 2, 14), "better", "Take the new one"),
+        ((200, 150, 30, 5), (600, 500, 20, 30), "better", "Take the new one"),
+    ],
+)
+def test_verdicts(own: tuple[int, ...], kept: tuple[int, ...] | None, word: str, says: str) -> None:
+    """A difference counts where chance alone would hardly make it; few photos are too few to tell; what is forgotten
+    beyond two in a hundred outweighs what is new."""
+    found = verdict(compared(*own), compared(*kept) if kept else None)
+    assert found.word == word
+    assert says in found.words
+
+
+@pytest.mark.parametrize(
+    ("shares", "truth", "right", "named", "good"),
+    [
+        ({"Polo": 0.9}, "Polo", True, True, True),
+        ({"Polo": 0.9}, "Coat", False, True, False),
+        ({"Polo": 0.4, "Coat": 0.3}, "Polo", True, False, False),
+        ({"Unknown": 0.9}, "Polo", False, False, False),
+        ({"Unknown": 0.9}, "Unknown", True, False, True),
+        ({"Polo": 0.9}, "Unknown", False, True, False),
+        ({"No garment": 0.9}, "No garment", True, False, True),
+        ({"No garment": 0.9}, "Polo", False, False, False),
+        ({"Sneaker": 0.4, "Sandal": 0.4}, "Footwear", True, True, True),
+        ({"T-shirt/top": 0.9}, "T-shirt", True, True, True),
+    ],
+)
+def test_what_is_done_right(shares: dict[str, float], truth: str, right: bool, named: bool, good: bool) -> None:
+    """Done right is a right name that is told, or none where there is none to tell; a right guess in silence is not."""
+    rest = (1 - sum(shares.values())) / (len(LABELS) - len(shares))
+    row = np.array([[shares.get(label, rest) for label in LABELS]], np.float32)
+    seen = answered(row, [(truth,)], LABELS, Rule(0.5, {"Polo": 0.5}))
+    assert (bool(seen.right[0]), bool(seen.named[0]), bool(seen.good[0])) == (right, named, good)
+
+
+def test_figures_of_nothing() -> None:
+    """No pictures have no shares, and no difference."""
+    found = compared(0, 0, 0, 0)
+    assert (found.before.right, found.after.good_ci95, found.p_value) == (None, None, 1.0)

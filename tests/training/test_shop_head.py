@@ -1,0 +1,156 @@
+"""The head that a shop's labels are taught to: what it learns, and how it is gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgefashion.bundles.facts import Thresholds
+from edgefashion.data.photo_folders import Photo
+from edgefashion.errors import BadInputError
+from edgefashion.inference.head import Head
+from edgefashion.labels import PHOTO_LABELS
+from edgefashion.training import shop_head, shop_material, shop_rule
+from edgefashion.training.shop_head import HeadOptions, Lessons, State
+from edgefashion.training.shop_progress import Kept
+
+SIZE = 16
+OPTIONS = HeadOptions(epochs=20, batch_size=32, learning_rate=0.02)
+
+
+def lessons(count: int, classes: int = 4) -> Lessons:
+    """Pictures of so many classes, each with a feature of its own that is large."""
+    rng = np.random.default_rng(0)
+    names = np.arange(count) % classes
+    features = rng.random((count, SIZE), np.float32)
+    features[np.arange(count), names] += 2
+    return Lessons(features, np.eye(classes, dtype=np.bool_)[names], np.ones(count, np.float32))
+
+
+START = Head(np.zeros((SIZE, 4), np.float32), np.zeros(4, np.float32))
+
+
+def test_it_learns_and_is_drawn_to_its_start() -> None:
+    """A head learns what it is shown; the more a difference costs, the less it differs from its start."""
+    of = lessons(120)
+    apart = []
+    for drawn in (0.001, 0.1, 10.0):
+        head = shop_head.fit(START, of, OPTIONS.but(drawn=drawn)).head
+        apart.append(float(np.abs(head.weights).sum()))
+        if drawn == 0.001:
+            assert (head(of.features).argmax(1) == of.right.argmax(1)).mean() > 0.98
+    assert apart == sorted(apart, reverse=True)
+
+
+def test_a_group_is_taught_as_the_sum_of_its_members() -> None:
+    """Of a picture of which two labels are right, their sum becomes likely, and neither is pressed on it."""
+    of = lessons(80)
+    right = of.right.copy()
+    right[:, 1] |= right[:, 0]
+    right[:, 0] |= right[:, 1]
+    head = shop_head.fit(START, Lessons(of.features, right, of.weight), OPTIONS).head
+    likely = head(of.features)[of.right[:, 0]]
+    assert likely[:, :2].sum(1).min() > 0.5
+
+
+@pytest.mark.parametrize("stop", [1, 7, 19])
+def test_a_training_that_goes_on_ends_as_an_unbroken_one(tmp_path: Path, stop: int) -> None:
+    """Interrupted after any epoch, kept on disk and read again, it ends with the very same weights."""
+    of = lessons(90)
+    whole = shop_head.fit(START, of, OPTIONS).head
+    kept = Kept.at(tmp_path / "shop", "run", resume=False)
+    kept.state = State.begin(START)
+
+    def interrupt(done: int, *_: Any) -> None:
+        if done == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shop_head.fit(START, of, OPTIONS, kept.state, interrupt)
+    kept.heads.append(START)
+    kept.save()
+    again = Kept.at(tmp_path / "shop", "run", resume=True)
+    assert again.state is not None
+    assert (again.state.epoch, len(again.heads)) == (stop, 1)
+    assert (shop_head.fit(START, of, OPTIONS, again.state).head.weights == whole.weights).all()
+
+
+def test_what_cannot_be_gone_on_with(tmp_path: Path) -> None:
+    """Nothing kept, another run's, or a broken file: each is refused in a sentence that says how to begin anew."""
+    for make in (lambda file: None, lambda file: file.write_bytes(b"no archive")):
+        file = Kept.at(tmp_path / "shop", "run", resume=False).file
+        file.parent.mkdir(exist_ok=True)
+        make(file)
+        with pytest.raises(BadInputError, match="Leave --resume out"):
+            Kept.at(tmp_path / "shop", "run", resume=True)
+    Kept.at(tmp_path / "shop", "run", resume=False).save()
+    with pytest.raises(BadInputError, match="are others than those"):
+        Kept.at(tmp_path / "shop", "another", resume=True)
+    Kept.forget(tmp_path / "shop")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_label_begins_as_what_the_start_takes_it_for() -> None:
+    """Its weights are the mixture of the labels that the start gives its pictures; the last two labels stay last."""
+    rng = np.random.default_rng(0)
+    start = Head(rng.random((SIZE, 4), np.float32), rng.random(4, np.float32))
+    wide = shop_head.widened(start, np.array([[1, 0, 0, 0]], np.float32))
+    assert wide.weights[:, 2] == pytest.approx(start.weights[:, 0])
+    assert wide.bias[2] == pytest.approx(start.bias[0] - 1)
+    assert (wide.weights[:, [0, 1, 3, 4]] == start.weights).all()
+
+
+@pytest.mark.parametrize(
+    ("senders", "always"),
+    [
+        ({"A": "abc", "B": "abc"}, []),
+        ({"A": "abcdefg", "B": "ab"}, []),
+        ({"A": "a", "B": "abc"}, ["A"]),
+        ({"A": "ab", "B": "c", "C": "d"}, ["B", "C"]),
+    ],
+)
+def test_what_is_held_out_is_held_out_by_sender(senders: dict[str, str], always: list[str]) -> None:
+    """Of every sender all photos are in one fold, each fold has some, and a label of one sender always teaches."""
+    photos = [Photo(Path(f"{n}.jpg"), label, who) for label, by in senders.items() for who in by for n in range(6)]
+    folds = shop_material.folds_of(photos)
+    assert folds.one_sender == always
+    for who in "abcdefg":
+        here = {int(f) for f, p in zip(folds.fold, photos, strict=True) if p.sender == who and p.label not in always}
+        assert len(here) <= 1
+    assert {int(f) for f in folds.fold if f >= 0} == set(range(folds.count))
+    assert all((f == -1) == (p.label in always) for f, p in zip(folds.fold, photos, strict=True))
+
+
+RULE = Thresholds(0.5, "961 garments", floors={"T-shirt/top": 0.6, "Coat": 0.7}, worn_floors={"T-shirt/top": 0.8})
+
+
+@pytest.mark.parametrize(("count", "floor"), [(15, 0.6), (53, 0.6), (54, None), (200, None)])
+def test_a_floor_is_chosen_on_enough_pictures_alone(count: int, floor: float | None) -> None:
+    """With fewer than 54 held-out pictures a new label has the floor of what the start takes it for, and the rule says
+    so with the numbers; with more it has its own. The others keep theirs, and the threshold stays."""
+    labels = (*PHOTO_LABELS[:-2], "Polo", *PHOTO_LABELS[-2:])
+    answers = np.full((count + 100, len(labels)), 0.001, np.float32)
+    answers[:count, labels.index("Polo")] = np.linspace(0.5, 0.99, count)
+    answers[count:, labels.index("Coat")] = 0.95
+    truths = [("Polo",)] * count + [("Coat",)] * 100
+    rule = shop_rule.choose(RULE, {"Polo": "T-shirt/top"}, labels, answers, truths, count)
+    found = rule.thresholds
+    assert found.floors is not None
+    assert found.worn_floors is not None
+    assert (found.accept, found.floors["Coat"], found.worn_floors["T-shirt/top"]) == (0.5, 0.7, 0.8)
+    if floor is None:
+        assert "chosen: Polo" in rule.words
+        assert found.floors["Polo"] == 0.5  # all of them are right
+    else:
+        assert f"kept from the start: Polo {floor:g} ({count})" in rule.words
+        assert (found.floors["Polo"], found.worn_floors["Polo"]) == (floor, 0.8)
+
+
+@pytest.mark.parametrize("given", [{"epochs": 0}, {"epochs": 1001}, {"seed": -1}])
+def test_options_out_of_range(given: dict[str, int]) -> None:
+    """An option that cannot be is refused with its flag's name."""
+    with pytest.raises(BadInputError, match=f"--{next(iter(given))}"):
+        HeadOptions(**given)
