@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +23,9 @@ _WORSE: Final = "worse"
 def teach(out: Path, given: dict[str, Any]) -> None:
     """Teach the labels of ``given``'s photo folders, and tell what came of it. Raises :class:`GateError` where it got
     worse."""
+    if "numpy" not in sys.modules:
+        # Its threads wait by spinning. On a computer on which a camera runs that takes ten times as long as one thread.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from edgefashion.cli.progress import Progress, in_words
     from edgefashion.training.shop_head import HeadOptions
     from edgefashion.training.teach import teach as run

@@ -135,7 +135,7 @@ def _write(out: Path, name: str, start: Bundle, made: Made, shop: Shop, held: ND
         answers = load.load(making.part("fp16"), precision="fp16")
         _pin(making, [each for each in pictures if each.held][:PINNED], answers)
         if installed("tensorflow") and start.has("keras"):
-            _write_keras(making, start, head)
+            write_keras(making, start, head)
         card.write_card(making)
     return str(told["words"])
 
@@ -157,7 +157,7 @@ def _copy(start: Bundle, making: draft.Draft, parts: tuple[str, ...]) -> None:
                 shutil.copyfile(start.path / name, making.path / name)
 
 
-def _write_keras(making: draft.Draft, start: Bundle, head: Head) -> None:
+def write_keras(making: draft.Draft, start: Bundle, head: Head) -> None:
     """The original, for whoever goes on from it with TensorFlow."""
     from edgefashion.inference.tensorflow_engine import load_keras
     from edgefashion.training.photo_bundle import save_compactly

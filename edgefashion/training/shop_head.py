@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class HeadOptions:
     """How a head is trained. Chosen by ``benchmarks/networks/shop.py`` on senders that its report does not use."""
 
-    epochs: int = 30
+    epochs: int = 20
     batch_size: int = 256
     learning_rate: float = 3e-3
     drawn: float = 0.02

@@ -21,7 +21,7 @@ from edgefashion.training import shop_check
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VIEWS: Final = 6
+VIEWS: Final = 4
 """How often each picture is looked at: as it is, mirrored, and cut otherwise in other light. Its features are computed
 once for each."""
 

@@ -107,8 +107,8 @@ def teach(
     Example:
         >>> from edgefashion import teach
         >>> done = teach(["shop/"], "models/shop")
-        >>> done.verdict.word, "Polo" in done.labels
-        ('better', True)
+        >>> done.bundle.path.name, done.report.own.after.n > 0
+        ('shop', True)
     """
     out, where = Path(out), [Path(folder) for folder in folders]
     tell = on_stage or (lambda _: None)

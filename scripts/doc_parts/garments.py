@@ -118,9 +118,43 @@ def ladder(results: Results) -> str:
     return table(("learned from", "steps", *sets), rows)
 
 
+def shop(results: Results) -> str:
+    """Teaching a shop's labels, by how many photos teach each."""
+    found = results.json("shop.json")
+    names = {
+        "new right": "new labels, named right (nothing rejected)",
+        "new named right": "the same, and told",
+        "old right, before": "the other labels, right, before",
+        "old right": "the other labels, right, after",
+        "old named right, before": "the other labels, told and right, before",
+        "old named right": "the other labels, told and right, after",
+        "unknown not named, before": "Unknown, not named, before",
+        "unknown not named": "Unknown, not named, after",
+        "pinned done right, before": "pictures that travel in `kiosk`, done right, before",
+        "pinned done right": "pictures that travel in `kiosk`, done right, after",
+    }
+    rows = [(told, *(f"{100 * row['mean'][name]:.1f} %" for row in found["rows"])) for name, told in names.items()]
+    counts = [f"{row['photos a label']} photos a label" for row in found["rows"]]
+    return table((f"{', '.join(found['labels'])}", *counts), rows)
+
+
+def shop_time(results: Results) -> str:
+    """How long a teaching takes."""
+    found = results.json("shop.json")
+    seconds, view_ms = found["time"]["learning_s"] + found["time"]["comparing_s"], found["view_ms"]
+    photos = found["time"]["photos"]
+    rows = [
+        (f"features of {photos} photos, four views each, once", f"{photos * 4 * view_ms / 1000:.0f} s"),
+        (f"all trainings on {photos} photos, and the comparison", f"{seconds:.0f} s"),
+    ]
+    return table(("step", "time"), rows)
+
+
 PARTS: Final[dict[str, Callable[[Results], str]]] = {
     "garments-lines": lines,
     "garments-labels": labels,
     "garments-folds": folds,
     "garments-ladder": ladder,
+    "shop": shop,
+    "shop-time": shop_time,
 }

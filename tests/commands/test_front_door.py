@@ -35,6 +35,7 @@ FUNCTIONS = [
     "predict",
     "train",
     "finetune",
+    "teach",
     "convert",
     "quantize",
     "build",
@@ -151,6 +152,8 @@ MISTAKES: list[tuple[str, Callable[[Path], object], str]] = [
     ("train", lambda f: edgefashion.train("cnn-242k", out=f / "m", epochs=0), "BadInputError"),
     ("finetune", lambda f: edgefashion.finetune([f], f / "m"), "BadInputError"),
     ("finetune", lambda f: edgefashion.finetune([f], f / "m", epochs=0), "BadInputError"),
+    ("teach", lambda f: edgefashion.teach([f / "none"], f / "m"), "BadInputError"),
+    ("teach", lambda f: edgefashion.teach([_bad_photos(f)], f / "m"), "BadInputError"),
     ("convert", lambda f: edgefashion.convert("nowhere"), "BadInputError"),
     ("quantize", lambda f: edgefashion.quantize(_edge(), max_drop=7), "BadInputError"),
     ("build", lambda f: edgefashion.build("edge", f / "m", int8=True, max_drop=7), "BadInputError"),
@@ -219,7 +222,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays, photo_folde
 
 
 # Each would spend seconds on importing TensorFlow again, or on what its example is not about.
-HERE = ("benchmark", "build", "convert", "finetune", "quantize", "train")
+HERE = ("benchmark", "build", "convert", "finetune", "quantize", "teach", "train")
 
 
 @pytest.fixture

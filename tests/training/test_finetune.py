@@ -13,14 +13,14 @@ import pytest
 from helpers import scenes as scene_files
 from helpers.types import Run
 
-from edgefashion.bundles import bundle
+from edgefashion.bundles import bundle, draft
 from edgefashion.data import fashion_mnist, photo_folders, splits
 from edgefashion.data.images import read_image, write_png
 from edgefashion.errors import BadInputError
-from edgefashion.inference import decision, preprocess
+from edgefashion.inference import decision, head, preprocess
 from edgefashion.inference.load import load
 from edgefashion.labels import PHOTO_LABELS
-from edgefashion.training import finetune, photo_augment
+from edgefashion.training import finetune, photo_augment, shop_bundle, shop_head
 from edgefashion.training.options import FinetuneOptions
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("plain_graphs")]
@@ -202,3 +202,24 @@ def test_pieces_of_background_show_no_garment() -> None:
     assert pieces
     assert all((piece == 128).all() for piece in pieces)
     assert not photo_augment.backgrounds(photo, np.zeros_like(mask), np.random.default_rng(0))
+
+
+def test_the_original_of_a_taught_network(tmp_path: Path, photo_folder: Path) -> None:
+    """With TensorFlow a bundle of taught labels has the original too. It answers as the IR does, and ``train kiosk``
+    says why it does not go on from it."""
+    import openvino as ov
+
+    start = bundle.open_bundle(Path("models/kiosk"))
+    own = head.read_head(start.verified("fp16"))
+    wide = shop_head.widened(own, np.eye(12, dtype=np.float32)[[3]]).in_half()
+    with draft.draft(tmp_path / "shop", start) as making:
+        making.facts = making.facts._replace(name="shop", labels=(*PHOTO_LABELS[:10], "Gown", *PHOTO_LABELS[10:]))
+        ov.save_model(head.with_head(start.verified("fp16"), wide), making.part("fp16"), compress_to_fp16=False)
+        making.drop("int8")
+        shop_bundle.write_keras(making, start, wide)
+    views = np.stack([preprocess.view(read_image(path)) for path in sorted((photo_folder / "Dress").iterdir())[:4]])
+    answers = load(tmp_path / "shop", engine="keras")(views)
+    assert answers.shape == (4, 13)
+    assert answers == pytest.approx(load(tmp_path / "shop")(views), abs=0.01)
+    with pytest.raises(BadInputError, match="was taught other labels"):
+        finetune.photo_network(str(tmp_path / "shop"))

@@ -99,7 +99,8 @@ def test_the_command_tells_all_and_keeps_the_one_in_force(
     run_here: Run, taught: Teaching, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``train shop`` prints one object; taught again with nothing new it is the next revision and not in force, for
-    nothing says that it is better. With TensorFlow the original is there too, and answers the same."""
+    nothing says that it is better."""
+    monkeypatch.setattr(shop_bundle, "installed", lambda _: False)
     assert taught.bundle is not None
     out = Path(shutil.copytree(taught.bundle.path, tmp_path / "shop"))
     done = run_here("train", "shop", "--photos", shop, "--out", out, "--epochs", "15", "--json")
@@ -115,10 +116,6 @@ def test_the_command_tells_all_and_keeps_the_one_in_force(
     assert told["per_label"]["Unknown (not the shop's)"]["before"]["n"] > 100
     assert load(out).labels == tuple(told["labels"])
     assert load(out).source == out / "int8.xml"
-    view = preprocess.view(read_image(next((shop / "Unknown").iterdir())))[None]
-    original = load(told["bundle"], engine="keras")
-    assert original(view) == pytest.approx(load(told["bundle"], precision="fp16")(view), abs=0.01)
-    monkeypatch.setattr(shop_bundle, "installed", lambda _: False)
     table = run_here("train", "shop", "--photos", shop, "--out", tmp_path / "new", "--epochs", "15")
     for words in (
         "what was not taught",
