@@ -1,9 +1,9 @@
 """Teaching a shop's labels: how well few photos teach new ones, what that costs the old ones, and how long it takes.
 
-    python benchmarks/networks/shop.py --photos DIR [--validate]
+    python benchmarks/networks/shop.py --photos DIR [--photos DIR] [--validate]
 
-DIR is the first folder that ``scripts/train_kiosk.py`` was given. Of it those senders are used that the shipped network
-has not learned from (fold 0). The finer kinds of its ``photos.csv`` play a shop's own labels. Of three fifths of the
+DIR are the first folders that ``scripts/train_kiosk.py`` was given. Of each those senders are used that the shipped
+network has not learned from (fold 0). The finer kinds of its ``photos.csv`` play a shop's own labels. Of three fifths of the
 senders so many photos a label teach; all photos of the others measure: no sender is in both. That five times, with
 other senders. ``--validate`` shows the kinds on which the settings were chosen, and stores nothing; the result is of
 other kinds. It goes to results/shop.json.
@@ -40,17 +40,28 @@ if TYPE_CHECKING:
 
 RESULTS: Final = Path(__file__).parent / "results" / "shop.json"
 CHOSEN_ON: Final = {"Longsleeve": "Long sleeve", "Shorts": "Shorts", "Hat": "Hat", "Blazer": "Blazer"}
-MEASURED_ON: Final = {"Hoodie": "Hoodie", "Skirt": "Skirt", "Undershirt": "Undershirt", "Outwear": "Jacket"}
+MEASURED_ON: Final = {
+    "Hoodie": "Hoodie",
+    "Skirt": "Skirt",
+    "Undershirt": "Undershirt",
+    "Outwear": "Jacket",
+    "Kurtas": "Kurta",
+    "Backpacks": "Backpack",
+    "Heels": "High heels",
+    "Formal Shoes": "Formal shoes",
+}
 """A kind of ``photos.csv`` and the label that it plays."""
 ROUNDS: Final = 5
 TEACH: Final = 0.6
 
 
-def gather(folder: Path, features: Features) -> Shop:
-    """The photos of ``folder`` that the shipped network has not learned from."""
-    photos = photo_folders.scan(folder).photos
-    _, held = splits.in_fold(photos, 0, splits.split_by_sender)
-    own = [photos[at] for at in held if not photos[at].also]
+def gather(folders: list[Path], features: Features) -> Shop:
+    """The photos of the ``folders`` that the shipped network has not learned from."""
+    own = []
+    for folder in folders:
+        photos = photo_folders.scan(folder).photos
+        _, held = splits.in_fold(photos, 0, splits.split_by_sender)
+        own += [photos[at] for at in held if not photos[at].also]
     kept = Kept(Path(tempfile.gettempdir()) / "edgefashion-shop-features.npz", features.network)
     rows: dict[Path, list[NDArray[np.float32]]] = {photo.path: [] for photo in own}
     for (file, _, _), row in each(features, shop_material.views_of([photo.path for photo in own]), kept):
@@ -90,7 +101,7 @@ def one_round(of: Shop, school_of: Any, labels: dict[str, str], count: int, seed
         before_after.answered(head(school.pinned.features), pinned, school.labels, rule),
     )
     return {
-        "taught": len(chosen),
+        "taught a label": len(chosen) / len(labels),
         "measured": int(new.sum()),
         "new right": float(after.right[new].mean()),
         "new named right": float(after.good[new].mean()),
@@ -123,7 +134,7 @@ def timed(of: Shop, school_of: Any) -> dict[str, float]:
 def main() -> None:
     """Gather the features, teach and measure, store the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--photos", type=Path, action="append", required=True)
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a field of HeadOptions")
     given = parser.parse_args()

@@ -34,6 +34,11 @@ def teach(out: Path, given: dict[str, Any]) -> None:
     if not folders:
         raise BadInputError("shop learns from photos, a sub-folder a label. Give a folder of them with --photos")
     options = HeadOptions(**{name: given.pop(name) for name in ("epochs", "seed") if name in given})
+    deep = given.pop("deep", False)
+    if deep:
+        from edgefashion.training import shop_deep
+
+        shop_deep.check()
     resume, start = given.pop("resume", False), given.pop("start", PHOTO_MODEL)
     began = False
     with Progress("looking at the photos") as progress:
@@ -64,12 +69,46 @@ def teach(out: Path, given: dict[str, Any]) -> None:
                     f"--out {quoted(out)} --resume"
                 )
             raise
+    deeper = _fine_tune(done, out, folders, options.seed) if deep and done.bundle is not None else None
     if as_json:
-        print(json.dumps(done.as_json()))
+        print(json.dumps({**done.as_json(), **({"deep": deeper} if deeper else {})}))
     else:
         _print(done, out)
+        if deeper:
+            print(printable(deeper["words"]))
     if done.verdict.word == _WORSE:
         raise GateError(f"{done.verdict.words} ({printable(out)} is as it was)")
+
+
+def _fine_tune(done: Teaching, out: Path, folders: list[Path], seed: int) -> dict[str, Any]:
+    """Fine-tune all of what was taught, and take it as the next revision where it is better; what came of it."""
+    import shutil
+
+    from edgefashion.bundles import probation, revisions
+    from edgefashion.cli.progress import Progress
+    from edgefashion.conversion.build import build
+    from edgefashion.inference.load import load
+    from edgefashion.training import shop_deep
+
+    assert done.bundle is not None
+    place = revisions.next_place(out)
+    try:
+        with Progress("fine-tuning the whole network") as progress:
+            shop_deep.fine_tune(done.bundle, done.learned_from, place, seed=seed, on_step=progress.step)
+            build(place, place, int8=True, photos=folders, on_stage=progress.stage)
+            progress.stage("comparing it with the taught head alone")
+            found = shop_deep.compare(load(done.bundle.path), load(place), done.held_out)
+        revision = None
+        if found.taken:
+            why = f"taught with {len(done.learned_from):,} photos and fine-tuned on them"
+            revision = revisions.record(out, place, revisions.Origin(why=why, verdict=found.words)).id
+            if done.in_force:
+                revisions.switch(out, revision, probation_s=probation.MINUTES * 60)
+    finally:
+        if not place.with_name(f"{place.name}.json").is_file():
+            shutil.rmtree(place, ignore_errors=True)
+    told = {"taken": found.taken, "revision": revision, "words": found.words, **found.compared.as_json()}
+    return {**told, "fashion_before": found.fashion_before, "fashion_after": found.fashion_after}
 
 
 def _print(done: Teaching, out: Path) -> None:

@@ -104,6 +104,9 @@ def train(
         str | None,
         typer.Option(help="For kiosk: the bundle to start from, or imagenet. Default: kiosk.", show_default=False),
     ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="For shop: fine-tune the whole network, where that makes it better.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For shop: print the report as JSON.")] = False,
 ) -> None:
     """Train a network on Fashion-MNIST or kiosk on photos, or teach it a shop's own labels.
@@ -117,7 +120,7 @@ def train(
         "optimizer": optimizer, "learning_rate": learning_rate, "augment": augment, "limit": limit, "set": settings,
         "weights": weights, "teacher": teacher, "resume": resume, "epochs": epochs, "batch_size": batch_size,
         "validation_split": validation_split, "seed": seed, "photos": photos, "scenes": scenes, "start": start,
-        "json": as_json,
+        "json": as_json, "deep": deep,
     }  # fmt: skip
     given = {name: value for name, value in flags.items() if not (value is None or value is False or value == [])}
     trainer = TRAINERS.get(arch, FASHION)
@@ -192,14 +195,15 @@ class Trainer:
 
 FASHION: Final = Trainer(
     _train_on_fashion,
-    frozenset({"photos", "scenes", "start", "json"}),
-    f"--photos, --scenes, --start and --json are for {PHOTO_MODEL} and {SHOP}; {{arch}} learns from Fashion-MNIST "
-    "alone",
+    frozenset({"photos", "scenes", "start", "json", "deep"}),
+    f"--photos, --scenes, --start, --deep and --json are for {PHOTO_MODEL} and {SHOP}; {{arch}} learns from "
+    "Fashion-MNIST alone",
 )
 TRAINERS: Final = {
     PHOTO_MODEL: Trainer(
         _train_on_photos,
-        frozenset({"optimizer", "learning_rate", "augment", "limit", "set", "weights", "teacher", "resume", "json"}),
+        frozenset({"optimizer", "learning_rate", "augment", "limit", "set", "weights", "teacher", "resume", "json"})
+        | {"deep"},
         "{flag} is not for {arch}, whose recipe is fixed. Leave it out",
     ),
     SHOP: Trainer(

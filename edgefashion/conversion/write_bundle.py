@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgefashion.bundles import bundle, card, draft, places, resolve
+from edgefashion.bundles.current import folder_of
 from edgefashion.bundles.facts import Facts, Measured
 from edgefashion.conversion.parity_gate import Original, Parity, write_and_compare
 from edgefashion.data import fashion_mnist
@@ -59,7 +60,7 @@ def write_gated(
     """Write IRs of the ``precisions`` into the bundle ``out``, made from ``base`` if given, if all answer ``images`` as
     the ``original`` did. ``facts`` gives the bundle's facts, its name left out of account."""
     with draft.draft(out, base) as making:
-        making.facts = facts(making)._replace(name=out.name)
+        making.facts = facts(making)._replace(name=folder_of(out).name)
         making.drop_embedded()
         describe(ir, making.facts)
         if "fp32" not in precisions:

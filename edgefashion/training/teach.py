@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from edgefashion.bundles import places, resolve
 from edgefashion.bundles.bundle import Bundle
+from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation import before_after
 from edgefashion.evaluation.before_after import Verdict
@@ -44,6 +45,9 @@ class Teaching:
     notes: tuple[str, ...]
     """What else is to be known, a sentence each."""
     skipped: tuple[str, ...]
+    learned_from: tuple[Photo, ...]
+    """The photos that the network which is written has learned from."""
+    held_out: tuple[Photo, ...]
 
     @property
     def verdict(self) -> Verdict:
@@ -127,7 +131,7 @@ def teach(
     found = shop_report.report(school, heads, out)
     if found.verdict.word == before_after.WORSE:
         Kept.forget(out)
-        return Teaching(None, None, False, school.labels, found, found.notes, tuple(shop.skipped))
+        return Teaching(None, None, False, school.labels, found, found.notes, tuple(shop.skipped), (), ())
     tell("writing the network")
     made = Made(
         head=heads[0],
@@ -155,6 +159,8 @@ def teach(
         found,
         (*found.notes, int8),
         tuple(shop.skipped),
+        tuple(photo for photo, at in zip(shop.photos, folds.fold, strict=True) if at != 0),
+        tuple(photo for photo, at in zip(shop.photos, folds.fold, strict=True) if at == 0),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from edgefashion.bundles import resolve
 from edgefashion.camera import settings, settings_file
 from edgefashion.camera.events.webhook_client import key_of
 from edgefashion.errors import BadInputError
@@ -195,6 +197,21 @@ def test_names_to_be_shown(tmp_path: Path) -> None:
     assert made.details
     assert (settings.DEFAULTS.labels, settings.DEFAULTS.details) == ({}, False)
     assert hash(made) != hash(settings.DEFAULTS)
+
+
+def test_names_of_a_taught_network(tmp_path: Path) -> None:
+    """A shop's own labels may be shown otherwise too, those of the model that the file names; others are refused."""
+    facts = json.loads((resolve.resolve("kiosk").path / "bundle.json").read_text(encoding="utf-8"))
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "bundle.json").write_text(
+        json.dumps({**facts, "name": "shop", "labels": [*facts["labels"][:10], "Polo", *facts["labels"][10:]]})
+    )
+    file = tmp_path / "edgefashion.toml"
+    file.write_text(f"model = {json.dumps(str(tmp_path / 'shop'))}\n[labels]\nPolo = 'Poloshirt'\nCoat = 'Mantel'\n")
+    assert settings_file.load(file)["labels"] == {"Polo": "Poloshirt", "Coat": "Mantel"}
+    file.write_text("[labels]\nPolo = 'Poloshirt'\n")
+    with pytest.raises(BadInputError, match="no answer is named 'Polo'"):
+        settings_file.load(file)
 
 
 def _app(seen: dict[str, Any]) -> typer.Typer:
