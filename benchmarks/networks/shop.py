@@ -3,10 +3,10 @@
     python benchmarks/networks/shop.py --photos DIR [--photos DIR] [--validate]
 
 DIR are the first folders that ``scripts/train_kiosk.py`` was given. Of each those senders are used that the shipped
-network has not learned from (fold 0). The finer kinds of its ``photos.csv`` play a shop's own labels. Of three fifths of the
-senders so many photos a label teach; all photos of the others measure: no sender is in both. That five times, with
-other senders. ``--validate`` shows the kinds on which the settings were chosen, and stores nothing; the result is of
-other kinds. It goes to results/shop.json.
+network has not learned from (fold 0). The finer kinds of its ``photos.csv`` play a shop's own labels. Of three fifths
+of the senders so many photos a label teach; all photos of the others measure: no sender is in both. That five times,
+with other senders. ``--validate`` shows the kinds on which the settings were chosen, and stores nothing; the result is
+of other kinds. It goes to results/shop.json.
 """
 
 from __future__ import annotations

@@ -133,7 +133,9 @@ def shop(results: Results) -> str:
         "pinned done right, before": "pictures that travel in `kiosk`, done right, before",
         "pinned done right": "pictures that travel in `kiosk`, done right, after",
     }
-    rows = [(told, *(f"{100 * row['mean'][name]:.1f} %" for row in found["rows"])) for name, told in names.items()]
+    taught = [f"{row['mean']['taught a label']:.1f}" for row in found["rows"]]
+    rows = [("photos that there were to teach a label, in the mean", *taught)]
+    rows += [(told, *(f"{100 * row['mean'][name]:.1f} %" for row in found["rows"])) for name, told in names.items()]
     counts = [f"{row['photos a label']} photos a label" for row in found["rows"]]
     return table((f"{', '.join(found['labels'])}", *counts), rows)
 
