@@ -457,7 +457,7 @@ def test_before_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
             stop.set()
 
     watch = Watch("0")
-    loop.run(Networks([str(SHOP)]), Endless(), stop=stop, events=[heard], on_answer=on_answer, watch=watch)
+    loop.run(Networks([str(SHOP)]), Endless(), stop=stop, events=[heard], on_answer=on_answer, probation=watch)
     assert in_force() == "."
     told = [event for event in heard.events if event.reason]
     taken_back = next(event for event in told if f"revision: {live[0]} of shop is taken back" in str(event.reason))
