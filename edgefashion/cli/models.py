@@ -95,7 +95,9 @@ def diff(
 
 @models_app.command("install")
 def install(
-    pack: Annotated[Path, typer.Argument(metavar="PACK", help="What `models export` wrote, or a bundle's folder.")],
+    pack: Annotated[
+        Path, typer.Argument(metavar="PACK", help="What `models export` wrote, or a bundle's folder or name.")
+    ],
     name: Annotated[
         str | None, typer.Option(help="The model it becomes a revision of. Default: its own name.", show_default=False)
     ] = None,

@@ -67,7 +67,7 @@ def install(
     new one in force. A running camera takes the new one up, and goes back by itself where it is worse.
 
     Args:
-        given: What ``edgefashion models export`` has written, or the folder of a bundle.
+        given: What ``edgefashion models export`` has written, the folder of a bundle, or a bundle's name.
         name: The model that it becomes a revision of, in ``./models``. None: as it was called where it was made.
         key: A public key, or an authority's certificate, in PEM: only a pack signed by it is installed.
         require_signature: Refuse where no ``key`` is given to check with.
@@ -94,7 +94,7 @@ def install(
         raise BadInputError("a signature is required, and there is no key to check it with. Give --key FILE")
     if keep < 1:
         raise BadInputError(f"at least 1 revision is kept, not {keep}")
-    given = Path(given)
+    given = _named(Path(given))
     with _unpacked(given, name, key) as (folder, work, facts, signed_by):
         made = _opened(work, given)
         known = revisions.history(folder)
@@ -104,13 +104,21 @@ def install(
         if there is None:
             _check_kind(folder, made, given)
             _guard(made, given)
-            tried = _try(made, given, anyway=anyway)
+            # What came with the package has no pinned pictures, and was tried before it was shipped.
+            tried = _try(made, given, anyway=anyway or resolve.is_shipped(given / bundle.INFO))
             there = _add(folder, work, made, replace(facts.origin, why=f"installed from {given.name}"), signed_by)
         seconds = probation_minutes * 60 if was is not None and was.id != there.id else 0.0
         now = revisions.switch(folder, there.id, probation_s=seconds or None)
         gone = tuple(each.id for each in revisions.prune(folder, keep))
     previous = None if was is None else was.id
     return Installed(folder.name, now, previous, was_there, signed_by, facts.signed, tried, seconds, gone)
+
+
+def _named(given: Path) -> Path:
+    """What is to be installed: a path, or where the bundle of that name lies."""
+    if given.exists() or len(given.parts) != 1:
+        return given
+    return next((found for each in places.model_dirs() if resolve.is_bundle(found := each / given)), given)
 
 
 def _is_whole(of: Revision) -> bool:

@@ -206,3 +206,17 @@ def chromium(patience_s: float = PATIENCE_S) -> Iterator[Browser]:
             watchdog.cancel()
             process.terminate()
             process.wait(PATIENCE_S)
+
+
+CODES = {"Enter": 13, " ": 32, "Escape": 27, "Delete": 46, "ArrowRight": 39, "ArrowDown": 40, "ArrowLeft": 37, "Tab": 9}
+"""What a browser calls the keys that type nothing."""
+
+
+def press(browser: Browser, *keys: str, shift: bool = False) -> None:
+    """Press keys one after the other, each as Chromium names it."""
+    for key in keys:
+        # A letter or digit is typed; what is neither has a code that the browser goes by.
+        facts = {"key": key, "windowsVirtualKeyCode": CODES.get(key, ord(key[0].upper())), "modifiers": 8 * shift}
+        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
+        browser.call("Input.dispatchKeyEvent", type="keyDown", text=text, **facts)
+        browser.call("Input.dispatchKeyEvent", type="keyUp", **facts)

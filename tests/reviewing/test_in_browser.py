@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from helpers.axe import violations
-from helpers.browser import Browser, chromium
+from helpers.browser import Browser, chromium, press
 from helpers.reviewing import collect, there
 
 from edgefashion.data import collected
@@ -21,7 +21,6 @@ DESKTOP, PHONE = (1280, 800), (360, 740)
 TILES = "document.querySelectorAll('#grid li').length"
 SAID = "document.getElementById('said').textContent"
 LABELS = "[...document.querySelectorAll('#grid li b')].map(name => name.textContent)"
-CODES = {"Enter": 13, " ": 32, "Escape": 27, "Delete": 46, "ArrowRight": 39, "ArrowDown": 40, "ArrowLeft": 37, "Tab": 9}
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +41,6 @@ def silent(browser: Browser) -> Iterator[None]:
 def shown(browser: Browser, page: ReviewPage, tiles: int, size: tuple[int, int] = DESKTOP, **how: bool) -> None:
     browser.open(page.url, size[0], height_px=size[1], **how)
     browser.wait_until(f"{TILES} === {tiles}")
-
-
-def press(browser: Browser, *keys: str, shift: bool = False) -> None:
-    for key in keys:
-        # A letter or digit is typed; what is neither has a code that the browser goes by.
-        facts = {"key": key, "windowsVirtualKeyCode": CODES.get(key, ord(key[0].upper())), "modifiers": 8 * shift}
-        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
-        browser.call("Input.dispatchKeyEvent", type="keyDown", text=text, **facts)
-        browser.call("Input.dispatchKeyEvent", type="keyUp", **facts)
 
 
 def tap(browser: Browser, selector: str) -> None:
