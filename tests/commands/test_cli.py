@@ -306,7 +306,7 @@ def test_help_lists_the_commands_from_training_to_a_shop(run: Run) -> None:
     """`--help` lists the commands in the order in which they are needed, then the groups of commands."""
     listed = run("--help").stdout.partition("Commands:\n")[2]
     names = re.findall(r"^  (\w+)  ", listed, re.MULTILINE)
-    wanted = "zoo train tune convert evaluate bench predict tag camera serve doctor demo data service export"
+    wanted = "zoo train tune convert evaluate bench predict tag camera serve doctor demo data service export models"
     assert names == wanted.split()
 
 

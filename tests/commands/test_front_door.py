@@ -47,6 +47,8 @@ FUNCTIONS = [
     "serve",
     "run_camera",
     "export_ovms",
+    "export_pack",
+    "install_pack",
 ]
 NAMES = [
     *FUNCTIONS,
@@ -172,6 +174,8 @@ MISTAKES: list[tuple[str, Callable[[Path], object], str]] = [
     ("run_camera", lambda f: edgefashion.run_camera(fps=0), "BadInputError"),
     ("run_camera", lambda f: edgefashion.run_camera(source="99", headless=True), "MissingError"),
     ("export_ovms", lambda f: edgefashion.export_ovms(["edge"], Path(__file__).parent), "BadInputError"),
+    ("export_pack", lambda f: edgefashion.export_pack("nowhere"), "BadInputError"),
+    ("install_pack", lambda f: edgefashion.install_pack(f / "none.edgepack"), "BadInputError"),
 ]
 
 
