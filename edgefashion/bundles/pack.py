@@ -7,12 +7,14 @@ unpacked, under names that are plain on every system, no more bytes than are tol
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -46,6 +48,9 @@ _DEVICES: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 _MODEL_NAME: Final = re.compile(r"\w[\w. +-]{0,63}")
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """A ZIP file's earliest time: the same revision gives the same bytes each time."""
+
+_DAMAGED: Final = (OSError, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError, LookupError)
+"""What reading a damaged ZIP file raises, besides its own error."""
 
 _AGAIN: Final = "Copy it again from where it was exported"
 
@@ -168,7 +173,9 @@ def _opened(pack: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(pack) as file:
             yield file
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGED, zipfile.BadZipFile, zlib.error, struct.error) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place in the file that cannot be
+            raise
         with pack.open("rb") as raw:
             begun = raw.read(4) == b"PK\x03\x04"
         if begun:

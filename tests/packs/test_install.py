@@ -222,14 +222,10 @@ def unproved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unproved")
-@pytest.mark.parametrize("plain", [True, False], ids=["over a plain bundle", "over a revision"])
-def test_killed_at_every_step(plain: bool, work: Path) -> None:
+def test_killed_at_every_step(work: Path) -> None:
     """Killed at any call that changes the disk, the model is the old one or the new one, whole; the same installation
     again completes, and nothing of the killed one is left."""
-    if plain:
-        edge(SHOP, 1)
-    else:
-        install("first.edgepack")
+    edge(SHOP, 1)
     shutil.copytree("models", "start/models")
 
     def fresh() -> None:

@@ -45,7 +45,7 @@ def test_another_revision(tmp_path: Path) -> None:
         return facts
 
     def keep_asking() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.02):
             ask()
 
     thread = threading.Thread(target=keep_asking)
