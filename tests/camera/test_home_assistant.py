@@ -197,7 +197,7 @@ def test_comes_back(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
         spec = broker.url(port=gate.port)
         out = ReopeningOutput(HomeAssistant(spec), lambda: HomeAssistant(spec))
         subscriber.wait_for(AVAILABLE, "online")
-        wait_until(lambda: out.take(moment("garment", "Coat", 0.9)) is None, "no fault")
+        wait_until(lambda: not out.take(moment("garment", "Coat", 0.9)), "no fault")
         gate.shut()
         faults: list[str] = []
 

@@ -35,8 +35,6 @@ class ReopeningOutput:
         self.name, self.shows, self.keeps = opened.name, opened.shows, opened.keeping is not None
         self.failure = ""
         """What failed first in the whole run, also in closing; empty if nothing did."""
-        self._fault = ""
-        """What keeps it from working, where it has a word for that and mends it by itself."""
         self._output: Output | None = opened
         self._reopen = reopen
         self._opening: threading.Thread | None = None
@@ -48,18 +46,15 @@ class ReopeningOutput:
         self._shutting: threading.Thread | None = None
 
     def take(self, moment: Moment) -> str | None:
-        """Hand ``moment`` on. Returns what failed as a phrase, the empty text if it works again, None otherwise."""
+        """Hand ``moment`` on. Returns what fails as a phrase, the empty text if it works again, None otherwise."""
         if self._output is None:
             return self._return(moment)
         try:
             self._output.take(moment)
         except Exception as error:  # a screen, a disk, a network: none of them ends the camera
             return self._failed(error)
-        fault = getattr(self._output, "fault", "")
-        if fault == self._fault:
-            return None
-        self._fault = fault
-        return str(fault)
+        # One that mends itself says what it lacks, and is not opened anew for it.
+        return getattr(self._output, "fault", None)
 
     def keys(self) -> str:
         """The keys pressed in it."""
@@ -90,7 +85,7 @@ class ReopeningOutput:
         self._output = self._result = None
 
     def _failed(self, error: Exception) -> str:
-        output, self._output, self._fault = self._output, None, ""
+        output, self._output = self._output, None
         if time.monotonic() - self._opened_s > STEADY_S:
             self._backoff.reset()
         self._later()
