@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 import pytest
-from helpers import garments
+from helpers import garments, home_assistant
 from helpers.camera import PATIENCE_S, NetworkCamera, RunningCamera, parse, read_clip, wait_until
 from helpers.garments import ten_frames
+from helpers.home_assistant import Subscriber
+from helpers.mqtt import Mosquitto
 from helpers.webhooks import Receiver
 
 from edgefashion.bundles import resolve
@@ -322,7 +324,7 @@ def test_service_is_ready_and_alive(tmp_path: Path, network_camera: NetworkCamer
 @pytest.mark.linux_only("it is killed, and the next one stopped by SIGTERM")
 def test_killed_camera_delivers_what_it_told(tmp_path: Path, changing_camera: NetworkCamera) -> None:
     """What a killed camera had told while the receiver was away the next one delivers first, in order, each event
-    once; the page's figures and the file of the days are there."""
+    once; the page's figures and the file of the days are there, and Home Assistant is told."""
     state = tmp_path / "state"
     with changing_camera, Receiver(always="503") as receiver:
         secret = {SECRET_VARIABLE: "the shop's own secret"}
@@ -334,14 +336,24 @@ def test_killed_camera_delivers_what_it_told(tmp_path: Path, changing_camera: Ne
             running.process.kill()
             running.end()
         receiver.always = "204"
-        with RunningCamera(tmp_path, *arguments, "--web", "127.0.0.1:0", more=secret) as running:
+        with (
+            Mosquitto(tmp_path / "m") as broker,
+            Subscriber(broker.port) as subscriber,
+            RunningCamera(
+                tmp_path, *arguments, "--web", "127.0.0.1:0", "--home-assistant", broker.url(), more=secret
+            ) as running,
+        ):
             running.wait_for("garment")
+            subscriber.wait_for("shop/window/state", '"garment": "')
+            subscriber.wait_for("shop/window/available", "online")
+            home_assistant.check(*subscriber.devices[0])
             wait_until(lambda: "the page is at" in running.errors, "the page")
             page = re.search("the page is at ([^ ]+/)\n", running.errors)
             assert page
             metrics = urllib.request.urlopen(f"{page[1]}metrics", timeout=PATIENCE_S).read().decode()
             assert 'edgefashion_visits{span="day"}' in metrics
             assert running.end(signal.SIGTERM) == 143
+            subscriber.wait_for("shop/window/available", "offline")
             told_then = running.events
     taken = [each for each in receiver.posted if each.answered == "204"]
     assert len({each.id for each in taken}) == len(taken)

@@ -10,6 +10,7 @@ need.
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from typing import Any, Self
@@ -131,6 +132,11 @@ class Subscriber:
     def __exit__(self, *error: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+    @property
+    def devices(self) -> list[tuple[str, dict[str, Any]]]:
+        """The topic and message of each device that is announced."""
+        return [(topic, json.loads(told)) for topic, told in self.messages.items() if topic.endswith("/config")]
 
     def wait_for(self, topic: str, what: str) -> None:
         """Return once the newest message of ``topic`` holds ``what``."""

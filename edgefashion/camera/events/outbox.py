@@ -33,6 +33,9 @@ MOST_BYTES: Final = 20_000_000
 RETRY_S: Final = 5.0
 """Wait before a file that could not be written is tried again."""
 
+LAZY_S: Final = 1.0
+"""What has arrived is taken out of the file after this, or with the next event: each write is one more for the disk."""
+
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS events(number INTEGER PRIMARY KEY, run TEXT, seq INTEGER, line TEXT);
 CREATE TABLE IF NOT EXISTS dropped(number INTEGER PRIMARY KEY, run TEXT, seq INTEGER, line TEXT, count INTEGER);
@@ -232,6 +235,7 @@ class Outbox:
         while True:
             with self.changed:
                 self.changed.wait_for(lambda: self._closed or self._is_unsaved)
+                self.changed.wait_for(lambda: self._closed or self._to_add or self._gap_changed, LAZY_S)
                 closed = self._closed
                 added, removed, gap = self._to_add, self._to_remove, self._gap
                 gap_changed, self._gap_changed = self._gap_changed, False
