@@ -228,10 +228,22 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> 
 @pytest.fixture
 def few_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of Fashion-MNIST's 10,000 test images: for tests that are not about what is measured on them."""
+    _give_few(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def few_test_images_throughout() -> Iterator[None]:
+    """The same for all of a file's tests, and for what they share."""
+    with pytest.MonkeyPatch.context() as patch:
+        _give_few(patch)
+        yield
+
+
+def _give_few(patch: pytest.MonkeyPatch) -> None:
     load = fashion_mnist.load
 
     def few(part: str) -> Any:
         images, labels = load(part)
         return (images[:1000], labels[:1000]) if part == "test" else (images, labels)
 
-    monkeypatch.setattr(fashion_mnist, "load", few)
+    patch.setattr(fashion_mnist, "load", few)

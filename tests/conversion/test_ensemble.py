@@ -23,11 +23,13 @@ from edgefashion.training.train import train
 if TYPE_CHECKING:
     from helpers.types import Arrays, Run
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_test_images_throughout")]
 
 
 @pytest.fixture(scope="module")
-def members(tmp_path_factory: pytest.TempPathFactory, trained: bundle.Bundle) -> list[Path]:
+def members(
+    tmp_path_factory: pytest.TempPathFactory, trained: bundle.Bundle, few_test_images_throughout: None
+) -> list[Path]:
     """Two small networks of different build."""
     folder = tmp_path_factory.mktemp("members")
     other = train("feed-forward", out=folder / "other", epochs=1, batch_size=64, limit=3000)
@@ -61,7 +63,7 @@ def test_evaluate_averages_models(members: list[Path], merged: bundle.Bundle, ru
         convert(path, path)
     two = json.loads(run_here("evaluate", *members, "--precision", "fp32", "--json").stdout)
     one = json.loads(run_here("evaluate", merged.path, "--precision", "fp32", "--json").stdout)
-    assert abs(two["accuracy"] - one["accuracy"]) <= 0.0002  # an answer may hang on the last digit
+    assert abs(two["accuracy"] - one["accuracy"]) <= 0.001  # one answer of a thousand may hang on the last digit
     assert two["calibration_error"] == pytest.approx(one["calibration_error"], abs=1e-3)
 
 
