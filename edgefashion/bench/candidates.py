@@ -30,6 +30,10 @@ TITLES: Final = {
     "remote": "Server",
 }
 
+_ANY: Final = "SavedModel or .keras file"
+_READS: Final = {"tensorflow": "SavedModel", "keras": ".keras file"}
+"""What each engine reads; a peer's file is converted from either."""
+
 ISA_CAPS: Final = {
     "avx2": ("AVX2", "avx2"),
     "avx2_vnni": ("AVX2_VNNI", "avx_vnni"),
@@ -118,7 +122,7 @@ def of_model(
         raise BadInputError(f"{found.path} holds nothing to measure. {hint}")
     without = set(beside) - {row.engine.removesuffix("-predict") for row in rows.found}
     named = own.path if own else found.path
-    missing = [f"No {TITLES[name]} row: {named} holds no SavedModel or .keras file for it." for name in sorted(without)]
+    missing = [f"No {TITLES[name]} row: {named} holds no {_READS.get(name, _ANY)} for it." for name in sorted(without)]
     lacking = _missing_irs(found, forms, isa) if "CPU" in on else []
     return rows.found, [*notes, *forms.notes, *lacking, *missing]
 

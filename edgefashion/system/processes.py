@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import sys
 import threading
@@ -36,6 +37,9 @@ KILLED_S: Final = 5.0
 
 LAST_WORDS_S: Final = 1.0
 """For what an ended child still has to say on stderr."""
+
+_REMARK: Final = re.compile(r"\S+:\d+: \w*Warning: |[IW]\d{4} [\d.:]+ |(?:WARNING|INFO)\b")
+"""What libraries say on stderr that is no reason for a process's end."""
 
 
 def child_environment(**more: str) -> dict[str, str]:
@@ -89,7 +93,8 @@ class Child(_End):
 
         ``name`` is that of the thread that hears the child, ``inherit`` a file descriptor which the child is to have
         too, and ``under`` a command that is given the child's as its last arguments. stderr is dropped, or its last
-        line kept in :attr:`last_words`. Messages wait for :meth:`receive`, unless ``on_message`` takes them.
+        line kept in :attr:`last_words`, libraries' remarks left out. Messages wait for :meth:`receive`, unless
+        ``on_message`` takes them.
         """
         import subprocess
 
@@ -176,8 +181,13 @@ class Child(_End):
 
     def _read_stderr(self) -> None:
         assert self._process.stderr is not None
-        while line := self._process.stderr.readline(4096):
-            self.last_words = last_line(line.decode(errors="replace")) or self.last_words
+        remarked = False
+        while raw := self._process.stderr.readline(4096):
+            line = raw.decode(errors="replace")
+            # Behind a warning of Python's stands the line of code that warned.
+            remarked = bool(_REMARK.match(line)) or (remarked and line[:1].isspace())
+            if not remarked:
+                self.last_words = last_line(line) or self.last_words
 
     def _clear(self) -> None:
         """It has said its last, or could not be heard: leave nothing of it."""

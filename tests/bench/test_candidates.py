@@ -51,7 +51,7 @@ def test_what_a_bundle_lacks_is_said() -> None:
     rows, notes = candidates.of_model("kiosk", vs=("tensorflow",), threads=1)
     assert {row.engine for row in rows} == {"openvino"}
     kiosk = resolve.resolve("kiosk").path
-    assert f"No TensorFlow SavedModel row: {kiosk} holds no SavedModel or .keras file for it." in notes
+    assert f"No TensorFlow SavedModel row: {kiosk} holds no SavedModel for it." in notes
 
 
 def test_a_cap_above_this_cpu_is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,9 @@ def test_deadline(started: Callable[..., Child]) -> None:
         ("raise MemoryError('no room')", 1, "MemoryError: no room"),
         ("sys.stderr.write('first\\n  last  \\n\\n'); os._exit(7)", 7, "last"),
         ("os._exit(0)", 0, ""),
+        ("import warnings; sys.stderr.write('full\\n'); warnings.warn('old', stacklevel=1); os._exit(3)", 3, "full"),
+        ("sys.stderr.write('a.py:7: UserWarning: old\\n  warnings.warn(\\n'); os._exit(3)", 3, ""),
+        ("sys.stderr.write('W0000 00:00:17.5 a.cc:1] slow\\nINFO: XNNPACK\\nWARNING: x\\n'); os._exit(3)", 3, ""),
         pytest.param(
             "os.abort()",
             -signal.SIGABRT,
