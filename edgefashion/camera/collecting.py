@@ -163,7 +163,10 @@ class Collecting:
         garment = job.chosen.garment
         heads = job.heads
         if heads is None:
-            heads = _heads_in(job.image, job.classifier)
+            people, heads = _found_in(job.image, job.classifier)
+            size_wh = job.image.shape[1], job.image.shape[0]
+            if not may_be_kept(garment, people, heads, kept_part(garment.box, size_wh, whole=self._whole)):
+                return
         cut = cut_out(job.image, garment.box, heads, whole=self._whole)
         if cut.hidden > MOST_HIDDEN:
             return
@@ -197,12 +200,13 @@ def _called(source: str) -> str:
     return f"camera {source}" if source.isdecimal() else shown(source) if is_url(source) else Path(source).name
 
 
-def _heads_in(image: NDArray[np.uint8], classifier: Classifier) -> list[Box]:
-    """Where heads are. The loop does not use the finder while it looks for one garment alone."""
+def _found_in(image: NDArray[np.uint8], classifier: Classifier) -> tuple[list[Box], list[Box]]:
+    """Where people and heads are. The loop does not use the finder while it looks for one garment alone."""
     assert classifier.finder is not None
-    height, width = image.shape[:2]
+    whole = (0, 0, image.shape[1], image.shape[0])
     found = classifier.finder.find(image)
-    return [region.in_pixels((0, 0, width, height)) for region in found if region.kind == "head"]
+    people, heads = ([each.in_pixels(whole) for each in found if each.kind == kind] for kind in ("person", "head"))
+    return people, heads
 
 
 def _now() -> str:

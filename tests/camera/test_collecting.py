@@ -14,7 +14,7 @@ from helpers.camera import wait_until
 from helpers.collecting import garment, names
 from helpers.events import Heard
 from helpers.finding import bundle_with_finder
-from helpers.hand_made import FPS, FRAME_WH, Named, Screen, clip, networks, prediction, seen
+from helpers.hand_made import FPS, FRAME_WH, Named, Screen, clip, networks, prediction, seen, standing
 
 from edgefashion.camera import collecting, loop, wording
 from edgefashion.camera.app import run_camera
@@ -24,10 +24,12 @@ from edgefashion.camera.moment import Kept
 from edgefashion.camera.outputs.reopening import ReopeningOutput
 from edgefashion.camera.several import Several, at_once
 from edgefashion.camera.sources.source import Frame, open_source
+from edgefashion.camera.standing import StandingAnswer
 from edgefashion.data import collected
 from edgefashion.data.collection import Limits
 from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
+from edgefashion.inference.finder import Region
 from edgefashion.inference.garment_picture import cut_out, kept_part, may_be_kept
 from edgefashion.inference.predict import Prediction
 from edgefashion.labels import LABELS
@@ -251,6 +253,35 @@ def test_with_privacy_what_is_shown_is_kept(tmp_path: Path, privacy: bool) -> No
     kept = cv2.imread(str(picture.path))
     assert kept is not None
     assert bool(kept.max() < 10) is privacy  # what is shown is black here
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [([], 1), ([("person", PERSON), ("head", HEAD)], 1), ([("person", PERSON)], 0), ([("head", (90, 30, 80, 90))], 0)],
+    ids=["nobody", "a head", "no head", "all is hidden"],
+)
+def test_one_garment_alone(tmp_path: Path, found: list[tuple[str, Any]], kept: int) -> None:
+    """Where one garment alone is named, heads are looked for in what is kept, and the same is left out."""
+
+    class Finder:
+        def find(self, picture: NDArray[np.uint8]) -> list[Region]:
+            height, width = picture.shape[:2]
+            return [
+                Region(kind, (x / width, y / height, w / width, h / height), 0.9, 0.9) for kind, (x, y, w, h) in found
+            ]
+
+    class Single(Finding):
+        finder = Finder()
+
+    made, finding = collector(tmp_path / "shop"), Single()
+    said = unsure(0)
+    alone = StandingAnswer("unknown", None, 0.5, new=False, garments=(standing("Coat", COAT, accepted=False, id=None),))
+    for number in range(20):
+        frame = Frame(garment(0, (320, 240)), number / FPS, number)
+        made.take(frame, said, alone, cast("Classifier", finding), None)
+    made.close()
+    assert made.fault == ""
+    assert made.kept == kept
 
 
 def test_people_move_pictures_while_it_runs(tmp_path: Path) -> None:
