@@ -275,7 +275,9 @@ class _Loop:
         recordings = tuple(output.keeping for output in self._outputs if output.keeping)
         lacking = self._collecting.fault if self._collecting else ""
         self._events.fail("collect", lacking)
-        kept = Kept(self._on_demand.keeping, recordings, bool(self._collecting) and not lacking, lacking)
+        # A network that looks for no faces, changed to by a key, has nothing kept.
+        collects = bool(self._collecting) and not lacking and self._networks.classifier.finder is not None
+        kept = Kept(self._on_demand.keeping, recordings, collects, lacking)
         self._latest.add_screen(self._keys, kept, self._probation.running)
         moment = self._latest.moment
         note, failed = self._on_demand.take(moment)

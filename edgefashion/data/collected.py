@@ -293,7 +293,7 @@ def _labels(folder: Path) -> list[str]:
 
 
 def _below(folder: Path, name: str) -> Iterator[Picture]:
-    for path in FolderWalk(LeftOut()).below(str(folder / name)):
-        found = Path(path)
-        if found != folder / name:  # a folder that cannot be read comes itself
-            yield Picture(folder, found.relative_to(folder).as_posix())
+    top, begin = str(folder / name), len(str(folder / "x")) - 1
+    for path in FolderWalk(LeftOut()).below(top):
+        if path != top:  # a folder that cannot be read comes itself
+            yield Picture(folder, path[begin:].replace(os.sep, "/"))

@@ -49,7 +49,7 @@ DELETED_S: Final = 86_400.0
 
 _QUALITY: Final = 92
 _HOUR_S: Final = 3600.0
-_LOOK_S: Final = 30.0
+_LOOK_S: Final = 60.0
 """How long what is known of the folder is taken for true: others decide in it meanwhile."""
 
 _LEFT_BEHIND_S: Final = 600.0

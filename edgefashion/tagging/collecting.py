@@ -52,6 +52,13 @@ class CollectOptions:
     mb: int = 200
     """Millions of bytes that the pictures have together that nobody has decided about."""
 
+    def __post_init__(self) -> None:
+        """Raises :class:`BadInputError` for a number out of its range."""
+        if not 0 <= self.rate <= 1:
+            raise BadInputError(f"the rate of --collect must be from 0 to 1, not {self.rate}")
+        if self.mb < 1:
+            raise BadInputError(f"the megabytes of --collect must be 1 or more, not {self.mb}")
+
     def wish(self) -> dict[str, Any]:
         """What :func:`cuts_of` needs to know of it, for another process."""
         return {"rate": self.rate, "whole": self.whole}

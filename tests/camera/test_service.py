@@ -161,6 +161,7 @@ IMPOSSIBLE = [
         id="events",
     ),
     pytest.param('headless = true\nsnapshots = "/srv/s"', {}, "may not write to /srv", id="snapshots"),
+    pytest.param('headless = true\ncollect = "/srv/s"', {}, "may not write to /srv", id="collect"),
     pytest.param("headles = true", {}, "Did you mean headless?", id="a wrong key"),
     pytest.param("headless = true", {"user": True, "account": "me"}, "--user and --account exclude", id="both"),
     pytest.param('headless = true\nmodel = "mine"', {}, "there is no mine there. Give its full path", id="a model"),

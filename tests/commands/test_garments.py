@@ -160,6 +160,9 @@ def test_tag_collects(place: Place, tmp_path: Path) -> None:
     said = {(each.label, each.confidence) for each in facts}
     assert said <= {(each.answer.label, round(each.answer.confidence, 4)) for each in garments}
     assert {each.camera for each in facts} == {str(place.photos[0].parent)}
+    for number in ({"rate": float("nan")}, {"rate": -0.1}, {"mb": 0}):
+        with pytest.raises(BadInputError, match=r"must be"):
+            CollectOptions(shop, **number)
     for wrong in ({"single": True}, {"engine": "ray"}):
         with pytest.raises(BadInputError, match=r"single|engine local"):
             tag(place.photos, tmp_path / "u.csv", model=place.classifier, collect=options, **wrong)
