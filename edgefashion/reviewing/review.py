@@ -205,7 +205,7 @@ class Review:
     def label(self, names: Sequence[str], label: str) -> Done:
         """Put pictures under a label, which may be new."""
         label = folder_of_label(label, (*self.choices(), *self.folder.counts()))
-        return self._moved(names, lambda one: collected.move(one, label), f"{{n}} put under {label}")
+        return self._moved(names, lambda one: collected.move(one, label), f"{{n}} put under {_shown(label)}")
 
     def confirm(self, names: Sequence[str]) -> Done:
         """Each picture is what the network says; one that it has not looked at stays. A labelled one, which is doubted,
@@ -220,7 +220,7 @@ class Review:
             lambda one: collected.move(one, said[one.name][0]),
             "{n} put where the network says"
             if len({label for label, _ in said.values()}) != 1
-            else f"{{n}} put under {next(iter(said.values()))[0]}",
+            else f"{{n}} put under {_shown(next(iter(said.values()))[0])}",
         )
         if labelled and not said:
             return Done(0, len(labelled), done.gone, _in_words("{n} kept as it is", len(labelled), done.gone))
@@ -274,6 +274,11 @@ class Review:
         return next((one for one in self.folder.now().deleted if one.name == name), None)
 
 
+def _shown(label: str) -> str:
+    """A label as the page shows it."""
+    return "None of these" if label == UNKNOWN else label
+
+
 def _in_words(said: str, done: int, gone: int) -> str:
     parts = []
     if done or not gone:
@@ -288,9 +293,10 @@ def _in_words(said: str, done: int, gone: int) -> str:
 
 
 def _lacks(name: str, counts: dict[str, int], days: dict[str, set[str]]) -> str:
-    """What a label's pictures still lack, in words; empty where nothing is, and where the label has none."""
+    """What a label's pictures still lack, in words; empty where nothing is, and where the label has none. The network
+    knows enough of what is none of the labels."""
     count = counts.get(name, 0)
-    if not count:
+    if not count or name in _FIXED:
         return ""
     if count < WANTED:
         return f"{WANTED} are wanted"

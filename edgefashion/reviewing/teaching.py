@@ -21,9 +21,6 @@ from edgefashion.system.processes import child_environment
 from edgefashion.system.text import quoted
 
 EDGEFASHION: Final = (sys.executable, "-P", "-m", "edgefashion")
-TAUGHT: Final = ".taught"
-"""The folder beside the labels that a network comes into."""
-
 LINES: Final = 200
 """Lines of a command that are remembered."""
 
@@ -41,14 +38,15 @@ class Teaching:
     """Teaching with a folder, and what is done with the network that comes of it.
 
     Args:
-        folder: the pictures. What is taught is written into it, where no camera looks for a network.
-        model: the model that it becomes a revision of.
+        folder: the pictures.
+        model: the model that is taught, in ``./models``. A better one is put in force by the command itself, and what
+            runs takes it up.
         command: how a command of ours is begun.
     """
 
     def __init__(self, folder: Path, model: str, command: tuple[str, ...] = EDGEFASHION) -> None:
         self._folder, self._model, self._command = folder, model, command
-        self._out = folder / TAUGHT / model
+        self._out = f"models/{model}"
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._following: threading.Thread | None = None
@@ -74,7 +72,7 @@ class Teaching:
                 "lines": list(self._lines),
                 "exit": self._exit,
                 "result": self._result,
-                "can_use": self._taught is not None and not running,
+                "can_use": _is_kept_back(self._taught) and not running,
                 "can_resume": not running and self._stopped and self._doing == "teach",
                 "model": self._model,
                 "missing": self._exit == _MISSING and self._doing == "teach" and not running,
@@ -85,21 +83,22 @@ class Teaching:
         """How to teach on another PC, in one sentence after the other."""
         return (
             f"Or teach on a PC that has it: copy the folder {self._folder.absolute()} to it and there run: "
-            f"edgefashion train shop --photos {quoted(self._folder.name)} --out {quoted(self._model)}, then: "
-            f"edgefashion models export ./{quoted(self._model)}. Bring the pack that this writes back, and here run: "
-            f"edgefashion models install PACK --name {quoted(self._model)}"
+            f"edgefashion train shop --photos {quoted(self._folder.name)} --out models/{self._model}, then: "
+            f"edgefashion models export {self._model}. Bring the file that this writes back, and here run: "
+            "edgefashion models install FILE"
         )
 
     def teach(self, *, resume: bool = False) -> None:
         """Begin to teach, or go on where it was stopped. Raises :class:`BadInputError` while something runs."""
         more = ("--resume",) if resume else ()
-        self._start("teach", "train", "shop", "--photos", str(self._folder), "--out", str(self._out), "--json", *more)
+        self._start("teach", "train", "shop", "--photos", str(self._folder), "--out", self._out, "--json", *more)
 
     def use(self) -> None:
-        """Have cameras and other programs use what was taught last. Raises as :meth:`teach`."""
-        if self._taught is None:
+        """Put in force what was taught last, where it was not found better. Raises as :meth:`teach`."""
+        if not _is_kept_back(self._taught):
             raise BadInputError("nothing was taught that could be used. Teach first")
-        self._start("use", "models", "install", str(self._taught["bundle"]), "--name", self._model, "--json")
+        assert self._taught is not None
+        self._start("use", "models", "rollback", self._model, "--to", str(self._taught["revision"]), "--json")
 
     def take_back(self) -> None:
         """Have them use the network before. Raises as :meth:`teach`."""
@@ -129,7 +128,6 @@ class Teaching:
             if self._process is not None:
                 raise BadInputError("something is running already. Wait for its end, or stop it")
             flags = 0 if os.name == "posix" else subprocess.CREATE_NEW_PROCESS_GROUP  # type: ignore[attr-defined]
-            self._out.parent.mkdir(exist_ok=True)
             self._process = subprocess.Popen(
                 [*self._command, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -164,8 +162,15 @@ class Teaching:
             self._exit, self._ended_s = code, time.monotonic()
             self._result = _object("".join(out))
             if doing == "teach":
-                self._taught = self._result if code == 0 and self._result and self._result.get("bundle") else None
+                self._taught = self._result if code == 0 else None
+            elif code == 0:
+                self._taught = None
             self._process = None
+
+
+def _is_kept_back(taught: dict[str, Any] | None) -> bool:
+    """True for a network that is kept as a revision and not in force: nobody knows whether it is better."""
+    return bool(taught and taught.get("revision") and not taught.get("in_force"))
 
 
 def _object(text: str) -> dict[str, Any] | None:

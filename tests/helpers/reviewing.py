@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -21,6 +22,43 @@ if TYPE_CHECKING:
 
 CONFIDENCE = {"Pullover": 0.31, "Coat": 0.62, "Bag": 0.97}
 """What the camera was how sure of."""
+
+
+GOOD: dict[str, Any] = {
+    "bundle": "models/shop/revisions/0002-ab12cd34",
+    "revision": "0002-ab12cd34",
+    "in_force": True,
+    "verdict": "better",
+    "words": "It got better: of 40 pictures that it had not learned from 36 are done right, before 12",
+    "before": {"n": 40, "good": 0.3},
+    "after": {"n": 40, "good": 0.9},
+    "per_label": {"Polo": {"taught": True, "before": {"n": 40, "good": 0.3}, "after": {"n": 40, "good": 0.9}}},
+    "not_taught": {"before": {"n": 200, "good": 0.91}, "after": {"n": 200, "good": 0.9}},
+    "notes": ["All pictures of Polo are of two days."],
+}
+"""What `train shop --json` prints where a network is better."""
+
+_STUB = """
+import json, sys, time
+told = {told}
+print(' '.join(sys.argv[1:]), file=sys.stderr, flush=True)
+print('epoch 1 of 2\\r\\x1b[32mepoch 2 of 2\\x1b[0m rtsp://admin:secret@camera/', file=sys.stderr, flush=True)
+try:
+    time.sleep(told.get('sleep', 0))
+except KeyboardInterrupt:
+    print('stopped; what was learned is kept', file=sys.stderr)
+    sys.exit(130)
+print(json.dumps(told.get('json')))
+sys.exit(told.get('exit', 0))
+"""
+
+
+def stub_command(folder: Path, **told: Any) -> tuple[str, ...]:
+    """A command in the place of ours. It says two lines, works for ``sleep`` seconds, prints ``json`` and ends with
+    ``exit``."""
+    script = folder / ".stub.py"
+    script.write_text(_STUB.replace("{told}", repr(told)))
+    return sys.executable, str(script)
 
 
 @functools.cache

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from helpers.axe import violations
 from helpers.browser import Browser, chromium, press
-from helpers.reviewing import collect, there
+from helpers.reviewing import GOOD, collect, stub_command, there
 
 from edgefashion.data import collected
 from edgefashion.reviewing.page import ReviewPage
@@ -128,6 +128,39 @@ def test_two_people(browser: Browser, page: ReviewPage, folder: Path) -> None:
     assert there(folder) == {"to review": 9, "Jumper": 1}
     browser.wait_until("document.getElementById('groups').textContent.includes('Jumper')")
     assert browser.evaluate(TILES) == 9
+
+
+def test_teach(browser: Browser, opened: Callable[..., ReviewPage], folder: Path) -> None:
+    """The button Teach shows what the command says, can be stopped, and shows the verdict, before beside after; what is
+    not in use yet can be put to use, and taken back."""
+    page = opened(command=stub_command(folder, sleep=60))
+    shown(browser, page, 9)
+    status, click = "document.getElementById('teach-status').textContent", "document.getElementById('{}').click()"
+    browser.evaluate(click.format("teach-open"))
+    browser.evaluate(click.format("teach-go"))
+    browser.wait_until("document.getElementById('teach-lines').textContent.includes('epoch 2 of 2')")
+    assert "train shop --photos" in browser.evaluate("document.getElementById('teach-lines').textContent")
+    browser.evaluate(click.format("teach-stop"))
+    browser.wait_until(f"{status}.startsWith('Stopped after')")
+    kept = GOOD | {"verdict": "within chance", "words": "No difference that is more than chance", "in_force": False}
+    stub_command(folder, json=kept)
+    browser.evaluate(click.format("teach-on"))
+    browser.wait_until(
+        "document.getElementById('teach-words').textContent === 'No difference that is more than chance'"
+    )
+    assert violations(browser) == []
+    table = browser.evaluate("document.getElementById('teach-table').innerText.split(/\\s+/).join(' ')")
+    assert "All your labels 40 30% 90%" in table
+    assert "Polo 40 30% 90%" in table
+    browser.wait_until("document.getElementById('teach-use').checkVisibility()")
+    browser.evaluate(click.format("teach-use"))
+    browser.wait_until(f"{status}.startsWith('Cameras use it now')")
+    browser.evaluate(click.format("teach-back"))
+    browser.wait_until(f"{status}.startsWith('Cameras use the one before again')")
+    stub_command(folder, exit=3)
+    browser.evaluate(click.format("teach-go"))
+    browser.wait_until("document.getElementById('teach-missing').textContent.includes('edgefashion train shop')")
+    assert browser.complaints == []
 
 
 def test_for_everyone(browser: Browser, page: ReviewPage, folder: Path) -> None:

@@ -1,6 +1,6 @@
 // The pictures of a group: a list of which one has the frame and any number are chosen.
 
-import {by, made, pictureOf, say} from "./server.js";
+import {by, made, pictureOf, say, shownAs} from "./server.js";
 
 const grid = by("grid");
 const tiles = new Map();        // by the picture's id
@@ -12,11 +12,11 @@ export const whenChanged = call => { onChange = call; };
 const percent = sure => `${Math.floor(sure * 100)}%`;
 
 function words(picture) {
-  if (picture.why) return [picture.label, `looks like ${picture.why}`];
-  const name = picture.says ?? "not looked at yet";
+  const label = shownAs(picture.label), says = picture.says === null ? null : shownAs(picture.says);
+  if (picture.why) return [label, `looks like ${shownAs(picture.why)}`];
   const sure = picture.sure === null ? "" : percent(picture.sure);
-  if (picture.label === null) return [name, sure];
-  return [picture.label, picture.says && picture.says !== picture.label ? `says ${picture.says}` : sure];
+  if (picture.label === null) return [says ?? "not looked at yet", sure];
+  return [label, says && says !== label ? `says ${says}` : sure];
 }
 
 function fill(tile, picture) {

@@ -1,14 +1,12 @@
 // The page: which group is shown, what the keys and buttons do, and what others change meanwhile.
 
 import * as server from "./server.js";
-import {by, made, say} from "./server.js";
+import {by, made, say, shownAs} from "./server.js";
 import * as grid from "./grid.js";
 import * as teach from "./teach.js";
 
 const PAGE = 120, POLL_MS = 2000;
 const NONE = "Unknown", EMPTY = "No garment";
-const SHOWN = {[NONE]: "None of these"};
-const shownAs = name => SHOWN[name] ?? name;
 
 let told = null, group = "undecided", before = "undecided", wanted = PAGE, total = 0, version = null;
 const undoable = [];            // of this page: newest last
@@ -17,7 +15,7 @@ const leaving = new Set();      // pictures the server is being told of
 // --- Groups ---
 
 function groups() {
-  const decide = [{id: "undecided", name: "All, least sure first", count: told.undecided}];
+  const decide = [{id: "undecided", name: "All", count: told.undecided}];
   for (const {name, count} of told.says) decide.push({id: `says/${name}`, name: `Says ${shownAs(name)}`, count});
   const labels = told.labels.filter(label => label.count).map(label => (
     {id: `label/${label.name}`, name: shownAs(label.name), count: label.count, lacks: label.lacks}));
@@ -69,7 +67,7 @@ async function open(id) {
 }
 
 const ABOUT = {
-  undecided: "Say what each one is. Where the network is right, “It is right” is enough.",
+  undecided: "The least sure come first. Where the network is right, “It is right” is enough.",
   says: "What the network takes for this, least sure first.",
   label: "Decided. Another label moves a picture there; “Put back” makes it undecided again.",
   doubted: "Their own label looks wrong to the network. “It is right” keeps it, another label mends it.",

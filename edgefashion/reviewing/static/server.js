@@ -43,3 +43,5 @@ export function made(name, properties = {}, ...children) {
 
 export const by = id => document.getElementById(id);
 export const say = (at, text) => { if (at.textContent !== text) at.textContent = text; };
+// A label as it is shown: the folder Unknown has a name that says more.
+export const shownAs = name => name === "Unknown" ? "None of these" : name;

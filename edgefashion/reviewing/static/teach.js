@@ -6,7 +6,7 @@ let tell = () => {};
 
 const minutes = seconds => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 const DOING = {teach: "Teaching", use: "Putting it to use", take_back: "Taking it back"};
-const DONE = {teach: "Taught", use: "Cameras use it now", take_back: "Cameras use the one before again"};
+const DONE = {teach: "Taught, and kept beside the one you have", use: "Cameras use it now", take_back: "Cameras use the one before again"};
 
 async function ask(what, rest) {
   try { await act(what, rest); } catch (error) { tell(error.message); say(by("teach-status"), error.message); }
@@ -26,6 +26,9 @@ function status(now) {
   if (now.stopping) return `Stopping. It keeps what it has learned (${minutes(now.seconds)})`;
   if (now.running) return `${DOING[now.doing]}: ${minutes(now.seconds)}`;
   if (now.stopped) return `Stopped after ${minutes(now.seconds)}`;
+  if (now.exit === 0 && now.doing === "teach" && now.result?.in_force) {
+    return `Taught in ${minutes(now.seconds)}. Cameras that run the model ${now.model} use it now`;
+  }
   if (now.exit === 0) return `${DONE[now.doing]}, in ${minutes(now.seconds)}`;
   if (now.exit === 1 && now.doing === "teach") return `Taught in ${minutes(now.seconds)}: it is worse than the one you have`;
   return `It did not work: ${now.lines.at(-1) ?? "see the terminal"}`;
@@ -76,5 +79,6 @@ export function show(told) {
   by("teach-stop").disabled = now.stopping;
   by("teach-use").hidden = !now.can_use;
   say(by("teach-use"), verdict && verdict.verdict !== "better" ? "Use it all the same" : "Use it");
+  say(by("teach-notes"), verdict?.notes?.join(" ") ?? "");
   by("teach-back").hidden = now.running;
 }
