@@ -2,9 +2,9 @@
 
 python benchmarks/reviewing/measure.py PHOTOS
 
-PHOTOS has a sub-folder for each label. Pairs of pictures are compared by the cosine of their features: how many of those
-as close as a bound have the same label, and how many pictures have such a neighbour. Then labels are changed by chance,
-one in twenty, and looked for.
+PHOTOS has a sub-folder for each label. Pairs of pictures are compared by the cosine of their features: how many of
+those as close as a bound have the same label, and how many pictures have such a neighbour. Then labels are changed by
+chance, one in twenty, and looked for.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ LEAST_OF_A_LABEL: Final = 5
 """A label with fewer pictures is neither doubted nor named in another's place: nobody can say how it looks."""
 
 USUAL: Final = 0.95
-"""How near it has to come to what is usual. Of 167 labels of 3,353 photos that were changed by chance 141 are found, as
-the likeliest mistakes, among 209 that are doubted (``benchmarks/reviewing/measure.py``)."""
+"""How near it has to come to what is usual. Of 167 labels of 3,353 photos that were changed by chance 134 are among
+the 188 that are doubted, and 47 among the first 50 (``benchmarks/reviewing/measure.py``)."""
 
 _DIRECTIONS: Final = 128
 """Of the features only what lies along so many directions, those in which they differ most, is looked at: it finds as

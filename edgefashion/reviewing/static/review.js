@@ -60,6 +60,7 @@ async function open(id) {
   if (!group.startsWith("like/")) before = group;
   group = id;
   wanted = PAGE;
+  showGroups();
   await refresh(true);
   if (group.startsWith("like/")) grid.chooseAll();
   scrollTo({top: 0});

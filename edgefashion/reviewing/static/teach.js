@@ -27,7 +27,7 @@ function status(now) {
   if (now.running) return `${DOING[now.doing]}: ${minutes(now.seconds)}`;
   if (now.stopped) return `Stopped after ${minutes(now.seconds)}`;
   if (now.exit === 0 && now.doing === "teach" && now.result?.in_force) {
-    return `Taught in ${minutes(now.seconds)}. Cameras that run the model ${now.model} use it now`;
+    return `Taught in ${minutes(now.seconds)}. It is in use wherever “edgefashion camera ${now.model}” runs`;
   }
   if (now.exit === 0) return `${DONE[now.doing]}, in ${minutes(now.seconds)}`;
   if (now.exit === 1 && now.doing === "teach") return `Taught in ${minutes(now.seconds)}: it is worse than the one you have`;
@@ -49,6 +49,12 @@ function table(result) {
     ...all.map(([name, before, after]) => row(name, after?.n, share(before), share(after))));
 }
 
+function list(at, lines) {
+  if (at.dataset.shape === lines.join()) return;
+  at.dataset.shape = lines.join();
+  at.replaceChildren(...lines.map(line => made("li", {}, line)));
+}
+
 export function show(told) {
   const now = told.teaching;
   say(by("teach-open"), now.running ? `${DOING[now.doing]} ${minutes(now.seconds)}` : "Teach");
@@ -56,10 +62,7 @@ export function show(told) {
   by("teach-missing").hidden = !now.missing;
   say(by("teach-missing"), now.missing ? now.elsewhere : "");
   const lacks = told.labels.filter(label => label.lacks).map(label => `${label.count} of ${label.name}: ${label.lacks}`);
-  if (by("teach-lacks").dataset.shape !== lacks.join()) {
-    by("teach-lacks").dataset.shape = lacks.join();
-    by("teach-lacks").replaceChildren(...lacks.map(line => made("li", {}, line)));
-  }
+  list(by("teach-lacks"), lacks);
   const lines = by("teach-lines");
   lines.hidden = !now.lines.length;
   if (lines.textContent !== now.lines.join("\n")) {
@@ -79,6 +82,6 @@ export function show(told) {
   by("teach-stop").disabled = now.stopping;
   by("teach-use").hidden = !now.can_use;
   say(by("teach-use"), verdict && verdict.verdict !== "better" ? "Use it all the same" : "Use it");
-  say(by("teach-notes"), verdict?.notes?.join(" ") ?? "");
+  list(by("teach-notes"), verdict?.notes ?? []);
   by("teach-back").hidden = now.running;
 }
