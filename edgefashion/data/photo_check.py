@@ -106,6 +106,7 @@ def shop_faults(photos: Sequence[Photo]) -> list[str]:
         for names in spellings.values()
         if len(names) > 1
     ]
+    found += [why for label in sorted(counts) if label not in _KIOSKS and (why := _no_name(label))]
     if len(counts) < 2:
         found.append(
             f"{next(iter(counts))} is the only label: a network learns differences. Add another label, or a folder "
@@ -119,6 +120,15 @@ def shop_faults(photos: Sequence[Photo]) -> list[str]:
                 f"{label} has {count} photo{'s' * (count != 1)}{_near(label, counts)}: {LEAST} are needed at least"
             )
     return found + _sender_faults(photos, "sub-folder of the label's")
+
+
+def _no_name(label: str) -> str | None:
+    """Why a label's name cannot be used everywhere: on other systems, in an IR; None where it can."""
+    try:
+        label_names.folder_of_label(label)
+    except BadInputError as error:
+        return str(error)
+    return None
 
 
 def _sender_faults(photos: Sequence[Photo], where: str) -> list[str]:

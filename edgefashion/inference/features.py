@@ -200,7 +200,20 @@ def each(
 ) -> Iterator[tuple[Wanted, NDArray[np.float32]]]:
     """The features of each view that is wanted, float32 (size,); views of one file that follow each other read it
     once. See :func:`of_files`."""
-    skipped = [] if skipped is None else skipped
+    try:
+        yield from _each(features, wanted, kept, [] if skipped is None else skipped, on_progress)
+    finally:  # after Ctrl-C too: what was computed is found again
+        if kept is not None:
+            kept.save()
+
+
+def _each(
+    features: Features,
+    wanted: Sequence[Wanted],
+    kept: Kept | None,
+    skipped: list[str],
+    on_progress: Callable[[int, int], None] | None,
+) -> Iterator[tuple[Wanted, NDArray[np.float32]]]:
     waiting: list[tuple[Wanted, str, NDArray[np.uint8]]] = []
     done, batches = 0, 0
     last: tuple[Path, NDArray[np.uint8] | None] | None = None
@@ -233,8 +246,6 @@ def each(
                 on_progress(done, len(wanted))
     if waiting:
         yield from _computed(features, waiting, kept)
-    if kept is not None:
-        kept.save()
     if on_progress:
         on_progress(len(wanted), len(wanted))
 

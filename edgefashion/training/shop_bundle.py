@@ -20,7 +20,7 @@ from edgefashion.data import images, splits
 from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation.acceptance import is_right
-from edgefashion.evaluation.before_after import BETTER, Verdict
+from edgefashion.evaluation.before_after import Verdict
 from edgefashion.inference import decision, load, preprocess
 from edgefashion.inference.head import Head, with_head
 from edgefashion.inference.rt_info import describe
@@ -80,26 +80,30 @@ def check_target(out: Path) -> None:
         raise BadInputError(f"{out} came with edgefashion and is not changed. Choose another --out")
 
 
+def is_there(out: Path) -> bool:
+    """True where a model is at ``out`` already."""
+    return keeps_history(out) or (out / bundle.INFO).is_file()
+
+
 def write(
-    out: Path, start: Bundle, made: Made, shop: Shop, held: NDArray[np.bool_], verdict: Verdict
+    out: Path, start: Bundle, made: Made, shop: Shop, held: NDArray[np.bool_], verdict: Verdict, *, take: bool
 ) -> tuple[Written, str]:
     """Write the model ``out``; ``held`` (n,) are the shop's pictures that the network has not learned from.
 
-    Where a model is there already it is its next revision, put in force where the ``verdict`` is that it is better.
+    Where a model is there already it is its next revision, put in force with ``take``.
     Returns it, and what INT8 costs, in words. Where that is too much the bundle has no INT8.
     """
-    if not (keeps_history(out) or (out / bundle.INFO).is_file()):
+    if not is_there(out):
         told = _write(out, out.name, start, made, shop, held)
         return Written(bundle.open_bundle(out), None, True), told
     place = revisions.next_place(out)
     told = _write(place, out.name, start, made, shop, held)
     why, data = f"taught with {len(shop.photos):,} photos", str(made.taught["data_sha256"])
     recorded = revisions.record(out, place, revisions.Origin(why=why, verdict=verdict.words, data_sha256=data))
-    better = verdict.word == BETTER
-    if better:
+    if take:
         revisions.switch(out, recorded.id, probation_s=probation.MINUTES * 60)
     revisions.prune(out)
-    return Written(bundle.open_bundle(place), recorded.id, better), told
+    return Written(bundle.open_bundle(place), recorded.id, take), told
 
 
 def _write(out: Path, name: str, start: Bundle, made: Made, shop: Shop, held: NDArray[np.bool_]) -> str:

@@ -47,6 +47,8 @@ class Report:
     rule: ShopRule
     notes: tuple[str, ...]
     """What else is to be known, a sentence each."""
+    of_the_one_in_force: bool
+    """True where the network before is the one that is there; False where that could not be compared."""
 
     @property
     def figures(self) -> PhotoFigures:
@@ -98,6 +100,8 @@ def report(school: School, heads: list[Head], out: Path) -> Report:
     rule, before = Rule.of(chosen.thresholds), _Before.of(school, out)
     if not (seen := measured & before.new_to_it).any():
         before, seen = _Before.start(school), measured
+    there = shop_bundle.is_there(out)
+    of_it = not there or before.name == str(out)
     own_pair = before.answered(whole, truths), answered(after, truths, school.labels, rule)
     kept_pair = before.answered(kept, kept_truths), answered(kept_after, kept_truths, school.labels, rule)
 
@@ -122,8 +126,15 @@ def report(school: School, heads: list[Head], out: Path) -> Report:
         of_others,
         kept_labels,
         chosen,
-        (*notes, *_called_otherwise(school, kept_after, kept_labels)),
+        (*notes, *_called_otherwise(school, kept_after, kept_labels), *([] if of_it else [_STAYS.format(out=out)])),
+        of_it,
     )
+
+
+_STAYS: Final = (
+    "{out} stays in force: it is another network, or has learned from every place and day of these photos, so nothing "
+    "says which of the two is better"
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,7 +149,8 @@ def teach(
         history=history,
         seed=options.seed,
     )
-    written, int8 = shop_bundle.write(out, began, made, shop, folds.fold == 0, found.verdict)
+    take = found.verdict.word == before_after.BETTER and found.of_the_one_in_force
+    written, int8 = shop_bundle.write(out, began, made, shop, folds.fold == 0, found.verdict, take=take)
     Kept.forget(out)
     return Teaching(
         written.bundle,
