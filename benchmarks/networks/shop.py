@@ -29,7 +29,7 @@ from edgefashion.inference.decision import Rule
 from edgefashion.inference.features import Features, Kept, each
 from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN
 from edgefashion.system import machine
-from edgefashion.training import shop_head, shop_material, shop_report
+from edgefashion.training import shop_head, shop_kinds, shop_material, shop_report
 from edgefashion.training.shop_head import HeadOptions
 from edgefashion.training.shop_material import Shop
 from edgefashion.training.shop_progress import Kept as KeptHeads
@@ -96,9 +96,12 @@ def one_round(of: Shop, school_of: Any, labels: dict[str, str], count: int, seed
     new, none = np.isin(names, list(labels.values())), np.isin(names, (UNKNOWN, NO_GARMENT))
     said = np.isin(answers, list(labels.values()))
     pinned = [(name,) for name in school.pinned.labels]
+    kept_after = head(school.pinned.features)
+    told = before_after.answered(kept_after, pinned, school.labels, rule)
+    counts = ~shop_kinds.renamed(school, kept_after, told.named)[0]
     kept = before_after.Compared.of(
-        before_after.answered(school.head(school.pinned.features), pinned, PHOTO_LABELS, old_rule),
-        before_after.answered(head(school.pinned.features), pinned, school.labels, rule),
+        before_after.answered(school.head(school.pinned.features), pinned, PHOTO_LABELS, old_rule).part(counts),
+        told.part(counts),
     )
     return {
         "taught a label": len(chosen) / len(labels),
@@ -112,6 +115,7 @@ def one_round(of: Shop, school_of: Any, labels: dict[str, str], count: int, seed
         "old named right": float(after.good[~new & ~none].mean()),
         "unknown not named, before": float(before.good[none].mean()),
         "unknown not named": float(after.good[none].mean()),
+        "pinned renamed": 1 - float(counts.mean()),
         "pinned done right, before": kept.before.good,
         "pinned done right": kept.after.good,
     }

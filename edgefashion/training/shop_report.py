@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ from edgefashion.data.photo_folders import FEW
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation import before_after
 from edgefashion.evaluation.before_after import Compared, Verdict, answered
-from edgefashion.inference import decision
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.head import Head, read_head
 from edgefashion.labels import NO_GARMENT, UNKNOWN, stands_for
-from edgefashion.training import shop_bundle, shop_material, shop_rule
+from edgefashion.training import shop_bundle, shop_kinds, shop_material, shop_rule
 from edgefashion.training.shop_rule import ShopRule
 from edgefashion.training.shop_school import School
 
@@ -115,7 +113,8 @@ def report(school: School, heads: list[Head], out: Path) -> Report:
     again = frozenset[str]().union(*map(stands_for, set(shop.labels)))
     untaught = np.array([stands_for(str(name)).isdisjoint(again) for name in kept_names], np.bool_)
     untaught |= np.isin(kept_names, (UNKNOWN, NO_GARMENT))
-    own, of_others = of_own(np.ones(len(names), np.bool_)), of_kept(untaught)
+    renamed, kinds = shop_kinds.renamed(school, kept_after, kept_pair[1].named)
+    own, of_others = of_own(np.ones(len(names), np.bool_)), of_kept(untaught & ~renamed)
     kept_labels = {str(name): of_kept(kept_names == name) for name in sorted(set(kept_names[untaught]))}
     notes = [*_notes(school, twins, measured), f"what an answer needs: {chosen.words}"]
     return Report(
@@ -126,7 +125,7 @@ def report(school: School, heads: list[Head], out: Path) -> Report:
         of_others,
         kept_labels,
         chosen,
-        (*notes, *_called_otherwise(school, kept_after, kept_labels), *([] if of_it else [_STAYS.format(out=out)])),
+        (*notes, *kinds, *([] if of_it else [_STAYS.format(out=out)])),
         of_it,
     )
 
@@ -194,24 +193,4 @@ def _notes(school: School, twins: NDArray[np.bool_], measured: NDArray[np.bool_]
         )
     if few := [f"{name} ({count})" for name, count in school.counts.items() if count < FEW]:
         notes.append(f"few photos: {', '.join(few)}. {FEW} of each are wanted at least")
-    return notes
-
-
-def _called_otherwise(school: School, pinned: NDArray[np.float32], kept_labels: dict[str, Compared]) -> list[str]:
-    """A sentence for each label that was not taught and lost more than chance: what it is called now."""
-    answers = [school.labels[at] for at in decision.best(pinned, school.labels)]
-    notes = []
-    for name, of in kept_labels.items():
-        if of.by_chance or of.lost <= of.gained:
-            continue
-        own = [answer for answer, label in zip(answers, school.pinned.labels, strict=True) if label == name]
-        new, count = (
-            Counter(answer for answer in own if answer in school.new).most_common(1)[0]
-            if any(answer in school.new for answer in own)
-            else ("", 0)
-        )
-        called = f", {count:,} of them {new} now: right where {new} is a kind of {name}" if count else ""
-        notes.append(
-            f"{name} was not taught, and {of.lost - of.gained:,} of {of.before.n:,} fewer are done right{called}"
-        )
     return notes

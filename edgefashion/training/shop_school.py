@@ -44,8 +44,9 @@ class School:
         self.counts = {name: shop.labels.count(name) for name in sorted(set(shop.labels))}
         """Pictures of each label."""
         self.new = [label for label in labels if label not in PHOTO_LABELS]
-        self._means = {label: likely[[name == label for name in shop.labels]].mean(0) for label in self.new}
-        self.taken_for = {label: PHOTO_LABELS[int(mean[:-2].argmax())] for label, mean in self._means.items()}
+        self.means = {label: likely[[name == label for name in shop.labels]].mean(0) for label in self.new}
+        """For each new label what the start makes of its photos, in the mean: (classes,)."""
+        self.taken_for = {label: PHOTO_LABELS[int(mean[:-2].argmax())] for label, mean in self.means.items()}
 
     def key(self) -> str:
         """What a run is known by again: other pictures, labels or options are another run."""
@@ -59,7 +60,7 @@ class School:
         """The start's head, with a place for each new label."""
         if not self.new:
             return self.head
-        return shop_head.widened(self.head, np.stack([self._means[label] for label in self.new]))
+        return shop_head.widened(self.head, np.stack([self.means[label] for label in self.new]))
 
     def heads(self, kept: Kept, on_epoch: EpochDone | None) -> tuple[list[Head], list[dict[str, float]]]:
         """A head for each fold, which has not learned from it; the first is the one that ships."""

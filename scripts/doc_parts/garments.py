@@ -130,8 +130,9 @@ def shop(results: Results) -> str:
         "old named right": "the other labels, told and right, after",
         "unknown not named, before": "Unknown, not named, before",
         "unknown not named": "Unknown, not named, after",
-        "pinned done right, before": "pictures that travel in `kiosk`, done right, before",
-        "pinned done right": "pictures that travel in `kiosk`, done right, after",
+        "pinned renamed": "pictures that travel in `kiosk`, given a new name that may be right",
+        "pinned done right, before": "pictures that travel in `kiosk`, done right, before (the renamed left out)",
+        "pinned done right": "pictures that travel in `kiosk`, done right, after (the renamed left out)",
     }
     taught = [f"{row['mean']['taught a label']:.1f}" for row in found["rows"]]
     rows = [("photos that there were to teach a label, in the mean", *taught)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,8 +12,9 @@ from edgefashion.bundles.facts import Thresholds
 from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.inference.head import Head
+from edgefashion.inference.taught import Taught
 from edgefashion.labels import PHOTO_LABELS
-from edgefashion.training import shop_head, shop_material, shop_rule
+from edgefashion.training import shop_head, shop_kinds, shop_material, shop_rule
 from edgefashion.training.shop_head import HeadOptions, Lessons, State
 from edgefashion.training.shop_progress import Kept
 
@@ -154,3 +155,41 @@ def test_options_out_of_range(given: dict[str, int]) -> None:
     """An option that cannot be is refused with its flag's name."""
     with pytest.raises(BadInputError, match=f"--{next(iter(given))}"):
         HeadOptions(**given)
+
+
+class _School:
+    """A school of one new label, whose photos the start takes for coats mostly."""
+
+    labels = (*PHOTO_LABELS[:-2], "Blazer", *PHOTO_LABELS[-2:])
+    new = ("Blazer",)
+    means: ClassVar = {"Blazer": np.eye(12, dtype=np.float32)[4] * 0.7 + np.eye(12, dtype=np.float32)[10] * 0.3}
+
+    def __init__(self, names: list[str]) -> None:
+        none = np.zeros((len(names), 1), np.float32)
+        self.pinned = Taught(none, names, np.ones(len(names), np.bool_))
+
+
+@pytest.mark.parametrize(
+    ("name", "called", "named", "left_out", "says"),
+    [
+        ("Coat", 3, True, 3, "Coat: 3 of 10 pictures are called Blazer now, which is right where it is a kind of Coat"),
+        ("Coat", 6, True, 0, "most of them: that is a loss"),
+        ("Dress", 3, True, 0, None),
+        ("Unknown", 3, True, 3, "Unknown: 3 of 10"),
+        ("Unknown", 3, False, 0, None),
+        ("Coat", 0, True, 0, None),
+    ],
+)
+def test_a_new_label_that_is_a_kind_of_an_old_one(
+    name: str, called: int, named: bool, left_out: int, says: str | None
+) -> None:
+    """Of an old label's pictures those that get the name of a possible kind of it are told and not counted; of a label
+    that it is no kind of, or where most are swallowed, they are losses."""
+    school: Any = _School([name] * 10)
+    answers = np.full((10, 13), 0.01, np.float32)
+    answers[:, school.labels.index(name)] = 0.8
+    answers[:called, school.labels.index("Blazer")] = 0.9
+    which, told = shop_kinds.renamed(school, answers, np.full(10, named))
+    assert int(which.sum()) == left_out
+    assert [words for words in told if says and says in words] == told
+    assert bool(told) == (says is not None)
