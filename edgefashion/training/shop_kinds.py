@@ -33,7 +33,7 @@ def renamed(
     """Which of the start's held-out pictures (n,) have a new name that may be as right as the old one, and a sentence
     for each old label of which some have.
 
-    ``probabilities`` (n, classes) are the new network's of these pictures; ``named`` (n,) is true where it tells a name.
+    ``probabilities`` (n, classes) are the new network's of these pictures; ``named`` (n,) tells where it says a name.
     """
     answers = [school.labels[at] for at in decision.best(probabilities, school.labels)]
     kin = {label: _kin(mean) for label, mean in school.means.items()}

@@ -17,10 +17,11 @@ from edgefashion.bundles import bundle, draft
 from edgefashion.data import fashion_mnist, photo_folders, splits
 from edgefashion.data.images import read_image, write_png
 from edgefashion.errors import BadInputError
+from edgefashion.evaluation.before_after import Answered, Compared, verdict
 from edgefashion.inference import decision, head, preprocess
 from edgefashion.inference.load import load
 from edgefashion.labels import PHOTO_LABELS
-from edgefashion.training import finetune, photo_augment, shop_bundle, shop_head
+from edgefashion.training import finetune, photo_augment, shop_bundle, shop_deep, shop_head
 from edgefashion.training.options import FinetuneOptions
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("plain_graphs")]
@@ -223,3 +224,28 @@ def test_the_original_of_a_taught_network(tmp_path: Path, photo_folder: Path) ->
     assert answers == pytest.approx(load(tmp_path / "shop")(views), abs=0.01)
     with pytest.raises(BadInputError, match="was taught other labels"):
         finetune.photo_network(str(tmp_path / "shop"))
+    photos = [
+        photo_folders.Photo(path, label, "anna")
+        for label, path in (("Gown", photo_folder / "Dress"), ("Coat", photo_folder / "Coat"))
+        for path in sorted(path.iterdir())[:2]
+    ]
+    taught, steps = bundle.open_bundle(tmp_path / "shop"), list[int]()
+    shop_deep.fine_tune(taught, photos, tmp_path / "deep", steps=2, on_step=lambda done, _: steps.append(done))
+    deep = bundle.open_bundle(tmp_path / "deep")
+    assert (steps, deep.labels, deep.has("fp16")) == ([1, 2], taught.labels, False)
+    moved = np.abs(load(tmp_path / "deep", engine="keras")(views) - answers).max()
+    assert 0 < moved < 0.2
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "fashion", "taken"),
+    [(30, 5, 0.92, True), (30, 5, 0.90, False), (8, 5, 0.93, False), (5, 30, 0.93, False)],
+)
+def test_fine_tuning_is_taken_only_where_it_is_better(gained: int, lost: int, fashion: float, taken: bool) -> None:
+    """All of the network is changed only for a difference beyond chance that forgets nothing else; the words say so."""
+    before, after = np.zeros(200, np.bool_), np.zeros(200, np.bool_)
+    before[: 100 + lost] = after[:100] = after[100 + lost : 100 + lost + gained] = True
+    seen = Compared.of(*(Answered(good, good, good) for good in (before, after)))
+    found = shop_deep.Deeper(seen, 0.925, fashion, verdict(seen, None))
+    assert found.taken == taken
+    assert ("is kept" in found.words) == (not taken)
