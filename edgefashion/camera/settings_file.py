@@ -24,6 +24,7 @@ from edgefashion.system.text import quoted
 _TOML: Final = "Texts stand in quotes, true and false are lower case, a \\ is doubled"
 _LARGEST_BYTES: Final = 1_000_000
 
+
 def find(path: Path | None = None) -> Path | None:
     """The configuration file: ``path``, else the first there is in the current, the user's and the system's folder."""
     if path is not None:
