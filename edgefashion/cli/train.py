@@ -114,6 +114,7 @@ def train(
     What is not given is the network's source's.
 
     Example: edgefashion train cnn-242k --epochs 10 --out models/mine
+
     Example: edgefashion train shop --photos photos/
     """
     flags = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -163,6 +163,8 @@ class _Before:
             there = resolve.resolve(out).bundle if out.exists() else None
         except BadInputError:
             there = None
+        if there is not None and there.sha256 == school.start.sha256:  # its copy, as `models install kiosk` makes
+            return replace(cls.start(school), name=str(out))
         told = None if there is None else shop_bundle.taught_facts(there)
         if there is None or told is None or told.get("start_sha256") != school.start.sha256_of("fp16"):
             return cls.start(school)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,16 +60,25 @@ def decided(browser: Browser, folder: Path) -> None:
         browser.wait_until(f"{FIRST} !== {name!r}")
 
 
-def answer(run: Run, picture: Path) -> str:
-    done = run("predict", "shop", picture, "--json")
+def answer(run: Run, model: str, picture: Path) -> str:
+    done = run("predict", model, picture, "--json")
     assert done.returncode == 0, done.stderr
     found: str = json.loads(done.stdout)["label"]
     return found
 
 
+def carried_to_another_pc(run: Run, folder: Path) -> None:
+    """The model as one file, installed under another name."""
+    assert run("models", "export", "shop").returncode == 0
+    (pack,) = folder.glob("*.edgepack")
+    done = run("models", "install", pack, "--name", "till", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tried"]["pictures"] > 10
+
+
 def test_the_whole_way(run_here: Run, tmp_path: Path) -> None:
-    """A camera collects, a person says in a browser what is what, Teach and Use it are pressed, the camera's model
-    answers with the shop's own names, and after Take it back with the old ones."""
+    """A camera collects, a person says in a browser what is what and presses Teach, the model answers with the shop's
+    own names, also on another PC, and after Take it back with the old ones."""
     garments = {label: drawings(label) for label in NEW}
     assert run_here("models", "install", "kiosk", "--name", "shop").returncode == 0
     for label, of in garments.items():
@@ -85,28 +95,32 @@ def test_the_whole_way(run_here: Run, tmp_path: Path) -> None:
     try:
         assert review.stdout is not None
         address = review.stdout.readline().strip()
-        with chromium(100) as browser:
+        with chromium(200) as browser:
             browser.open(address, 1280, height_px=800)
             decided(browser, folder)
             assert {below.name for below in folder.iterdir() if below.name in NEW.values()} == set(NEW.values())
             click = "document.getElementById('{}').click()"
             browser.evaluate(click.format("teach-open"))
             browser.evaluate(click.format("teach-go"))
-            browser.wait_until("!document.getElementById('teach-use').hidden")
+            status = "document.getElementById('teach-status').textContent"
+            until_s = time.monotonic() + 100
+            while not browser.evaluate(f"{status}.startsWith('Taught in')"):
+                assert time.monotonic() < until_s, browser.evaluate(status)
+                time.sleep(0.5)
+            assert "It is in use" in browser.evaluate(status)
             words = browser.evaluate("document.getElementById('teach-words').textContent")
             assert words.startswith("It got better")
-            browser.evaluate(click.format("teach-use"))
-            status = "document.getElementById('teach-status').textContent"
-            browser.wait_until(f"{status}.startsWith('Cameras use it now')")
+            carried_to_another_pc(run_here, tmp_path)
             unseen = {}
             for label, of in garments.items():
                 unseen[label] = tmp_path / f"{label}.png"
                 cv2.imwrite(str(unseen[label]), of[-1])
-                assert answer(run_here, unseen[label]) == NEW[label]
+                assert answer(run_here, "shop", unseen[label]) == NEW[label]
+                assert answer(run_here, "till", unseen[label]) == NEW[label]
             browser.evaluate(click.format("teach-back"))
             browser.wait_until(f"{status}.startsWith('Cameras use the one before again')")
             for label, picture in unseen.items():
-                assert answer(run_here, picture) not in NEW.values(), label
+                assert answer(run_here, "shop", picture) not in NEW.values(), label
     finally:
         review.terminate()
         review.wait(20)

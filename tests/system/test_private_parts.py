@@ -17,6 +17,7 @@ PACKAGE = Path(edgefashion.__file__).parent
 KNOWN = {
     ("ai-edge-litert", "_get_ops_details", "inference/onnx_litert_engine.py"),
     ("keras", "_flatten_layers", "training/run.py"),
+    ("keras", "_flatten_layers", "training/zoo/architecture.py"),
     ("kserve", "kserve.protocol.dataplane.DataPlane", "serving/protocol.py"),
     ("kserve", "kserve.protocol.grpc.grpc_predict_v2_pb2", "serving/grpc_server.py"),
     ("kserve", "kserve.protocol.grpc.grpc_predict_v2_pb2_grpc", "serving/grpc_server.py"),
@@ -35,6 +36,7 @@ KNOWN = {
     ("paho-mqtt", "_in_packet", "camera/events/mqtt_client.py"),
     ("paho-mqtt", "_messages_reconnect_reset_out", "camera/events/mqtt_client.py"),
     ("paho-mqtt", "_out_messages", "camera/events/mqtt_client.py"),
+    ("openvino", "_pyopenvino", "inference/openvino_engine.py"),
     ("ray", "_node_ip_address", "tagging/ray_worker.py"),
     ("ray", "_temp_dir", "tagging/ray_worker.py"),
     ("uvicorn", "uvicorn.protocols.http.h11_impl.H11Protocol", "system/pages/server.py"),
