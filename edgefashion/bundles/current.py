@@ -38,6 +38,11 @@ def keeps_history(model_dir: Path) -> bool:
     return (model_dir / CURRENT).is_file() and (model_dir / REVISIONS).is_dir()
 
 
+def has_revisions(model_dir: Path) -> bool:
+    """True if there is a revision beside the bundle in the folder itself, in force or not."""
+    return keeps_history(model_dir) or any((model_dir / REVISIONS).glob("*.json"))
+
+
 def current_id(model_dir: Path) -> str:
     """The revision in force; :data:`PLAIN` without a history. Raises :class:`BadInputError` for a file that names
     none."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefashion.bundles.bundle import FORMAT, INFO, PARTS, Bundle
-from edgefashion.bundles.current import keeps_history, model_dir_of
+from edgefashion.bundles.current import has_revisions, model_dir_of
 from edgefashion.bundles.facts import Facts
 from edgefashion.bundles.swap import swap
 from edgefashion.errors import BadInputError
@@ -71,7 +71,7 @@ def check_target(target: Path) -> None:
     if target.name in {"", ".."}:
         raise BadInputError(f"{target} cannot be replaced from inside. Change to the folder above and give its name")
     try:
-        if keeps_history(target):
+        if has_revisions(target):
             raise BadInputError(
                 f"{target} keeps the revisions of its model, which this would throw away. Write it elsewhere with "
                 f"--out DIR, and put it in force with: edgefashion models install DIR --name {quoted(target.name)}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgefashion.bundles import draft, resolve
+from edgefashion.bundles.current import folder_of
 from edgefashion.bundles.facts import Facts, MadeElsewhere, Measured, Thresholds
 from edgefashion.conversion.ir import is_photo_network, refuse_half, to_ir
 from edgefashion.conversion.originals import expected_answers, foreign_original, saved_model_of, tensorflow_reference
@@ -151,7 +152,7 @@ def _facts(
     save_reference(making.part("reference"), test)
     # What it was trained on nobody here knows: neither a seed nor a validation split.
     return Facts(
-        name=out.name,
+        name=folder_of(out).name,
         architecture="unknown",
         source=found.path.name,
         labels=LABELS,

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from edgefashion.bundles import bundle, draft, resolve
+from edgefashion.bundles.current import folder_of
 from edgefashion.bundles.facts import Facts, Measured, Thresholds
 from edgefashion.bundles.guard import check
 from edgefashion.conversion.ir import to_ir
@@ -104,7 +105,7 @@ def _ensemble_facts(members: Sequence[resolve.Model], out: Path, merged: Any, ma
     save_reference(making.part("reference"), test)
     sizes = [of.parameters for of in known if of and of.parameters is not None]
     return Facts(
-        name=out.name,
+        name=folder_of(out).name,
         architecture="ensemble",
         members=tuple(found.name for found in members),
         source="the mean of " + ", ".join(found.name for found in members),

@@ -14,7 +14,7 @@ from edgefashion.bundles import bundle, current, pack, places, probation, resolv
 from edgefashion.bundles.revisions import Origin, Revision
 from edgefashion.errors import BadInputError, EdgeFashionError
 from edgefashion.packs import gate, signature
-from edgefashion.system.files import sync, sync_folder
+from edgefashion.system.files import replace_patiently, sync, sync_folder
 from edgefashion.system.text import quoted
 
 _WORK: Final = ".install-"
@@ -133,7 +133,7 @@ def _add(folder: Path, work: Path, made: bundle.Bundle, origin: Origin, signed_b
     """Make what was unpacked in ``work`` a revision, which is not in force yet."""
     place = revisions.next_place(folder, made.sha256[:8])
     sync(work)
-    work.rename(place)
+    replace_patiently(work, place)
     sync_folder(place.parent)
     # Who made it, when, and from which revision there, is of another machine.
     here = replace(origin, signed_by=signed_by, parent=None, taken_back=None, who="", when="")

@@ -137,6 +137,16 @@ def test_draft_throws_no_history_away() -> None:
     assert len(revisions.history(SHOP)) == 2
 
 
+def test_draft_throws_no_recorded_revision_away() -> None:
+    """A revision that was recorded and never put in force is not thrown away either."""
+    make(SHOP)
+    second = add("second")
+    with pytest.raises(BadInputError, match="models install DIR --name shop"):
+        make(SHOP, "third")
+    revisions.switch(SHOP, second.id)
+    assert in_force() == "second"
+
+
 def test_prune() -> None:
     """The newest are kept, and beside them what is in force, what one would go back to, and the plain bundle."""
     make(SHOP)

@@ -67,6 +67,24 @@ def test_bad_input(words: tuple[str, ...], code: int, message: str, run_here: Ru
     assert told.stderr.count("\n") == 1
 
 
+@pytest.mark.linux_only("a limit on the size of files")
+def test_disk_fills_up_in_a_file(run: Run, work: Path) -> None:
+    """Where the disk has no more room in the middle of a file that is one line, and the old revision is in force."""
+    import resource
+
+    edge(Path("models/shop"), 7)
+    before = {path.as_posix() for path in Path("models").rglob("*") if path.name != ".lock"}
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    told = run("models", "install", "first.edgepack", preexec_fn=full)
+    assert (told.returncode, told.stderr.count("\n")) == (2, 1)
+    assert "File too large. Check the path, its permissions and the free space" in told.stderr
+    after = {path.as_posix() for path in Path("models").rglob("*") if path.name not in (".lock", "revisions")}
+    assert after == before
+
+
 def test_required_by_the_settings(run_here: Run) -> None:
     """What the settings file requires of a pack holds for the command too."""
     Path("edgefashion.toml").write_text('require_signature = "gone.pub"\n')
