@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -160,3 +161,41 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         outbox = reopened(outbox, disk / "o.sqlite")
         assert frames(outbox.take(1000)) == list(range(100, 200))
         outbox.close(5)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_event_is_accounted_for(seed: int, tmp_path: Path) -> None:
+    """Whatever the order in which events are put, taken, given back, delivered and left to the next start: each is
+    delivered, or counted by a word of dropped ones; none is delivered twice, and those delivered in the order in which
+    they were taken are in the order in which they were put."""
+    dice = random.Random(seed)
+    path = tmp_path / "o.sqlite" if seed < 8 else None
+    outbox, told, delivered, dropped = Outbox(path, most=6), 0, list[int](), 0
+    taken: list[Message] = []
+    for _ in range(150):
+        what = dice.choice(("put", "put", "put", "take", "deliver", "give back", *(["start"] if path else [])))
+        if what == "put":
+            outbox.put(event(told))
+            told += 1
+        elif what == "take" and not taken:
+            taken = outbox.take(dice.randint(1, 3))
+        elif what == "deliver" and taken:
+            message = taken.pop(0)
+            outbox.delivered(message)
+            dropped += message.dropped
+            delivered += frames([message]) * (not message.dropped)
+        elif what == "give back":
+            while taken:
+                outbox.give_back(taken.pop())
+        elif what == "start" and path and dice.random() < 0.1:
+            taken = []
+            outbox = reopened(outbox, path, most=6)
+    for message in [*taken, *outbox.take(100)]:
+        outbox.delivered(message)
+        dropped += message.dropped
+        delivered += frames([message]) * (not message.dropped)
+    # What is dropped to make room for what is given back is told last.
+    dropped += sum(message.dropped for message in outbox.take(100))
+    assert delivered == sorted(set(delivered))
+    assert len(delivered) + dropped == told
+    outbox.close(5)
