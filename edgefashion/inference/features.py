@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.bundles import resolve
-from edgefashion.data import images
 from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
+from edgefashion.inference.collected_view import read_garment
 from edgefashion.inference.openvino_engine import compile_config, read_ir
 from edgefashion.inference.openvino_import import openvino
 from edgefashion.system.files import written_aside
@@ -230,7 +230,7 @@ def _each(
             continue
         if last is None or last[0] != file:
             try:
-                last = file, images.read_image(file)
+                last = file, read_garment(file)
             except BadInputError as error:
                 skipped.append(str(error))
                 last = file, None

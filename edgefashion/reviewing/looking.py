@@ -11,10 +11,10 @@ import numpy as np
 from edgefashion.bundles import resolve
 from edgefashion.bundles.bundle import INFO
 from edgefashion.bundles.places import PHOTO_MODEL
-from edgefashion.data import images
 from edgefashion.data.label_names import folder_of_label
 from edgefashion.errors import BadInputError, EdgeFashionError
 from edgefashion.inference import preprocess
+from edgefashion.inference.collected_view import read_garment
 from edgefashion.inference.features import BATCH, KEPT_IN, Features, Kept, key_of
 from edgefashion.inference.load import load
 from edgefashion.inference.predict import answer_of
@@ -223,7 +223,7 @@ class Looking:
 
     def _view(self, path: Path, key: str) -> NDArray[np.uint8] | None:
         try:
-            return preprocess.view(images.read_image(path))
+            return preprocess.view(read_garment(path))
         except BadInputError:
             if path.exists():  # else it was moved just now
                 self.unread.add(key)

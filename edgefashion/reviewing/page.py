@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.data import collected
+from edgefashion.data.collection import DELETED_S
 from edgefashion.errors import BadInputError
 from edgefashion.reviewing.watched_folder import WatchedFolder
 from edgefashion.system.extras import need
@@ -64,6 +67,7 @@ class ReviewPage:
         from edgefashion.reviewing.teaching import EDGEFASHION, Teaching
         from edgefashion.system.pages.server import Server
 
+        collected.empty(folder, time.time() - DELETED_S)
         watched = WatchedFolder(folder)
         watched.now()
         self.looking = Looking(watched, model)

@@ -16,12 +16,13 @@ from edgefashion.bundles.bundle import Bundle
 from edgefashion.bundles.current import keeps_history
 from edgefashion.bundles.facts import Facts, PhotoFigures, Thresholds
 from edgefashion.bundles.guard import check
-from edgefashion.data import images, splits
+from edgefashion.data import splits
 from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation.acceptance import is_right
 from edgefashion.evaluation.before_after import Verdict
 from edgefashion.inference import decision, load, preprocess
+from edgefashion.inference.collected_view import read_garment
 from edgefashion.inference.head import Head, with_head
 from edgefashion.inference.rt_info import describe
 from edgefashion.system.extras import installed
@@ -195,7 +196,7 @@ def _pictures(shop: Shop, held: NDArray[np.bool_]) -> list[_Picture]:
     found = []
     for photo, is_held in chosen:
         try:
-            found.append(_Picture(photo, preprocess.view(images.read_image(photo.path)), is_held))
+            found.append(_Picture(photo, preprocess.view(read_garment(photo.path)), is_held))
         except BadInputError:  # it was there a moment ago: the folder is in use
             continue
     return found

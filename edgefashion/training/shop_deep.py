@@ -16,11 +16,12 @@ import numpy as np
 
 from edgefashion.bundles import draft
 from edgefashion.bundles.bundle import Bundle
-from edgefashion.data import fashion_mnist, images, splits
+from edgefashion.data import fashion_mnist, splits
 from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation.before_after import BETTER, Compared, Verdict, answered, verdict
 from edgefashion.inference import decision, preprocess
+from edgefashion.inference.collected_view import read_garment
 from edgefashion.inference.tensorflow_engine import load_keras, tensorflow
 from edgefashion.system.extras import need
 from edgefashion.training import shop_material
@@ -105,7 +106,7 @@ def _small(path: Path) -> NDArray[np.uint8]:
     """A picture, no larger than is of use."""
     import cv2
 
-    picture = images.read_image(path)
+    picture = read_garment(path)
     shrink = min(1.0, 400 / max(picture.shape[:2]))
     size_wh = max(1, round(picture.shape[1] * shrink)), max(1, round(picture.shape[0] * shrink))
     return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
@@ -140,7 +141,7 @@ def compare(before: Classifier, after: Classifier, held: Sequence[Photo]) -> Dee
     seen, views = [], []
     for photo in held:
         try:
-            views.append(preprocess.view(images.read_image(photo.path)))
+            views.append(preprocess.view(read_garment(photo.path)))
             seen.append((photo.label, *photo.also))
         except BadInputError:
             continue
