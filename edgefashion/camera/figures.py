@@ -122,4 +122,4 @@ class Figures:
             usual = "" if should is None else f", {shown('not_sure', should)} is expected"
             line = f"{number}, {shown('not_sure', share)} not sure{usual}"
         departed = ", ".join(MEASURES[each].words for each in self.departing)
-        return f"{line}. Not as expected: {departed}" if departed else line
+        return f"{line}. The last day was not as expected: {departed}" if departed else line

@@ -361,8 +361,8 @@ def test_shipped_report() -> None:
         (Figures(day=Counts(1, 1)), "1 garment, 100 % not sure"),
         (Figures(day=Counts(1200, 300)), "1,200 garments, 25 % not sure"),
         (
-            Figures(day=Counts(4, 1), expected={"not_sure": 0.3}, departing=("not_sure", "brightness")),
-            "4 garments, 25 % not sure, 30 % is expected. Not as expected: garments not sure, mean brightness",
+            Figures(day=Counts(4, 1), expected={"not_sure": 0.3}, departing=("confidence",)),
+            "4 garments, 25 % not sure, 30 % is expected. The last day was not as expected: mean confidence",
         ),
     ],
 )
