@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.data import collected
 from edgefashion.data.collected import Moved, Picture
-from edgefashion.data.label_names import DELETED, folder_of_label
+from edgefashion.data.label_names import DELETED, folder_of_label, key
 from edgefashion.data.photo_folders import FEW
 from edgefashion.errors import BadInputError
 from edgefashion.labels import NO_GARMENT, UNKNOWN
@@ -247,27 +247,43 @@ class Review:
             moves = self._undoable.pop(batch, None)
         if moves is None:
             raise BadInputError("this was undone already, or the page was started anew since")
-        back = [collected.undo(moved) for moved in reversed(moves)]
-        done = sum(moved is not None for moved in back)
-        return Done(0, done, len(back) - done, _in_words("{n} put back", done, len(back) - done))
+        done = gone = 0
+        try:
+            while moves:
+                back = collected.undo(moves[-1])
+                done, gone = done + (back is not None), gone + (back is None)
+                moves.pop()
+        finally:
+            if moves:  # the disk is full: the rest can be undone later
+                with self._lock:
+                    self._undoable[batch] = moves
+        return Done(0, done, gone, _in_words("{n} put back", done, gone))
 
     def _moved(self, names: Sequence[str], how: Callable[[Picture], Moved | None], said: str) -> Done:
         if len(names) > MOST_AT_ONCE:
             raise BadInputError(f"more than {MOST_AT_ONCE} pictures at once. Choose fewer")
         moves: list[Moved] = []
-        for name in dict.fromkeys(names):
+        failure = ""
+        names = list(dict.fromkeys(names))
+        for number, name in enumerate(names):
             one = collected.find(self.folder.path, name) or self.deleted(name)
-            moved = how(one) if one else None
+            try:
+                moved = how(one) if one else None
+            except OSError as error:  # a full disk: what was moved before is moved, and can be undone
+                failure = f"{len(names) - number} not moved: the disk says: {error.strerror or error}"
+                names = names[:number]
+                break
             if moved is not None:
                 moves.append(moved)
-        gone = len(dict.fromkeys(names)) - len(moves)
+        gone = len(names) - len(moves)
         batch = next(self._numbers) if moves else 0
         with self._lock:
             if moves:
                 self._undoable[batch] = moves
             while len(self._undoable) > _REMEMBERED:
                 del self._undoable[next(iter(self._undoable))]
-        return Done(batch, len(moves), gone, _in_words(said, len(moves), gone))
+        told = _in_words(said, len(moves), gone) if moves or gone or not failure else ""
+        return Done(batch, len(moves), gone, ". ".join(filter(None, (told, failure))))
 
     def deleted(self, name: str) -> Picture | None:
         """The deleted picture called so, which can still be brought back."""
@@ -298,6 +314,8 @@ def _lacks(name: str, counts: dict[str, int], days: dict[str, set[str]]) -> str:
     count = counts.get(name, 0)
     if not count or name in _FIXED:
         return ""
+    if twin := next((other for other in counts if other != name and key(other) == key(name)), None):
+        return f"{twin} is the same label: put all under one"
     if count < WANTED:
         return f"{WANTED} are wanted"
     if len(days[name]) < WANTED_DAYS:

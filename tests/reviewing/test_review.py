@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,26 @@ def test_somebody_was_faster(review: Review, folder: Path) -> None:
         assert review.delete([hostile]).done == 0
 
 
+def test_full_disk(review: Review, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk is full in the middle, what was moved stays moved and can be undone; the rest stays, and it is
+    said."""
+    move, moved = collected.move, list[Picture]()
+    full = os.strerror(errno.ENOSPC)
+
+    def until_full(picture: Picture, label: str | None) -> collected.Moved | None:
+        if len(moved) == 2:
+            raise OSError(errno.ENOSPC, full)
+        moved.append(picture)
+        return move(picture, label)
+
+    monkeypatch.setattr(collected, "move", until_full)
+    done = review.label(ids(review)[:5], "Polo")
+    assert done.said == f"2 pictures put under Polo. 3 not moved: the disk says: {full}"
+    assert there(folder) == {"to review": 7, "Polo": 2}
+    assert review.label(ids(review)[:1], "Polo").said == f"1 not moved: the disk says: {full}"
+    assert review.undo(done.batch).done == 2
+
+
 def test_keys_stay(review: Review, folder: Path) -> None:
     """The nine labels with keys keep their places while the page runs; a new one takes that of a label without
     pictures."""
@@ -168,6 +190,14 @@ def test_what_the_set_lacks(review: Review, folder: Path) -> None:
     assert lacks() == {"Polo": "20 are wanted", "Coat": "all are of one day: take some on another"}
     collected.move(collect(folder, "Coat", 0, day=22), "Coat")
     assert lacks()["Coat"] == ""
+    (folder / "POLO").mkdir()
+    picture = collect(folder, "Bag", 9)
+    picture.path.rename(folder / "POLO" / "x.jpg")  # as by hand: the page would have put it under Polo
+    assert lacks() == {
+        "Coat": "",
+        "POLO": "Polo is the same label: put all under one",
+        "Polo": "POLO is the same label: put all under one",
+    }
 
 
 def test_like_this(review: Review) -> None:

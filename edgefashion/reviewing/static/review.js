@@ -124,7 +124,7 @@ async function poll() {
       tell(error.message);
     }
   }
-  setTimeout(poll, POLL_MS);
+  setTimeout(poll, told?.teaching.running ? POLL_MS / 4 : POLL_MS);
 }
 
 function take(now) {
@@ -203,7 +203,13 @@ async function undo() {
   const batch = undoable.pop();
   if (!batch) { tell("Nothing to undo"); return; }
   by("undo").disabled = !undoable.length;
-  try { tell((await server.act("undo", {batch})).said); } catch (error) { tell(error.message); }
+  try {
+    tell((await server.act("undo", {batch})).said);
+  } catch (error) {
+    if (!/already/.test(error.message)) undoable.push(batch);
+    tell(error.message);
+  }
+  by("undo").disabled = !undoable.length;
   await seeAnew();
 }
 
@@ -304,5 +310,5 @@ document.addEventListener("keydown", event => {
   does(event);
 });
 
-teach.start({tell});
+teach.start({tell, look: async () => take(await server.state())});
 poll().then(() => grid.focus());

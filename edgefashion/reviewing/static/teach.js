@@ -2,18 +2,18 @@
 
 import {act, by, made, say} from "./server.js";
 
-let tell = () => {};
+let tell = () => {}, look = () => {};
 
 const minutes = seconds => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 const DOING = {teach: "Teaching", use: "Putting it to use", take_back: "Taking it back"};
 const DONE = {teach: "Taught, and kept beside the one you have", use: "Cameras use it now", take_back: "Cameras use the one before again"};
 
 async function ask(what, rest) {
-  try { await act(what, rest); } catch (error) { tell(error.message); say(by("teach-status"), error.message); }
+  try { await act(what, rest); await look(); } catch (error) { tell(error.message); say(by("teach-status"), error.message); }
 }
 
 export function start(given) {
-  tell = given.tell;
+  ({tell, look} = given);
   by("teach-go").addEventListener("click", () => ask("teach"));
   by("teach-on").addEventListener("click", () => ask("teach", {resume: true}));
   by("teach-stop").addEventListener("click", () => ask("stop"));
