@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _WORSE: Final = "worse"
 
+INT8_MAY_LOSE: Final = 0.01
+"""Share of the photos kept from calibration that INT8 of a fine-tuned network may name right no more."""
+
 
 def teach(out: Path, given: dict[str, Any]) -> None:
     """Teach the labels of ``given``'s photo folders, and tell what came of it. Raises :class:`GateError` where it got
@@ -92,10 +95,12 @@ def _fine_tune(done: Teaching, out: Path, folders: list[Path], seed: int) -> dic
 
     assert done.bundle is not None
     place = revisions.next_place(out)
+    gated = max(1, sum(photo.known for photo in (*done.learned_from, *done.held_out)) // 2)
+    may_drop = max(INT8_MAY_LOSE, 2 / gated)  # of few photos each is more than a hundredth
     try:
         with Progress("fine-tuning the whole network") as progress:
             shop_deep.fine_tune(done.bundle, done.learned_from, place, seed=seed, on_step=progress.step)
-            build(place, place, int8=True, photos=folders, on_stage=progress.stage)
+            build(place, place, int8=True, max_drop=may_drop, photos=folders, on_stage=progress.stage)
             progress.stage("comparing it with the taught head alone")
             found = shop_deep.compare(load(done.bundle.path), load(place), done.held_out)
         revision = None
@@ -104,6 +109,8 @@ def _fine_tune(done: Teaching, out: Path, folders: list[Path], seed: int) -> dic
             revision = revisions.record(out, place, revisions.Origin(why=why, verdict=found.words)).id
             if done.in_force:
                 revisions.switch(out, revision, probation_s=probation.MINUTES * 60)
+    except GateError as error:
+        return {"taken": False, "revision": None, "words": f"--deep: {error}. The taught head alone is kept"}
     finally:
         if not place.with_name(f"{place.name}.json").is_file():
             shutil.rmtree(place, ignore_errors=True)
