@@ -109,8 +109,9 @@ def _fine_tune(done: Teaching, out: Path, folders: list[Path], seed: int) -> dic
             revision = revisions.record(out, place, revisions.Origin(why=why, verdict=found.words)).id
             if done.in_force:
                 revisions.switch(out, revision, probation_s=probation.MINUTES * 60)
-    except GateError as error:
-        return {"taken": False, "revision": None, "words": f"--deep: {error}. The taught head alone is kept"}
+    except GateError:
+        words = "--deep: converted to 8 bits the fine-tuned network loses too much. The taught head alone is kept"
+        return {"taken": False, "revision": None, "words": words}
     finally:
         if not place.with_name(f"{place.name}.json").is_file():
             shutil.rmtree(place, ignore_errors=True)
