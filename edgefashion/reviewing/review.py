@@ -214,15 +214,15 @@ class Review:
         labelled = [one for one in found if one.label is not None]
         for one in labelled:
             self.doubts.right(one)
-        said = self._said(one for one in found if one.label is None)
+        answers = self._said(one for one in found if one.label is None)
         done = self._moved(
-            [name for name in names if name in said or not any(one.name == name for one in found)],
-            lambda one: collected.move(one, said[one.name][0]),
+            [name for name in names if name in answers or not any(one.name == name for one in found)],
+            lambda one: collected.move(one, answers[one.name][0]),
             "{n} put where the network says"
-            if len({label for label, _ in said.values()}) != 1
-            else f"{{n}} put under {_shown(next(iter(said.values()))[0])}",
+            if len({label for label, _ in answers.values()}) != 1
+            else f"{{n}} put under {_shown(next(iter(answers.values()))[0])}",
         )
-        if labelled and not said:
+        if labelled and not answers:
             return Done(0, len(labelled), done.gone, _in_words("{n} kept as it is", len(labelled), done.gone))
         return done
 

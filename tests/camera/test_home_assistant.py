@@ -237,15 +237,15 @@ def test_login(tmp_path: Path) -> None:
     subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "anna", "RIGHT"], check=True, capture_output=True)
     with Mosquitto(tmp_path / "m", "allow_anonymous false", f"password_file {passwords}", "log_type all") as broker:
         out = HomeAssistant(broker.url(login="anna:WRONG@"))
-        wait_until(lambda: out.fault, "the fault")
-        assert "WRONG" not in out.fault
-        assert "the broker answers" in out.fault
+        wait_until(lambda: out.lacks, "the fault")
+        assert "WRONG" not in out.lacks
+        assert "the broker answers" in out.lacks
         assert out._client._reconnect_min_delay >= 60
         out.close()
         right = HomeAssistant(broker.url(login="anna:RIGHT@"))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(output, "AWAY_S", 0.0)
-            wait_until(lambda: not right.fault, "the connection")
+            wait_until(lambda: not right.lacks, "the connection")
         right.close()
 
 

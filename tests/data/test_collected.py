@@ -283,7 +283,7 @@ def test_what_is_listed(tmp_path: Path) -> None:
     assert [picture.label for picture in found.decided] == ["Coat", "School blazer"]
     scanned = photo_folders.scan(tmp_path)
     assert [photo.label for photo in scanned.photos] == ["Coat"]
-    assert scanned.photos[0].sender == "20261127"  # a day's pictures stay on one side of a split
+    assert scanned.photos[0].sender == "2026-11-27"  # a day's pictures stay on one side of a split
     assert not [line for line in scanned.skipped if "to review" in line or "deleted" in line]
     with pytest.raises(BadInputError, match="cannot be read"):
         collected.listing(tmp_path / "none")

@@ -196,6 +196,6 @@ def test_data_check(run: Run, tmp_path: Path, photo_folder: Path) -> None:
     assert "Jacket" in done.stdout
     facts = json.loads(run("data", "check", "photos", "--json").stdout)
     assert facts["labels"]["Coat"] == 24
-    assert facts["senders"] == 6
+    assert facts["senders"] == 7
     assert len(facts["skipped"]) == 2
     assert sorted(Path(p).name for p in facts["duplicates"][0]) == sorted([first.name, "copy-of.jpg"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from helpers.fuzzing import as_json, check_refusal, fuzz, json_mutations, json_values, mutations, scratch
@@ -43,8 +44,8 @@ def opened(raw: bytes) -> None:
 
 
 def same(one: bundle.Bundle, other: bundle.Bundle) -> bool:
-    """Equal, where NaN is NaN."""
-    return repr(one) == repr(other)
+    """Equal, where NaN is NaN. The hash of bundle.json is of its bytes, which may be written otherwise."""
+    return repr(replace(one, sha256="")) == repr(replace(other, sha256=""))
 
 
 @fuzz(40)

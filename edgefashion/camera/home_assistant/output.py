@@ -60,7 +60,7 @@ class HomeAssistant:
         self._client.loop_start()
 
     @property
-    def fault(self) -> str:
+    def lacks(self) -> str:
         """What keeps Home Assistant from being told; empty while nothing does."""
         lost_s = self._lost_s
         if lost_s is None or not (self._refusal or time.monotonic() - lost_s > AWAY_S):

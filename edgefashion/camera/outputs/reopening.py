@@ -54,7 +54,7 @@ class ReopeningOutput:
         except Exception as error:  # a screen, a disk, a network: none of them ends the camera
             return self._failed(error)
         # One that mends itself says what it lacks, and is not opened anew for it.
-        return getattr(self._output, "fault", None)
+        return getattr(self._output, "lacks", None)
 
     def keys(self) -> str:
         """The keys pressed in it."""
