@@ -130,6 +130,7 @@ def _add(file: zipfile.ZipFile, name: str, path: Path) -> None:
 def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, _EPOCH)
     entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, (stat.S_IFREG | 0o644) << 16
+    entry.create_system = 3  # on Windows too: the same bytes everywhere
     return entry
 
 
