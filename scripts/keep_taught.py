@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgefashion.bundles import draft, resolve
+from edgefashion.bundles import card, draft, resolve
 from edgefashion.inference import taught
 from edgefashion.inference.features import Features
 from edgefashion.labels import NO_GARMENT, UNKNOWN
@@ -84,6 +84,7 @@ def main() -> None:
     kept = taught.joined(pieces)
     with draft.draft(made.path, made) as making:
         taught.save(making.part("taught"), kept, features.network)
+        card.write_card(making)
     size = making.path.name, made.path.stat()
     print(size[0], {label: kept.labels.count(label) for label in sorted(set(kept.labels))})
 

@@ -26,6 +26,7 @@ def write_card(making: Draft) -> None:
         pixels=facts.pixels,
         shape=", ".join(str(edge) for edge in facts.input_shape),
         trained_on=_trained_on(facts) + (_photo_data(facts) if facts.photos else ""),
+        taught=_TAUGHT if making.part("taught").is_file() else "",
         accepted=_accepted(facts.thresholds),
         accuracy="\n".join(rows),
         agreement=_agreement(int8.agreement if int8 else None),
@@ -99,7 +100,7 @@ _CARD: Final = """\
 - **Network**: {architecture}, {count} parameters, {origin}.
 - **Answers**: {joined_labels}.
 - **Input**: {pixels}. Shape (n, {shape}).
-- **Trained on**: {trained_on}.
+- **Trained on**: {trained_on}.{taught}
 - **Accept threshold**: {accepted}.
 
 | form | accuracy, 10,000 test images |
@@ -110,6 +111,10 @@ _CARD: Final = """\
 
 {use}
 """
+
+_TAUGHT: Final = """
+- **taught.npz**: what the network makes of some of these pictures and of some held out, 1,280 numbers each with its
+  label, so that `train shop` keeps what it knew. It holds no picture."""
 
 _AGREEMENT: Final = """\
 
