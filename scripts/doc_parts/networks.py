@@ -76,13 +76,22 @@ def overhead(results: Results) -> str:
             (
                 precision.upper(),
                 f"{call['call_us']:.1f} us",
-                f"{call['overhead_us']:.1f} us ({low:.1f} to {high:.1f})",
+                f"{call['inside_us']:.1f} us",
+                f"{call['overhead_us']:+.1f} us ({low:+.1f} to {high:+.1f})",
                 f"{tool['bench_us']:.1f} us",
                 f"{tool['benchmark_app_us']:.1f} us",
-                f"{1 / tool['ratio']:.2f}",
+                f"{tool['benchmark_app_us'] / call['inside_us']:.2f}",
             )
         )
-    header = ("`edge`", "our call", "of it Python around `infer()`", "`bench`", "`benchmark_app`", "tool / `bench`")
+    header = (
+        "`edge`",
+        "our call",
+        "of it inside OpenVINO",
+        "our call, less `infer()`",
+        "`bench`",
+        "`benchmark_app`",
+        "tool / inside",
+    )
     return table(header, rows)
 
 
