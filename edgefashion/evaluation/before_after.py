@@ -39,10 +39,12 @@ class Answered:
     """(n,) True where a name is told."""
     good: NDArray[np.bool_]
     """(n,) True where a right name is told, or none where there is none to tell."""
+    wrong: NDArray[np.bool_]
+    """(n,) True where a wrong name is told."""
 
     def part(self, which: NDArray[np.bool_]) -> Answered:
         """Of some of the pictures."""
-        return Answered(self.right[which], self.named[which], self.good[which])
+        return Answered(self.right[which], self.named[which], self.good[which], self.wrong[which])
 
 
 def answered(
@@ -55,7 +57,7 @@ def answered(
     nameless = np.array([set(truth) <= {UNKNOWN, NO_GARMENT} for truth in truths], np.bool_)
     hit = np.array([is_right(answer.label, truth) for answer, truth in zip(answers, truths, strict=True)], np.bool_)
     right = np.where(nameless, ~named, hit & ~none)
-    return Answered(right, named, np.where(nameless, ~named, hit & named))
+    return Answered(right, named, np.where(nameless, ~named, hit & named), named & (nameless | ~hit))
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,18 @@ class Figures:
     good: float | None
     """Share of which a right name is told, or none where there is none to tell."""
     good_ci95: tuple[float, float] | None
+    wrong: float | None
+    """Share of which a wrong name is told."""
 
     @classmethod
     def of(cls, seen: Answered) -> Figures:
         """Wilson's 95 % intervals; None without pictures."""
         n = len(seen.right)
         if not n:
-            return cls(0, None, None, None, None, None)
+            return cls(0, None, None, None, None, None, None)
         right, good = int(seen.right.sum()), int(seen.good.sum())
-        return cls(n, right / n, wilson95(right, n), float(seen.named.mean()), good / n, wilson95(good, n))
+        named, wrong = float(seen.named.mean()), float(seen.wrong.mean())
+        return cls(n, right / n, wilson95(right, n), named, good / n, wilson95(good, n), wrong)
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json`` and the report."""
@@ -146,6 +151,9 @@ def verdict(own: Compared, kept: Compared | None) -> Verdict:
     told = f"of {n:,} pictures that it had not learned from {counts[0]} are done right, before {counts[1]}"
     if not own.by_chance and gain < 0:
         return Verdict(WORSE, f"It got worse: {told}. Keep the one you have")
+    more_wrong = round(((own.after.wrong or 0.0) - (own.before.wrong or 0.0)) * n)
+    if not own.by_chance and more_wrong >= gain:
+        return Verdict(CHANCE, f"It names more, but {more_wrong:,} more are named wrong: {told}. Keep the one you have")
     if not own.by_chance:
         return Verdict(BETTER, f"It got better: {told}. Take the new one")
     if n < FEWEST:

@@ -18,7 +18,7 @@ def compared(n: int, both: int, gained: int, lost: int) -> Compared:
     before[: both + lost] = True
     after[:both] = True
     after[both + lost : both + lost + gained] = True
-    return Compared.of(*(Answered(good, good, good) for good in (before, after)))
+    return Compared.of(*(Answered(good, good, good, np.zeros_like(good)) for good in (before, after)))
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,18 @@ def test_what_is_done_right(shares: dict[str, float], truth: str, right: bool, n
     row = np.array([[shares.get(label, rest) for label in LABELS]], np.float32)
     seen = answered(row, [(truth,)], LABELS, Rule(0.5, {"Polo": 0.5}))
     assert (bool(seen.right[0]), bool(seen.named[0]), bool(seen.good[0])) == (right, named, good)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"), [(0, "better"), (29, "better"), (30, "within chance"), (60, "within chance")]
+)
+def test_naming_more_at_any_price_is_no_better(wrong: int, word: str) -> None:
+    """A network that tells as many more wrong names as right ones is not better."""
+    before, after, none = np.zeros(200, np.bool_), np.zeros(200, np.bool_), np.zeros(200, np.bool_)
+    after[:30] = True
+    told_wrong = np.arange(200) >= 200 - wrong
+    pair = Answered(before, none, before, none), Answered(after, after | told_wrong, after, told_wrong)
+    assert verdict(Compared.of(*pair), None).word == word
 
 
 def test_figures_of_nothing() -> None:

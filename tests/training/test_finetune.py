@@ -245,7 +245,7 @@ def test_fine_tuning_is_taken_only_where_it_is_better(gained: int, lost: int, fa
     """All of the network is changed only for a difference beyond chance that forgets nothing else; the words say so."""
     before, after = np.zeros(200, np.bool_), np.zeros(200, np.bool_)
     before[: 100 + lost] = after[:100] = after[100 + lost : 100 + lost + gained] = True
-    seen = Compared.of(*(Answered(good, good, good) for good in (before, after)))
+    seen = Compared.of(*(Answered(good, good, good, np.zeros_like(good)) for good in (before, after)))
     found = shop_deep.Deeper(seen, 0.925, fashion, verdict(seen, None))
     assert found.taken == taken
     assert ("is kept" in found.words) == (not taken)
