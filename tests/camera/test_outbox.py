@@ -91,7 +91,8 @@ def test_in_memory() -> None:
 
 
 def test_shared(tmp_path: Path) -> None:
-    """Two cameras that send to the same place have a file each; the next starts find both."""
+    """Two cameras that send to the same place have a file each; who starts next takes what waits in those that nobody
+    uses, a camera's that ended while its successor had begun among them, and not what is another's."""
     path = tmp_path / "o.sqlite"
     outboxes = [Outbox(path), Outbox(path)]
     for number, outbox in enumerate(outboxes):
@@ -99,9 +100,16 @@ def test_shared(tmp_path: Path) -> None:
         outbox.close(5)
     assert [outbox.path.name for outbox in outboxes if outbox.path] == ["o.sqlite", "o-2.sqlite"]
     again = [Outbox(path), Outbox(path)]
-    assert [frames(outbox.take(9)) for outbox in again] == [[0], [1]]
-    for outbox in again:
+    assert [frames(outbox.take(9)) for outbox in again] == [[0, 1], []]
+    again[1].put(event(2))
+    third = Outbox(path)
+    assert third.empty, "a file in use is another's"
+    for outbox in (*again, third):
         outbox.close(5)
+    last = Outbox(path)
+    assert frames(last.take(9)) == [0, 1, 2]
+    assert [found.name for found in tmp_path.glob("*.sqlite")] == ["o.sqlite"]
+    last.close(5)
 
 
 def _overwrite(path: Path) -> None:

@@ -61,7 +61,11 @@ BAD_INPUT = [
         id="SavedModel that is none",
     ),
     pytest.param(
-        lambda f: (f / "m.keras").write_bytes(b"x"), "convert m.keras", 2, "no .keras model", id=".keras that is none"
+        lambda f: (f / "m.keras").write_bytes(b"x"),
+        "convert m.keras",
+        2,
+        "no whole .keras",
+        id=".keras that is none",
     ),
     pytest.param(lambda f: (f / "m.onnx").write_bytes(b"x"), "convert m.onnx", 2, "m.onnx is refused", id="no ONNX"),
     pytest.param(
@@ -306,7 +310,9 @@ def test_help_lists_the_commands_from_training_to_a_shop(run: Run) -> None:
     """`--help` lists the commands in the order in which they are needed, then the groups of commands."""
     listed = run("--help").stdout.partition("Commands:\n")[2]
     names = re.findall(r"^  (\w+)  ", listed, re.MULTILINE)
-    wanted = "zoo train tune convert evaluate bench predict tag camera serve doctor demo data service export models"
+    wanted = (
+        "zoo train tune convert evaluate bench predict tag camera review serve doctor demo data service export models"
+    )
     assert names == wanted.split()
 
 
@@ -320,9 +326,9 @@ def test_help_lists_the_commands_from_training_to_a_shop(run: Run) -> None:
         ("train kiosk", "kiosk learns from photos. Give a folder of them with --photos"),
         (
             "train cnn-242k --photos d",
-            "--photos, --scenes and --start are for kiosk; cnn-242k learns from Fashion-MNIST alone",
+            "--start, --deep and --json are for kiosk and shop; cnn-242k learns from Fashion-MNIST alone",
         ),
-        ("train cnn-242k --start imagenet", "--photos, --scenes and --start are for kiosk"),
+        ("train cnn-242k --start imagenet", "--photos, --scenes, --start, --deep and --json are for kiosk and shop"),
         ("train cnn-242k --set depth", "--set depth: give NAME=VALUE"),
     ],
 )

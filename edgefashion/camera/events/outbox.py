@@ -95,6 +95,7 @@ class Outbox:
         self._saver: threading.Thread | None = None
         if path is not None:
             self._file = self._open(path)
+            self._take_over(path)
             self._saver = threading.Thread(target=self._save_all, name="outbox", daemon=True)
             self._saver.start()
 
@@ -177,7 +178,7 @@ class Outbox:
     def _open(self, path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for place in range(1, _PLACES + 1):
-            at = path if place == 1 else path.with_name(f"{path.stem}-{place}{path.suffix}")
+            at = _place(path, place)
             try:
                 try:
                     file = self._read(at)
@@ -193,6 +194,30 @@ class Outbox:
             self.path = at
             return file
         raise OSError(f"{path}: {_PLACES} other cameras use it already")
+
+    def _take_over(self, path: Path) -> None:
+        """Take what waits in files that nobody uses any more: of a camera that ended while this one, its successor, had
+        begun already, or of one that is there no longer. A crash in between delivers them twice, never not at all."""
+        for place in range(1, _PLACES + 1):
+            left = _place(path, place)
+            if left == self.path or not left.is_file():
+                continue
+            try:
+                with contextlib.closing(sqlite3.connect(left, timeout=0, isolation_level=None)) as file:
+                    file.execute("PRAGMA locking_mode=EXCLUSIVE")
+                    file.execute("BEGIN IMMEDIATE")
+                    for table in ("dropped", "events"):
+                        for run, seq, text in file.execute(f"SELECT run, seq, line FROM {table} ORDER BY number"):  # noqa: S608
+                            _fields(text)
+                            self._last += 1
+                            self._add(Message(self._last, run, seq, text))
+                    self._save(self._to_add, self._to_remove, self._gap, gap_changed=self._gap_changed)
+                    self._to_add, self._to_remove, self._gap_changed = {}, set(), False
+                    file.execute("ROLLBACK")
+                for rest in ("", "-wal", "-shm"):
+                    left.with_name(f"{left.name}{rest}").unlink(missing_ok=True)
+            except (sqlite3.Error, OSError, ValueError, TypeError):
+                continue  # another camera's, or no file of ours: it stays
 
     def _read(self, path: Path) -> sqlite3.Connection:
         """Open the file and take what is in it. Nobody else can open it from then on."""
@@ -241,7 +266,7 @@ class Outbox:
                 gap_changed, self._gap_changed = self._gap_changed, False
                 self._to_add, self._to_remove = {}, set()
             try:
-                self._save(added, removed, gap if gap_changed else None, gap_changed)
+                self._save(added, removed, gap if gap_changed else None, gap_changed=gap_changed)
                 self.fault = ""
             except sqlite3.Error as error:
                 self.fault = f"events wait in memory alone: {reason_of(error)}"
@@ -261,7 +286,7 @@ class Outbox:
     def _is_unsaved(self) -> bool:
         return bool(self._to_add or self._to_remove or self._gap_changed)
 
-    def _save(self, added: dict[int, Message], removed: set[int], gap: Message | None, gap_changed: bool) -> None:
+    def _save(self, added: dict[int, Message], removed: set[int], gap: Message | None, *, gap_changed: bool) -> None:
         if not (added or removed or gap_changed):
             return
         self._file.execute("BEGIN IMMEDIATE")
@@ -293,6 +318,11 @@ class Outbox:
         """Once it is closed: how many events are nowhere any more."""
         written = self._saver is not None and not self._saver.is_alive()
         return self.dropped + (len(self._to_add) if written else len(self))
+
+
+def _place(path: Path, number: int) -> Path:
+    """The file for so many cameras that use one at once."""
+    return path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
 class _NoEventsError(sqlite3.DatabaseError):

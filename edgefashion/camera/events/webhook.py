@@ -91,6 +91,8 @@ class Webhook(Outgoing):
             return self._failed(message, "login", f"the receiver refuses us: {answer.words}")
         if answer.status // 100 == 3:
             return self._failed(message, "elsewhere", f"{answer.words}: it leads to another address. Give that one")
+        if answer.status in (404, 409, 423):  # of a proxy, too, whose receiver is away: no verdict on this event
+            return self._failed(message, "elsewhere", f"the receiver answers {answer.words}. Check the address")
         if answer.status // 100 == 4 and answer.status not in (408, 425, 429):
             self._refusals += 1
             if self._refusals < TRIES:
