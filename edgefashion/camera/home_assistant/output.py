@@ -74,7 +74,7 @@ class HomeAssistant:
         if changed or time.monotonic() - self._told_s >= device.BEAT_S:
             self._state, self._told_s = told, time.monotonic()
             if self._lost_s is None:
-                self._say(device.state_topic(self._broker.topic), told)
+                self._say_state()
 
     def keys(self) -> str:
         """None."""
@@ -107,8 +107,13 @@ class HomeAssistant:
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         return client
 
-    def _say(self, topic: str, what: dict[str, Any] | str) -> Any:
-        return self._client.publish(topic, what if isinstance(what, str) else json.dumps(what), qos=1, retain=True)
+    def _say(self, topic: str, what: dict[str, Any] | str, qos: int = 1) -> Any:
+        return self._client.publish(topic, what if isinstance(what, str) else json.dumps(what), qos=qos, retain=True)
+
+    def _say_state(self) -> None:
+        # Once, without waiting for an answer: an older state that is sent anew after a break would come after this one.
+        # All of it is told again with each connection, and now and then.
+        self._say(device.state_topic(self._broker.topic), self._state, qos=0)
 
     def _on_connect(
         self, client: Client, _: object, _flags: ConnectFlags, answer: ReasonCode, _given: Properties | None
@@ -123,7 +128,7 @@ class HomeAssistant:
         # In this order: the entities are there before their states come.
         self._say(device.discovery_topic(topic), device.discovery(topic))
         if self._state:
-            self._say(device.state_topic(topic), self._state)
+            self._say_state()
         self._say(device.availability_topic(topic), "online")
         self._lost_s, self._refusal = None, ""
 
