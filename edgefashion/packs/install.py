@@ -90,7 +90,7 @@ def install(
         >>> done.model, done.previous
         ('shop', None)
     """
-    if require_signature and key is None:
+    if require_signature and key is None and not resolve.is_shipped(_named(Path(given)) / bundle.INFO):
         raise BadInputError("a signature is required, and there is no key to check it with. Give --key FILE")
     if keep < 1:
         raise BadInputError(f"at least 1 revision is kept, not {keep}")
@@ -147,6 +147,10 @@ def _unpacked(given: Path, name: str | None, key: Path | None) -> Iterator[tuple
     # Where it goes is told inside the pack, and there it has to be unpacked: a rename works within one disk.
     label = name or _name_in(given)
     folder = places.model_dirs()[0] / pack.check_model_name(label)
+    if not folder.exists() and folder.parent.is_dir():
+        twins = [each.name for each in folder.parent.iterdir() if each.name.casefold() == folder.name.casefold()]
+        if twins:
+            raise BadInputError(f"there is {twins[0]} already: on other systems the same folder. Give that name")
     draft_like = folder.exists() and not resolve.is_bundle(folder) and not revisions.history(folder)
     if draft_like and any(each.name != current.REVISIONS for each in folder.iterdir()):
         raise BadInputError(f"{folder} exists and is no bundle. Give the model another name with --name")
@@ -158,7 +162,9 @@ def _unpacked(given: Path, name: str | None, key: Path | None) -> Iterator[tuple
             work = folder / current.REVISIONS / f"{_WORK}{secrets.token_hex(4)}"
             try:
                 facts = _unpack(given, work)
-                signed_by = None if key is None else signature.check(work, key, given)
+                # What came with the program has no signature: whoever trusts the one trusts the other.
+                unsigned = key is None or resolve.is_shipped(given / bundle.INFO)
+                signed_by = None if unsigned or key is None else signature.check(work, key, given)
                 for beside in (pack.FACTS, pack.SIGNATURE):
                     (work / beside).unlink(missing_ok=True)
                 yield folder, work, facts, signed_by

@@ -20,6 +20,10 @@ pytestmark = pytest.mark.usefixtures("packs")
 def test_the_whole_way(run_here: Run) -> None:
     """Install two packs, list, show, compare, go back, pass on, prune: each says what it did, and the same as JSON."""
     assert "shop: 0001-" in run_here("models", "install", "first.edgepack").stdout
+    twin = run_here("models", "install", "first.edgepack", "--name", "SHOP")
+    assert (twin.returncode, "there is shop already" in twin.stderr) == (2, True)
+    shipped = run_here("models", "install", "edge", "--name", "mine", "--require-signature")
+    assert shipped.returncode == 0, "what came with the program needs no signature"
     second = run_here("models", "install", "second.edgepack")
     assert "on probation for 10 minutes of a running camera" in second.stdout
     assert "edgefashion models rollback shop" in second.stdout
