@@ -7,6 +7,7 @@ in force it keeps a history::
     models/shop/bundle.json, ...          the first one, where it always was; ``current`` calls it "."
     models/shop/revisions/0002-ab12cd34/  a whole bundle
     models/shop/revisions/0002-ab12cd34.json  where it comes from
+    models/shop/previous                  which were in force before, one on each line, the latest last
 
 What changes revisions is in :mod:`edgefashion.bundles.revisions`. Every start reads this file, so nothing else is here.
 """
@@ -20,6 +21,7 @@ from typing import Final
 from edgefashion.errors import BadInputError
 
 CURRENT: Final = "current"
+PREVIOUS: Final = "previous"
 REVISIONS: Final = "revisions"
 PLAIN: Final = "."
 """What the bundle in the model's own folder is called."""

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from edgefashion.bundles import probation
 from edgefashion.bundles.bundle import INFO, open_bundle
-from edgefashion.bundles.current import CURRENT, PLAIN, REVISIONS, current_id, folder_of, is_id, keeps_history
+from edgefashion.bundles.current import CURRENT, PLAIN, PREVIOUS, REVISIONS, current_id, folder_of, is_id, keeps_history
 from edgefashion.bundles.places import model_dirs
 from edgefashion.bundles.resolve import is_bundle, is_shipped, known
 from edgefashion.errors import BadInputError
@@ -37,6 +37,8 @@ KEEP: Final = 5
 
 _LOCK: Final = ".lock"
 _FORMAT: Final = 1
+_LONGEST_WAY: Final = 50
+"""Revisions, of those that were in force, that are remembered."""
 _ABANDONED_S: Final = 24 * 3600.0
 """A folder that no revision was made of within this time belongs to a run that was killed."""
 
@@ -139,10 +141,13 @@ def before(model_dir: Path) -> Revision:
     there = history(model_dir)
     here = next((each for each in there if each.current), None)
     older = there[: there.index(here)] if here else there
+    # An older one that was put in force once more has another one before it than its parent.
+    known = {each.id: each for each in there if each is not here}
+    way = [known[name] for name in (_way(model_dir, here.id) if here else ()) if name in known]
     # Its parent may have been pruned since: then the newest older one, none of which was taken back.
-    parent = next((each for each in there if here and each.id == here.origin.parent), None)
+    parent = known.get(here.origin.parent or "") if here else None
     good = [each for each in older if each.origin.taken_back is None] or older
-    found = parent or (good[-1] if good else None)
+    found = way[-1] if way else parent or (good[-1] if good else None)
     if found is None:
         raise BadInputError(f"{model_dir.name} has no older revision to go back to. See: {_show(model_dir)}")
     return found
@@ -154,6 +159,15 @@ def origin_of(told: Any) -> Origin:
         raise ValueError("no table")
     fields_told = {field.name: told.get(field.name) for field in fields(Origin)}
     return Origin(**{name: value for name, value in fields_told.items() if isinstance(value, str)})
+
+
+def _way(model_dir: Path, here: str) -> list[str]:
+    """What was in force before ``here``, the latest last; empty where nobody has written it, or can read it."""
+    with contextlib.suppress(OSError, ValueError):
+        names = (model_dir / PREVIOUS).read_text(encoding="utf-8").split()
+        # A crash between its writing and the switch leaves the one that was about to come behind it.
+        return names[: len(names) - 1 - names[::-1].index(here)]
+    return []
 
 
 def _number(name: str) -> int:
@@ -272,6 +286,8 @@ def switch(model_dir: Path, revision: str, *, probation_s: float | None = None) 
         # First: without its revision in force it says nothing, and afterwards a crash would leave it unwritten.
         if probation_s and old is not None:
             probation.begin(model_dir, new.id, old.id, probation_s)
+        way = [*_way(model_dir, old.id), old.id, new.id] if old is not None else [new.id]
+        write_whole(model_dir / PREVIOUS, "\n".join(way[-_LONGEST_WAY:]) + "\n")
         write_whole(model_dir / CURRENT, f"{new.id}\n")
     return replace(new, current=True)
 
@@ -286,6 +302,10 @@ def rollback(model_dir: Path, why: str = "", to: str | None = None) -> tuple[Rev
         now = find(model_dir, to) if to else before(model_dir)
         if was is not None and now.id == was.id:
             raise BadInputError(f"{model_dir.name} is at {now.id} already. See: {_show(model_dir)}")
+        way = _way(model_dir, was.id) if was is not None else []
+        # The way on from there is the one that led to it: going back twice does not lead to where one was.
+        way = way[: len(way) - way[::-1].index(now.id)] if now.id in way else [now.id]
+        write_whole(model_dir / PREVIOUS, "\n".join(way) + "\n")
         write_whole(model_dir / CURRENT, f"{now.id}\n")
         # It is done. What is written from here on only tells of it.
         with contextlib.suppress(OSError):
@@ -300,7 +320,8 @@ def rollback(model_dir: Path, why: str = "", to: str | None = None) -> tuple[Rev
 def prune(model_dir: Path, keep: int = KEEP) -> list[Revision]:
     """Remove all but the newest ``keep`` revisions; returns those removed.
 
-    The one in force, the one to go back to and the bundle in the model's own folder stay in any case.
+    The one in force, the one to go back to, the one of a running probation and the bundle in the model's own folder
+    stay in any case.
     """
     with changing(model_dir):
         there = history(model_dir)
@@ -308,6 +329,8 @@ def prune(model_dir: Path, keep: int = KEEP) -> list[Revision]:
         stays |= {each.id for each in there if each.current}
         with contextlib.suppress(BadInputError):
             stays.add(before(model_dir).id)
+        if (on := probation.running(model_dir)) is not None:
+            stays.add(on.previous)
         gone = [each for each in there if each.id not in stays]
         for each in gone:
             _facts_of(each.path).unlink(missing_ok=True)  # first: a folder without it is no revision any more

@@ -100,6 +100,25 @@ def test_rollback_follows_parents() -> None:
     assert in_force() == "third"
 
 
+def test_older_revision_put_in_force_again() -> None:
+    """Back leads to what was in force, by whatever way, and no pruning takes that away; a crash half way neither."""
+    make(SHOP, "first")
+    second, third = go_live("second"), go_live("third")
+    revisions.switch(SHOP, second, probation_s=600)
+    assert revisions.before(SHOP).id == third
+    assert [each.id for each in revisions.prune(SHOP, keep=1)] == []
+    assert revisions.rollback(SHOP)[1].id == third
+    assert [revisions.rollback(SHOP)[1].id for _ in range(2)] == [second, "."]
+    revisions.switch(SHOP, third)
+    revisions.switch(SHOP, ".")
+    assert revisions.before(SHOP).id == third
+    (SHOP / "current").write_text(f"{third}\n")
+    assert revisions.before(SHOP).id == "."
+    for spoiled in (b"", b"\xff", b"../../etc\n", f"{second}\n".encode()):
+        (SHOP / "previous").write_bytes(spoiled)
+        assert revisions.before(SHOP).id == second
+
+
 def test_rollback_without_history() -> None:
     """A model with nothing but a plain bundle cannot go back, and is not changed by the try."""
     make(SHOP)
