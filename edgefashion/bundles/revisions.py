@@ -295,7 +295,8 @@ def switch(model_dir: Path, revision: str, *, probation_s: float | None = None) 
 def rollback(model_dir: Path, why: str = "", to: str | None = None) -> tuple[Revision, Revision]:
     """Put the revision before, or ``to``, in force again; returns the one that was and the one that is.
 
-    ``why`` stands in the history of the one that is taken back. Raises :class:`BadInputError` where there is none.
+    ``why`` stands in the history of the one that is taken back. A newer ``to`` that was not in force before takes
+    nothing back: it is put in force on probation. Raises :class:`BadInputError` where there is none.
     """
     with changing(model_dir):
         was = next((each for each in history(model_dir) if each.current), None)
@@ -303,6 +304,9 @@ def rollback(model_dir: Path, why: str = "", to: str | None = None) -> tuple[Rev
         if was is not None and now.id == was.id:
             raise BadInputError(f"{model_dir.name} is at {now.id} already. See: {_show(model_dir)}")
         way = _way(model_dir, was.id) if was is not None else []
+        newer = [each.id for each in history(model_dir)]
+        if was is not None and now.id in newer[newer.index(was.id) :] and now.id not in (*way, was.origin.parent):
+            return was, switch(model_dir, now.id, probation_s=probation.MINUTES * 60)
         # The way on from there is the one that led to it: going back twice does not lead to where one was.
         way = way[: len(way) - way[::-1].index(now.id)] if now.id in way else [now.id]
         write_whole(model_dir / PREVIOUS, "\n".join(way) + "\n")

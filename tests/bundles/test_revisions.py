@@ -119,6 +119,25 @@ def test_older_revision_put_in_force_again() -> None:
         assert revisions.before(SHOP).id == second
 
 
+def test_newer_revision_is_no_way_back() -> None:
+    """One that was kept back and is now put in force is on probation, and nothing is told of the one before; one that
+    was in force before is a way back, however new it is."""
+    make(SHOP)
+    second = go_live("second")
+    third = add("third").id
+    assert [each.id for each in revisions.rollback(SHOP, to=third)] == [second, third]
+    on = probation.running(SHOP)
+    assert on is not None
+    assert (on.revision, on.previous) == (third, second)
+    assert all(each.origin.taken_back is None for each in revisions.history(SHOP))
+    revisions.switch(SHOP, second, probation_s=600)
+    revisions.rollback(SHOP, "it was worse", third)
+    assert {each.id: each.origin.taken_back for each in revisions.history(SHOP)}[second] == "it was worse"
+    ended = probation.last(SHOP)
+    assert ended is not None
+    assert (ended.revision, ended.state) == (second, "rolled back")
+
+
 def test_rollback_without_history() -> None:
     """A model with nothing but a plain bundle cannot go back, and is not changed by the try."""
     make(SHOP)
