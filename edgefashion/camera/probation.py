@@ -222,9 +222,15 @@ def _passed(new: Conduct, old: Conduct | None) -> str:
 
 
 def _take_back(folder: Path, on: probation.Probation, why: str) -> tuple[str, bool]:
-    """Put the revision before in force again; returns what to tell of it, and whether that is done."""
+    """Put the revision before in force again; returns what to tell of it, and whether that is done.
+
+    Nothing where somebody has put another in force since ``on`` was read, or its probation is over.
+    """
     try:
-        was, now = revisions.rollback(folder, why, on.previous)
+        with revisions.changing(folder):
+            if probation.running(folder) != on:
+                return "", False
+            was, now = revisions.rollback(folder, why, on.previous)
     except (EdgeFashionError, OSError) as error:
         return f"{on.revision} of {folder.name} is worse ({why}) and cannot be taken back: {reason_of(error)}", False
     return f"{was.id} of {folder.name} is taken back, {now.id} is in force again: {why}", True

@@ -87,7 +87,12 @@ def _slower(new: Conduct, old: Conduct, bound: float) -> str:
 
 def binomial_tail(at_least: int, n: int, share: float) -> float:
     """The probability that ``n`` trials with this ``share`` of successes have so many or more."""
-    return math.fsum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(at_least, n + 1))
+    if not 0 < share < 1:
+        return float(at_least <= n * share)
+    # By logarithms: of more than a thousand trials the number of ways is no float.
+    ways = (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(at_least, n + 1))
+    odds = (k * math.log(share) + (n - k) * math.log1p(-share) for k in range(at_least, n + 1))
+    return math.fsum(math.exp(way + odd) for way, odd in zip(ways, odds, strict=True))
 
 
 def hypergeometric_tail(hits: int, n: int, other_hits: int, other_n: int) -> float:

@@ -121,6 +121,9 @@ def test_binomial() -> None:
     """The tail of the binomial distribution: three heads of three, and everything at all."""
     assert binomial_tail(3, 3, 0.5) == pytest.approx(0.125)
     assert binomial_tail(0, 50, 0.3) == pytest.approx(1)
+    assert [binomial_tail(1, 3, 0.0), binomial_tail(3, 3, 1.0)] == [0, 1]
+    assert binomial_tail(1000, 2000, 0.5) == pytest.approx(0.5089, abs=1e-4)
+    assert binomial_tail(40_000, 50_000, 0.5) == pytest.approx(0)
 
 
 # --- What is counted -------------------------------------------------------------------------
@@ -363,6 +366,17 @@ def test_revision_that_cannot_be_loaded() -> None:
     assert in_force() == "."
     for model in ("shop", "nothing", "http://127.0.0.1:1/v2/models/shop"):
         assert back_after_failed_load(model, BadInputError("broken")) == ""
+
+
+def test_revision_that_is_no_longer_in_force_is_not_taken_back() -> None:
+    """What was found out about a revision says nothing of another that somebody has put in force meanwhile."""
+    make(SHOP)
+    go_live("second")
+    on = probation.running(SHOP)
+    assert on is not None
+    third = go_live("third")
+    assert watching._take_back(SHOP, on, "it was worse") == ("", False)
+    assert in_force() == third
 
 
 def test_nothing_is_written_beside_a_bundle_without_history() -> None:
