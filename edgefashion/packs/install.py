@@ -184,7 +184,7 @@ def _name_in(given: Path) -> str:
 def _unpack(given: Path, work: Path) -> pack.Pack:
     if not given.is_dir():
         return pack.unpack(given, work)
-    found = resolve.resolve(given).bundle
+    found = resolve.resolve(given.absolute()).bundle  # a path: no other of this name in ./models
     if found is None:
         raise BadInputError(f"{given} is no bundle. Give a pack, or the folder of a bundle")
     found.verify_all()

@@ -160,7 +160,8 @@ class _Before:
     def of(cls, school: School, out: Path) -> _Before:
         """The network at ``out`` where that was taught too and has the same features; else the start."""
         try:
-            there = resolve.resolve(out).bundle if out.exists() else None
+            # A path: no other of this name in ./models.
+            there = resolve.resolve(out.absolute()).bundle if out.exists() else None
         except BadInputError:
             there = None
         if there is not None and there.sha256 == school.start.sha256:  # its copy, as `models install kiosk` makes

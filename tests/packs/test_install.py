@@ -86,6 +86,14 @@ def test_a_folder_under_another_name(arrays: dict[str, np.ndarray]) -> None:
     assert in_force() == 5
 
 
+def test_a_path_is_no_name(arrays: dict[str, np.ndarray]) -> None:
+    """The folder that is given is installed, and no model of its name in ``./models``."""
+    edge(SHOP, 7, arrays)
+    edge(Path("shop"), 8, arrays)
+    install("shop")
+    assert in_force() == 8
+
+
 def test_exported_and_installed_elsewhere(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What one machine exports the next one installs: the same hash, whichever number the revision has there."""
     here = install("first.edgepack").revision
