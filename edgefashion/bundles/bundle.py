@@ -16,7 +16,7 @@ from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
 from typing import Any, Final
 
-from edgefashion.bundles.current import model_dir_of
+from edgefashion.bundles.current import KEPT_BESIDE, model_dir_of
 from edgefashion.bundles.facts import Facts
 from edgefashion.bundles.places import as_argument
 from edgefashion.bundles.swap import restore_interrupted
@@ -216,6 +216,9 @@ def manifest_of(files: Any) -> Mapping[str, str]:
         path = PureWindowsPath(name)
         if path.anchor or ".." in path.parts:
             raise ValueError(f"{name} points outside the bundle")
+        # Else a bundle could name another one, inside it, as the one in force.
+        if path.parts and path.parts[0].rstrip(". ").casefold() in KEPT_BESIDE:
+            raise ValueError(f"{name} is what a model's revisions are kept in, and no file of a bundle")
         if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
             raise ValueError("files has a name that no file can have")
     return MappingProxyType(files)

@@ -23,6 +23,8 @@ from edgefashion.errors import BadInputError
 CURRENT: Final = "current"
 PREVIOUS: Final = "previous"
 REVISIONS: Final = "revisions"
+KEPT_BESIDE: Final = frozenset({CURRENT, PREVIOUS, REVISIONS, "probation.json"})
+"""What a model's folder holds beside its bundle: no file of a bundle may be called so, or lie in a folder so called."""
 PLAIN: Final = "."
 """What the bundle in the model's own folder is called."""
 

@@ -221,6 +221,10 @@ def _zip_of_something_else() -> Path:
         (lambda: changed(INFO, seed=7), r"bundle\.json was altered"),
         (lambda: changed(INFO, files={"../x": "0"}), "points outside"),
         (lambda: changed(INFO, files=[]), "no table of names"),
+        *[
+            (lambda name=name: changed(INFO, files={name: "0"}), "what a model's revisions are kept in")
+            for name in ("current", "Current.", "previous", "revisions/0002-ab12cd34/bundle.json", "probation.json")
+        ],
         (lambda: changed(INFO, files={"pack.json": "0"}), "lacks"),
     ],
 )
