@@ -78,7 +78,7 @@ def options(
 
 
 class _Terminated(SystemExit):
-    """SIGTERM: every ``finally`` runs, then the process ends with 143."""
+    """SIGTERM: every ``finally`` runs, then the process ends with 143; Windows' Ctrl-Break likewise, with 149."""
 
 
 def _on_sigterm(number: int, _: object) -> NoReturn:
@@ -88,6 +88,8 @@ def _on_sigterm(number: int, _: object) -> NoReturn:
 def main() -> None:
     """Run the command line; errors become one or two lines and an exit code."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+    if hasattr(signal, "SIGBREAK"):  # what a parent on Windows can send: the review page's Stop
+        signal.signal(signal.SIGBREAK, _on_sigterm)
     _take_every_letter()
     try:
         app(prog_name="edgefashion")

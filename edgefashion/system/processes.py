@@ -254,7 +254,7 @@ class Parent(_End):
 
 def _ignore_signals() -> None:
     """Ignore what ends a whole group of processes; and leave no core file."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no such limits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -339,3 +340,14 @@ def test_flags_of_another_training_are_refused(command: str, says: str, run: Run
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_break_ends_a_command_in_order(monkeypatch: pytest.MonkeyPatch, run_here: Run) -> None:
+    """Windows' only signal to another process, by which the review page stops a training, runs every ``finally``."""
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        assert run_here("--version").returncode == 0
+        assert signal.getsignal(signal.SIGUSR1) is main._on_sigterm
+    finally:
+        signal.signal(signal.SIGUSR1, before)
