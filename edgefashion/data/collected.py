@@ -193,11 +193,10 @@ def move(picture: Picture, to_label: str | None) -> Moved | None:
 
 def delete(picture: Picture) -> Moved | None:
     """As :func:`move`, into the folder of deleted pictures, where it stays until :func:`empty` or a camera's limits."""
-    moved = _renamed(picture, f"{DELETED}/{picture.name}")
-    if moved is not None:
-        with contextlib.suppress(OSError):
-            os.utime(moved.after.path)  # when it was deleted: what empty() goes by
-    return moved
+    with contextlib.suppress(OSError):
+        # When it was deleted: what empty() goes by. Another's may come right after the rename, so this comes before it.
+        os.utime(picture.path)
+    return _renamed(picture, f"{DELETED}/{picture.name}")
 
 
 def undo(moved: Moved) -> Moved | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -239,6 +240,26 @@ def test_who_is_slower_is_told(tmp_path: Path) -> None:
     assert sorted(Path(p.name).name for p in found.decided) == sorted(Path(p.name).name for p in pictures)
     assert collected.delete(pictures[0]) is None
     assert collected.undo(collected.Moved(pictures[0], pictures[0])) is None
+
+
+def test_what_was_deleted_this_moment_can_be_had_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever a camera or a page empties the folder of deleted pictures, one deleted just now stays, however old it
+    is; one that was deleted long ago goes."""
+    old, gone = put(tmp_path, 0), put(tmp_path, 1)
+    os.utime(old.path, (0, 0))
+    long_ago = collected.delete(gone)
+    assert long_ago
+    os.utime(long_ago.after.path, (0, 0))
+    emptied: list[int] = []
+    # It comes right after the rename.
+    monkeypatch.setattr(
+        collected, "sync_folder", lambda _: emptied.append(collected.empty(tmp_path, time.time() - 3600))
+    )
+    deleted = collected.delete(old)
+    assert sum(emptied) == 1
+    assert deleted
+    assert collected.undo(deleted)
+    assert old.path.is_file()
 
 
 @pytest.mark.parametrize(
