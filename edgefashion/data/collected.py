@@ -88,6 +88,8 @@ class Listing:
 
     undecided: tuple[Picture, ...]
     decided: tuple[Picture, ...]
+    unnamed: tuple[Picture, ...] = ()
+    """Those left out as bytes that are no text stand in their names: no page and no JSON can name them."""
 
 
 def listing(folder: Path) -> Listing:
@@ -97,9 +99,12 @@ def listing(folder: Path) -> Listing:
         names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
     except OSError as error:
         raise BadInputError(f"{folder} cannot be read: {error.strerror}. Give the folder of --collect") from None
+    undecided = list(_below(folder, TO_REVIEW) if (folder / TO_REVIEW).is_dir() else ())
+    decided = [picture for name in names if is_label_folder(name) for picture in _below(folder, name)]
     return Listing(
-        tuple(_below(folder, TO_REVIEW) if (folder / TO_REVIEW).is_dir() else ()),
-        tuple(picture for name in names if is_label_folder(name) for picture in _below(folder, name)),
+        tuple(filter(_is_text, undecided)),
+        tuple(filter(_is_text, decided)),
+        tuple(picture for picture in (*undecided, *decided) if not _is_text(picture)),
     )
 
 
@@ -108,7 +113,8 @@ def deleted(folder: Path) -> tuple[Picture, ...]:
     where = folder / DELETED
     if not where.is_dir():
         return ()
-    return tuple(picture for below in sorted(where.iterdir()) for picture in _below(folder, f"{DELETED}/{below.name}"))
+    there = (picture for below in sorted(where.iterdir()) for picture in _below(folder, f"{DELETED}/{below.name}"))
+    return tuple(filter(_is_text, there))
 
 
 def find(folder: Path, name: str) -> Picture | None:
@@ -289,6 +295,15 @@ def _day_of(picture: Picture) -> str:
 
 def _labels(folder: Path) -> list[str]:
     return [entry.name for entry in folder.iterdir() if is_label_folder(entry.name) and entry.is_dir()]
+
+
+def _is_text(picture: Picture) -> bool:
+    """False for a name with bytes that are no text, as archives of old systems unpack them."""
+    try:
+        picture.name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _below(folder: Path, name: str) -> Iterator[Picture]:

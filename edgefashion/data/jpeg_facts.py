@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -104,13 +104,18 @@ def _facts(found: dict[str, Any]) -> Facts:
     told = {
         field.name: found[field.name]
         for field in fields(Facts)
-        if field.name in found and sound.get(field.name, lambda value: isinstance(value, str))(found[field.name])
+        if field.name in found and sound.get(field.name, _is_text)(found[field.name])
     }
     if "top" in told:
         told["top"] = tuple((label, float(share)) for label, share in told["top"])
     if "box" in told:
         told["box"] = tuple(told["box"])
     return Facts(**told)
+
+
+def _is_text(value: object) -> bool:
+    """False for text, too, that no page takes: JSON may hold half a letter."""
+    return isinstance(value, str) and re.search("[\ud800-\udfff]", value) is None
 
 
 def _is_time(value: object) -> bool:
@@ -123,11 +128,11 @@ def _is_time(value: object) -> bool:
 
 
 def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _is_answer(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and _is_share(value[1])
+    return isinstance(value, list) and len(value) == 2 and _is_text(value[0]) and _is_share(value[1])
 
 
 def _is_box(value: object) -> bool:

@@ -12,7 +12,7 @@ from edgefashion.data import collected
 from edgefashion.data.collected import Moved, Picture
 from edgefashion.data.label_names import DELETED, folder_of_label, key
 from edgefashion.data.photo_folders import FEW
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, printable
 from edgefashion.labels import NO_GARMENT, UNKNOWN
 from edgefashion.reviewing import alike
 from edgefashion.reviewing.doubts import Doubts
@@ -91,7 +91,7 @@ class Review:
             often[name] = often.get(name, 0) + 1
         pictures = len(now.undecided) + len(now.decided)
         return {
-            "folder": self.folder.path.name or str(self.folder.path),
+            "folder": printable(self.folder.path.name or self.folder.path),
             "version": now.version,
             "undecided": len(now.undecided),
             "unseen": len(now.undecided) - len(said),
@@ -106,6 +106,7 @@ class Review:
             "pictures": pictures,
             "unread": len(self.looking.unread),
             "failure": self.looking.failure,
+            "unnamed": _unnamed(now.unnamed),
         }
 
     def choices(self) -> list[str]:
@@ -306,6 +307,14 @@ def _in_words(said: str, done: int, gone: int) -> str:
             else f"{gone} were not there any more: somebody was faster"
         )
     return ". ".join(parts)
+
+
+def _unnamed(pictures: Sequence[Picture]) -> str:
+    """Of pictures that cannot be shown for their names, in one sentence; empty where there are none."""
+    if not pictures:
+        return ""
+    count = "1 picture is" if len(pictures) == 1 else f"{len(pictures):,} pictures are"
+    return f"{count} not shown: bytes that are no text stand in the name {printable(pictures[0].name)}. Rename it"
 
 
 def _lacks(name: str, counts: dict[str, int], days: dict[str, set[str]]) -> str:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, printable
 from edgefashion.system.addresses import without_secrets
 from edgefashion.system.processes import child_environment
 from edgefashion.system.text import quoted
@@ -81,7 +81,7 @@ class Teaching:
 
     def _elsewhere(self) -> str:
         """How to teach on another PC, in one sentence after the other."""
-        return (
+        return printable(
             f"Or teach on a PC that has it: copy the folder {self._folder.absolute()} to it and there run: "
             f"edgefashion train shop --photos {quoted(self._folder.name)} --out models/{self._model}, then: "
             f"edgefashion models export {self._model}. Bring the file that this writes back, and here run: "

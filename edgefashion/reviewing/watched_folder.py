@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +32,8 @@ class Seen:
     undecided: tuple[Picture, ...] = ()
     decided: tuple[Picture, ...] = ()
     deleted: tuple[Picture, ...] = ()
+    unnamed: tuple[Picture, ...] = ()
+    """As :class:`~edgefashion.data.collected.Listing` has them."""
 
 
 class WatchedFolder:
@@ -83,8 +85,9 @@ class WatchedFolder:
         deleted = collected.deleted(self.path)
         before = self._seen
         self._looked_s = time.monotonic()
-        if (listed.undecided, listed.decided, deleted) != (before.undecided, before.decided, before.deleted):
-            self._seen = Seen(before.version + 1, listed.undecided, listed.decided, deleted)
+        seen = Seen(before.version, listed.undecided, listed.decided, deleted, listed.unnamed)
+        if seen != before:
+            self._seen = replace(seen, version=before.version + 1)
         self._folders = {folder: _changed_ns(folder) for folder in set(self._holding())}
 
     def _holding(self) -> Iterator[Path]:

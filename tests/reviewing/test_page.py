@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from helpers.camera import wait_until
-from helpers.reviewing import ask, there
+from helpers.reviewing import ask, shop, there
 from helpers.types import Run
 from helpers.web import TOKEN
 
+from edgefashion.data import collected
 from edgefashion.errors import BadInputError
 from edgefashion.reviewing.page import ReviewPage
 
@@ -104,6 +106,31 @@ def test_what_is_shown(shared: ReviewPage) -> None:
         assert (status, jpeg[:2]) == (200, b"\xff\xd8")
     assert "<title>Review</title>" in ask(shared, "")[1]
     assert "--paper" in ask(shared, "review.css")[1]
+
+
+@pytest.mark.linux_only("names of any bytes")
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    """Files and folders whose names are bytes that are no text are left out, the page says so, and all else is
+    shown."""
+    folder = shop(tmp_path / os.fsdecode(b"caf\xe9"), 1)
+    jpeg = collected.listing(folder).undecided[0].path.read_bytes()
+    for name in (
+        b"caf\xe9/1.jpg",
+        b"Polo/caf\xe9.jpg",
+        b"Polo/\xe9/2.jpg",
+        b"to review/\xe9.jpg",
+        b".deleted/Polo/\xe9.jpg",
+    ):
+        place = folder / os.fsdecode(name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(jpeg)
+    with ReviewPage(folder, web="127.0.0.1:0") as page:
+        status, state = ask(page, "state")
+        assert (status, state["folder"], state["undecided"], state["deleted"]) == (200, "caf\\udce9", 3, 0)
+        assert state["unnamed"].startswith("4 pictures are not shown: ")
+        assert state["unnamed"].endswith("to review/\\udce9.jpg. Rename it")
+        for group in ("undecided", "label/Polo", "deleted", "doubted"):
+            assert ask(page, f"pictures?group={group}")[0] == 200
 
 
 @pytest.fixture(scope="module")

@@ -132,7 +132,7 @@ function take(now) {
   version = now.version;
   say(by("folder"), now.folder);
   document.title = `${now.undecided.toLocaleString("en")} to decide · ${now.folder}`;
-  say(by("looked"), now.failure || (now.looked < now.pictures
+  say(by("looked"), now.failure || now.unnamed || (now.looked < now.pictures
     ? `The network has looked at ${now.looked.toLocaleString("en")} of ${now.pictures.toLocaleString("en")}` : ""));
   showGroups();
   showLabels();
