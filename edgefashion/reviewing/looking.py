@@ -10,6 +10,7 @@ import numpy as np
 
 from edgefashion.bundles import resolve
 from edgefashion.bundles.bundle import INFO
+from edgefashion.bundles.current import PLAIN, model_dir_of
 from edgefashion.bundles.places import PHOTO_MODEL
 from edgefashion.data.label_names import folder_of_label
 from edgefashion.errors import BadInputError, EdgeFashionError
@@ -114,8 +115,9 @@ class Looking:
 
     def _is_of(self, facts: Facts | None) -> bool:
         """True if the network in use has noted this."""
-        names = {self._bundle.path.name, self._bundle.name}
-        return facts is not None and facts.model in names and facts.revision in ("", ".", self._bundle.path.name)
+        path = self._bundle.path
+        in_use = PLAIN if model_dir_of(path) in (None, path) else path.name
+        return facts is not None and facts.model == self._bundle.name and (facts.revision or PLAIN) == in_use
 
     def _own(self, picture: Picture) -> tuple[str, float] | None:
         key = _key(picture)
