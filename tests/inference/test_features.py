@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -82,3 +84,23 @@ def test_features_are_computed_once(kiosk: features.Features, tmp_path: Path) ->
     assert features.key_of(moved) not in features.Kept(keeping, "another network")
     keeping.write_bytes(keeping.read_bytes()[:100])
     assert features.key_of(moved) not in features.Kept(keeping, kiosk.network)
+
+
+@pytest.mark.parametrize(("size_px", "at"), [((20, 20), 0.5), ((400, 300), 0.5), ((400, 300), 0.97)])
+def test_two_pictures_of_one_name_size_and_time(tmp_path: Path, size_px: tuple[int, int], at: float) -> None:
+    """Files that their name, size and time do not tell apart are told apart by what is in them, though only a stripe
+    is; and each is still known after a move."""
+    keys = []
+    for label, shade in (("Polo", 0), ("Hoodie", 128)):
+        picture = np.full((*size_px, 3), 255, np.uint8)
+        rows = max(1, size_px[0] // 20)
+        picture[int(at * size_px[0]) - rows : int(at * size_px[0])] = shade
+        file = tmp_path / label / "001.bmp"
+        file.parent.mkdir()
+        file.write_bytes(cv2.imencode(".bmp", picture)[1].tobytes())
+        os.utime(file, (1e9, 1e9))
+        keys.append(features.key_of(file))
+        moved = tmp_path / f"{label} too" / file.name
+        moved.parent.mkdir()
+        assert features.key_of(file.rename(moved)) == keys[-1]
+    assert keys[0] != keys[1]
