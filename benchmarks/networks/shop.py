@@ -89,7 +89,7 @@ def one_round(of: Shop, school_of: Any, labels: dict[str, str], count: int, seed
     whole = of.features[test, 0]
     answers = [school.labels[at] for at in decision.best(head(whole), school.labels)]
     names = np.array([of.photos[i].label for i in test])
-    rule = Rule.of(shop_report.kept_rule(school).thresholds)
+    rule = Rule.of(shop_report.kept_rule(school))
     old_rule, truths = Rule.of(school.start.facts.thresholds), [(str(name),) for name in names]
     after = before_after.answered(head(whole), truths, school.labels, rule)
     before = before_after.answered(school.head(whole), truths, PHOTO_LABELS, old_rule)

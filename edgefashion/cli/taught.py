@@ -72,7 +72,7 @@ def teach(out: Path, given: dict[str, Any]) -> None:
                     f"--out {quoted(out)} --resume"
                 )
             raise
-    deeper = _fine_tune(done, out, folders, options.seed) if deep and done.bundle is not None else None
+    deeper = _fine_tune(done, out, options.seed) if deep and done.bundle is not None else None
     if as_json:
         print(json.dumps({**done.as_json(), **({"deep": deeper} if deeper else {})}))
     else:
@@ -83,39 +83,61 @@ def teach(out: Path, given: dict[str, Any]) -> None:
         raise GateError(f"{done.verdict.words} ({printable(out)} is as it was)")
 
 
-def _fine_tune(done: Teaching, out: Path, folders: list[Path], seed: int) -> dict[str, Any]:
+def _fine_tune(done: Teaching, out: Path, seed: int) -> dict[str, Any]:
     """Fine-tune all of what was taught, and take it as the next revision where it is better; what came of it."""
     import shutil
 
     from edgefashion.bundles import probation, revisions
+    from edgefashion.bundles.bundle import open_bundle
     from edgefashion.cli.progress import Progress
-    from edgefashion.conversion.build import build
+    from edgefashion.conversion.build import CONVERTING, QUANTIZING
+    from edgefashion.conversion.convert import convert
+    from edgefashion.conversion.quantize import quantize
     from edgefashion.inference.load import load
-    from edgefashion.training import shop_deep
+    from edgefashion.packs.gate import try_pinned
+    from edgefashion.training import shop_bundle, shop_deep
 
     assert done.bundle is not None
+    try:
+        shop_deep.check_photos(done.learned_from, done.held_out)
+    except BadInputError as error:
+        return {"taken": False, "revision": None, "words": f"--deep: {error}. The taught head alone is kept"}
     place = revisions.next_place(out)
-    gated = max(1, sum(photo.known for photo in (*done.learned_from, *done.held_out)) // 2)
+    gated = max(1, sum(photo.known for photo in done.learned_from) // 2)
     may_drop = max(INT8_MAY_LOSE, 2 / gated)  # of few photos each is more than a hundredth
     try:
         with Progress("fine-tuning the whole network") as progress:
-            shop_deep.fine_tune(done.bundle, done.learned_from, place, seed=seed, on_step=progress.step)
-            build(place, place, int8=True, max_drop=may_drop, photos=folders, on_stage=progress.stage)
+            shop_deep.fine_tune(
+                done.bundle, done.learned_from, place, done.floors_kept, seed=seed, on_step=progress.step
+            )
+            progress.stage(CONVERTING)
+            made = convert(place, place).bundle
+            progress.stage(QUANTIZING)
+            quantize(made, photos=done.learned_from, max_drop=may_drop)
             progress.stage("comparing it with the taught head alone")
+            shop_deep.state(place, done.held_out)
             found = shop_deep.compare(load(done.bundle.path), load(place), done.held_out)
+            try_pinned(open_bundle(place), load(place))  # as it will be where it is installed
         revision = None
         if found.taken:
             why = f"taught with {len(done.learned_from):,} photos and fine-tuned on them"
-            revision = revisions.record(out, place, revisions.Origin(why=why, verdict=found.words)).id
+            data = str((shop_bundle.taught_facts(done.bundle) or {}).get("data_sha256", "")) or None
+            origin = revisions.Origin(why=why, verdict=found.words, data_sha256=data)
+            revision = revisions.record(out, place, origin).id
             if done.in_force:
                 revisions.switch(out, revision, probation_s=probation.MINUTES * 60)
     except GateError:
-        words = "--deep: converted to 8 bits the fine-tuned network loses too much. The taught head alone is kept"
+        words = (
+            "--deep: converted, the fine-tuned network does not answer as it did before. The taught head alone is kept"
+        )
         return {"taken": False, "revision": None, "words": words}
     finally:
         if not place.with_name(f"{place.name}.json").is_file():
             shutil.rmtree(place, ignore_errors=True)
-    told = {"taken": found.taken, "revision": revision, "words": found.words, **found.compared.as_json()}
+    words = found.words
+    if revision and not done.in_force:
+        words += f". Not in force. To use it: edgefashion models rollback {quoted(out)} --to {revision}"
+    told = {"taken": found.taken, "revision": revision, "words": words, **found.compared.as_json()}
     return {**told, "fashion_before": found.fashion_before, "fashion_after": found.fashion_after}
 
 

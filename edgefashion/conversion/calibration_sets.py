@@ -12,6 +12,7 @@ import numpy as np
 from edgefashion.bundles import bundle
 from edgefashion.conversion import accuracy_control
 from edgefashion.data import fashion_mnist, photo_folders, splits
+from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, preprocess
 from edgefashion.inference.classifier import Classifier
@@ -59,15 +60,20 @@ def of_fashion_mnist(made: bundle.Bundle, calibration: int) -> CalibrationSets:
     )
 
 
-def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) -> CalibrationSets:
+def of_photos(
+    made: bundle.Bundle, calibration: int, folders: Sequence[Path], listed: Sequence[Photo] = ()
+) -> CalibrationSets:
     """For a photo network, which is calibrated on ``calibration`` photos of ``folders``, and on Fashion-MNIST's images.
+
+    ``listed``: the photos, in the place of all that the folders hold.
 
     Raises :class:`BadInputError` where too few photos can be read.
     """
-    check_calibration(made, folders)
     skipped: list[str] = []
-    found = photo_folders.scan(*folders, of=made.labels)
-    fit, held_out = splits.for_calibration(found.photos)
+    if not listed:
+        check_calibration(made, folders)
+        listed = photo_folders.scan(*folders, of=made.labels).photos
+    fit, held_out = splits.for_calibration(listed)
     chosen = splits.evenly(fit, calibration)
     calibrate = [preprocess.view(picture) for _, picture in photo_folders.read(chosen, skipped)]
     # Fashion-MNIST's images too, at their own size: photos alone would give ranges in which these do not fit.
@@ -77,7 +83,8 @@ def of_photos(made: bundle.Bundle, calibration: int, folders: Sequence[Path]) ->
     calibrate += list(preprocess.as_photos(images[some]))
     gate = [(photo, preprocess.view(picture)) for photo, picture in photo_folders.read(held_out, skipped)]
     if not gate:
-        raise BadInputError(f"too few readable photos in {', '.join(map(str, folders))}. {' '.join(skipped[:1])}")
+        where = ", ".join(map(str, folders or sorted({photo.path.parent for photo in listed})))
+        raise BadInputError(f"too few readable photos in {where}. {' '.join(skipped[:1])}")
     views = np.stack([view for _, view in gate])
 
     def right_of_photos(classifier: Classifier) -> float:

@@ -20,6 +20,7 @@ from edgefashion.conversion.calibration_sets import CalibrationSets
 from edgefashion.conversion.parity_gate import TRYING_S
 from edgefashion.conversion.post_training import loaded, quantize_plain, quietly
 from edgefashion.data import fashion_mnist
+from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation import agreement
 from edgefashion.inference import foreign_files, load
@@ -108,6 +109,8 @@ def quantize(
     made: bundle.Bundle,
     options: QuantizeOptions = QuantizeOptions(),
     photo_folders: Sequence[str | Path] = (),
+    *,
+    photos: Sequence[Photo] = (),
     **given: Any,
 ) -> tuple[bundle.Bundle, Quantization]:
     """Add an INT8 IR to a bundle that has an FP32 IR, calibrated by NNCF.
@@ -120,6 +123,7 @@ def quantize(
         made: The bundle, as :func:`edgefashion.convert` gives it.
         options: How to calibrate and what INT8 may cost.
         photo_folders: For a photo network: photo folders, a sub-folder a label.
+        photos: In their place the photos themselves, where some of a folder's are kept for something else.
         given: Any field of ``options`` by its name: ``max_drop``, accuracy from 0 to 1, and ``calibration``, images.
 
     Returns:
@@ -142,7 +146,8 @@ def quantize(
     fp32 = made.verified("fp32")
     before = load.load(fp32, precision="fp32")
     if before.takes_photos:
-        sets = calibration_sets.of_photos(made, options.calibration, [Path(folder) for folder in photo_folders])
+        folders = [Path(folder) for folder in photo_folders]
+        sets = calibration_sets.of_photos(made, options.calibration, folders, photos)
     else:
         sets = calibration_sets.of_fashion_mnist(made, options.calibration)
     int8 = _quantized(fp32, before, sets, options.max_drop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 TAUGHT: Final = "taught"
 """The field of bundle.json that says what a network was taught, and from what."""
+
+HELD_OUT: Final = "the shop's own, held out by place and day"
+"""What a bundle's photo figures are of."""
 
 PINNED: Final = 200
 """Held-out pictures that travel in the bundle, at most: some 2 MB."""
@@ -123,7 +127,7 @@ def _write(out: Path, name: str, start: Bundle, made: Made, shop: Shop, held: ND
             input_shape=start.facts.input_shape,
             pixels=start.facts.pixels,
             thresholds=made.thresholds,
-            photos={"the shop's own, held out by place and day": made.figures},
+            photos={HELD_OUT: made.figures},
             finds=start.facts.finds,
             versions={"openvino": version("openvino"), "numpy": version("numpy")},
             seed=made.seed,
@@ -131,14 +135,14 @@ def _write(out: Path, name: str, start: Bundle, made: Made, shop: Shop, held: ND
         )
         making.add_report("teach", made.report)
         write_history(making.part("history"), made.history)
-        _copy(start, making, FINDER_PARTS)
+        copy_parts(start, making, FINDER_PARTS)
         for part in ("fp16", "int8"):
             if start.has(part):
                 _write_ir(making, start, part, head)
         told = _gate(making, pictures, made.labels)
         making.add_report("int8", told)
         answers = load.load(making.part("fp16"), precision="fp16")
-        _pin(making, [each for each in pictures if each.held][:PINNED], answers)
+        pin(making, [each for each in pictures if each.held], answers)
         if installed("tensorflow") and start.has("keras"):
             write_keras(making, start, head)
         card.write_card(making)
@@ -154,7 +158,8 @@ def _write_ir(making: draft.Draft, start: Bundle, part: str, head: Head) -> None
     check.vouch(making.part(part))
 
 
-def _copy(start: Bundle, making: draft.Draft, parts: tuple[str, ...]) -> None:
+def copy_parts(start: Bundle, making: draft.Draft, parts: tuple[str, ...]) -> None:
+    """Put ``parts`` of ``start``, those that it has, into a draft."""
     for part in parts:
         if start.has(part):
             start.verified(part)
@@ -180,34 +185,46 @@ def write_keras(making: draft.Draft, start: Bundle, head: Head) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Picture:
+class Picture:
+    """A photo, as the network sees it."""
+
     photo: Photo
     view: NDArray[np.uint8]
     held: bool
+    """True where the network has not learned from it."""
+
+    @property
+    def truth(self) -> tuple[str, ...]:
+        """The labels that are right for it."""
+        return self.photo.label, *self.photo.also
 
 
-def _pictures(shop: Shop, held: NDArray[np.bool_]) -> list[_Picture]:
+def _pictures(shop: Shop, held: NDArray[np.bool_]) -> list[Picture]:
     """Of the shop's pictures those that gate, the held-out ones first, of each label about as many."""
-    chosen: list[tuple[Photo, bool]] = []
+    found: list[Picture] = []
     for which, room in ((held, PINNED), (~held, GATED - min(PINNED, int(held.sum())))):
         some = [photo for photo, keep in zip(shop.photos, which, strict=True) if keep]
-        picked = some if len(some) <= room else splits.evenly(some, room)
-        chosen += [(photo, which is held) for photo in picked]
+        found += read(some if len(some) <= room else splits.evenly(some, room), held=which is held)
+    return found
+
+
+def read(photos: Sequence[Photo], *, held: bool) -> list[Picture]:
+    """Those of the photos that can be read."""
     found = []
-    for photo, is_held in chosen:
+    for photo in photos:
         try:
-            found.append(_Picture(photo, preprocess.view(read_garment(photo.path)), is_held))
+            found.append(Picture(photo, preprocess.view(read_garment(photo.path)), held))
         except BadInputError:  # it was there a moment ago: the folder is in use
             continue
     return found
 
 
-def _gate(making: draft.Draft, pictures: list[_Picture], labels: tuple[str, ...]) -> dict[str, Any]:
+def _gate(making: draft.Draft, pictures: list[Picture], labels: tuple[str, ...]) -> dict[str, Any]:
     """Compare INT8 with FP16 on the shop's pictures, and drop it where it does too much worse."""
     if not making.part("int8").is_file():
         return {"words": "the start has no INT8, and so has this", "passed": None}
     views = np.stack([each.view for each in pictures])
-    truths = [(each.photo.label, *each.photo.also) for each in pictures]
+    truths = [each.truth for each in pictures]
     said = {
         part: [labels[at] for at in decision.best(load.load(making.part(part), precision=part)(views), labels)]
         for part in ("fp16", "int8")
@@ -222,9 +239,10 @@ def _gate(making: draft.Draft, pictures: list[_Picture], labels: tuple[str, ...]
     return {"words": told, "passed": lost <= allowed, "n": len(views), "alike": alike, "lost": lost, "allowed": allowed}
 
 
-def _pin(making: draft.Draft, pictures: list[_Picture], answers: Classifier) -> None:
-    """Put held-out pictures into the bundle, with what it answers to them here: where it is installed it has to answer
-    the same."""
+def pin(making: draft.Draft, pictures: list[Picture], answers: Classifier) -> None:
+    """Put held-out pictures, :data:`PINNED` at most, into the bundle, with what its FP16 IR ``answers`` to them here:
+    where it is installed it has to answer the same."""
+    pictures = pictures[:PINNED]
     if not pictures:
         return
     import cv2

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.bundles import resolve
-from edgefashion.bundles.facts import PhotoFigures
+from edgefashion.bundles.facts import PhotoFigures, Thresholds
 from edgefashion.data.photo_folders import FEW
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation import before_after
@@ -70,9 +70,12 @@ class Report:
         }
 
 
-def kept_rule(school: School) -> ShopRule:
-    """The rule of a network with too few held-out pictures to choose one on."""
-    return shop_rule.choose(school.start.facts.thresholds, school.taken_for, school.labels, NONE, [], 0)
+def kept_rule(school: School) -> Thresholds:
+    """The rule of a network for which no held-out picture chooses one: its start's, whose floors serve new labels as
+    well."""
+    start = school.start.facts.thresholds
+    kept = shop_rule.choose(start, school.taken_for, school.labels, NONE, [], 0).thresholds
+    return kept._replace(chosen_on=start.chosen_on)
 
 
 def report(school: School, heads: list[Head], out: Path) -> Report:
@@ -158,7 +161,8 @@ class _Before:
 
     @classmethod
     def of(cls, school: School, out: Path) -> _Before:
-        """The network at ``out`` where that was taught too and has the same features; else the start."""
+        """The network at ``out`` where that was taught too and has the same features; else the start. One that
+        ``--deep`` fine-tuned has others, and states no start: its last layer says nothing on the start's features."""
         try:
             # A path: no other of this name in ./models.
             there = resolve.resolve(out.absolute()).bundle if out.exists() else None

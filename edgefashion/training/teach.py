@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from edgefashion.bundles import places, resolve
 from edgefashion.bundles.bundle import Bundle
+from edgefashion.bundles.facts import Thresholds
 from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation import before_after
@@ -48,6 +49,9 @@ class Teaching:
     learned_from: tuple[Photo, ...]
     """The photos that the network which is written has learned from."""
     held_out: tuple[Photo, ...]
+    """Those that it has not learned from, nor from one that looks the same."""
+    floors_kept: Thresholds
+    """The start's rule for its labels: for one that no photo has chosen a floor for."""
 
     @property
     def verdict(self) -> Verdict:
@@ -129,9 +133,10 @@ def teach(
     heads, history = school.heads(Kept.at(out, school.key(), resume=resume), on_epoch)
     tell("comparing before and after")
     found = shop_report.report(school, heads, out)
+    floors_kept = shop_report.kept_rule(school)
     if found.verdict.word == before_after.WORSE:
         Kept.forget(out)
-        return Teaching(None, None, False, school.labels, found, found.notes, tuple(shop.skipped), (), ())
+        return Teaching(None, None, False, school.labels, found, found.notes, tuple(shop.skipped), (), (), floors_kept)
     tell("writing the network")
     made = Made(
         head=heads[0],
@@ -149,6 +154,8 @@ def teach(
         history=history,
         seed=options.seed,
     )
+    taught_by = folds.fold != 0
+    apart = ~taught_by & ~shop_material.twins(shop, folds)
     take = found.verdict.word == before_after.BETTER and found.of_the_one_in_force
     written, int8 = shop_bundle.write(out, began, made, shop, folds.fold == 0, found.verdict, take=take)
     Kept.forget(out)
@@ -160,8 +167,9 @@ def teach(
         found,
         (*found.notes, int8),
         tuple(shop.skipped),
-        tuple(photo for photo, at in zip(shop.photos, folds.fold, strict=True) if at != 0),
-        tuple(photo for photo, at in zip(shop.photos, folds.fold, strict=True) if at == 0),
+        tuple(photo for photo, at in zip(shop.photos, taught_by, strict=True) if at),
+        tuple(photo for photo, at in zip(shop.photos, apart, strict=True) if at),
+        floors_kept,
     )
 
 

@@ -224,17 +224,6 @@ def test_the_original_of_a_taught_network(tmp_path: Path, photo_folder: Path) ->
     assert answers == pytest.approx(load(tmp_path / "shop")(views), abs=0.01)
     with pytest.raises(BadInputError, match="was taught other labels"):
         finetune.photo_network(str(tmp_path / "shop"))
-    photos = [
-        photo_folders.Photo(path, label, "anna")
-        for label, path in (("Gown", photo_folder / "Dress"), ("Coat", photo_folder / "Coat"))
-        for path in sorted(path.iterdir())[:2]
-    ]
-    taught, steps = bundle.open_bundle(tmp_path / "shop"), list[int]()
-    shop_deep.fine_tune(taught, photos, tmp_path / "deep", steps=2, on_step=lambda done, _: steps.append(done))
-    deep = bundle.open_bundle(tmp_path / "deep")
-    assert (steps, deep.labels, deep.has("fp16")) == ([1, 2], taught.labels, False)
-    moved = np.abs(load(tmp_path / "deep", engine="keras")(views) - answers).max()
-    assert 0 < moved < 0.2
 
 
 @pytest.mark.parametrize(
