@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import socket
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -223,14 +224,34 @@ def _hand_over(model_dir: Path) -> None:
     to take a revision back."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return
-    with contextlib.suppress(OSError):
-        above = model_dir.absolute().parent
-        owner = next((found for found in (above.stat(), above.parent.stat()) if found.st_uid != 0), None)
+    with contextlib.suppress(OSError), _opened(str(model_dir.absolute().parent)) as above:
+        owner = next((found for found in (os.fstat(above), os.stat("..", dir_fd=above)) if found.st_uid != 0), None)
         if owner is None:
             return
-        for path in (above, model_dir, *model_dir.rglob("*")):
-            if path.lstat().st_uid == 0:
-                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        # That account may move things while we look, so nothing is named by its path: what is open stays what it is.
+        _give(above, owner)
+        for _, _, names, folder in os.fwalk(model_dir.absolute().name, dir_fd=above):
+            _give(folder, owner)
+            for name in names:
+                with contextlib.suppress(OSError), _opened(name, os.O_NOFOLLOW | os.O_NONBLOCK, folder) as file:
+                    _give(file, owner)
+
+
+@contextlib.contextmanager
+def _opened(path: str, flags: int = 0, folder: int | None = None) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | flags, dir_fd=folder)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _give(descriptor: int, owner: os.stat_result) -> None:
+    """Give an open file or folder of root's to ``owner``; no file that has another name, which may be anywhere."""
+    found = os.fstat(descriptor)
+    whole = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
+    if found.st_uid == 0 and whole:
+        os.chown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def forget(model_dir: Path) -> None:

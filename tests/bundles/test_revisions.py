@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.bundles import FACTS, content_of, fill, make, names
@@ -335,6 +336,37 @@ def test_full_disk_at_every_step(work: Path) -> None:
         else:
             assert in_force(model_dir) == "new"
         assert not [name for name in content_of(model_dir) if ".new-" in name]
+
+
+@pytest.mark.linux_only("what root writes is handed over on POSIX")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root alone can hand files over")
+def test_what_root_writes_is_handed_over(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account of the folder above gets what root wrote there, and nothing else: no file with a second name, none
+    behind a link, be it put in the place of a folder at that very moment."""
+    theirs, ours = 4242, work / "ours"
+    make(ours / "0002-aaaaaaaa")
+    make(SHOP)
+    os.chown("models", theirs, theirs)
+    os.link(ours / "0002-aaaaaaaa" / "int8.bin", SHOP / "hard.bin")
+    (SHOP / "soft").symlink_to(ours)
+    second, chown = add("second").path, os.chown
+
+    def swapped(path: int, *owner: int, **options: Any) -> None:
+        if not (SHOP / "aside").exists() and os.path.samestat(os.fstat(path), folder):
+            (SHOP / "revisions").rename(SHOP / "aside")
+            (ours / "0002-aaaaaaaa").rename(ours / second.name)
+            (SHOP / "revisions").symlink_to(ours)
+        chown(path, *owner, **options)
+
+    for path in (SHOP, *SHOP.rglob("*")):
+        os.chown(path, 0, 0, follow_symlinks=False)
+    folder = (SHOP / "revisions").stat()
+    monkeypatch.setattr(os, "chown", swapped)
+    revisions._hand_over(SHOP)
+    assert {path.stat().st_uid for path in (ours, *ours.rglob("*"))} == {0}
+    given = [path for path in (SHOP, *SHOP.rglob("*")) if path.name not in ("hard.bin", "soft", "revisions")]
+    assert (SHOP / "aside" / second.name / "int8.bin") in given
+    assert {path.lstat().st_uid for path in given} == {theirs}
 
 
 # --- Probation -------------------------------------------------------------------------------
