@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.bundles.current import model_dir_of
 from edgefashion.data.collected import Facts
 from edgefashion.data.heads import hidden_share, hide_heads
 from edgefashion.inference import preprocess, scene
@@ -36,9 +36,6 @@ UNSURE: Final = "unsure"
 CHANGED: Final = "changed"
 SAMPLE: Final = "sample"
 """Why a picture is kept: :attr:`~edgefashion.data.collected.Facts.why`."""
-
-_REVISIONS: Final = "revisions"
-"""The folder of a model's revisions, in which each has one of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +129,8 @@ def revision_of(classifier: Classifier) -> str:
     """The revision of the model that ``classifier`` was loaded from; empty where it has none."""
     if classifier.source is None:
         return ""
-    folders = classifier.source.absolute().parts[:-1]
-    return next((below for above, below in itertools.pairwise(folders) if above == _REVISIONS), "")
+    place = classifier.source.absolute().parent
+    return "" if model_dir_of(place) in (None, place) else place.name
 
 
 def _inside(box: Box, size_wh: tuple[int, int]) -> Box:

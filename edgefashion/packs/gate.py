@@ -140,15 +140,3 @@ def _read(of: Bundle, classes: int) -> tuple[list[bytes], Sequence[str], NDArray
     starts = [0, *(int(end) for end in ends[:-1])]
     cut = [jpeg[start : int(end)].tobytes() for start, end in zip(starts, ends, strict=True)]
     return cut, [str(label) for label in labels], probabilities.astype(np.float32)
-
-
-def pinned_of(
-    pictures: Sequence[bytes], labels: Sequence[str], probabilities: NDArray[np.float32]
-) -> dict[str, NDArray[Any]]:
-    """The arrays of ``pinned.npz``: JPEG files, their labels, and the original's probabilities (n, classes)."""
-    return {
-        "jpeg": np.frombuffer(b"".join(pictures), np.uint8),
-        "ends": np.cumsum([len(picture) for picture in pictures], dtype=np.int64),
-        "labels": np.array(labels, dtype=np.str_),
-        "probabilities": np.asarray(probabilities, np.float32),
-    }

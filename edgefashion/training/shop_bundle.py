@@ -25,6 +25,7 @@ from edgefashion.evaluation.before_after import Verdict
 from edgefashion.inference import decision, load, preprocess
 from edgefashion.inference.collected_view import read_garment
 from edgefashion.inference.head import Head, with_head
+from edgefashion.inference.pinned import pinned_of
 from edgefashion.inference.rt_info import describe
 from edgefashion.system.extras import installed
 from edgefashion.training.history import write_history
@@ -250,13 +251,8 @@ def pin(making: draft.Draft, pictures: list[Picture], answers: Classifier) -> No
     # As the network sees them: all that the gate needs, and the smallest.
     files = [cv2.imencode(".jpg", each.view[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1] for each in pictures]
     views = np.stack([preprocess.view(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)) for file in files])
-    np.savez(
-        making.part("pinned"),
-        jpeg=np.concatenate(files),
-        ends=np.cumsum([len(file) for file in files], dtype=np.int64),
-        labels=np.array([each.photo.label for each in pictures], np.str_),
-        probabilities=answers(views),
-    )
+    pinned = pinned_of([file.tobytes() for file in files], [each.photo.label for each in pictures], answers(views))
+    np.savez(making.part("pinned"), **pinned)  # type: ignore[arg-type]
 
 
 def taught_facts(of: Bundle) -> dict[str, Any] | None:

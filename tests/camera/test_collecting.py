@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import cv2
@@ -30,7 +31,7 @@ from edgefashion.data.collection import Limits
 from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
 from edgefashion.inference.finder import Region
-from edgefashion.inference.garment_picture import cut_out, kept_part, may_be_kept
+from edgefashion.inference.garment_picture import cut_out, kept_part, may_be_kept, revision_of
 from edgefashion.inference.predict import Prediction
 from edgefashion.labels import LABELS
 
@@ -388,3 +389,20 @@ def test_what_cannot_be_collected(tmp_path: Path, given: dict[str, Any], says: s
     }
     with pytest.raises(BadInputError, match=says):
         run_camera(source=str(tmp_path), headless=True, **filled)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (None, ""),
+        ("models/shop/int8.xml", ""),
+        ("models/shop/revisions/0002-ab12cd34/int8.xml", "0002-ab12cd34"),
+        ("revisions/2026/models/shop/int8.xml", ""),
+        ("revisions/2026/models/shop/revisions/0002-ab12cd34/int8.xml", "0002-ab12cd34"),
+        ("revisions/mine/int8.xml", ""),
+    ],
+)
+def test_revision_that_a_picture_is_kept_with(source: str | None, expected: str) -> None:
+    """A revision is what a model's folder holds as one, whatever the folders above are called."""
+    network = cast("Classifier", SimpleNamespace(source=source and Path(source)))
+    assert revision_of(network) == expected

@@ -11,9 +11,9 @@ import numpy as np
 from edgefashion.bundles import bundle, draft, pack, resolve, revisions
 from edgefashion.data import fashion_mnist
 from edgefashion.inference.load import load
+from edgefashion.inference.pinned import pinned_of
 from edgefashion.inference.predict import see
 from edgefashion.labels import LABELS
-from edgefashion.packs import gate
 
 PICTURES = 12
 
@@ -33,7 +33,7 @@ def pinned(seed: int = 0) -> dict[str, np.ndarray]:
             jpegs.append(jpeg.tobytes())
             names.append(LABELS[label])
             answers.append(seen[1])
-    return gate.pinned_of(jpegs, names, np.stack(answers))
+    return pinned_of(jpegs, names, np.stack(answers))
 
 
 def read_back(jpeg: np.ndarray) -> np.ndarray:
