@@ -18,7 +18,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,7 +100,8 @@ def write(of: Bundle, model: str, revision: Revision, out: Path) -> None:
         "model": model,
         "revision": called,
         "sha256": of.sha256,
-        "origin": asdict(revision.origin),
+        # Not who made it, nor who took it back: that is nobody's business who is handed the pack.
+        "origin": asdict(replace(revision.origin, who="", taken_back=None)),
     }
     with written_aside(out) as aside:
         with zipfile.ZipFile(aside, "x", zipfile.ZIP_DEFLATED) as file:

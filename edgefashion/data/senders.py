@@ -13,6 +13,7 @@ guessed, by the first of these that a photo has:
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -71,6 +72,11 @@ def sender_of(path: Path, label_folder: Path) -> Sender:
         taken = _day_in(stem) or _day_taken(path)
         return Sender(taken, DAY) if taken else Sender(UNKNOWN_DAY, NO_DAY)
     return Sender(prefix_of(stem), NAME)
+
+
+def hashed(sender: str) -> str:
+    """What is written of a sender in a bundle, which travels: a person's name, or a camera's address, tells nobody."""
+    return f"sha256:{hashlib.sha256(sender.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
 def prefix_of(stem: str) -> str:

@@ -15,6 +15,7 @@ from edgefashion.bundles import places, resolve
 from edgefashion.bundles.bundle import Bundle
 from edgefashion.bundles.facts import Thresholds
 from edgefashion.data.photo_folders import Photo
+from edgefashion.data.senders import hashed
 from edgefashion.errors import BadInputError
 from edgefashion.evaluation import before_after
 from edgefashion.evaluation.before_after import Verdict
@@ -148,7 +149,9 @@ def teach(
             "start_sha256": began.sha256_of("fp16"),
             "photos": len(shop.photos),
             "data_sha256": school.key(),
-            "learned_from": sorted({p.sender for p, at in zip(shop.photos, folds.fold, strict=True) if at != 0}),
+            "learned_from": sorted(
+                {hashed(p.sender) for p, at in zip(shop.photos, folds.fold, strict=True) if at != 0}
+            ),
         },
         report={"options": asdict(options), "labels": school.counts, **found.as_json()},
         history=history,

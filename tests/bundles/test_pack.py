@@ -9,6 +9,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,6 +63,17 @@ def test_there_and_back() -> None:
     again = Path("again.edgepack")
     pack.write(open_bundle(SHOP), "shop", revisions.history(SHOP)[0], again)
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_pack_names_nobody() -> None:
+    """Neither who made a revision nor who took it back is in its pack, on whatever computer that was."""
+    made, told = make(SHOP), "root@till"
+    revision = revisions.history(SHOP)[0]
+    revision = replace(revision, origin=revisions.Origin(why="taught", who=told, taken_back=f"by {told}"))
+    pack.write(made, "shop", revision, Path("shop.edgepack"))
+    with zipfile.ZipFile("shop.edgepack") as file:
+        assert told not in file.read(pack.FACTS).decode()
+    assert pack.peek(Path("shop.edgepack")).origin == revisions.Origin(why="taught")
 
 
 def test_altered_bundle_is_not_packed() -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
+from edgefashion.bundles import draft, resolve
 from edgefashion.bundles.facts import Thresholds
 from edgefashion.data.photo_folders import Photo
+from edgefashion.data.senders import hashed
 from edgefashion.errors import BadInputError
 from edgefashion.inference.head import Head
 from edgefashion.inference.taught import Taught
 from edgefashion.labels import PHOTO_LABELS
-from edgefashion.training import shop_head, shop_kinds, shop_material, shop_rule
+from edgefashion.training import shop_bundle, shop_head, shop_kinds, shop_material, shop_report, shop_rule
 from edgefashion.training.shop_head import HeadOptions, Lessons, State
 from edgefashion.training.shop_progress import Kept
 
@@ -193,3 +198,22 @@ def test_a_new_label_that_is_a_kind_of_an_old_one(
     assert int(which.sum()) == left_out
     assert [words for words in told if says and says in words] == told
     assert bool(told) == (says is not None)
+
+
+@pytest.mark.parametrize("written", [hashed, str])
+def test_what_the_network_in_force_has_learned_from(
+    written: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender that it has learned from is told by its hash, in older bundles by its name. It is the network at the
+    path that is given, and no model of that name in ``./models``."""
+    monkeypatch.chdir(tmp_path)
+    start = resolve.resolve("kiosk").bundle
+    assert start is not None
+    told = {"start_sha256": start.sha256_of("fp16"), "learned_from": [written("till 2026-11-02")]}
+    with draft.draft(Path("shop"), start) as making:
+        making.facts = making.facts._replace(others={shop_bundle.TAUGHT: told})
+    shutil.copytree(start.path, "models/shop")
+    photos = [Photo(Path("a.jpg"), "Coat", sender) for sender in ("till 2026-11-02", "till 2026-11-03")]
+    school: Any = SimpleNamespace(start=start, shop=SimpleNamespace(photos=photos), head=None)
+    before = shop_report._Before.of(school, Path("shop"))
+    assert (before.name, before.new_to_it.tolist()) == ("shop", [False, True])

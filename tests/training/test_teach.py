@@ -83,6 +83,7 @@ def test_the_bundle_is_one_like_any_other(taught: Teaching, run_here: Run, shop:
     assert predict(classifier, picture, single=True).garments
     facts = made.facts
     assert facts.others["taught"]["photos"] == 36
+    assert all(each.startswith("sha256:") for each in facts.others["taught"]["learned_from"])
     assert set(facts.thresholds.floors or {}) > {"School dress", "Coat", "Footwear"}
     assert "needed" in (facts.thresholds.chosen_on or "")
     assert "School dress" in made.verified("card").read_text(encoding="utf-8")
