@@ -62,7 +62,7 @@ def gather(folders: list[Path], features: Features) -> Shop:
         photos = photo_folders.scan(folder).photos
         _, held = splits.in_fold(photos, 0, splits.split_by_sender)
         own += [photos[at] for at in held if not photos[at].also]
-    kept = Kept(Path(tempfile.gettempdir()) / "edgefashion-shop-features.npz", features.network)
+    kept = Kept(Path(tempfile.gettempdir()) / "edgefashion-shop-features.npz", features.network, features.size)
     rows: dict[Path, list[NDArray[np.float32]]] = {photo.path: [] for photo in own}
     for (file, _, _), row in each(features, shop_material.views_of([photo.path for photo in own]), kept):
         rows[file].append(row)
@@ -145,7 +145,7 @@ def main() -> None:
     start = resolve.resolve("kiosk").bundle
     assert start is not None
     features = Features(start)
-    own = taught.read(start, features.network)
+    own = taught.read(start, features.network, features.size)
     of = gather(given.photos, features)
     began = time.perf_counter()
     views = len(list(each(features, shop_material.views_of([photo.path for photo in of.photos[:60]]))))

@@ -36,7 +36,7 @@ def main() -> None:
     assert bundle is not None
     features = Features(bundle)
     pictures = {one.path: one for one in collected.listing(folder).decided}
-    kept = Kept(folder / KEPT_IN, features.network)
+    kept = Kept(folder / KEPT_IN, features.network, features.size)
     files, rows = of_files(features, list(pictures), kept)
     labels = [pictures[file].label or "" for file in files]
     places = [place_of(pictures[file]) for file in files]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgefashion.errors import BadInputError
 from edgefashion.inference import preprocess
+from edgefashion.system.files import read_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +34,12 @@ def save_reference(path: Path, test_probabilities: NDArray[np.float32]) -> None:
 
 
 def load_reference(path: Path) -> NDArray[np.float32]:
-    """The answers :func:`save_reference` kept: float32 (images, classes)."""
-    with np.load(path, allow_pickle=False) as stored:
-        return np.asarray(stored["probabilities"], np.float32)
+    """The answers :func:`save_reference` kept: float32 (images, classes). Raises :class:`BadInputError` for another
+    file."""
+    try:
+        answers = read_arrays(path)["probabilities"]
+        if answers.ndim != 2 or answers.dtype.kind != "f":
+            raise ValueError("it holds no answers")
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInputError(f"{path} cannot be read ({error}). Restore the bundle from its source") from error
+    return np.asarray(answers, np.float32)

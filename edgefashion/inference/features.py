@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from edgefashion.inference import preprocess
 from edgefashion.inference.collected_view import read_garment
 from edgefashion.inference.openvino_engine import compile_config, read_ir
 from edgefashion.inference.openvino_import import openvino
-from edgefashion.system.files import written_aside
+from edgefashion.system.files import read_arrays, written_aside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,16 +127,16 @@ class Kept:
     A file that cannot be read or written is as good as none: the features are then computed again.
     """
 
-    def __init__(self, file: Path, network: str) -> None:
+    def __init__(self, file: Path, network: str, size: int) -> None:
+        """``size``: numbers a row. Rows of another size are as good as none."""
         self._file, self._network = file, network
         self._rows: dict[str, NDArray[np.float16]] = {}
         self._new = False
-        unreadable = OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile
-        with contextlib.suppress(*unreadable), np.load(file, allow_pickle=False) as kept:
-            if str(kept["network"]) == network:
-                keys, rows = kept["keys"].tolist(), np.asarray(kept["features"], np.float16)
-                if rows.ndim == 2 and len(keys) == len(rows):
-                    self._rows = dict(zip(keys, rows, strict=True))
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            kept = read_arrays(file)
+            keys, rows = kept["keys"], kept["features"]
+            if str(kept["network"]) == network and rows.dtype == np.float16 and rows.shape == (*keys.shape, size):
+                self._rows = dict(zip(keys.tolist(), rows, strict=True))
 
     def __contains__(self, key: str) -> bool:
         return key in self._rows

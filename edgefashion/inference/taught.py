@@ -6,7 +6,6 @@ and whether it forgets is measured on those of pictures that the network has nev
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgefashion.errors import BadInputError
+from edgefashion.system.files import read_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,8 +72,8 @@ def save(path: Path, kept: Taught, network: str) -> None:
     )
 
 
-def read(bundle: Bundle, network: str) -> Taught:
-    """What a bundle has of them.
+def read(bundle: Bundle, network: str, size: int) -> Taught:
+    """What a bundle has of them. ``size``: features a picture.
 
     Raises :class:`BadInputError` for a bundle without, with a damaged file, or whose network has other features than
     ``network``.
@@ -85,13 +85,23 @@ def read(bundle: Bundle, network: str) -> Taught:
         )
     path = bundle.verified("taught")
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            whose, rounded, most, held = str(kept["network"]), kept["features"], kept["most"], kept["held"]
-            labels = kept["names"][kept["labels"]].tolist()
-        if rounded.dtype != np.uint8 or rounded.shape != (len(labels), len(most)) or held.shape != (len(labels),):
+        kept = read_arrays(path)
+        whose, rounded, most, held = str(kept["network"]), kept["features"], kept["most"], kept["held"]
+        names, labels = kept["names"], kept["labels"]
+        whole = (
+            rounded.dtype == labels.dtype == np.uint8
+            and held.dtype == np.bool_
+            and most.dtype == np.float32
+            and names.dtype.kind == "U"
+            and (labels.ndim, names.ndim, most.shape) == (1, 1, (size,))
+            and rounded.shape == (*labels.shape, size)
+            and held.shape == labels.shape
+        )
+        if not whole:
             raise ValueError("its parts do not fit together")
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        shown = names[labels].tolist()
+    except (OSError, ValueError, KeyError, IndexError) as error:
         raise BadInputError(f"{path} cannot be read ({error}). Restore the bundle from its source") from error
     if whose != network:
         raise BadInputError(f"{path} is of another network than its bundle's. Start from kiosk")
-    return Taught(np.square(rounded.astype(np.float32) / 255) * most, labels, held.astype(bool))
+    return Taught(np.square(rounded.astype(np.float32) / 255) * most, shown, held)

@@ -173,7 +173,7 @@ class Looking:
 
     def _look(self) -> None:
         features = Features(_bundle_of(PHOTO_MODEL))
-        self._features = Kept(self._folder.path / KEPT_IN, features.network)
+        self._features = Kept(self._folder.path / KEPT_IN, features.network, features.size)
         while not self._end.is_set():
             bundle = self._in_use()
             classifier = load(bundle.path)
@@ -184,7 +184,8 @@ class Looking:
 
     def _take(self, bundle: Bundle, classifier: Classifier) -> None:
         """Have another network's word count."""
-        answers = Kept(self._folder.path / ANSWERS_IN, f"{_stamp(bundle)} {classifier.precision}")
+        whose = f"{_stamp(bundle)} {classifier.precision}"
+        answers = Kept(self._folder.path / ANSWERS_IN, whose, len(bundle.labels))
         with self._lock:
             self._bundle, self._rule, self._answers, self._said = bundle, classifier.rule, answers, {}
             self.changes += 1

@@ -125,6 +125,21 @@ def cached_array(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any
     return array
 
 
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz file, by name. Raises :class:`OSError` where it cannot be opened, and :class:`ValueError`
+    for one that is damaged or something else, in whatever way that shows."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: np.asarray(stored[name]) for name in stored.files}
+    except OSError:
+        raise
+    # A zip's and a header's readers raise a dozen kinds, and another one with a later release.
+    except Exception as error:
+        raise ValueError(f"it is no whole file of arrays: {error}") from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder as lasting as the files; elsewhere than on POSIX systems a folder cannot be synced."""
     if os.name == "posix":

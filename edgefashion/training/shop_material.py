@@ -58,7 +58,7 @@ def gather(
     total, done = len(found.photos) * VIEWS, 0
     for folder in dict.fromkeys(folders):
         own = [photo for photo in found.photos if folder in photo.path.parents]
-        kept = features.Kept(folder / features.KEPT_IN, of.network)
+        kept = features.Kept(folder / features.KEPT_IN, of.network, of.size)
 
         def step(number: int, _: int, before: int = done) -> None:
             if on_progress:

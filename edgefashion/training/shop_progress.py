@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from edgefashion.bundles import draft
 from edgefashion.errors import BadInputError
 from edgefashion.inference.head import Head
-from edgefashion.system.files import written_aside
+from edgefashion.system.files import read_arrays, written_aside
 from edgefashion.training.shop_head import State
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _EVERY_S: Final = 2.0
 _FILE: Final = "heads.npz"
@@ -67,20 +69,23 @@ class Kept:
     def _read(self) -> None:
         begin = "Leave --resume out to begin anew"
         try:
-            with np.load(self.file, allow_pickle=False) as kept:
-                if str(kept["key"]) != self.key:
-                    raise BadInputError(
-                        f"photos, labels or settings are others than those of the run that was interrupted. {begin}"
-                    )
-                self.heads = [Head(*(kept[f"head{at}_{name}"] for name in _PARTS)) for at in range(int(kept["count"]))]
-                if "epoch" in kept:
-                    head = Head(*(kept[f"state_{name}"] for name in _PARTS))
-                    self.state = State(head, [kept[f"moment{at}"] for at in range(4)], int(kept["epoch"]))
+            kept = read_arrays(self.file)
+            if str(kept["key"]) != self.key:
+                raise BadInputError(
+                    f"photos, labels or settings are others than those of the run that was interrupted. {begin}"
+                )
+            self.heads = [_head(kept, f"head{at}") for at in range(int(kept["count"]))]
+            if "epoch" in kept:
+                head = _head(kept, "state")
+                moments = [kept[f"moment{at}"] for at in range(4)]
+                if [m.shape for m in moments] != [m.shape for m in State.begin(head).moments]:
+                    raise ValueError("its parts do not fit together")
+                self.state = State(head, moments, int(kept["epoch"]))
         except FileNotFoundError as error:
             raise BadInputError(
                 f"there is no interrupted run of {self.file.parent.name} to go on with. {begin}"
             ) from error
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise BadInputError(f"{self.file} cannot be read ({error}). {begin}") from error
 
     @staticmethod
@@ -90,3 +95,10 @@ class Kept:
 
 
 _PARTS: Final = ("weights", "bias")
+
+
+def _head(kept: dict[str, NDArray[Any]], name: str) -> Head:
+    weights, bias = (kept[f"{name}_{part}"] for part in _PARTS)
+    if weights.ndim != 2 or bias.shape != weights.shape[1:]:
+        raise ValueError("its parts do not fit together")
+    return Head(weights, bias)

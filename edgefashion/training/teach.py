@@ -125,7 +125,7 @@ def teach(
     began = _start(start)
     shop_check.refuse(where)
     features = Features(began)
-    own = taught.read(began, features.network)
+    own = taught.read(began, features.network, features.size)
     tell("looking at the photos")
     shop = shop_material.gather(where, features, on_progress)
     folds = shop_material.folds_of(shop.photos)

@@ -8,12 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.bundles import fill
+from helpers.damaged import DAMAGED
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles import bundle, draft, resolve
 from edgefashion.data import drawn
 from edgefashion.data.images import write_png
 from edgefashion.errors import BadInputError
-from edgefashion.inference import features, load
+from edgefashion.inference import features, load, taught
+from edgefashion.inference.taught import Taught
 
 
 @pytest.fixture(scope="module")
@@ -72,18 +75,18 @@ def test_features_are_computed_once(kiosk: features.Features, tmp_path: Path) ->
         write_png(file, drawn.wall(np.random.default_rng(number)))
     files[2].write_bytes(b"no picture")
     keeping, skipped = tmp_path / features.KEPT_IN, list[str]()
-    found, first = features.of_files(kiosk, files, features.Kept(keeping, kiosk.network), skipped)
+    found, first = features.of_files(kiosk, files, features.Kept(keeping, kiosk.network, kiosk.size), skipped)
     assert found == files[:2]
     assert len(skipped) == 1
     moved = tmp_path / "Shirt" / files[0].name
     moved.parent.mkdir()
     files[0].rename(moved)
-    kept = features.Kept(keeping, kiosk.network)
+    kept = features.Kept(keeping, kiosk.network, kiosk.size)
     assert f"{features.key_of(moved)}" in kept
     assert (features.of_files(kiosk, [moved, files[1]], kept)[1] == first).all()
-    assert features.key_of(moved) not in features.Kept(keeping, "another network")
+    assert features.key_of(moved) not in features.Kept(keeping, "another network", kiosk.size)
     keeping.write_bytes(keeping.read_bytes()[:100])
-    assert features.key_of(moved) not in features.Kept(keeping, kiosk.network)
+    assert features.key_of(moved) not in features.Kept(keeping, kiosk.network, kiosk.size)
 
 
 @pytest.mark.parametrize(("size_px", "at"), [((20, 20), 0.5), ((400, 300), 0.5), ((400, 300), 0.97)])
@@ -104,3 +107,36 @@ def test_two_pictures_of_one_name_size_and_time(tmp_path: Path, size_px: tuple[i
         moved.parent.mkdir()
         assert features.key_of(file.rename(moved)) == keys[-1]
     assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize("content", [*DAMAGED.values(), None], ids=[*DAMAGED, "rows of another size"])
+def test_kept_features_that_are_none(tmp_path: Path, content: bytes | None) -> None:
+    """A file of kept features that is damaged, or something else, is as good as none, and is written anew."""
+    file = tmp_path / features.KEPT_IN
+    if content is None:
+        np.savez(file, network=np.array("x"), keys=np.array(["a"]), features=np.zeros((1, 7), np.float16))
+    else:
+        file.write_bytes(content)
+    kept = features.Kept(file, "x", 8)
+    assert "a" not in kept
+    kept["a"] = np.ones(8, np.float32)
+    kept.save()
+    assert "a" in features.Kept(file, "x", 8)
+
+
+@pytest.mark.parametrize("content", [*DAMAGED.values(), None], ids=[*DAMAGED, "rows of another size"])
+def test_features_in_a_bundle_that_are_none(tmp_path: Path, content: bytes | None) -> None:
+    """What a bundle has of the pictures it learned from is refused in a sentence where it is damaged, something else,
+    or of another size."""
+    whole = Taught.of(np.ones((3, 7), np.float32), ["Coat", "Bag", "Coat"], held=True)
+    with draft.draft(tmp_path / "mine") as making:
+        fill(making)
+        if content is None:
+            taught.save(making.part("taught"), whole, "x")
+        else:
+            making.part("taught").write_bytes(content)
+    of = bundle.open_bundle(tmp_path / "mine")
+    with pytest.raises(BadInputError, match=r"taught.*cannot be read \(.*Restore the bundle"):
+        taught.read(of, "x", 8)
+    if content is None:
+        assert taught.read(of, "x", 7).labels == whole.labels
