@@ -11,9 +11,10 @@ comes first, all of a day are of one "sender" to :mod:`edgefashion.data.photo_fo
 Two labels mean no garment of the shop's own: ``Unknown`` (none of these) and ``No garment`` (nothing to name).
 ``to review``, and every name that begins with a dot, is no label.
 
-A picture and its facts are one file: the facts are JSON in the JPEG's comment segment. So one rename moves both, and a
-power cut leaves no half. Writing and moving are renames, of which the file system lets one win: any number of people
-and cameras may use a folder at once.
+A picture and its facts are one file: the facts are JSON in the JPEG's comment segment. So both move at once, and a
+power cut leaves no half. A file gets its name by a link, which the file system gives to one and which overwrites
+nothing: any number of people, pages and cameras may use a folder at once. Then it loses the name before; a power cut
+just in between leaves it both.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import contextlib
 import errno
 import os
 import re
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ from edgefashion.data.jpeg_facts import Facts, read_facts, with_facts
 from edgefashion.data.label_names import DELETED, TO_REVIEW, folder_of_label, is_label_folder
 from edgefashion.data.picture_walk import FolderWalk, LeftOut
 from edgefashion.errors import BadInputError
-from edgefashion.system.files import sync_folder, written_aside
+from edgefashion.system.files import sync_folder
 
 __all__ = ["DELETED", "TO_REVIEW", "Facts", "Listing", "Moved", "Picture", "delete", "deleted", "empty", "find"]
 __all__ += ["listing", "move", "read_facts", "remove", "undo", "with_facts", "write"]
@@ -161,11 +163,16 @@ def write(folder: Path, jpeg: bytes, facts: Facts, phash: int) -> Picture:
     day = folder / TO_REVIEW / f"{taken:%Y-%m-%d}"
 
     def put() -> Picture:
-        place = _free(day, f"{stem}.jpg")
-        with written_aside(place) as aside, aside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        aside = day / f".{stem}.new-{secrets.token_hex(4)}.jpg"
+        try:
+            with aside.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            place = _into_free(aside, day / f"{stem}.jpg")
+        finally:
+            with contextlib.suppress(OSError):
+                aside.unlink()
         sync_folder(day)
         return Picture(folder, place.relative_to(folder).as_posix())
 
@@ -237,10 +244,7 @@ def _renamed(picture: Picture, to: str) -> Moved | None:
         return Moved(picture, picture)
 
     def put() -> Moved:
-        # Two people at one page are two threads of one process: without the lock both might find the same name free.
-        with _moving:
-            place = _free(target.parent, target.name)
-            picture.path.rename(place)
+        place = _into_free(picture.path, target)
         sync_folder(place.parent)
         return Moved(picture, Picture(picture.folder, place.relative_to(picture.folder).as_posix()))
 
@@ -267,12 +271,44 @@ def _in_folder(folder: Path, put: Callable[[], T]) -> T:
     raise AssertionError("the last round returns or raises")
 
 
-def _free(folder: Path, name: str) -> Path:
-    """``name`` in ``folder``, with a number where it is taken."""
-    place, number = folder / name, 1
-    while place.exists():
+def _into_free(file: Path, wanted: Path) -> Path:
+    """Rename ``file`` to ``wanted``, or to that with a number where the name is taken; what it is called now."""
+    while True:
+        try:
+            return _renamed_to_new(file, _free(wanted))
+        except FileExistsError:  # another process has just taken the name
+            continue
+
+
+def _renamed_to_new(file: Path, place: Path) -> Path:
+    """Rename ``file`` to ``place``. Raises :class:`FileExistsError` where that is there, FileNotFoundError where
+    ``file`` is not."""
+    if os.name == "nt":
+        return file.rename(place)  # which overwrites nothing there
+    try:
+        os.link(file, place, follow_symlinks=False)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError:  # a memory card or a share without links
+        # Two people at one page are two threads of one process. Between two processes there is a gap here.
+        with _moving:
+            if os.path.lexists(place):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place)) from None
+            return file.rename(place)
+    try:
+        file.unlink()
+    except OSError:  # another was faster, and it is his
+        place.unlink(missing_ok=True)
+        raise
+    return place
+
+
+def _free(wanted: Path) -> Path:
+    """``wanted``, with a number where it is taken."""
+    place, number = wanted, 1
+    while os.path.lexists(place):
         number += 1
-        place = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
+        place = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
     return place
 
 

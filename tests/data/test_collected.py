@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -264,6 +266,57 @@ def test_what_was_deleted_this_moment_can_be_had_back(tmp_path: Path, monkeypatc
     assert deleted
     assert collected.undo(deleted)
     assert old.path.is_file()
+
+
+def _moved(picture: collected.Picture) -> collected.Picture | None:
+    moved = collected.move(picture, "Polo")
+    return moved.after if moved else None
+
+
+def _deleted(picture: collected.Picture) -> collected.Picture | None:
+    moved = collected.delete(picture)
+    return moved.after if moved else None
+
+
+def _undone(picture: collected.Picture) -> collected.Picture | None:
+    moved = collected.move(picture, "Polo")
+    back = collected.undo(moved) if moved else None
+    return back.after if back else None
+
+
+def _written(picture: collected.Picture) -> collected.Picture | None:
+    return collected.write(picture.folder, jpeg_of(garment(7)), Facts(time="2026-11-27T10:11:12+01:00"), 7)
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+@pytest.mark.parametrize("act", [_moved, _deleted, _undone, _written])
+def test_a_name_that_another_process_takes_just_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[..., collected.Picture | None], links: bool
+) -> None:
+    """What another process puts under the very name, after it was seen to be free, is not overwritten, and nothing is
+    lost; on file systems without links neither."""
+    picture, free = put(tmp_path), collected._free
+    taken: list[Path] = []
+
+    def free_and_taken(*wanted: Any) -> Path:
+        place = free(*wanted)
+        if not taken or taken[-1].parent != place.parent:
+            place.write_bytes(b"another's")
+            taken.append(place)
+        return place
+
+    def no_link(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(collected, "_free", free_and_taken)
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
+    made = act(picture)
+    assert made
+    assert made.path.stem.endswith("-2")
+    assert collected.read_facts(made.path) is not None
+    assert [each.read_bytes() for each in taken] == [b"another's"] * len(taken)
+    assert len(names(tmp_path)) == len(taken) + 1 + (act is _written)
 
 
 @pytest.mark.parametrize(
