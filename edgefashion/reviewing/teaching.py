@@ -30,6 +30,9 @@ STOP_S: Final = 30.0
 _MISSING: Final = 3
 """The exit code of a command that misses something on this machine."""
 
+_FINISHED: Final = (0, 1)
+"""Exit codes of a command that came to its end; 1: what was taught is worse."""
+
 _LINE: Final = re.compile(r"[\r\n]+")
 _ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -112,7 +115,8 @@ class Teaching:
                 return
             self._stopped = True
         with contextlib.suppress(OSError):
-            process.send_signal(signal.SIGINT if os.name == "posix" else signal.CTRL_BREAK_EVENT)  # type: ignore[attr-defined]
+            # Not SIGINT: whoever is started in a script's background ignores it, and so do its children.
+            process.send_signal(signal.SIGTERM if os.name == "posix" else signal.CTRL_BREAK_EVENT)  # type: ignore[attr-defined]
         timer = threading.Timer(STOP_S, process.kill)
         timer.daemon = True
         timer.start()
@@ -161,6 +165,8 @@ class Teaching:
         with self._lock:
             self._exit, self._ended_s = code, time.monotonic()
             self._result = _object("".join(out))
+            if code in _FINISHED and self._result is not None:
+                self._stopped = False  # it was done before it could be stopped
             if doing == "teach":
                 self._taught = self._result if code == 0 else None
             elif code == 0:

@@ -39,15 +39,17 @@ GOOD: dict[str, Any] = {
 """What `train shop --json` prints where a network is better."""
 
 _STUB = """
-import json, sys, time
+import json, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 told = {told}
 print(' '.join(sys.argv[1:]), file=sys.stderr, flush=True)
 print('epoch 1 of 2\\r\\x1b[32mepoch 2 of 2\\x1b[0m rtsp://admin:secret@camera/', file=sys.stderr, flush=True)
 try:
     time.sleep(told.get('sleep', 0))
-except KeyboardInterrupt:
-    print('stopped; what was learned is kept', file=sys.stderr)
-    sys.exit(130)
+except (KeyboardInterrupt, SystemExit):
+    if not told.get('deaf'):
+        print('stopped; what was learned is kept', file=sys.stderr)
+        raise
 print(json.dumps(told.get('json')))
 sys.exit(told.get('exit', 0))
 """
@@ -55,7 +57,7 @@ sys.exit(told.get('exit', 0))
 
 def stub_command(folder: Path, **told: Any) -> tuple[str, ...]:
     """A command in the place of ours. It says two lines, works for ``sleep`` seconds, prints ``json`` and ends with
-    ``exit``."""
+    ``exit``; ``deaf``: it finishes though it is stopped."""
     script = folder / ".stub.py"
     script.write_text(_STUB.replace("{told}", repr(told)))
     return sys.executable, str(script)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,20 @@ def test_stopped(stub: Callable[..., Teaching]) -> None:
     assert teaching.state()["lines"][0].endswith("--json --resume")
     teaching.close()
     assert not teaching.state()["running"]
+
+
+@pytest.mark.linux_only("a Ctrl-C is sent as a signal")
+@pytest.mark.parametrize(("deaf", "stopped"), [(False, True), (True, False)])
+def test_stopped_in_the_background(stub: Callable[..., Teaching], deaf: bool, stopped: bool) -> None:
+    """Stop ends it, too, where the page was started in a script's background, which ignores Ctrl-C; and what finishes
+    all the same counts as finished: there is nothing to go on with."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        teaching = stub(sleep=60, json=GOOD, deaf=deaf)
+        teaching.teach()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    wait_until(lambda: len(teaching.state()["lines"]) == 3, "its lines")
+    teaching.stop()
+    found = ended(teaching)
+    assert (found["stopped"], found["can_resume"], found["result"]) == (stopped, stopped, None if stopped else GOOD)
