@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from edgefashion.bundles import revisions
+from edgefashion.bundles.current import current_id
 from edgefashion.errors import BadInputError, printable
 from edgefashion.system.addresses import without_secrets
 from edgefashion.system.processes import child_environment
@@ -60,9 +62,12 @@ class Teaching:
         self._exit: int | None = None
         self._result: dict[str, Any] | None = None
         self._taught: dict[str, Any] | None = None
+        self._put = ""
+        """The revision that this page has put in force last."""
 
     def state(self) -> dict[str, Any]:
         """What the page shows: what runs or ran, its lines, how long, and how it ended."""
+        back_to = self._back_to()
         with self._lock:
             running = self._process is not None
             until_s = time.monotonic() if running else self._ended_s
@@ -77,6 +82,7 @@ class Teaching:
                 "result": self._result,
                 "can_use": _is_kept_back(self._taught) and not running,
                 "can_resume": not running and self._stopped and self._doing == "teach",
+                "back_to": "" if running else back_to,
                 "model": self._model,
                 "missing": self._exit == _MISSING and self._doing == "teach" and not running,
                 "elsewhere": self._elsewhere(),
@@ -104,8 +110,25 @@ class Teaching:
         self._start("use", "models", "rollback", self._model, "--to", str(self._taught["revision"]), "--json")
 
     def take_back(self) -> None:
-        """Have them use the network before. Raises as :meth:`teach`."""
-        self._start("take_back", "models", "rollback", self._model, "--json")
+        """Have them use the network that was in force before this page put another there. Raises as :meth:`teach`, and
+        where it has put none there that still is."""
+        back_to = self._back_to()
+        if not back_to:
+            raise BadInputError(
+                "no network that this page has put to use is in use, so there is none to take back. To go back all the "
+                f"same: edgefashion models rollback {self._model}"
+            )
+        self._start("take_back", "models", "rollback", self._model, "--to", back_to, "--json")
+
+    def _back_to(self) -> str:
+        """The revision to go back to; empty where this page has put none in force, or another has come since."""
+        if not self._put:
+            return ""
+        try:
+            model = revisions.folder(self._model)
+            return revisions.before(model).id if current_id(model) == self._put else ""
+        except (BadInputError, OSError):  # it was the first one, or it is gone
+            return ""
 
     def stop(self) -> None:
         """End what runs, in order: it may keep what it has done."""
@@ -171,6 +194,8 @@ class Teaching:
                 self._taught = self._result if code == 0 else None
             elif code == 0:
                 self._taught = None
+            if code == 0 and self._result is not None and (doing != "teach" or self._result.get("in_force")):
+                self._put = "" if doing == "take_back" else str(self._result.get("revision") or "")
             self._process = None
 
 

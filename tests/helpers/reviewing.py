@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from edgefashion.bundles import resolve
 from edgefashion.data import collected, drawn, fashion_mnist, images
 from edgefashion.data.collected import Facts, Picture
 from edgefashion.labels import LABELS
@@ -53,6 +56,20 @@ except (KeyboardInterrupt, SystemExit):
 print(json.dumps(told.get('json')))
 sys.exit(told.get('exit', 0))
 """
+
+
+def two_revisions(at: Path, in_force: str = "0002-ab12cd34") -> Path:
+    """The model ``shop`` below ``at``, whose two revisions are the shipped network: the first one, and that of
+    :data:`GOOD`. Returns the file that says which is in force."""
+    shipped, model = resolve.resolve("kiosk").bundle, at / "models" / "shop"
+    assert shipped is not None
+    for place in (model, model / "revisions" / GOOD["revision"]):
+        shutil.copytree(
+            shipped.path.resolve(), place, copy_function=os.symlink, ignore=shutil.ignore_patterns("revisions")
+        )
+    (model / "revisions" / f"{GOOD['revision']}.json").write_text('{"parent": "."}')
+    (model / "current").write_text(f"{in_force}\n")
+    return model / "current"
 
 
 def stub_command(folder: Path, **told: Any) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from helpers.axe import violations
 from helpers.browser import Browser, chromium, press
-from helpers.reviewing import GOOD, collect, stub_command, there
+from helpers.reviewing import GOOD, collect, stub_command, there, two_revisions
 
 from edgefashion.data import collected
 from edgefashion.reviewing.page import ReviewPage
@@ -130,9 +130,13 @@ def test_two_people(browser: Browser, page: ReviewPage, folder: Path) -> None:
     assert browser.evaluate(TILES) == 9
 
 
-def test_teach(browser: Browser, opened: Callable[..., ReviewPage], folder: Path) -> None:
+def test_teach(
+    browser: Browser, opened: Callable[..., ReviewPage], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The button Teach shows what the command says, can be stopped, and shows the verdict, before beside after; what is
     not in use yet can be put to use, and taken back."""
+    monkeypatch.chdir(tmp_path)
+    two_revisions(tmp_path)
     page = opened(command=stub_command(folder, sleep=60))
     shown(browser, page, 9)
     status, click = "document.getElementById('teach-status').textContent", "document.getElementById('{}').click()"
@@ -153,8 +157,11 @@ def test_teach(browser: Browser, opened: Callable[..., ReviewPage], folder: Path
     assert "All your labels 40 30% 90%" in table
     assert "Polo 40 30% 90%" in table
     browser.wait_until("document.getElementById('teach-use').checkVisibility()")
+    assert not browser.evaluate("document.getElementById('teach-back').checkVisibility()")
     browser.evaluate(click.format("teach-use"))
     browser.wait_until(f"{status}.startsWith('Cameras use it now')")
+    browser.wait_until("document.getElementById('teach-back').checkVisibility()")
+    assert "use the first network again" in browser.evaluate("document.getElementById('teach').innerText")
     browser.evaluate(click.format("teach-back"))
     browser.wait_until(f"{status}.startsWith('Cameras use the one before again')")
     stub_command(folder, exit=3)

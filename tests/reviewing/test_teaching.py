@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from helpers.camera import wait_until
-from helpers.reviewing import GOOD, stub_command
+from helpers.reviewing import GOOD, stub_command, two_revisions
 
 from edgefashion.errors import BadInputError
 from edgefashion.reviewing.teaching import Teaching
@@ -27,22 +27,58 @@ def ended(teaching: Teaching) -> dict[str, Any]:
     return teaching.state()
 
 
-def test_teach_use_and_take_back(stub: Callable[..., Teaching], tmp_path: Path) -> None:
+def test_teach_use_and_take_back(
+    stub: Callable[..., Teaching], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Teach runs `train shop`, Use it puts in force what came of it, Take it back rolls back; each one's lines are
     shown without colours and secrets."""
     kept = GOOD | {"verdict": "within chance", "in_force": False}
     teaching = stub(json=kept)
+    monkeypatch.chdir(tmp_path)
+    two_revisions(tmp_path)
     with pytest.raises(BadInputError, match="Teach first"):
         teaching.use()
     for begin, wanted, can_use in (
         (teaching.teach, f"train shop --photos {tmp_path} --out models/shop --json", True),
         (teaching.use, "models rollback shop --to 0002-ab12cd34 --json", False),
-        (teaching.take_back, "models rollback shop --json", False),
+        (teaching.take_back, "models rollback shop --to . --json", False),
     ):
         begin()
         found = ended(teaching)
         assert found["lines"] == [wanted, "epoch 1 of 2", "epoch 2 of 2 rtsp://...@camera/"]
         assert (found["exit"], found["result"], found["can_use"]) == (0, kept, can_use)
+
+
+@pytest.mark.parametrize(
+    ("told", "current", "back_to"),
+    [
+        ({"json": GOOD}, GOOD["revision"], "."),
+        ({"json": GOOD}, ".", ""),  # somebody has taken it back meanwhile
+        ({"json": GOOD | {"verdict": "within chance", "in_force": False}}, ".", ""),
+        ({"json": GOOD | {"verdict": "within chance", "in_force": False}}, GOOD["revision"], ""),  # not by this page
+        ({"json": GOOD | {"revision": None}}, ".", ""),  # the first one
+        ({"json": None, "exit": 2}, GOOD["revision"], ""),
+    ],
+)
+def test_back_only_from_what_it_has_put_to_use(
+    stub: Callable[..., Teaching],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, Any],
+    current: str,
+    back_to: str,
+) -> None:
+    """Take it back is there only where this page has put a network to use that still is, and names the one that comes
+    back; without it nothing is taken out of use."""
+    monkeypatch.chdir(tmp_path)
+    two_revisions(tmp_path, current)
+    teaching = stub(**told)
+    assert teaching.state()["back_to"] == ""
+    teaching.teach()
+    assert ended(teaching)["back_to"] == back_to
+    if not back_to:
+        with pytest.raises(BadInputError, match="none to take back"):
+            teaching.take_back()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +112,7 @@ def test_stopped(stub: Callable[..., Teaching]) -> None:
     teaching.teach()
     wait_until(lambda: len(teaching.state()["lines"]) == 3, "its lines")
     with pytest.raises(BadInputError, match="running already"):
-        teaching.take_back()
+        teaching.teach()
     teaching.stop()
     found = ended(teaching)
     assert (found["stopped"], found["can_resume"], found["can_use"]) == (True, True, False)

@@ -8,6 +8,9 @@ const minutes = seconds => `${Math.floor(seconds / 60)}:${String(seconds % 60).p
 const DOING = {teach: "Teaching", use: "Putting it to use", take_back: "Taking it back"};
 const DONE = {teach: "Taught, and kept beside the one you have", use: "Cameras use it now", take_back: "Cameras use the one before again"};
 
+// Notes that say nothing to whoever knows no networks.
+const TECHNICAL = /\b(INT8|FP16|floors?|held[ -]out|trainings?)\b/;
+
 async function ask(what, rest) {
   try { await act(what, rest); await look(); } catch (error) { tell(error.message); say(by("teach-status"), error.message); }
 }
@@ -82,6 +85,10 @@ export function show(told) {
   by("teach-stop").disabled = now.stopping;
   by("teach-use").hidden = !now.can_use;
   say(by("teach-use"), verdict && verdict.verdict !== "better" ? "Use it all the same" : "Use it");
-  list(by("teach-notes"), verdict?.notes ?? []);
-  by("teach-back").hidden = now.running;
+  const notes = verdict?.notes ?? [];
+  list(by("teach-notes"), notes.filter(note => !TECHNICAL.test(note)));
+  list(by("teach-technical"), notes.filter(note => TECHNICAL.test(note)));
+  by("teach-more").hidden = !notes.some(note => TECHNICAL.test(note));
+  by("teach-back").hidden = by("teach-back-words").hidden = !now.back_to;
+  say(by("teach-back-words"), `Take it back: cameras use ${now.back_to === "." ? "the first network" : now.back_to} again, which they had before.`);
 }
