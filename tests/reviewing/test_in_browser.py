@@ -194,3 +194,36 @@ def test_for_everyone(browser: Browser, page: ReviewPage, folder: Path) -> None:
         assert violations(browser) == [], (size, dark, view)
     browser.evaluate("document.getElementById('help').close(); document.querySelector('#new label').remove()")
     assert any(line.startswith("label:") for line in violations(browser)), "a check that cannot fail"
+
+
+def test_on_a_phone(browser: Browser, opened: Callable[..., ReviewPage], folder: Path) -> None:
+    """On a phone: from "All like this" a button and the list of groups lead back; the verdict stays within its card,
+    with one button that stands out, and what only an administrator understands is folded away; what the page says is
+    in the open dialog, and covers no button of the page."""
+    notes = ["All pictures of Polo are of two days.", "INT8 answers 40 of 40 pictures as FP16 does"]
+    kept = GOOD | {"verdict": "within chance", "words": "No difference", "in_force": False, "notes": notes}
+    page = opened(command=stub_command(folder, json=kept))
+    shown(browser, page, 9, PHONE)
+    tap(browser, "[data-act=like]")
+    browser.wait_until("document.getElementById('leave').checkVisibility()")
+    assert browser.evaluate("document.getElementById('pick').selectedOptions[0].textContent") == "All like this"
+    tap(browser, "#leave")
+    browser.wait_until(f"{TILES} === 9 && document.getElementById('title').textContent === 'To decide'")
+    tap(browser, "[data-act=confirm]")
+    browser.wait_until(f"{SAID}.includes('put')")
+    bottom = "document.getElementById('said').getBoundingClientRect().bottom"
+    assert browser.evaluate(f"{bottom} <= document.getElementById('bar').getBoundingClientRect().top")
+    tap(browser, "#teach-open")
+    tap(browser, "#teach-go")
+    browser.wait_until("document.getElementById('teach-words').textContent === 'No difference'")
+    inside = "document.getElementById('{}').getBoundingClientRect().right"
+    assert browser.evaluate(f"{inside.format('teach-table')} <= {inside.format('teach-verdict')}")
+    assert notes[0] in browser.evaluate("document.getElementById('teach').innerText")
+    assert notes[1] not in browser.evaluate("document.getElementById('teach').innerText")
+    colours = "[...document.querySelectorAll('#teach .row button')].filter(each => each.checkVisibility())"
+    assert len(browser.evaluate(f"{colours}.map(each => getComputedStyle(each).backgroundColor)")) == 2
+    assert len(set(browser.evaluate(f"{colours}.map(each => getComputedStyle(each).backgroundColor)"))) == 2
+    stub_command(folder, sleep=60)
+    browser.evaluate("document.getElementById('teach-go').click(); document.getElementById('teach-go').click()")
+    browser.wait_until(f"{SAID}.includes('running already')")
+    assert browser.evaluate("document.querySelector('#teach #said') !== null && document.getElementById('teach').open")

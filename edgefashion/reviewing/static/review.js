@@ -28,7 +28,7 @@ function groups() {
 
 function showGroups() {
   const all = groups(), current = group.startsWith("like/") ? before : group;
-  const shape = JSON.stringify([all, current]);
+  const shape = JSON.stringify([all, group]);
   if (by("groups").dataset.shape === shape) return;
   by("groups").dataset.shape = shape;
   const held = document.activeElement?.dataset?.group;
@@ -44,7 +44,8 @@ function showGroups() {
     })))));
   by("pick").replaceChildren(...all.filter(([, list]) => list.length).map(([title, list]) =>
     made("optgroup", {label: title}, ...list.map(one =>
-      made("option", {value: one.id, selected: one.id === current}, `${one.name} (${one.count.toLocaleString("en")})`)))));
+      made("option", {value: one.id, selected: one.id === group}, `${one.name} (${one.count.toLocaleString("en")})`)))));
+  if (group !== current) by("pick").prepend(made("option", {value: group, selected: true}, "All like this"));
   if (held) by("groups").querySelector(`[data-group="${CSS.escape(held)}"]`)?.focus();
 }
 
@@ -73,7 +74,7 @@ const ABOUT = {
   label: "Decided. Another label moves a picture there; “Put back” makes it undecided again.",
   doubted: "Their own label looks wrong to the network. “It is right” keeps it, another label mends it.",
   deleted: "“Put back” brings a picture to where it was.",
-  like: "The network sees these alike, and all are chosen. Take out what does not belong, then say what they are. The list of groups leads back.",
+  like: "The network sees these alike, and all are chosen. Take out what does not belong, then say what they are. “Back” leads to where you were.",
 };
 
 async function refresh(anew = false) {
@@ -92,6 +93,7 @@ async function refresh(anew = false) {
   const titles = {undecided: "To decide", says: `Says ${shownAs(name)}`, label: shownAs(name), doubted: "Likely mistakes", deleted: "Deleted", like: "All like this"};
   say(by("title"), titles[kind]);
   say(by("about"), ABOUT[kind]);
+  by("leave").hidden = kind !== "like";
   showCount();
 }
 
@@ -238,7 +240,9 @@ by("name").addEventListener("keydown", event => { if (event.key === "Escape") { 
 
 let silence = 0;
 export function tell(text) {
-  const said = by("said");
+  const said = by("said"), dialog = document.querySelector("dialog[open]"), place = dialog ?? document.body;
+  if (said.parentElement !== place) place.append(said);  // what lies outside an open dialog is darkened
+  said.style.bottom = dialog ? "0" : `${by("bar").offsetHeight + 12}px`;
   say(said, "");
   clearTimeout(silence);
   if (!text) return;
@@ -272,6 +276,8 @@ function back() {
   if (group.startsWith("like/")) open(before);
   else grid.chooseNone();
 }
+
+by("leave").addEventListener("click", back);
 
 const KEYS = {
   ArrowLeft: event => grid.step(-1, event.shiftKey),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import html
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ _ONWARD: Final = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=?">'
     '<title>edgefashion</title><p><a href="?">To the page</a>'
 )
+
+_CLOSED: Final = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>edgefashion</title>'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+    "<h1>The token is missing</h1><p>{words}</p>"
+)
+"""What a browser is shown in the place of a page."""
 
 WITHIN: Final = """
 const here = location.href.split(/[?#]/)[0], base = document.createElement("base");
@@ -107,15 +115,15 @@ class Access:
             if request.scope["query_string"] == WELCOME[1:].encode():
                 return HTMLResponse(_ONWARD)
             if "token" in request.query_params:
-                return self._enter(request.query_params["token"])
+                return self._enter(request, request.query_params["token"])
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             entitled = _same(given.strip(), self._token)
         else:
             entitled = any(_same(value, self._ticket) for value in request.cookies.values())
-        return None if entitled else self._refuse()
+        return None if entitled else self._refuse(request)
 
-    def _enter(self, given: str) -> Response:
+    def _enter(self, request: Request, given: str) -> Response:
         """The cookie for a right token, and on to an address without it.
 
         Not straight to the page: a browser that came by a link elsewhere does not send a SameSite=Strict cookie
@@ -125,15 +133,18 @@ class Access:
         from starlette.responses import RedirectResponse
 
         if not _same(given, self._token or ""):
-            return self._refuse()
+            return self._refuse(request)
         answer = RedirectResponse(WELCOME, 303)
         answer.set_cookie(self._cookie, self._ticket, max_age=COOKIE_AGE_S, path=None, httponly=True, samesite="strict")
         return answer
 
-    def _refuse(self) -> Response:
-        from starlette.responses import PlainTextResponse
+    def _refuse(self, request: Request) -> Response:
+        from starlette.responses import HTMLResponse, PlainTextResponse
 
-        return PlainTextResponse(WANTED.format(command=self._command), 401, {"WWW-Authenticate": "Bearer"})
+        words, headers = WANTED.format(command=self._command), {"WWW-Authenticate": "Bearer"}
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(_CLOSED.format(words=html.escape(words)), 401, headers)
+        return PlainTextResponse(words, 401, headers)
 
 
 def _name(host: str) -> str:
