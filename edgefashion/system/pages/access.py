@@ -34,7 +34,8 @@ _ONWARD: Final = (
 
 _CLOSED: Final = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>edgefashion</title>'
-    '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark">'
     "<h1>The token is missing</h1><p>{words}</p>"
 )
 """What a browser is shown in the place of a page."""
