@@ -177,7 +177,7 @@ def rollback(
     if json_:
         _print_json({"model": model, "previous": was.id, "revision": now.id, "sha256": now.sha256})
     else:
-        print(printable(f"{model}: back to {now.id} ({now.sha256[:12]}); {was.id} is kept"))
+        print(printable(f"{model}: {now.id} ({now.sha256[:12]}) is in force; {was.id} is kept"))
 
 
 @models_app.command("export")
