@@ -24,8 +24,9 @@ from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
 from edgefashion.inference.load import load
 from edgefashion.inference.openvino_engine import read_ir
+from edgefashion.inference.tensorflow_engine import tensorflow
 from edgefashion.packs.gate import try_pinned
-from edgefashion.training import shop_deep
+from edgefashion.training import shop_bundle, shop_deep
 from edgefashion.training.shop_bundle import HELD_OUT
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("plain_graphs")]
@@ -45,7 +46,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path, plain_graphs: None) -> Made:
-    """Two labels, twelve photos each by four senders: fine-tuned for two steps and taken, as if that were better."""
+    """Two labels, twelve photos each by four senders: fine-tuned for a step and taken, as if that were better."""
     shop, out = tmp_path_factory.mktemp("shop"), tmp_path_factory.mktemp("models") / "shop"
     for theirs, own in {"Dress": "School dress", "Trouser": "Work trousers"}.items():
         (shop / own).mkdir()
@@ -57,6 +58,12 @@ def made(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path, plain_gra
         seen.update(photo.sender for photo in photos)
         return read(photos, skipped)
 
+    def one_step(*given: Any, fine_tune: Any = shop_deep.fine_tune, **more: Any) -> None:
+        plainly = tensorflow("to fine-tune").config.run_functions_eagerly
+        plainly(True)  # a graph takes as long to make as eight steps
+        fine_tune(*given, **more, steps=1)
+        plainly(False)
+
     def few(part: str) -> Any:
         images, labels = fashion(part)
         return (images[:100], labels[:100]) if part == "test" else (images, labels)
@@ -67,16 +74,17 @@ def made(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path, plain_gra
         return dict(json.loads(printed.getvalue()))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shop_deep, "fine_tune", partial(shop_deep.fine_tune, steps=2))
+        patch.setattr(shop_deep, "fine_tune", one_step)
         patch.setattr(shop_deep, "MEASURED", 20)
         patch.setattr(shop_deep.Deeper, "taken", True)
         patch.setattr(photo_folders, "read", noted)
         patch.setattr(fashion_mnist, "load", few)
-        patch.setattr(quantize, "quantize", partial(quantize.quantize, calibration=30))
+        patch.setattr(quantize, "quantize", partial(quantize.quantize, calibration=6))
         told = command(deep=True)
         assert told["deep"]["taken"], told["deep"]["words"]
         deep = out / REVISIONS / told["deep"]["revision"]
         revisions.switch(out, deep.name)
+        patch.setattr(shop_bundle, "installed", lambda _: False)  # the original again is of no use here
         return Made(bundle.open_bundle(deep), bundle.open_bundle(out), told, command(), seen)
 
 
