@@ -13,7 +13,7 @@ from edgefashion.data.collected import Moved, Picture
 from edgefashion.data.label_names import DELETED, folder_of_label, key
 from edgefashion.data.photo_folders import FEW
 from edgefashion.errors import BadInputError, printable
-from edgefashion.labels import NO_GARMENT, UNKNOWN
+from edgefashion.labels import GROUPS, NO_GARMENT, UNKNOWN, folder_labels
 from edgefashion.reviewing import alike
 from edgefashion.reviewing.doubts import Doubts
 from edgefashion.reviewing.watched_folder import place_of
@@ -35,7 +35,7 @@ _REMEMBERED: Final = 500
 """Decisions that can be undone, of all who look at the page together."""
 
 _FIXED: Final = (UNKNOWN, NO_GARMENT)
-_KEYS: Final = 9
+_KEYS: Final = "123456789"
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Review:
         self._undoable: dict[int, list[Moved]] = {}
         self._lock = threading.Lock()
         self._order: list[str] = []
+        self._keys: dict[str, str] = {UNKNOWN: "0", NO_GARMENT: "N"}
         self._basis: tuple[object, ...] = ()
         self._state: dict[str, Any] = {}
 
@@ -97,7 +98,12 @@ class Review:
             "unseen": len(now.undecided) - len(said),
             "says": [{"name": name, "count": often[name]} for name in sorted(often, key=lambda n: (-often[n], n))],
             "labels": [
-                {"name": name, "count": counts.get(name, 0), "lacks": _lacks(name, counts, days)}
+                {
+                    "name": name,
+                    "count": counts.get(name, 0),
+                    "lacks": _lacks(name, counts, days),
+                    "key": self._keys.get(name, ""),
+                }
                 for name in (*self.choices(), *_FIXED)
             ],
             "doubted": self.doubts.count,
@@ -110,24 +116,24 @@ class Review:
         }
 
     def choices(self) -> list[str]:
-        """The labels to choose from, without Unknown and No garment: the first nine have the keys 1 to 9.
+        """The labels to choose from, without Unknown and No garment: those that have pictures or that the network says.
 
-        At the start those with the most pictures come first, then those that only the network says. Nobody's fingers
-        have to learn anew: a label keeps its place, but for one without pictures that has a key. A new label takes it.
+        At the start those with the most pictures come first. Nobody's fingers have to learn anew: a label keeps its
+        place and its key while the page runs, and a new one gets a key that is free, or none.
         """
         counts = self.folder.counts()
         with self._lock:
             if not self._order:
                 self._order += sorted((n for n in counts if n not in _FIXED), key=lambda n: (-counts[n], n.casefold()))
-            said = dict.fromkeys(name for label in self.looking.labels if (name := _named(label)))
-            self._order += [name for name in said if name not in (*self._order, *_FIXED, *counts)]
-            for name in counts:
-                if name not in (*self._order, *_FIXED):
-                    free = [place for place, other in enumerate(self._order[:_KEYS]) if not counts.get(other)]
-                    self._order.insert(free[-1] if free else len(self._order), name)
-                    if free:
-                        self._order.append(self._order.pop(free[-1] + 1))
-            return list(self._order)
+            names = (*self.looking.labels, *(group for group in folder_labels(self.looking.labels) if group in GROUPS))
+            said = dict.fromkeys(name for label in names if (name := _named(label)))
+            self._order += [name for name in dict.fromkeys((*said, *counts)) if name not in (*self._order, *_FIXED)]
+            there = [name for name in self._order if counts.get(name) or name in said]
+            for name in there:
+                free = next((key for key in _KEYS if key not in self._keys.values()), "")
+                if free and name not in self._keys:
+                    self._keys[name] = free
+            return there
 
     def group(self, group: str, most: int) -> dict[str, Any]:
         """A group's name, how many pictures it has, and the first ``most`` of them.

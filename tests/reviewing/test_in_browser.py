@@ -61,6 +61,7 @@ def test_by_keyboard_alone(browser: Browser, page: ReviewPage, folder: Path) -> 
     shown(browser, page, 9)
     assert browser.evaluate(LABELS)[:3] == ["Pullover"] * 3
     assert browser.evaluate("document.querySelector('#labels button').textContent") == "1 T-shirt"
+    assert "Footwear" in browser.evaluate("document.getElementById('labels').textContent"), "the group has a button"
     browser.wait_until("document.activeElement.getAttribute('role') === 'option'")
     press(browser, "Enter")
     browser.wait_until(f"{TILES} === 8 && {SAID}.includes('put under Pullover')")
@@ -227,3 +228,30 @@ def test_on_a_phone(browser: Browser, opened: Callable[..., ReviewPage], folder:
     browser.evaluate("document.getElementById('teach-go').click(); document.getElementById('teach-go').click()")
     browser.wait_until(f"{SAID}.includes('running already')")
     assert browser.evaluate("document.querySelector('#teach #said') !== null && document.getElementById('teach').open")
+
+
+def test_closer_and_what_is_typed(browser: Browser, page: ReviewPage, folder: Path) -> None:
+    """While one picture is looked at closer, a key or a button says what that one is, though others are chosen; a label
+    that can be none is refused with the reason, and never cut to one that can."""
+    shown(browser, page, 9)
+    browser.wait_until("document.activeElement.getAttribute('role') === 'option'")
+    press(browser, "ArrowRight", "ArrowRight", shift=True)
+    for number, act in enumerate((["1"], ["Delete"], []), 1):
+        press(browser, "i")
+        browser.wait_until("document.getElementById('closer').open")
+        press(browser, *act)
+        if not act:
+            browser.evaluate("document.querySelector('#closer-labels button').click()")
+        browser.wait_until(f"!document.getElementById('closer').open && {TILES} === {9 - number}")
+    browser.wait_until(f"{SAID}.includes('put under T-shirt')")
+    assert there(folder) == {"to review": 6, "T-shirt": 2, ".deleted": 1}
+    for typed, why in (
+        ("x" * 61, "more than 60 characters"),
+        (".hid", "begins with a dot"),
+        ("a/b", "may not be in it"),
+    ):
+        browser.evaluate(f"document.getElementById('name').value = {typed!r}")
+        browser.evaluate("document.getElementById('new').requestSubmit()")
+        browser.wait_until(f"{SAID}.includes({why!r})")
+        browser.wait_until(f"document.getElementById('name').value === {typed!r}")
+    assert there(folder) == {"to review": 6, "T-shirt": 2, ".deleted": 1}

@@ -164,18 +164,27 @@ def test_full_disk(review: Review, folder: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_keys_stay(review: Review, folder: Path) -> None:
-    """The nine labels with keys keep their places while the page runs; a new one takes that of a label without
-    pictures."""
+    """A label keeps its place and its key while the page runs; a new one takes no key of another, and is gone with its
+    last picture."""
     collected.move(collected.listing(folder).undecided[0], "Coat")
     before = review.choices()
     assert before[0] == "Coat"
     review.label(ids(review)[:2], "Bag")
     assert review.choices() == before
     review.label(ids(review)[:1], "Polo")
-    after = review.choices()
-    assert "Polo" in after[:9]
-    assert [name for name in after if name in ("Coat", "Bag")] == [name for name in before if name in ("Coat", "Bag")]
-    assert set(before) < set(after)
+    keys = {one["name"]: one["key"] for one in review.state()["labels"]}
+    assert review.choices() == [*before, "Polo"]
+    assert [keys[name] for name in before] == list("1234")
+    assert (keys["Polo"], keys["Unknown"], keys["No garment"]) == ("5", "0", "N")
+    for number in range(5):
+        review.label(ids(review)[:1], f"New {number}")
+    keys = {one["name"]: one["key"] for one in review.state()["labels"]}
+    assert [keys[name] for name in (*before, "Polo")] == list("12345")
+    assert keys["New 4"] == "", "nine have keys, and none loses it"
+    mistyped = review.label(ids(review, "label/New 4"), "Poloo")
+    assert "Poloo" in review.choices()
+    review.undo(mistyped.batch)
+    assert "Poloo" not in review.choices()
 
 
 def test_what_the_set_lacks(review: Review, folder: Path) -> None:

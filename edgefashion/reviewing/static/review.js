@@ -145,19 +145,19 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden && to
 
 // --- Labels and what to do ---
 
-const numbered = () => told.labels.filter(({name}) => name !== NONE && name !== EMPTY);
-const keyOf = (name, place) => name === NONE ? "0" : name === EMPTY ? "N" : place < 9 ? String(place + 1) : "";
+const numbered = key => told.labels.find(label => label.key === key);
 
 function showLabels() {
-  const shape = JSON.stringify(told.labels.map(label => label.name));
+  const shape = JSON.stringify(told.labels.map(label => [label.name, label.key]));
   if (by("labels").dataset.shape === shape) return;
   by("labels").dataset.shape = shape;
-  by("labels").replaceChildren(...told.labels.map(({name}, place) => {
-    const key = keyOf(name, place);
-    const button = made("button", {type: "button"}, ...(key ? [made("kbd", {}, key), " "] : []), shownAs(name));
-    button.addEventListener("click", () => label(name));
-    return button;
-  }));
+  for (const [at, does] of [["labels", label], ["closer-labels", name => closed(() => label(name))]]) {
+    by(at).replaceChildren(...told.labels.map(({name, key}) => {
+      const button = made("button", {type: "button"}, ...(key ? [made("kbd", {}, key), " "] : []), shownAs(name));
+      button.addEventListener("click", () => does(name));
+      return button;
+    }));
+  }
   by("names").replaceChildren(...told.labels.map(({name}) => made("option", {value: name})));
 }
 
@@ -175,8 +175,9 @@ grid.whenChanged(() => {
 const canConfirm = () => group === "undecided" || group === "doubted" || group.startsWith("says/") || group.startsWith("like/");
 
 async function decide(what, rest = {}) {
-  const ids = grid.chosen();
-  if (!ids.length) return;
+  const ids = closerOf ? [closerOf] : grid.chosen();
+  let went = false;
+  if (!ids.length) return went;
   for (const id of ids) leaving.add(id);
   grid.remove(ids);
   total -= ids.length;
@@ -185,6 +186,7 @@ async function decide(what, rest = {}) {
     const done = await server.act(what, {pictures: ids, ...rest});
     if (done.batch) undoable.push(done.batch);
     tell(done.said);
+    went = true;
   } catch (error) {
     tell(error.message);
   }
@@ -192,6 +194,7 @@ async function decide(what, rest = {}) {
   by("undo").disabled = !undoable.length;
   await seeAnew();
   if (group.startsWith("like/") && !grid.count()) open(before);
+  return went;
 }
 
 async function seeAnew() {
@@ -234,7 +237,7 @@ by("new").addEventListener("submit", event => {
   by("name").value = "";
   by("name").blur();
   grid.focus();
-  label(name);
+  label(name).then(done => { if (!done) by("name").value ||= name; });  // what was refused can be mended
 });
 by("name").addEventListener("keydown", event => { if (event.key === "Escape") { by("name").value = ""; grid.focus(); } });
 
@@ -252,9 +255,17 @@ export function tell(text) {
 
 // --- One picture ---
 
+let closerOf = null;  // what is done while it is looked at closer is done to it alone
+
+// Close the dialog, and do something to its picture.
+function closed(does) {
+  try { does(); } finally { by("closer").close(); }
+}
+
 async function lookCloser(id) {
   try {
     const found = await server.closer(id);
+    closerOf = id;
     by("closer-picture").src = server.pictureOf(id, true);
     say(by("closer-title"), found.label === null ? "Nobody has decided yet" : `Decided: ${shownAs(found.label)}`);
     say(by("closer-about"), [found.time && new Date(found.time).toLocaleString(), found.camera && `Camera ${found.camera}`].filter(Boolean).join(" · "));
@@ -267,7 +278,7 @@ async function lookCloser(id) {
     tell(error.message);
   }
 }
-by("closer").addEventListener("close", () => { by("closer-picture").removeAttribute("src"); grid.focus(); });
+by("closer").addEventListener("close", () => { closerOf = null; by("closer-picture").removeAttribute("src"); grid.focus(); });
 by("grid").addEventListener("dblclick", () => ACTS.closer());
 
 // --- Keys ---
@@ -305,15 +316,18 @@ const KEYS = {
 
 document.addEventListener("keydown", event => {
   const target = event.target;
-  if (!told || document.querySelector("dialog[open]") || target.matches("input, select, textarea")) return;
+  const closer = by("closer").open;
+  if (!told || (document.querySelector("dialog[open]") && !closer) || target.matches("input, select, textarea")) return;
   if (event.altKey || event.metaKey || (event.ctrlKey && !"az".includes(event.key))) return;
   if (target.matches("button") && (event.key === "Enter" || event.key === " ")) return;  // the button's own
   if (event.ctrlKey && event.key === "a") { event.preventDefault(); grid.chooseAll(); return; }
-  const digit = /^[1-9]$/.test(event.key) && numbered()[event.key - 1];
+  if (closer && !/^([0-9n]|Enter|Delete|Backspace)$/i.test(event.key)) return;
+  const digit = /^[1-9]$/.test(event.key) && numbered(event.key);
   const does = digit ? () => label(digit.name) : KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
   if (!does) return;
   event.preventDefault();
-  does(event);
+  if (closer) closed(() => does(event));
+  else does(event);
 });
 
 teach.start({tell, look: async () => take(await server.state())});
