@@ -24,6 +24,8 @@ models_app = typer.Typer(
     help="The models here and their revisions: look, install, go back, pass on.",
 )
 
+_VERDICT_CHARS = 40
+
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A bundle's name, or its path.")]
 KeepOption = Annotated[int, typer.Option(min=1, max=1000, help="How many revisions stay, beside the first one.")]
 
@@ -65,7 +67,9 @@ def show(model: ModelArgument, json_: JsonOption = False) -> None:
     table = new_table("", "revision", "hash", "when", "who", "why", "verdict")
     for each in known:
         row = (each.id, each.sha256[:12], each.origin.when[:16].replace("T", " "), each.origin.who, _why(each))
-        table.add_row("*" if each.current else "", *map(printable, row), printable(each.origin.verdict or ""))
+        table.add_row(
+            "*" if each.current else "", *map(printable, row), printable(_in_short(each.origin.verdict or ""))
+        )
     print_table(table)
     if last:
         print(printable(f"probation of {last.revision}: {last.state}{f'; {last.why}' if last.why else ''}"))
@@ -253,6 +257,12 @@ def _print_json(told: dict[str, Any]) -> None:
     print(json.dumps(told, indent=2))
 
 
+def _in_short(verdict: str) -> str:
+    """Its first sentence, as far as a table has room; ``--json`` tells all of it."""
+    first = verdict.partition(". ")[0].partition(": ")[0]
+    return first if len(first) <= _VERDICT_CHARS else f"{first[: _VERDICT_CHARS - 3].rstrip()}..."
+
+
 def _why(of: Revision) -> str:
     return f"{of.origin.why}; taken back: {of.origin.taken_back}" if of.origin.taken_back else of.origin.why
 
@@ -269,7 +279,8 @@ def _print_installed(done: Installed) -> None:
     if done.signed_by:
         print(f"  signed, checked with the key {done.signed_by[:12]}")
     if done.probation_s:
-        print(f"  on probation for {done.probation_s / 60:g} minutes of a running camera")
+        minutes = f"{done.probation_s / 60:g} minute{'s' * (done.probation_s != 60)}"
+        print(f"  on probation for {minutes} of a running camera")
     if done.previous and done.previous != now.id:
         print(printable(f"  back to {done.previous}: edgefashion models rollback {done.model}"))
     if done.removed:

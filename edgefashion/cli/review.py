@@ -38,6 +38,9 @@ def review(
 
     with ReviewPage(folder, web=web, token=token, model=name) as page:
         print(page.url, flush=True)
+        if page.for_others:
+            print(f"From a phone or another PC: {page.for_others}?token=TOKEN", file=sys.stderr)
+        print("Ctrl-C ends it", file=sys.stderr, flush=True)
         if browser and token is None:  # a token in an address would be seen by all in the list of processes
             _open(page.url)
         while page.alive:

@@ -21,6 +21,7 @@ from edgefashion.system.text import reason_of
 
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 _PUBLIC: Final = b"-----BEGIN PUBLIC KEY-----"
+_PRIVATE: Final = b"PRIVATE KEY-----"
 _MAKE: Final = (
     "Make a pair with: openssl ecparam -name prime256v1 -genkey -noout -out key.pem; openssl ec -in key.pem -pubout "
     "-out key.pub"
@@ -45,7 +46,10 @@ def sign(
         MissingError: ``model-signing`` is not installed.
     """
     need("model_signing", "to sign a pack")
-    _read(key)
+    pem = _read(key)
+    if _PRIVATE not in pem and (_PUBLIC in pem or _CERTIFICATE in pem):
+        kind = "a public key" if _PUBLIC in pem else "a certificate"
+        raise BadInputError(f"{key} is {kind}, which checks and cannot sign. Give the private one, key.pem. {_MAKE}")
     for each in (certificate, *chain):
         if each is not None and _CERTIFICATE not in _read(each):
             raise BadInputError(f"{each} is no certificate in PEM. Give one")
@@ -66,7 +70,7 @@ def sign(
                     )
                 making.sign(inside, signature)
             except Exception as error:  # of many kinds: ValueError, TypeError for a key with a password, cryptography's
-                raise BadInputError(f"{key} cannot sign: {reason_of(error, 80)}. {_MAKE}") from error
+                raise BadInputError(f"{key} cannot sign: {reason_of(error).partition('. ')[0]}. {_MAKE}") from error
         target = out or pack
         pack_file.with_signature(pack, signature, target)
     return target

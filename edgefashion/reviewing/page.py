@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edgefashion.bundles import resolve
+from edgefashion.bundles.bundle import INFO
+from edgefashion.bundles.places import model_dirs
 from edgefashion.data import collected
 from edgefashion.data.collection import DELETED_S
 from edgefashion.errors import BadInputError
 from edgefashion.reviewing.watched_folder import WatchedFolder
 from edgefashion.system.extras import need
-from edgefashion.system.pages.address import check_token, listen, names, parse
+from edgefashion.system.pages.address import check_token, from_outside, listen, names, parse
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -57,6 +61,11 @@ class ReviewPage:
             need(module, "for the page")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", model):
             raise BadInputError(f"{model!r} can be no name of a folder in models/. Take letters and digits")
+        if resolve.is_shipped(next((d / model / INFO for d in model_dirs() if (d / model / INFO).is_file()), Path())):
+            raise BadInputError(
+                f"{model} came with edgefashion and is not changed. Give the name of your own with --name, such as "
+                f"--name {MODEL}"
+            )
         if not folder.is_dir():
             raise BadInputError(f"{folder} is no folder. Give the one that --collect writes to")
         if not os.access(folder, os.W_OK):
@@ -73,9 +82,19 @@ class ReviewPage:
         self.looking = Looking(watched, model)
         self.review = Review(watched, self.looking)
         self.teaching = Teaching(folder, model, command or EDGEFASHION)
-        sockets = listen(place)
+        try:
+            sockets = listen(place)
+        except BadInputError as error:
+            if getattr(error.__cause__, "errno", None) != errno.EADDRINUSE:
+                raise
+            raise BadInputError(
+                f"--web {web} cannot be opened: the port is in use. Perhaps a review page is open already: look there, "
+                f"or take another port: --web {place.host}:{place.port + 1}"
+            ) from error
         try:
             self.url, hosts = names(place, sockets)
+            self.for_others = from_outside(place, sockets)
+            """Where a phone finds it; empty where only this machine does, or it is the same address."""
             app = application(self.review, self.teaching, token=token, hosts=hosts)
             self._server = Server(app, sockets)
         except BaseException:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import shutil
 import sys
 import urllib.error
@@ -64,9 +63,7 @@ def two_revisions(at: Path, in_force: str = "0002-ab12cd34") -> Path:
     shipped, model = resolve.resolve("kiosk").bundle, at / "models" / "shop"
     assert shipped is not None
     for place in (model, model / "revisions" / GOOD["revision"]):
-        shutil.copytree(
-            shipped.path.resolve(), place, copy_function=os.symlink, ignore=shutil.ignore_patterns("revisions")
-        )
+        shutil.copytree(shipped.path.resolve(), place, ignore=shutil.ignore_patterns("revisions"))
     (model / "revisions" / f"{GOOD['revision']}.json").write_text('{"parent": "."}')
     (model / "current").write_text(f"{in_force}\n")
     return model / "current"

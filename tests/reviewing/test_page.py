@@ -183,6 +183,7 @@ def test_the_network_looks(page: ReviewPage, folder: Path) -> None:
         ([".", "--web", "0.0.0.0:0"], "needs a token"),
         ([".", "--token", "short"], "--token must be"),
         ([".", "--name", "../x"], "can be no name"),
+        ([".", "--name", "kiosk"], "Give the name of your own with --name, such as --name shop"),
     ],
 )
 def test_bad_input(run: Run, arguments: list[str], words: str) -> None:

@@ -116,6 +116,19 @@ def names(address: Address, sockets: list[socket.socket]) -> tuple[str, frozense
     return url, frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()})
 
 
+def from_outside(address: Address, sockets: list[socket.socket]) -> str:
+    """The URL by which another machine finds a page that listens on every address of this one, such as 0.0.0.0; empty
+    for any other address, and where there is no network."""
+    if not any(ipaddress.ip_address(number).is_unspecified for _, number in address.places):
+        return ""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("192.0.2.1", 9))  # sends nothing: it only chooses the address that a packet would go from
+        except OSError:
+            return ""
+        return f"http://{asking.getsockname()[0]}:{sockets[0].getsockname()[1]}/"
+
+
 def _listen(family: socket.AddressFamily, number: str, port: int) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
