@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from edgefashion.bundles import resolve
+from edgefashion.bundles.bundle import INFO
 from edgefashion.data import collected, drawn, fashion_mnist, images
 from edgefashion.data.collected import Facts, Picture
 from edgefashion.labels import LABELS
@@ -57,13 +58,16 @@ sys.exit(told.get('exit', 0))
 """
 
 
-def two_revisions(at: Path, in_force: str = "0002-ab12cd34") -> Path:
+def two_revisions(at: Path, in_force: str = "0002-ab12cd34", *, whole: bool = False) -> Path:
     """The model ``shop`` below ``at``, whose two revisions are the shipped network: the first one, and that of
-    :data:`GOOD`. Returns the file that says which is in force."""
+    :data:`GOOD`. Returns the file that says which is in force. Not ``whole``: they cannot be run."""
     shipped, model = resolve.resolve("kiosk").bundle, at / "models" / "shop"
     assert shipped is not None
     for place in (model, model / "revisions" / GOOD["revision"]):
-        shutil.copytree(shipped.path.resolve(), place, ignore=shutil.ignore_patterns("revisions"))
+        place.mkdir(parents=True)
+        for file in shipped.path.iterdir():
+            if file.is_file() and (whole or file.name == INFO):
+                shutil.copy(file, place)
     (model / "revisions" / f"{GOOD['revision']}.json").write_text('{"parent": "."}')
     (model / "current").write_text(f"{in_force}\n")
     return model / "current"

@@ -174,6 +174,12 @@ def _text() -> Path:
     return Path("x.pem")
 
 
+def test_public_key_signs_nothing() -> None:
+    """Who gives the public key to sign with is told so, in whole sentences."""
+    with pytest.raises(BadInputError, match=r"is a public key, which checks and cannot sign\. Give the private one"):
+        signature.sign(Path("first.edgepack"), pair("y")[1])
+
+
 @pytest.mark.parametrize("key", [_rsa, _other_curve, _with_password, _text, lambda: pair("x")[1], lambda: Path("gone")])
 def test_no_key_to_sign_with(key: Callable[[], Path]) -> None:
     """What is no key of that kind is one line, and the pack stays as it was."""

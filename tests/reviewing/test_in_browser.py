@@ -137,7 +137,7 @@ def test_teach(
     """The button Teach shows what the command says, can be stopped, and shows the verdict, before beside after; what is
     not in use yet can be put to use, and taken back."""
     monkeypatch.chdir(tmp_path)
-    two_revisions(tmp_path)
+    two_revisions(tmp_path, whole=True)
     page = opened(command=stub_command(folder, sleep=60))
     shown(browser, page, 9)
     status, click = "document.getElementById('teach-status').textContent", "document.getElementById('{}').click()"

@@ -192,3 +192,18 @@ def test_bad_input(run: Run, arguments: list[str], words: str) -> None:
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) <= 2
+
+
+def test_the_door(opened: Callable[..., ReviewPage], page: ReviewPage) -> None:
+    """A second page on one port is told that one is open perhaps; one for others says by which address a phone finds
+    it; and a browser without the token is shown a page that a phone can read, a program a line."""
+    assert page.for_others == ""
+    with pytest.raises(BadInputError, match="Perhaps a review page is open already") as raised:
+        opened(web=urlsplit(page.url).netloc)
+    assert f"--web 127.0.0.1:{(urlsplit(page.url).port or 0) + 1}" in str(raised.value)
+    wide = opened(web="0.0.0.0:0", token="k" * 20)
+    found = urlsplit(wide.for_others)
+    assert wide.for_others == "" or (found.port == urlsplit(wide.url).port and found.hostname != "0.0.0.0")
+    status, words = ask(wide, "", Accept="text/html,*/*")
+    assert (status, "viewport" in words, "This page is shown to whoever has its token" in words) == (401, True, True)
+    assert ask(wide, "")[1].startswith("This page is shown")
