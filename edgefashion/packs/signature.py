@@ -70,7 +70,9 @@ def sign(
                     )
                 making.sign(inside, signature)
             except Exception as error:  # of many kinds: ValueError, TypeError for a key with a password, cryptography's
-                raise BadInputError(f"{key} cannot sign: {reason_of(error).partition('. ')[0]}. {_MAKE}") from error
+                raise BadInputError(
+                    f"{key} cannot sign: it is no private key of this kind ({reason_of(error)}). {_MAKE}"
+                ) from error
         target = out or pack
         pack_file.with_signature(pack, signature, target)
     return target

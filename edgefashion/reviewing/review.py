@@ -126,9 +126,9 @@ class Review:
             if not self._order:
                 self._order += sorted((n for n in counts if n not in _FIXED), key=lambda n: (-counts[n], n.casefold()))
             names = (*self.looking.labels, *(group for group in folder_labels(self.looking.labels) if group in GROUPS))
-            said = dict.fromkeys(name for label in names if (name := _named(label)))
-            self._order += [name for name in dict.fromkeys((*said, *counts)) if name not in (*self._order, *_FIXED)]
-            there = [name for name in self._order if counts.get(name) or name in said]
+            answers = dict.fromkeys(name for label in names if (name := _named(label)))
+            self._order += [name for name in dict.fromkeys((*answers, *counts)) if name not in (*self._order, *_FIXED)]
+            there = [name for name in self._order if counts.get(name) or name in answers]
             for name in there:
                 free = next((key for key in _KEYS if key not in self._keys.values()), "")
                 if free and name not in self._keys:
