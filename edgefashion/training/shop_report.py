@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -120,12 +120,14 @@ def report(school: School, heads: list[Head], out: Path) -> Report:
     renamed, kinds = shop_kinds.renamed(school, kept_after, kept_pair[1].named)
     own, of_others = of_own(np.ones(len(names), np.bool_)), of_kept(untaught & ~renamed)
     kept_labels = {str(name): of_kept(kept_names == name) for name in sorted(set(kept_names[untaught]))}
-    notes = [*_notes(school, twins, measured), f"what an answer needs: {chosen.words}"]
+    counted = {name: of_kept((kept_names == name) & ~renamed) for name in kept_labels}
+    own_labels = {str(name): of_own(names == name) for name in sorted(set(shop.labels))}
+    notes = [*_notes(school, twins, measured), *silent(own_labels), f"what an answer needs: {chosen.words}"]
     return Report(
-        before_after.verdict(own, of_others),
+        before_after.verdict(own, of_others, counted),
         before.name,
         own,
-        {str(name): of_own(names == name) for name in sorted(set(shop.labels))},
+        own_labels,
         of_others,
         kept_labels,
         chosen,
@@ -186,6 +188,26 @@ class _Before:
         )
         head = read_head(there.verified("fp16"))
         return cls(str(out), head, there.labels, Rule.of(there.facts.thresholds), new)
+
+
+def silent(labels: Mapping[str, Compared]) -> list[str]:
+    """A sentence for each label that is known and hardly ever named, which the table alone shows and does not explain.
+    ``labels``: the shop's own, before and after."""
+    return [
+        f"{name}: {right:.0%} are known, and only {named:.0%} are named: it is said only where the network is very "
+        f"sure, for other garments are taken for {name} too. Add photos of {name} of other days, and look at "
+        "Likely mistakes (edgefashion review)"
+        for name, of in labels.items()
+        if name not in (UNKNOWN, NO_GARMENT)
+        and of.after.n >= FEW
+        and (right := of.after.right or 0.0) - (named := of.after.named or 0.0) >= _SILENT
+        and named < _HALF
+    ]
+
+
+_SILENT: Final = 0.3
+_HALF: Final = 0.5
+"""A label of which fewer than half are named, and so many fewer than are known, is told of."""
 
 
 def _notes(school: School, twins: NDArray[np.bool_], measured: NDArray[np.bool_]) -> list[str]:

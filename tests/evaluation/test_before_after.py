@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgefashion.evaluation.before_after import Answered, Compared, answered, verdict
+from edgefashion.evaluation.before_after import Answered, Compared, answered, suffering, verdict
 from edgefashion.inference.decision import Rule
 from edgefashion.labels import PHOTO_LABELS
+from edgefashion.training.shop_report import silent
 
 LABELS = (*PHOTO_LABELS[:-2], "Polo", *PHOTO_LABELS[-2:])
 
@@ -77,6 +78,48 @@ def test_naming_more_at_any_price_is_no_better(wrong: int, word: str) -> None:
     told_wrong = np.arange(200) >= 200 - wrong
     pair = Answered(before, none, before, none), Answered(after, after | told_wrong, after, told_wrong)
     assert verdict(Compared.of(*pair), None).word == word
+
+
+@pytest.mark.parametrize(
+    ("labels", "word", "says"),
+    [
+        ({"Coat": (43, 31, 0, 12), "Dress": (42, 30, 0, 0)}, "within chance", "but Coat suffers: Coat (of 43 31 are"),
+        ({"Coat": (43, 20, 0, 20), "Dress": (42, 20, 1, 15), "Shirt": (42, 40, 0, 0)}, "within chance", "and Dress su"),
+        ({"Coat": (43, 40, 0, 5)}, "better", "Take the new one"),
+        ({f"Label {at}": (43, 36, 0, 7) if at == 0 else (43, 36, 0, 0) for at in range(13)}, "better", "Take the new"),
+        ({"Coat": (2000, 1900, 3, 30)}, "better", "Take the new one"),
+        ({"Coat": (43, 20, 20, 0)}, "better", "Take the new one"),
+        ({"Coat": (0, 0, 0, 0)}, "better", "Take the new one"),
+        ({}, "better", "Take the new one"),
+    ],
+)  # fmt: skip
+def test_one_label_that_suffers(labels: dict[str, tuple[int, ...]], word: str, says: str) -> None:
+    """What is better on the whole is not taken where a label that was not taught loses beyond chance, by as many labels
+    as there are; the words name it."""
+    by_name = {name: compared(*of) for name, of in labels.items()}
+    found = verdict(compared(200, 150, 30, 5), None, by_name)
+    assert found.word == word
+    assert says in found.words
+    assert (word == "better") == (not suffering(by_name))
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "right", "named", "told"),
+    [
+        ("Skirt", 100, 97, 23, True),
+        ("Skirt", 100, 97, 80, False),
+        ("Skirt", 100, 40, 23, False),
+        ("Skirt", 5, 5, 0, False),
+        ("Unknown", 100, 97, 0, False),
+    ],
+)
+def test_a_label_that_is_known_and_not_named(name: str, n: int, right: int, named: int, told: bool) -> None:
+    """A label that is known and hardly ever said is told of in words, with what to do."""
+    hit, said = np.arange(n) < right, np.arange(n) < named
+    of = Compared.of(*[Answered(hit, said, hit & said, said & ~hit)] * 2)
+    words = silent({name: of})
+    assert bool(words) == told
+    assert not told or f"{name}: {right / n:.0%} are known, and only {named / n:.0%} are named" in words[0]
 
 
 def test_figures_of_nothing() -> None:
