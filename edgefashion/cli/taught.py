@@ -15,9 +15,11 @@ from edgefashion.system.text import quoted
 
 if TYPE_CHECKING:
     from edgefashion.evaluation.before_after import Compared, Figures
+    from edgefashion.training.shop_head import HeadOptions
     from edgefashion.training.teach import Teaching
 
 _WORSE: Final = "worse"
+_UNDECIDED: Final = frozenset({"too few to tell", "within chance"})
 
 INT8_MAY_LOSE: Final = 0.01
 """Share of the photos kept from calibration that INT8 of a fine-tuned network may name right no more."""
@@ -43,12 +45,19 @@ def teach(out: Path, given: dict[str, Any]) -> None:
 
         shop_deep.check()
     resume, start = given.pop("resume", False), given.pop("start", PHOTO_MODEL)
-    began = False
+    go_on = _command(folders, out, options, start, deep=deep)
+    kept = "what was looked at"
     with Progress("looking at the photos") as progress:
 
+        def stage(doing: str) -> None:
+            nonlocal kept
+            if doing not in ("looking at the photos", "learning"):
+                kept = "what was learned"
+            progress.stage(doing)
+
         def epoch(done: int, total: int, right: float, left_s: float) -> None:
-            nonlocal began
-            began = True
+            nonlocal kept
+            kept = "what was learned"
             left = f", {in_words(left_s)} left" if done < total else ""
             told = f"epoch {done:,} of {total:,}, {right:.1%} of the pictures right{left}"
             progress.step(done, total, "learning", told)
@@ -60,17 +69,12 @@ def teach(out: Path, given: dict[str, Any]) -> None:
                 options,
                 start=start,
                 resume=resume,
-                on_stage=progress.stage,
+                on_stage=stage,
                 on_progress=progress.step,
                 on_epoch=epoch,
             )
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
-            if began or resume:
-                words = " ".join(f"--photos {quoted(folder)}" for folder in folders)
-                progress.say(
-                    f"stopped; what was learned is kept. Go on with: edgefashion train shop {words} "
-                    f"--out {quoted(out)} --resume"
-                )
+            progress.say(f"stopped; {kept} is kept. Go on with: {go_on}")
             raise
     deeper = _fine_tune(done, out, options.seed) if deep and done.bundle is not None else None
     if as_json:
@@ -81,6 +85,18 @@ def teach(out: Path, given: dict[str, Any]) -> None:
             print(printable(deeper["words"]))
     if done.verdict.word == _WORSE:
         raise GateError(f"{done.verdict.words} ({printable(out)} is as it was)")
+
+
+def _command(folders: list[Path], out: Path, options: HeadOptions, start: str, *, deep: bool) -> str:
+    """The command that goes on with this run: with other settings it would be another one."""
+    usual, words = type(options)(), [f"--photos {quoted(folder)}" for folder in folders]
+    words += [
+        f"--{name} {getattr(options, name)}"
+        for name in ("epochs", "seed")
+        if getattr(options, name) != getattr(usual, name)
+    ]
+    words += [f"--start {quoted(start)}"] * (start != PHOTO_MODEL) + ["--deep"] * deep
+    return f"edgefashion train shop {' '.join(words)} --out {quoted(out)} --resume"
 
 
 def _fine_tune(done: Teaching, out: Path, seed: int) -> dict[str, Any]:
@@ -174,7 +190,9 @@ def _print(done: Teaching, out: Path) -> None:
     if done.bundle is None:
         return
     where = f"{printable(done.bundle.path)}: {len(done.labels):,} labels"
-    if done.in_force:
+    if done.verdict.word in _UNDECIDED and done.in_force:  # there was none before: "the one you have" is that
+        print(f"{where}. To try it all the same: edgefashion camera {as_argument(out)}")
+    elif done.in_force:
         print(f"{where}. Next: edgefashion camera {as_argument(out)}")
     else:
         print(f"{where}, not in force. To use it: edgefashion models rollback {quoted(out)} --to {done.revision}")

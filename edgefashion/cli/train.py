@@ -68,7 +68,9 @@ TeacherOption = Annotated[
 
 
 def train(
-    arch: Annotated[str, typer.Argument(help="A network's name; `edgefashion zoo` lists them.")],
+    arch: Annotated[
+        str, typer.Argument(help="shop: your own labels; kiosk: photos; or a network that `edgefashion zoo` lists.")
+    ],
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     optimizer: Annotated[
@@ -91,7 +93,9 @@ def train(
     teacher: TeacherOption = None,
     photos: Annotated[
         list[Path] | None,
-        typer.Option(help="For kiosk: a folder of photos, a sub-folder a label. May be repeated.", show_default=False),
+        typer.Option(
+            help="For kiosk and shop: a folder of photos, a sub-folder a label. May be repeated.", show_default=False
+        ),
     ] = None,
     scenes: Annotated[
         list[Path] | None,
@@ -102,7 +106,10 @@ def train(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option(help="For kiosk: the bundle to start from, or imagenet. Default: kiosk.", show_default=False),
+        typer.Option(
+            help="For kiosk and shop: the bundle to start from; for kiosk also imagenet. Default: kiosk.",
+            show_default=False,
+        ),
     ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="For shop: fine-tune the whole network, where that makes it better.")
@@ -139,6 +146,7 @@ def _train_on_fashion(arch: str, out: Path, given: dict[str, Any]) -> None:
         given["settings"] = _pairs(given.pop("set"))
     if "teacher" in given:
         given["teacher"] = tuple(name for name in given["teacher"] if name != "none")
+    _refuse_shipped(out)
     kept = "resume" in given
     with Progress("reading the images and building the network") as progress:
         shown = _Epochs(progress)
@@ -167,12 +175,21 @@ def _train_on_photos(arch: str, out: Path, given: dict[str, Any]) -> None:
     folders, marked = given.pop("photos", []), given.pop("scenes", [])
     if not folders and not marked:
         raise BadInputError(f"{arch} learns from photos. Give a folder of them with --photos, or scenes with --scenes")
+    _refuse_shipped(out)
     start = given.pop("start", PHOTO_MODEL)
     with Progress("reading photos and finding the garments in them") as progress:
         options = FinetuneOptions(**given)
         shown = _Epochs(progress, options.epochs)
         done = finetune(folders, out, options, scenes=marked, start=start, on_step=shown.step, on_epoch=shown.finished)
     _print_finetuning(done, folders, marked)
+
+
+def _refuse_shipped(out: Path) -> None:
+    """Raise :class:`BadInputError` where ``out`` is a bundle that came with the program."""
+    from edgefashion.bundles import bundle, resolve
+
+    if resolve.is_shipped(out / bundle.INFO):
+        raise BadInputError(f"{out} came with edgefashion and is not changed. Write elsewhere, like --out models/mine")
 
 
 SHOP: Final = "shop"

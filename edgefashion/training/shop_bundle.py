@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 
 from edgefashion.bundles import bundle, card, draft, probation, resolve, revisions
 from edgefashion.bundles.bundle import Bundle
-from edgefashion.bundles.current import keeps_history
+from edgefashion.bundles.current import has_revisions, keeps_history, place_of
 from edgefashion.bundles.facts import Facts, PhotoFigures, Thresholds
 from edgefashion.bundles.guard import check
 from edgefashion.data import splits
@@ -51,6 +53,9 @@ GATED: Final = 300
 MAY_LOSE: Final = 0.01
 """Share of these that INT8 may do worse than FP16, and two pictures at least: of few each is more than a hundredth."""
 
+_WAIT_S: Final = 20.0
+"""For so long at most another process that changes the revisions is waited for."""
+
 FINDER_PARTS: Final = ("finder_keras", "finder_fp16", "finder_int8")
 
 
@@ -80,7 +85,7 @@ class Written:
 
 def check_target(out: Path) -> None:
     """Raise :class:`BadInputError` if a shop's network cannot be written to ``out``."""
-    if not keeps_history(out):
+    if not (is_there(out) and has_revisions(out)):  # of a model with revisions it is the next one
         draft.check_target(out)
     if resolve.is_shipped(out / bundle.INFO):
         raise BadInputError(f"{out} came with edgefashion and is not changed. Choose another --out")
@@ -91,25 +96,81 @@ def is_there(out: Path) -> bool:
     return keeps_history(out) or (out / bundle.INFO).is_file()
 
 
+def in_force(out: Path) -> str | None:
+    """The hash of the network that whoever names ``out`` gets; None where there is none, or none that can be read."""
+    with contextlib.suppress(BadInputError, OSError):
+        if is_there(out):
+            return bundle.open_bundle(place_of(out)).sha256
+    return None
+
+
 def write(
-    out: Path, start: Bundle, made: Made, shop: Shop, held: NDArray[np.bool_], verdict: Verdict, *, take: bool
-) -> tuple[Written, str]:
+    out: Path,
+    start: Bundle,
+    made: Made,
+    shop: Shop,
+    held: NDArray[np.bool_],
+    verdict: Verdict,
+    compared: str | None,
+    *,
+    take: bool,
+) -> tuple[Written, list[str]]:
     """Write the model ``out``; ``held`` (n,) are the shop's pictures that the network has not learned from.
 
-    Where a model is there already it is its next revision, put in force with ``take``.
+    Where a model is there already it is its next revision, put in force with ``take``, if what is in force is still
+    ``compared``, the hash of what it was compared with: another may have been taught meanwhile.
     Returns it, and what INT8 costs, in words. Where that is too much the bundle has no INT8.
     """
     if not is_there(out):
         told = _write(out, out.name, start, made, shop, held)
-        return Written(bundle.open_bundle(out), None, True), told
-    place = revisions.next_place(out)
-    told = _write(place, out.name, start, made, shop, held)
+        return Written(bundle.open_bundle(out), None, True), [told]
+    place = _reserved(out)
+    try:
+        told = _write(place, out.name, start, made, shop, held)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
     why, data = f"taught with {len(shop.photos):,} photos", str(made.taught["data_sha256"])
-    recorded = revisions.record(out, place, revisions.Origin(why=why, verdict=verdict.words, data_sha256=data))
-    if take:
-        revisions.switch(out, recorded.id, probation_s=probation.MINUTES * 60)
-    revisions.prune(out)
-    return Written(bundle.open_bundle(place), recorded.id, take), told
+    with _changing(out):
+        recorded = revisions.record(out, place, revisions.Origin(why=why, verdict=verdict.words, data_sha256=data))
+        notes = [told]
+        if take and in_force(out) != compared:
+            take = False
+            notes.append(
+                f"another network of {out.name} was put in force while this one was learning, and nothing compared the "
+                "two: this one is kept beside it. To compare them, teach again"
+            )
+        if take:
+            revisions.switch(out, recorded.id, probation_s=probation.MINUTES * 60)
+        revisions.prune(out)
+    return Written(bundle.open_bundle(place), recorded.id, take), notes
+
+
+def _reserved(out: Path) -> Path:
+    """The folder of the next revision, made: whoever asks for the next one meanwhile gets another number."""
+    with _changing(out):
+        place = revisions.next_place(out)
+        try:
+            place.mkdir(parents=True)
+        except OSError as error:
+            raise BadInputError(f"{place} cannot be written: {error.strerror}. Choose another --out") from error
+    return place
+
+
+@contextlib.contextmanager
+def _changing(out: Path) -> Iterator[None]:
+    """:func:`revisions.changing`, once whoever changes them now is done: minutes of learning are at stake."""
+    until_s = time.monotonic() + _WAIT_S
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(revisions.changing(out))
+                break
+            except BadInputError:
+                if time.monotonic() > until_s:
+                    raise
+                time.sleep(0.2)
+        yield
 
 
 def _write(out: Path, name: str, start: Bundle, made: Made, shop: Shop, held: NDArray[np.bool_]) -> str:

@@ -62,12 +62,15 @@ def gather(
 
         def step(number: int, _: int, before: int = done) -> None:
             if on_progress:
-                on_progress(before + number, total)
+                on_progress((before + number) // VIEWS, total // VIEWS)  # photos: nobody has counted views
 
         views = views_of([photo.path for photo in own])
         by_file: dict[Path, dict[str, NDArray[np.float32]]] = {}
-        for (file, name, _), row in features.each(of, views, kept, skipped, step):
-            by_file.setdefault(file, {})[name] = row
+        try:
+            for (file, name, _), row in features.each(of, views, kept, skipped, step):
+                by_file.setdefault(file, {})[name] = row
+        finally:  # Ctrl-C may come here, outside of each(): what was computed is found again
+            kept.save()
         done += len(views)
         for photo in own:
             if len(seen := by_file.get(photo.path, {})) == VIEWS:

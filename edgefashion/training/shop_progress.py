@@ -35,13 +35,15 @@ class Kept:
     """Those that are ready."""
     state: State | None = None
     """The one that is trained."""
+    note: str | None = None
+    """Where there was nothing to go on with: that, as a sentence."""
     _saved_s: float = field(default_factory=time.monotonic)
 
     @classmethod
     def at(cls, out: Path, key: str, *, resume: bool) -> Kept:
-        """A run that will write the bundle ``out``, with ``resume`` as it was left.
+        """A run that will write the bundle ``out``, with ``resume`` as it was left; where nothing was left it begins.
 
-        Raises :class:`BadInputError` where there is nothing to go on with.
+        Raises :class:`BadInputError` for what another run has left, and for a file that cannot be read.
         """
         made = cls(draft.checkpoints_dir(out) / _FILE, key)
         if resume:
@@ -81,10 +83,8 @@ class Kept:
                 if [m.shape for m in moments] != [m.shape for m in State.begin(head).moments]:
                     raise ValueError("its parts do not fit together")
                 self.state = State(head, moments, int(kept["epoch"]))
-        except FileNotFoundError as error:
-            raise BadInputError(
-                f"there is no interrupted run of {self.file.parent.name} to go on with. {begin}"
-            ) from error
+        except FileNotFoundError:  # interrupted before it had learned anything: all that there was are the features
+            self.note = "--resume: no interrupted run had learned anything yet, so it has begun at the beginning"
         except (OSError, ValueError, KeyError) as error:
             raise BadInputError(f"{self.file} cannot be read ({error}). {begin}") from error
 

@@ -93,6 +93,7 @@ class School:
             kept.heads.append(state.head)
             kept.state = None
             kept.save_now_and_then()
+        kept.save()  # what follows can be interrupted too
         return kept.heads, history or [{"epoch": float(self.options.epochs)}]
 
     def lessons(self, fold: int) -> Lessons:

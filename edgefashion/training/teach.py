@@ -101,9 +101,9 @@ def teach(
             only if it is better.
         options: How to train.
         start: The bundle to start from.
-        resume: Go on where a run was interrupted.
+        resume: Go on where a run was interrupted. Where that had learned nothing yet it begins.
         on_stage: Called with what is done next, in words.
-        on_progress: Called with the views done and their number while features are computed.
+        on_progress: Called with the photos done and their number while features are computed.
         on_epoch: Called after each epoch.
 
     Returns:
@@ -111,7 +111,7 @@ def teach(
 
     Raises:
         BadInputError: Folders that cannot be learned from, all faults of all folders in one error; a start without the
-            features of its own pictures; nothing to resume.
+            features of its own pictures; with ``resume``, a run of other photos, labels or settings.
 
     Example:
         >>> from edgefashion import teach
@@ -131,13 +131,16 @@ def teach(
     folds = shop_material.folds_of(shop.photos)
     school = School(began, shop, folds, own, shop_material.network_labels(shop.labels), options)
     tell("learning")
-    heads, history = school.heads(Kept.at(out, school.key(), resume=resume), on_epoch)
+    kept = Kept.at(out, school.key(), resume=resume)
+    heads, history = school.heads(kept, on_epoch)
     tell("comparing before and after")
+    there = shop_bundle.in_force(out)
     found = shop_report.report(school, heads, out)
+    notes = (*found.notes, *([kept.note] if kept.note else []))
     floors_kept = shop_report.kept_rule(school)
     if found.verdict.word == before_after.WORSE:
         Kept.forget(out)
-        return Teaching(None, None, False, school.labels, found, found.notes, tuple(shop.skipped), (), (), floors_kept)
+        return Teaching(None, None, False, school.labels, found, notes, tuple(shop.skipped), (), (), floors_kept)
     tell("writing the network")
     made = Made(
         head=heads[0],
@@ -160,7 +163,7 @@ def teach(
     taught_by = folds.fold != 0
     apart = ~taught_by & ~shop_material.twins(shop, folds)
     take = found.verdict.word == before_after.BETTER and found.of_the_one_in_force
-    written, int8 = shop_bundle.write(out, began, made, shop, folds.fold == 0, found.verdict, take=take)
+    written, told = shop_bundle.write(out, began, made, shop, folds.fold == 0, found.verdict, there, take=take)
     Kept.forget(out)
     return Teaching(
         written.bundle,
@@ -168,7 +171,7 @@ def teach(
         written.in_force,
         school.labels,
         found,
-        (*found.notes, int8),
+        (*notes, *told),
         tuple(shop.skipped),
         tuple(photo for photo, at in zip(shop.photos, taught_by, strict=True) if at),
         tuple(photo for photo, at in zip(shop.photos, apart, strict=True) if at),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.bundles import make
 from helpers.types import Run
 
 from edgefashion import teach
@@ -19,7 +20,7 @@ from edgefashion.inference import preprocess
 from edgefashion.inference.load import load
 from edgefashion.inference.predict import predict
 from edgefashion.packs.gate import try_pinned
-from edgefashion.training import shop_bundle, shop_head
+from edgefashion.training import shop_bundle, shop_head, shop_material
 from edgefashion.training.shop_head import HeadOptions
 from edgefashion.training.teach import Teaching
 
@@ -218,6 +219,82 @@ def test_what_cannot_be_learned_from(run_here: Run, shop: Path, tmp_path: Path, 
     assert not (tmp_path / "out").exists()
 
 
+STAGES = {
+    "nothing": "what was looked at is kept",
+    "looking at the photos": "what was looked at is kept",
+    "learning": "what was looked at is kept",
+    "comparing before and after": "what was learned is kept",
+    "writing the network": "what was learned is kept",
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_is_kept_is_told_wherever_it_is_stopped(
+    run_here: Run, shop: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C says in one line what is kept and with which command, of the same settings, it goes on."""
+
+    def stopped(*_: Any, on_stage: Any, **__: Any) -> None:
+        for doing in list(STAGES)[1 : list(STAGES).index(stage) + 1]:
+            on_stage(doing)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgefashion.training.teach.teach", stopped)
+    done = run_here("train", "shop", "--photos", shop, "--out", "models/x", "--epochs", "7", "--resume")
+    assert done.returncode == 130
+    command = f"edgefashion train shop --photos {shop} --epochs 7 --out models/x --resume"
+    assert done.stderr == f"stopped; {STAGES[stage]}. Go on with: {command}\n"
+
+
+@pytest.mark.parametrize("where", ["in the network", "in between"])
+def test_photos_that_were_looked_at_are_kept(shop: Path, tmp_path: Path, where: str) -> None:
+    """Ctrl-C while it looks at the photos: those it has looked at need not be looked at again."""
+    mine = Path(shutil.copytree(shop, tmp_path / "mine"))
+    (mine / ".features.npz").unlink(missing_ok=True)
+    batches: list[int] = []
+
+    class Network:
+        network, size = "it", 4
+
+        def __call__(self, views: Any) -> Any:
+            if where == "in the network" and len(batches) == 3:
+                raise KeyboardInterrupt
+            batches.append(len(views))
+            return np.ones((len(views), 4), np.float32)
+
+    def step(done: int, total: int) -> None:
+        assert total == 36
+        if where == "in between" and done >= 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shop_material.gather([mine], Network(), step)  # type: ignore[arg-type]
+    assert sum(batches) == 48
+    where = "nowhere"
+    shop_material.gather([mine], Network(), step)  # type: ignore[arg-type]
+    assert sum(batches) == 36 * 4
+
+
+def test_stopped_while_it_writes(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C once all is learned: ``--resume`` learns nothing anew. With nothing kept it begins, and says so."""
+
+    def stopped(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    short = HeadOptions(epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(shop_bundle, "write", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            teach([shop], tmp_path / "shop", short)
+    epochs: list[int] = []
+    monkeypatch.setattr(shop_bundle, "_write", lambda out, *_: make(out))
+    teach([shop], tmp_path / "shop", short, resume=True, on_epoch=lambda at, *_: epochs.append(at))
+    assert epochs == []
+    done = teach([shop], tmp_path / "new", short, resume=True, on_epoch=lambda at, *_: epochs.append(at))
+    assert epochs[0] == 1
+    assert any("no interrupted run had learned anything yet" in note for note in done.notes)
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
@@ -226,7 +303,6 @@ def test_what_cannot_be_learned_from(run_here: Run, shop: Path, tmp_path: Path, 
         (("--start", "edge"), "edge is no bundle of the photo network"),
         (("--start", "nothing"), "no model 'nothing'"),
         (("--epochs", "0"), "--epochs must be from 1 to 1000"),
-        (("--resume",), "no interrupted run"),
         (("--out", "models/../."), "Change to the folder above"),
     ],
 )
