@@ -122,14 +122,32 @@ def _evaluate_on_photos(
 
     if plot:
         check_png(plot)
+    classifier = load(model, precision=precision)
     with Progress("looking at photos") as progress:
-        result = evaluate_photos(load(model, precision=precision), *folders, on_progress=progress.step)
+        result = evaluate_photos(classifier, *folders, on_progress=progress.step)
+    _warn_of_learned(model, result)
     if plot:
         write_png(plot, plots.worst_photos(result))
     if as_json:
         print(json.dumps(result.as_json()))
     else:
         _print_photo_evaluation(result, plot)
+
+
+def _warn_of_learned(model: str, result: PhotoEvaluation) -> None:
+    """Say on stderr how many of the photos are of places and days that the network has learned from."""
+    from edgefashion.bundles.resolve import resolve
+    from edgefashion.system.text import is_url
+
+    bundle = None if is_url(model) else resolve(model).bundle  # a server does not say what it learned from
+    told = None if bundle is None else bundle.facts.others.get("taught")
+    learned = set(told.get("learned_from", ())) if isinstance(told, dict) else set()
+    if count := sum(seen.photo.sender in learned for seen in result.seen):
+        print(
+            f"{count:,} of {len(result.seen):,} photos are of places and days that it has learned from: what is "
+            "measured is too good",
+            file=sys.stderr,
+        )
 
 
 def _print_photo_evaluation(result: PhotoEvaluation, plot: Path | None) -> None:
