@@ -137,12 +137,13 @@ def _evaluate_on_photos(
 def _warn_of_learned(model: str, result: PhotoEvaluation) -> None:
     """Say on stderr how many of the photos are of places and days that the network has learned from."""
     from edgefashion.bundles.resolve import resolve
+    from edgefashion.data.senders import hashed
     from edgefashion.system.text import is_url
 
     bundle = None if is_url(model) else resolve(model).bundle  # a server does not say what it learned from
     told = None if bundle is None else bundle.facts.others.get("taught")
     learned = set(told.get("learned_from", ())) if isinstance(told, dict) else set()
-    if count := sum(seen.photo.sender in learned for seen in result.seen):
+    if count := sum(hashed(seen.photo.sender) in learned for seen in result.seen):
         print(
             f"{count:,} of {len(result.seen):,} photos are of places and days that it has learned from: what is "
             "measured is too good",

@@ -180,8 +180,7 @@ class _Before:
         known = frozenset(there.labels)
         new = np.array(
             [
-                # Bundles made before they were hashed have the names themselves.
-                learned.isdisjoint((photo.sender, hashed(photo.sender))) or stands_for(photo.label).isdisjoint(known)
+                hashed(photo.sender) not in learned or stands_for(photo.label).isdisjoint(known)
                 for photo in school.shop.photos
             ],
             np.bool_,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -205,16 +204,13 @@ def test_a_new_label_that_is_a_kind_of_an_old_one(
     assert bool(told) == (says is not None)
 
 
-@pytest.mark.parametrize("written", [hashed, str])
-def test_what_the_network_in_force_has_learned_from(
-    written: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A sender that it has learned from is told by its hash, in older bundles by its name. It is the network at the
-    path that is given, and no model of that name in ``./models``."""
+def test_what_the_network_in_force_has_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender that it has learned from is told by its hash. It is the network at the path that is given, and no model
+    of that name in ``./models``."""
     monkeypatch.chdir(tmp_path)
     start = resolve.resolve("kiosk").bundle
     assert start is not None
-    told = {"start_sha256": start.sha256_of("fp16"), "learned_from": [written("till 2026-11-02")]}
+    told = {"start_sha256": start.sha256_of("fp16"), "learned_from": [hashed("till 2026-11-02")]}
     with draft.draft(Path("shop"), start) as making:
         making.facts = making.facts._replace(others={shop_bundle.TAUGHT: told})
     shutil.copytree(start.path, "models/shop")
