@@ -85,12 +85,12 @@ def test_a_training_that_goes_on_ends_as_an_unbroken_one(tmp_path: Path, stop: i
 
 
 def test_what_cannot_be_gone_on_with(tmp_path: Path) -> None:
-    """Another run's, or a broken file: each is refused in a sentence that says how to begin anew. Where nothing was kept
-    it begins, and says so."""
+    """Another run's, or a broken file: each is refused in a sentence that says how to begin anew. Where nothing was
+    kept it begins, and says so."""
     file = Kept.at(tmp_path / "shop", "run", resume=False).file
     file.parent.mkdir()
     misfits: dict[str, Any] = {"key": "run", "count": 1, "head0_weights": np.zeros((7, 3)), "head0_bias": np.zeros(4)}
-    assert "it has begun at the beginning" in Kept.at(tmp_path / "shop", "run", resume=True).note
+    assert "it has begun at the beginning" in (Kept.at(tmp_path / "shop", "run", resume=True).note or "")
     for content in (*DAMAGED.values(), misfits):
         if isinstance(content, dict):
             np.savez(file, **content)
