@@ -93,6 +93,7 @@ def check(
 
 def _check_photos(folders: list[Path], as_json: bool) -> None:
     from edgefashion.data import photo_check, senders
+    from edgefashion.data.photo_folders import LABELS
 
     found = photo_check.check(*folders)
     if as_json:
@@ -107,17 +108,20 @@ def _check_photos(folders: list[Path], as_json: bool) -> None:
         refused = {"refused_by_shop": found.refused_by_shop, "refused_by_kiosk": found.refused_by_kiosk}
         print(json.dumps({**facts, **told, **refused}))
         return
-    _print_counts(found, "photos")
+    # Labels of the shop's own: what train kiosk makes of them is no fault.
+    of_shop = any(found.counts[name] for name in set(found.counts) - set(LABELS)) and not found.refused_by_shop
+    _print_counts(found, "photos", all_labels=not of_shop)
     for a, b in found.duplicates:
         differ = "" if a.label == b.label else "  <- one picture, two labels"
         print(printable(f"duplicate: {a.path}  {b.path}{differ}"))
-    for line in found.not_kiosks:
+    for line in () if of_shop else found.not_kiosks:
         print(printable(f"skipped by train kiosk: {line}"))
     for line in found.skipped:
         print(printable(f"skipped: {line}"))
+    skipped = len(found.skipped) + (0 if of_shop else len(found.not_kiosks))
     print(
         f"{sum(found.counts.values()):,} photos by {found.senders:,} senders, "
-        f"{len(found.duplicates):,} duplicates, {len(found.not_kiosks) + len(found.skipped):,} skipped"
+        f"{len(found.duplicates):,} duplicates, {skipped:,} skipped"
     )
     by = ", ".join(f"{count:,} by {senders.WORDS[how]}" for how, count in sorted(found.senders_by.items()))
     most = sorted(found.sender_names.items(), key=lambda each: -each[1])[:_SHOWN]
@@ -127,6 +131,9 @@ def _check_photos(folders: list[Path], as_json: bool) -> None:
     print(printable(f"  {names}{more}"))
     for line in found.notes:
         print(printable(f"note: {line}"))
+    if of_shop:
+        print("train shop can learn from this. (train kiosk cannot: it knows its own labels only)")
+        return
     for command, faults in (("shop", found.refused_by_shop), ("kiosk", found.refused_by_kiosk)):
         for line in faults:
             print(printable(f"train {command} refuses this: {line}"))
@@ -159,11 +166,13 @@ def _check_scenes(folders: list[Path], as_json: bool) -> None:
     )
 
 
-def _print_counts(found: Check | SceneCheck, things: str) -> None:
+def _print_counts(found: Check | SceneCheck, things: str, *, all_labels: bool = True) -> None:
     from edgefashion.data.photo_folders import FEW
 
     table = new_table("label", f">{things}", "note")
     for label, count in found.counts.items():
+        if not (count or all_labels):
+            continue
         note = "none" if not count else f"few: at least {FEW} are wanted" if label in found.few else ""
         table.add_row(label, f"{count:,}", note)
     print_table(table)

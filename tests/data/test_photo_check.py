@@ -74,6 +74,17 @@ def test_data_check_tells_what_both_trainings_refuse(run: Run, tmp_path: Path) -
         photo_check.check(tmp_path / "no-1", tmp_path / "no-2")
 
 
+def test_data_check_of_a_shops_own_labels(run: Run, tmp_path: Path) -> None:
+    """Labels of the shop's own are no fault: only those that are there are listed, and the last line says who learns."""
+    put(
+        tmp_path / "shop", *(f"{label}/{who}-{at}.png" for label in ("Polo", "Tie") for who in "abc" for at in range(3))
+    )
+    done = run("data", "check", "shop")
+    assert (done.returncode, "skipped by" in done.stdout, "refuses" in done.stdout) == (0, False, False)
+    assert [line.split()[0] for line in done.stdout.splitlines()[3:5]] == ["Polo", "Tie"]
+    assert done.stdout.splitlines()[-1].startswith("train shop can learn from this.")
+
+
 def test_any_name_is_a_label(tmp_path: Path) -> None:
     """Asked for any labels, a scan takes every folder but hidden ones, a system's and those to review; the shipped
     network's labels are spelt as ever."""
