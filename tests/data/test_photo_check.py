@@ -75,7 +75,7 @@ def test_data_check_tells_what_both_trainings_refuse(run: Run, tmp_path: Path) -
 
 
 def test_data_check_of_a_shops_own_labels(run: Run, tmp_path: Path) -> None:
-    """Labels of the shop's own are no fault: only those that are there are listed, and the last line says who learns."""
+    """Labels of the shop's own are no fault: those there are listed, and the last line says who learns."""
     put(
         tmp_path / "shop", *(f"{label}/{who}-{at}.png" for label in ("Polo", "Tie") for who in "abc" for at in range(3))
     )
