@@ -27,7 +27,10 @@ UNKNOWN: Final = "Unknown"
 NO_GARMENT: Final = "No garment"
 """The answer to an empty room, a hand, a black or blurred frame: there is nothing to name."""
 
-PHOTO_LABELS: Final[tuple[str, ...]] = (*LABELS, UNKNOWN, NO_GARMENT)
+NAMELESS: Final = (UNKNOWN, NO_GARMENT)
+"""The two answers that name no garment."""
+
+PHOTO_LABELS: Final[tuple[str, ...]] = (*LABELS, *NAMELESS)
 """What a photo network tells apart: the ten, and the two ways of being none of them."""
 
 
@@ -60,5 +63,5 @@ def folder_labels(of: tuple[str, ...]) -> tuple[str, ...]:
     told = tuple("T-shirt" if label == "T-shirt/top" else label for label in of)
     grouped = {group: members for group, members in GROUPS.items() if set(members) <= set(of)}
     members = tuple(label for of_group in grouped.values() for label in of_group)
-    none = tuple(label for label in told if label in (UNKNOWN, NO_GARMENT))
+    none = tuple(label for label in told if label in NAMELESS)
     return (*(label for label in told if label not in (*members, *none)), *grouped, *members, *none)

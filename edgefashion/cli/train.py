@@ -336,7 +336,7 @@ def tune(
     from edgefashion.training.tune import TuneOptions
     from edgefashion.training.tune import tune as run
 
-    options = TuneOptions(arch, trials, storage, epochs, limit, seed, latency)
+    options = TuneOptions(arch, trials, storage, epochs, limit, seed)
     names = list(options.space) + ["latency"] * latency
     latency_of = None
     if latency:

@@ -23,7 +23,7 @@ from edgefashion.data.label_names import ALIASES, DELETED, TO_REVIEW, is_label_f
 from edgefashion.data.picture_walk import FolderWalk, LeftOut, is_picture_file, stray
 from edgefashion.data.senders import sender_of
 from edgefashion.errors import BadInputError
-from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, folder_labels, stands_for
+from edgefashion.labels import NAMELESS, PHOTO_LABELS, folder_labels, stands_for
 from edgefashion.system.text import reason_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Photo:
     @property
     def known(self) -> bool:
         """True for a garment that has a name: neither Unknown nor No garment."""
-        return self.label not in (UNKNOWN, NO_GARMENT)
+        return self.label not in NAMELESS
 
 
 @dataclass(frozen=True)

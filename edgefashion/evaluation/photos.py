@@ -15,7 +15,7 @@ from edgefashion.evaluation.acceptance import is_right
 from edgefashion.evaluation.metrics import Reliability, auroc, reliability, risk_coverage, wilson95
 from edgefashion.inference.decision import Rule, acceptance, decide, shows_none
 from edgefashion.inference.predict import see
-from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN, folder_labels, stands_for
+from edgefashion.labels import GROUPS, NAMELESS, NO_GARMENT, PHOTO_LABELS, UNKNOWN, folder_labels, stands_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -150,7 +150,7 @@ class PhotoEvaluation:
         """The figures of each label that may be shown; a group's members only where folders are named after them."""
         members = {member for group in GROUPS.values() for member in group}
         with_photos = {s.photo.label for s in self.seen}
-        labels = [label for label in folder_labels(self.labels) if label not in (UNKNOWN, NO_GARMENT)]
+        labels = [label for label in folder_labels(self.labels) if label not in NAMELESS]
         return {label: self._figures(label) for label in labels if label not in members or label in with_photos}
 
     def _figures(self, label: str) -> LabelFigures:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.labels import LABELS, NO_GARMENT, UNKNOWN, groups
+from edgefashion.labels import LABELS, NAMELESS, NO_GARMENT, UNKNOWN, groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,7 +100,7 @@ def acceptance(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> N
     """
     if UNKNOWN not in labels:
         return np.asarray(probabilities.max(-1), np.float32)
-    known = [labels.index(label) for label in labels if label not in (UNKNOWN, NO_GARMENT)]
+    known = [labels.index(label) for label in labels if label not in NAMELESS]
     return np.asarray(probabilities[..., known].sum(-1), np.float32)
 
 
@@ -121,7 +121,7 @@ def best(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray
     A group's labels count together, and the likeliest of them is the answer where the group wins. Alone, each of the
     three kinds of shoe could lose to a label that is less likely than all three.
     """
-    members = [at for name, at in groups(labels).items() if name not in (UNKNOWN, NO_GARMENT)]
+    members = [at for name, at in groups(labels).items() if name not in NAMELESS]
     chosen = np.stack([probabilities[:, at].sum(1) for at in members], 1).argmax(1)
     first: NDArray[np.int64] = np.array([at[0] for at in members], np.int64)[chosen]
     for number, at in enumerate(members):
@@ -157,7 +157,7 @@ def decide_all(probabilities: NDArray[np.float32], labels: tuple[str, ...], rule
 def group_shares(probabilities: NDArray[np.float32], labels: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
     """What each named group (Unknown and No garment left out) has of ``probabilities`` (n, classes): its name -> (n,),
     0 to 1."""
-    named = {name: at for name, at in groups(labels).items() if name not in (UNKNOWN, NO_GARMENT)}
+    named = {name: at for name, at in groups(labels).items() if name not in NAMELESS}
     # The sum of a softmax may exceed 1 by its rounding.
     return {name: np.minimum(probabilities[:, at].sum(1), np.float32(1)) for name, at in named.items()}
 

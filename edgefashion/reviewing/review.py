@@ -13,7 +13,7 @@ from edgefashion.data.collected import Moved, Picture
 from edgefashion.data.label_names import DELETED, folder_of_label, key
 from edgefashion.data.photo_folders import FEW
 from edgefashion.errors import BadInputError, printable
-from edgefashion.labels import GROUPS, NO_GARMENT, UNKNOWN, folder_labels
+from edgefashion.labels import GROUPS, NAMELESS, NO_GARMENT, UNKNOWN, folder_labels
 from edgefashion.reviewing import alike
 from edgefashion.reviewing.doubts import Doubts
 from edgefashion.reviewing.watched_folder import place_of
@@ -34,7 +34,6 @@ MOST_AT_ONCE: Final = 500
 _REMEMBERED: Final = 500
 """Decisions that can be undone, of all who look at the page together."""
 
-_FIXED: Final = (UNKNOWN, NO_GARMENT)
 _KEYS: Final = "123456789"
 
 
@@ -104,7 +103,7 @@ class Review:
                     "lacks": _lacks(name, counts, days),
                     "key": self._keys.get(name, ""),
                 }
-                for name in (*self.choices(), *_FIXED)
+                for name in (*self.choices(), *NAMELESS)
             ],
             "doubted": self.doubts.count,
             "deleted": len(now.deleted),
@@ -124,10 +123,14 @@ class Review:
         counts = self.folder.counts()
         with self._lock:
             if not self._order:
-                self._order += sorted((n for n in counts if n not in _FIXED), key=lambda n: (-counts[n], n.casefold()))
+                self._order += sorted(
+                    (n for n in counts if n not in NAMELESS), key=lambda n: (-counts[n], n.casefold())
+                )
             names = (*self.looking.labels, *(group for group in folder_labels(self.looking.labels) if group in GROUPS))
             answers = dict.fromkeys(name for label in names if (name := _named(label)))
-            self._order += [name for name in dict.fromkeys((*answers, *counts)) if name not in (*self._order, *_FIXED)]
+            self._order += [
+                name for name in dict.fromkeys((*answers, *counts)) if name not in (*self._order, *NAMELESS)
+            ]
             there = [name for name in self._order if counts.get(name) or name in answers]
             for name in there:
                 free = next((key for key in _KEYS if key not in self._keys.values()), "")
@@ -327,7 +330,7 @@ def _lacks(name: str, counts: dict[str, int], days: dict[str, set[str]]) -> str:
     """What a label's pictures still lack, in words; empty where nothing is, and where the label has none. The network
     knows enough of what is none of the labels."""
     count = counts.get(name, 0)
-    if not count or name in _FIXED:
+    if not count or name in NAMELESS:
         return ""
     if twin := next((other for other in counts if other != name and key(other) == key(name)), None):
         return f"{twin} is the same label: put all under one"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edgefashion.inference import decision
-from edgefashion.labels import NO_GARMENT, PHOTO_LABELS, UNKNOWN, group_of, stands_for
+from edgefashion.labels import NAMELESS, PHOTO_LABELS, group_of, stands_for
 from edgefashion.training.shop_school import School
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def renamed(
     plausible = np.array(
         [
             not kin.get(answer, frozenset()).isdisjoint(map(group_of, stands_for(str(name))))
-            and (tells or name not in (UNKNOWN, NO_GARMENT))
+            and (tells or name not in NAMELESS)
             for answer, name, tells in zip(answers, names, named.tolist(), strict=True)
         ],
         np.bool_,

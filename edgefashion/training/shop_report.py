@@ -18,7 +18,7 @@ from edgefashion.evaluation import before_after
 from edgefashion.evaluation.before_after import Compared, Verdict, answered
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.head import Head, read_head
-from edgefashion.labels import NO_GARMENT, UNKNOWN, stands_for
+from edgefashion.labels import NAMELESS, stands_for
 from edgefashion.training import shop_bundle, shop_kinds, shop_material, shop_rule
 from edgefashion.training.shop_rule import ShopRule
 from edgefashion.training.shop_school import School
@@ -116,7 +116,7 @@ def report(school: School, heads: list[Head], out: Path) -> Report:
     names, kept_names = np.array(shop.labels), np.array(school.pinned.labels)
     again = frozenset[str]().union(*map(stands_for, set(shop.labels)))
     untaught = np.array([stands_for(str(name)).isdisjoint(again) for name in kept_names], np.bool_)
-    untaught |= np.isin(kept_names, (UNKNOWN, NO_GARMENT))
+    untaught |= np.isin(kept_names, NAMELESS)
     renamed, kinds = shop_kinds.renamed(school, kept_after, kept_pair[1].named)
     own, of_others = of_own(np.ones(len(names), np.bool_)), of_kept(untaught & ~renamed)
     kept_labels = {str(name): of_kept(kept_names == name) for name in sorted(set(kept_names[untaught]))}
@@ -197,7 +197,7 @@ def silent(labels: Mapping[str, Compared]) -> list[str]:
         f"sure, for other garments are taken for {name} too. Add photos of {name} of other days, and look at "
         "Likely mistakes (edgefashion review)"
         for name, of in labels.items()
-        if name not in (UNKNOWN, NO_GARMENT)
+        if name not in NAMELESS
         and of.after.n >= FEW
         and (right := of.after.right or 0.0) - (named := of.after.named or 0.0) >= _SILENT
         and named < _HALF

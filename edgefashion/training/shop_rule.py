@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgefashion.bundles.facts import Thresholds
 from edgefashion.evaluation.acceptance import FEWEST, LEAST_FLOOR, choose_rule
-from edgefashion.labels import NO_GARMENT, UNKNOWN, group_of, stands_for
+from edgefashion.labels import NAMELESS, group_of, stands_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_NONE: Final = (UNKNOWN, NO_GARMENT)
 
 
 @dataclass(frozen=True)
@@ -73,4 +71,4 @@ def choose(
 
 def _shown(truth: Collection[str], labels: tuple[str, ...]) -> set[str]:
     """The names of a picture's label under which answers have floors."""
-    return {group_of(label) for label in labels if label not in _NONE and any(label in stands_for(n) for n in truth)}
+    return {group_of(label) for label in labels if label not in NAMELESS and any(label in stands_for(n) for n in truth)}

@@ -51,8 +51,6 @@ class TuneOptions:
     """Epochs of every trial; None searches them too where the source did."""
     limit: int | None = None
     seed: int = 0
-    latency: bool = False
-    """Search for two things: accuracy, and how long the network takes in INT8."""
 
     def __post_init__(self) -> None:
         fashion_architecture(self.arch)
@@ -75,7 +73,7 @@ class TuneOptions:
     @property
     def study(self) -> str:
         """The study's name in its storage."""
-        return f"edgefashion-{self.arch}{'-latency' * self.latency}"
+        return f"edgefashion-{self.arch}"
 
     @property
     def meaning(self) -> dict[str, Any]:
@@ -117,7 +115,7 @@ def tune(
 
     Each trial trains on the training part and is judged by its accuracy on the validation images; one
     below the median of the others at the same epoch is cut short. The test images are not looked at.
-    With ``options.latency`` ``latency_of`` is the second judge, no trial is cut short, and those that are larger than
+    Where ``latency_of`` is given it is the second judge, no trial is cut short, and those that are larger than
     the network may be are neither trained nor counted.
     Raises :class:`BadInputError` for a study of another space or a storage that cannot be opened,
     :class:`MissingError` without the ``train`` extra or the database's driver.
@@ -125,8 +123,7 @@ def tune(
     need("tensorflow", "to train")
     need("optuna", "to search settings")
     need("matplotlib", "to draw the study")
-    if options.latency != (latency_of is not None):
-        raise ValueError("latency_of measures what options.latency asks for: give both or none")
+    latency = latency_of is not None
     fashion_mnist.find()
     with quiet():
         import optuna
@@ -134,9 +131,9 @@ def tune(
 
         out.mkdir(parents=True, exist_ok=True)
         url = options.storage or f"sqlite:///{out / 'study.db'}"
-        searched = study(url, options.study, options.meaning, latency=options.latency)
+        searched = study(url, options.study, options.meaning, latency=latency)
         finished: tuple[Any, ...] = (optuna.trial.TrialState.COMPLETE,)
-        if not options.latency:
+        if not latency:
             finished += (optuna.trial.TrialState.PRUNED,)
         if len(searched.get_trials(deepcopy=False, states=finished)) < options.trials:
             try:
@@ -169,7 +166,7 @@ def _tuned(options: TuneOptions, trials: tuple[Trial, ...], unbeaten: set[int], 
         best=parameters,
         val_accuracy=best.val_accuracy or 0.0,
         trials=trials,
-        front=tuple(front) if options.latency else (best,),
+        front=tuple(front),
         train_line=train_line(architecture(options.arch), parameters, options.epochs, options.seed),
         plot=plot,
     )

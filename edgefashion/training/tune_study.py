@@ -25,6 +25,7 @@ def study(url: str, name: str, wanted: dict[str, Any], *, latency: bool) -> optu
     small. Raises :class:`BadInputError` for a storage that cannot be opened or a study of something else,
     :class:`MissingError` without the database's driver.
     """
+    name = f"{name}-latency" if latency else name
     shown = addresses.shown(url)
     try:
         found = _opened(url, name, latency=latency)
