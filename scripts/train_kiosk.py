@@ -24,7 +24,7 @@ from edgefashion.conversion.build import build
 from edgefashion.data import photo_folders, scenes, splits
 from edgefashion.data.photo_folders import Photo
 from edgefashion.evaluation import plots
-from edgefashion.evaluation.acceptance import choose_rule
+from edgefashion.evaluation.acceptance import Chosen, choose_rule
 from edgefashion.evaluation.calibrate import Answers, answers_to, choose, measured
 from edgefashion.evaluation.spoiled import dark, part_hidden
 from edgefashion.inference.decision import Rule
@@ -108,9 +108,102 @@ def figure_sets(held: list[Photo], first: Path, start: str) -> dict[str, NDArray
     }
 
 
+class Training:
+    """What is learned from, and the two networks that are trained or were kept."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given = given
+        self.options = FinetuneOptions(
+            epochs=given.epochs,
+            learning_rate=given.learning_rate,
+            fashion_images=given.fashion_images,
+            finder_steps=given.finder_steps,
+        )
+        self.parts = held_out.part_in_fold(given.photos, given.scenes, given.fold)
+        self.more = [self.parts.apart(scenes.scan_scenes(folder).scenes) for folder in given.more_scenes]
+        self.start = None if given.start == IMAGENET else photo_network(given.start)
+
+    def naming(self) -> tuple[keras.Model, list[dict[str, float]]]:
+        """The photo network, and the rows of its training."""
+        return trained_or_kept(self.given.out.with_suffix(".keras"), self._train_naming)
+
+    def finding(self) -> tuple[keras.Model, list[dict[str, float]]]:
+        """The finder, and the rows of its training."""
+        return trained_or_kept(self.given.out.with_suffix(".finder.keras"), self._train_finding)
+
+    def _train_naming(self) -> tuple[keras.Model, list[dict[str, float]]]:
+        done = photo_fit.train(
+            self.parts.fit_photos,
+            self.options,
+            self.parts.skipped,
+            marked=[*self.parts.fit_scenes, *itertools.chain(*self.more)],
+            start=self.start,
+            on_epoch=lambda row: print(row, flush=True),
+        )
+        return done.model, done.history
+
+    def _train_finding(self) -> tuple[keras.Model, list[dict[str, float]]]:
+        parts = self.parts
+        material = finder_material.gather(parts.fit_scenes, parts.fit_photos, parts.skipped, self.more)
+        how = finder_fit.FinderOptions(steps=self.options.finder_steps, seed=self.options.seed)
+        model, rows = finder_fit.train(
+            material, how, self.start, lambda step, steps, row: print(step, steps, row, flush=True)
+        )
+        return model, rows
+
+    def bundle(self) -> bundle.Bundle:
+        """Both networks with what was measured of them, not yet converted."""
+        given, parts = self.given, self.parts
+        (naming, history), (finding, finder_history) = self.naming(), self.finding()
+        print(finder_scale.balance(finding, parts.held_photos, parts.held_scenes))
+        chosen, figures = self._measured(naming)
+        return photo_bundle.write_bundle(
+            given.out,
+            photo_fit.Trained(naming, history, len(parts.fit_photos)),
+            self.options,
+            accept=chosen.thresholds("held-out pictures"),
+            photo_figures=figures,
+            report={
+                **({"note": given.note} if given.note else {}),
+                "start": given.start,
+                "photos": dict(parts.labels),
+                "scenes": len(parts.fit_scenes),
+                "more_scenes": sum(map(len, self.more)),
+                "fold": given.fold,
+            },
+            finder=photo_bundle.TrainedFinder(finding, finder_history),
+            data=tuple(given.data) or None,
+        )
+
+    def _measured(self, naming: keras.Model) -> tuple[Chosen, dict[str, Any]]:
+        """What an answer needs to count, and the photo network's figures on each set of held-out garments."""
+        held, views = self.parts.held_views()
+        answers, truths = photo_bundle.probabilities(naming, views), [(photo.label, *photo.also) for photo in held]
+        sets = figure_sets(held, self.given.photos[0], self.given.start)
+        figures = {name: photo_bundle.figures_of(held, answers, which) for name, which in sets.items()}
+        lying = next(iter(sets))
+        for name, spoil in (("in a quarter of the light", dark), ("with the left third hidden", part_hidden)):
+            spoiled = photo_bundle.probabilities(naming, np.stack([spoil(view) for view in views]))
+            figures[f"{lying}, {name}"] = photo_bundle.figures_of(held, spoiled, sets[lying])
+        return choose_rule(answers, truths), figures
+
+
 def main() -> None:
     """Train, then write the bundle and its IRs."""
-    options = FinetuneOptions()
+    given = arguments()
+    training = Training(given)
+    if given.only:
+        (training.naming if given.only == "naming" else training.finding)()
+        return
+    made = training.bundle()
+    done = build(made.path, made.path, int8=True, photos=given.photos, scenes=given.scenes, on_stage=print)
+    print(*done.conversion.parity, done.quantization, *done.finder, sep="\n")
+    rooms = photo_folders.scan(given.rooms).photos if given.rooms else ()
+    print(with_rule(done.bundle, training.parts, rooms).path)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--photos", type=Path, action="append", required=True)
@@ -122,78 +215,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--fashion-images", type=int, default=32)
-    parser.add_argument("--finder-steps", type=int, default=options.finder_steps)
+    parser.add_argument("--finder-steps", type=int, default=FinetuneOptions().finder_steps)
     parser.add_argument("--data", action="append", default=[], help="a set of pictures and its licence, for the card")
     parser.add_argument("--rooms", type=Path, help="pictures of No garment that no training has seen, for the rule")
     parser.add_argument("--note", help="how the kept networks came about, where it was not by this script alone")
-    given = parser.parse_args()
-    options = FinetuneOptions(
-        epochs=given.epochs,
-        learning_rate=given.learning_rate,
-        fashion_images=given.fashion_images,
-        finder_steps=given.finder_steps,
-    )
-    parts = held_out.part_in_fold(given.photos, given.scenes, given.fold)
-    more = [parts.apart(scenes.scan_scenes(folder).scenes) for folder in given.more_scenes]
-    start = None if given.start == IMAGENET else photo_network(given.start)
-
-    def name_them() -> tuple[keras.Model, list[dict[str, float]]]:
-        done = photo_fit.train(
-            parts.fit_photos,
-            options,
-            parts.skipped,
-            marked=[*parts.fit_scenes, *itertools.chain(*more)],
-            start=start,
-            on_epoch=lambda row: print(row, flush=True),
-        )
-        return done.model, done.history
-
-    def find_them() -> tuple[keras.Model, list[dict[str, float]]]:
-        material = finder_material.gather(parts.fit_scenes, parts.fit_photos, parts.skipped, more)
-        how = finder_fit.FinderOptions(steps=options.finder_steps, seed=options.seed)
-        model, rows = finder_fit.train(
-            material, how, start, lambda step, steps, row: print(step, steps, row, flush=True)
-        )
-        return model, rows
-
-    if given.only == "finder":
-        trained_or_kept(given.out.with_suffix(".finder.keras"), find_them)
-        return
-    naming, history = trained_or_kept(given.out.with_suffix(".keras"), name_them)
-    if given.only == "naming":
-        return
-    finding, finder_history = trained_or_kept(given.out.with_suffix(".finder.keras"), find_them)
-    print(finder_scale.balance(finding, parts.held_photos, parts.held_scenes))
-    held, views = parts.held_views()
-    answers, truths = photo_bundle.probabilities(naming, views), [(photo.label, *photo.also) for photo in held]
-    chosen = choose_rule(answers, truths)
-    sets = figure_sets(held, given.photos[0], given.start)
-    figures = {name: photo_bundle.figures_of(held, answers, which) for name, which in sets.items()}
-    lying = next(iter(sets))
-    for name, spoil in (("in a quarter of the light", dark), ("with the left third hidden", part_hidden)):
-        spoiled = photo_bundle.probabilities(naming, np.stack([spoil(view) for view in views]))
-        figures[f"{lying}, {name}"] = photo_bundle.figures_of(held, spoiled, sets[lying])
-    made = photo_bundle.write_bundle(
-        given.out,
-        photo_fit.Trained(naming, history, len(parts.fit_photos)),
-        options,
-        accept=chosen.thresholds("held-out pictures"),
-        photo_figures=figures,
-        report={
-            **({"note": given.note} if given.note else {}),
-            "start": given.start,
-            "photos": dict(parts.labels),
-            "scenes": len(parts.fit_scenes),
-            "more_scenes": sum(map(len, more)),
-            "fold": given.fold,
-        },
-        finder=photo_bundle.TrainedFinder(finding, finder_history),
-        data=tuple(given.data) or None,
-    )
-    done = build(made.path, made.path, int8=True, photos=given.photos, scenes=given.scenes, on_stage=print)
-    print(*done.conversion.parity, done.quantization, *done.finder, sep="\n")
-    rooms = photo_folders.scan(given.rooms).photos if given.rooms else ()
-    print(with_rule(done.bundle, parts, rooms).path)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

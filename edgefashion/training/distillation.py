@@ -41,12 +41,14 @@ def answers(
     names: Sequence[str], images: NDArray[np.uint8], augment: str, on_prepare: PrepareProgress | None = None
 ) -> NDArray[np.float16]:
     """The mean answers of the models ``names`` to every :func:`view` of ``images``, float16
-    (views, n, 10), from the user's cache if they were asked before.
+    (views, n, 10), from the user's cache if they were asked before. A variant is answered as it is and mirrored, where
+    ``augment`` mirrors: the mean of both is right more often.
 
     Raises :class:`BadInputError` for a model that is not there or answers other labels.
     """
     teachers = [_teacher(name) for name in names]
-    views = VIEWS if augment in DRAWN else 1
+    mirrored = augment in DRAWN
+    views = VIEWS if mirrored else 1
 
     def ask() -> NDArray[np.float16]:
         given = np.zeros((views, len(images), len(LABELS)), np.float16)
@@ -54,11 +56,13 @@ def answers(
             if on_prepare:
                 on_prepare(number, views)
             seen = view(images, augment, number)
-            given[number] = np.mean([teacher(seen) for teacher in teachers], axis=0)
+            sides = (seen, np.ascontiguousarray(seen[:, :, ::-1])) if mirrored else (seen,)
+            given[number] = np.mean([teacher(side) for teacher in teachers for side in sides], axis=0)
         return given
 
     # The last variant stands for all of them: another augmentation draws another one.
     asked = hashlib.sha256(view(images, augment, views - 1).tobytes())
+    asked.update(b"mirrored" if mirrored else b"")
     for teacher in teachers:
         assert teacher.source is not None
         asked.update(model_files.sha256_of(teacher.source).encode())

@@ -168,7 +168,8 @@ def teach(given: argparse.Namespace) -> None:
 
 
 def ask(given: argparse.Namespace) -> None:
-    """Store the mean of the answers of every teacher in OUT, and of those ``--also`` given: float16 (views, n, 10)."""
+    """Store the mean of the answers of every teacher in OUT, to each image as it is and mirrored, and of those
+    ``--also`` given: float16 (views, n, 10)."""
     material = Material(given.limit)
     summed = np.zeros((VIEWS, len(material.images), CLASSES), np.float32)
     teachers = [
@@ -178,7 +179,9 @@ def ask(given: argparse.Namespace) -> None:
         network = Wide(told["depth"], told["width"], CLASSES).to(given.device, memory_format=torch.channels_last)
         network.load_state_dict(told["state"])
         for number in range(VIEWS):
-            summed[number] += probabilities(network, view(material.images, number), given.device)
+            seen = view(material.images, number)
+            sides = (seen, np.ascontiguousarray(seen[:, :, ::-1]))
+            summed[number] += sum(probabilities(network, side, given.device) for side in sides) / len(sides)
     for path in given.also:
         summed += np.load(path)[:, : len(material.images)]
     if not (count := len(teachers) + len(given.also)):

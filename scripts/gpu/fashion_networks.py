@@ -24,16 +24,18 @@ class Stack(nn.Module):
         self.pads: list[tuple[int, ...]] = []
         inputs, side = 1, 28
         for filters, size, stride in convolutions:
-            layer = nn.Conv2d(inputs, filters, size, stride, bias=False)
+            out = -(-side // stride)
+            total = max((out - 1) * stride + size - side, 0)
+            # Of an odd number the one more stands on the right and below. A layer by itself pads both sides alike.
+            alike, pad = (0, (total // 2, total - total // 2) * 2) if total % 2 else (total // 2, (0,) * 4)
+            self.pads.append(pad)
+            layer = nn.Conv2d(inputs, filters, size, stride, alike, bias=False)
             nn.init.trunc_normal_(layer.weight, std=math.sqrt(2 / (inputs * size * size)))
             if inputs > 1:
                 with torch.no_grad():
                     layer.weight.mul_(0.7)
                     for channel in range(min(inputs, filters)):
                         layer.weight[channel, channel, size // 2, size // 2] += 1
-            out = -(-side // stride)
-            total = max((out - 1) * stride + size - side, 0)
-            self.pads.append((total // 2, total - total // 2) * 2)
             self.layers.append(layer)
             # Keras's momentum 0.9 is PyTorch's 0.1.
             self.norms.append(nn.BatchNorm2d(filters, eps=1e-4, momentum=0.1))
@@ -45,7 +47,7 @@ class Stack(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits of pixels 0 to 1, (n, 1, 28, 28)."""
         for layer, norm, pad in zip(self.layers, self.norms, self.pads, strict=True):
-            x = functional.relu(norm(layer(functional.pad(x, pad))))
+            x = functional.relu(norm(layer(functional.pad(x, pad) if any(pad) else x)))
         x = x.permute(0, 2, 3, 1).flatten(1)  # as Keras flattens: the channels last
         with torch.autocast(x.device.type, enabled=False):
             return self.dense(x.float())
