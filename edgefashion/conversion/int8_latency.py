@@ -42,14 +42,14 @@ class Int8Latency:
     def __init__(self, reference: keras.Model) -> None:
         """Raises :class:`MissingError` without NNCF."""
         need("nncf", "to measure INT8")
-        self._reference = _in_int8(reference)
+        self._reference = in_int8(reference)
 
     def __call__(self, network: keras.Model) -> float:
         """The time that ``network`` takes for one image at one thread, as a share of the reference's.
 
         The median over :data:`TURNS` turns of each turn's ratio: what slows the machine slows both.
         """
-        return ratio(_in_int8(network), self._reference)
+        return ratio(in_int8(network), self._reference)
 
 
 def ratio(one: Classifier, other: Classifier) -> float:
@@ -65,7 +65,7 @@ def ratio(one: Classifier, other: Classifier) -> float:
     return float(np.median(np.array(took_s["one"]) / np.array(took_s["other"])))
 
 
-def _in_int8(network: keras.Model) -> Classifier:
+def in_int8(network: keras.Model) -> Classifier:
     """An untrained or trained network, quantized and loaded at one thread."""
     import nncf
     import openvino as ov

@@ -12,12 +12,12 @@ from keras import ops
 @keras.saving.register_keras_serializable("edgefashion")
 class Muon(keras.optimizers.Muon):  # type: ignore[misc]
     """Keras's Muon (Jordan et al., 2024), which orthogonalizes each step of a matrix, made to take the
-    kernels of convolutions as matrices too: (height x width x in, out). What has no inputs to mix (biases,
-    batch norm, the first layer of one channel) and the answering dense layer go by AdamW.
+    kernels of convolutions as matrices too: (height x width x in, out). Biases, batch norm and the answering dense
+    layer go by AdamW.
     """
 
     def _should_use_adamw(self, variable: Any) -> bool:
-        return len(variable.shape) != 4 or variable.shape[2] == 1
+        return len(variable.shape) != 4
 
     def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
         self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))

@@ -178,6 +178,31 @@ def edge_seeds(results: Results) -> str:
     return table(header, rows)
 
 
+def shapes(results: Results) -> str:
+    """Untrained shapes of `edge` in OpenVINO and in LiteRT."""
+    rows = []
+    for row in results.json("shapes.json")["rows"]:
+        of = row["settings"]
+        layers = [
+            f"{of['stem']} of {of['stem_size']}x{of['stem_size']}",
+            *[f"{of['early']}"] * of["early_layers"],
+            *[f"{of['middle']}"] * of["middle_layers"],
+            f"{of['late']}",
+        ]
+        low, high = row["quartiles"]
+        rows.append(
+            (
+                ", ".join(layers),
+                f"{row['parameters']:,}",
+                f"{row['macs'] / 1e6:.1f} M",
+                f"{row['openvino_us']:.0f} us",
+                f"{row['litert_us']:.0f} us",
+                f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})",
+            )
+        )
+    return table(("convolutions", "parameters", "multiply-adds", "OpenVINO", "LiteRT", "ratio"), rows)
+
+
 PARTS: Final[dict[str, Callable[[Results], str]]] = {
     "engines": engines,
     "engines-on-photos": engines_on_photos,
@@ -188,4 +213,5 @@ PARTS: Final[dict[str, Callable[[Results], str]]] = {
     "conversion": conversion,
     "zoo": zoo,
     "edge-seeds": edge_seeds,
+    "shapes": shapes,
 }

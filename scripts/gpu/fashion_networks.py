@@ -100,15 +100,15 @@ class Wide(nn.Module):
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for the kernels of convolutions that mix channels, AdamW for the rest: what
+    """Muon for the kernels of convolutions, AdamW for the rest: what
     :class:`edgefashion.training.muon.Muon` does in Keras."""
 
     MOMENTUM, ROUNDS, SCALE = 0.95, 5, 0.2
 
     def __init__(self, network: nn.Module, rate: float, decay: float) -> None:
         named = list(network.named_parameters())
-        kernels = [p for _, p in named if p.ndim == 4 and p.shape[1] > 1]
-        decayed = [p for _, p in named if p.ndim > 1 and not (p.ndim == 4 and p.shape[1] > 1)]
+        kernels = [p for _, p in named if p.ndim == 4]
+        decayed = [p for _, p in named if p.ndim == 2]
         plain = [p for _, p in named if p.ndim == 1]
         groups = [
             {"params": kernels, "muon": True, "decay": decay},

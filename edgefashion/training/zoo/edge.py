@@ -75,8 +75,8 @@ def convolutions(
 
 
 EDGE_SPACE: Final = {
-    "stem": (16, 32, 48, 64),
-    "stem_size": (3, 5, 7),
+    "stem": (16, 32, 48, 64, 96, 128),
+    "stem_size": (3, 5, 7, 9),
     "stem_stride": (2, 4),
     "early": (32, 48, 64),
     "early_layers": (0, 1, 2, 3),
