@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -77,6 +77,8 @@ def check(
 ) -> None:
     """Look through photos or scenes before training: unreadable files, duplicates, small or missing labels.
 
+    Exit code 1: no training would take the photos as they are.
+
     Example: edgefashion data check photos/
     """
     from edgefashion.data.scene_check import holds_scenes
@@ -88,26 +90,31 @@ def check(
         first = next(folder for folder in folders if of_scenes[folder])
         raise BadInputError(f"{first} is a folder of scenes, others are of photos. Check each kind by itself")
     else:
-        _check_photos(folders, as_json)
+        from edgefashion.data import photo_check
+
+        found = photo_check.check(*folders)
+        print(json.dumps(_facts(found))) if as_json else _print_photos(found)
+        if found.refused_by_shop and found.refused_by_kiosk:
+            raise typer.Exit(1)
 
 
-def _check_photos(folders: list[Path], as_json: bool) -> None:
-    from edgefashion.data import photo_check, senders
+def _facts(found: Check) -> dict[str, Any]:
+    """What was found of photos, for ``--json``."""
+    pairs = [[str(a.path), str(b.path)] for a, b in found.duplicates]
+    facts = {
+        "labels": found.counts,
+        "senders": found.senders,
+        "skipped": [*found.not_kiosks, *found.skipped],
+        "duplicates": pairs,
+    }
+    told = {"sender_names": found.sender_names, "senders_by": found.senders_by, "notes": found.notes}
+    return {**facts, **told, "refused_by_shop": found.refused_by_shop, "refused_by_kiosk": found.refused_by_kiosk}
+
+
+def _print_photos(found: Check) -> None:
+    from edgefashion.data import senders
     from edgefashion.data.photo_folders import LABELS
 
-    found = photo_check.check(*folders)
-    if as_json:
-        pairs = [[str(a.path), str(b.path)] for a, b in found.duplicates]
-        facts = {
-            "labels": found.counts,
-            "senders": found.senders,
-            "skipped": [*found.not_kiosks, *found.skipped],
-            "duplicates": pairs,
-        }
-        told = {"sender_names": found.sender_names, "senders_by": found.senders_by, "notes": found.notes}
-        refused = {"refused_by_shop": found.refused_by_shop, "refused_by_kiosk": found.refused_by_kiosk}
-        print(json.dumps({**facts, **told, **refused}))
-        return
     # Labels of the shop's own: what train kiosk makes of them is no fault.
     of_shop = any(found.counts[name] for name in set(found.counts) - set(LABELS)) and not found.refused_by_shop
     _print_counts(found, "photos", all_labels=not of_shop)

@@ -53,11 +53,11 @@ def test_what_a_teaching_refuses(given: list[Photo], says: list[str]) -> None:
 
 
 def test_data_check_tells_what_both_trainings_refuse(run: Run, tmp_path: Path) -> None:
-    """``data check`` names the senders and how they are told, and what ``train shop`` and ``train kiosk`` would refuse;
-    of several folders that are none it names all."""
+    """``data check`` names the senders and how they are told, and what ``train shop`` and ``train kiosk`` would refuse,
+    with exit code 1 where neither takes it; of several folders that are none it names all."""
     put(tmp_path / "shop", *(f"Polo/IMG_{at:04}.png" for at in range(6)), "polo/anna-1.png", "to review/x-1.png")
     done = run("data", "check", "shop")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     for words in (
         "train shop refuses this: Polo and polo differ by case",
         "train shop refuses this: polo has 1 photo",
@@ -66,7 +66,9 @@ def test_data_check_tells_what_both_trainings_refuse(run: Run, tmp_path: Path) -
         "a day that no file tells (6), anna (1)",
     ):
         assert words in done.stdout
-    facts = json.loads(run("data", "check", "shop", "--json").stdout)
+    in_json = run("data", "check", "shop", "--json")
+    assert in_json.returncode == 1
+    facts = json.loads(in_json.stdout)
     assert (facts["labels"]["Polo"], facts["labels"]["Coat"], facts["senders"]) == (6, 0, 2)
     assert facts["sender_names"] == {"a day that no file tells": 6, "anna": 1}
     assert facts["senders_by"] == {"no day": 1, "name": 1}
