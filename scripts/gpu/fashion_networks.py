@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -9,9 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgefashion.training.zoo.edge import convolutions as shape
+from edgefashion.training.zoo import edge
 
 __all__ = ["Muon", "Stack", "Wide", "shape"]
+
+
+def shape(**settings: int) -> list[tuple[int, int, int]]:
+    """The convolutions of ``edge`` with these of its settings, the others as they are by default."""
+    defaults = {name: given.default for name, given in inspect.signature(edge.edge).parameters.items()}
+    return edge.convolutions(**{**defaults, **settings})
 
 
 class Stack(nn.Module):

@@ -50,16 +50,16 @@ def edge(
 
 
 def convolutions(
-    stem: int = 32,
-    stem_size: int = 5,
-    stem_stride: int = 2,
-    early: int = 32,
-    early_layers: int = 2,
-    middle: int = 64,
-    middle_layers: int = 3,
-    middle_stride: int = 2,
-    late: int = 96,
-    late_layers: int = 1,
+    stem: int,
+    stem_size: int,
+    stem_stride: int,
+    early: int,
+    early_layers: int,
+    middle: int,
+    middle_layers: int,
+    middle_stride: int,
+    late: int,
+    late_layers: int,
 ) -> list[tuple[int, int, int]]:
     """The convolutions of :func:`edge` as (filters, kernel size, stride); raises ValueError for none."""
     if min(stem, early, middle, late, stem_size, stem_stride, middle_stride, middle_layers, late_layers) < 1:
