@@ -12,7 +12,8 @@ from edgefashion.bundles.facts import Facts, PhotoFigures, Thresholds
 def write_card(making: Draft) -> None:
     """Write the draft's model card from its facts, so that the two never disagree."""
     facts = making.facts
-    rows = [
+    rows = ["", "| form | accuracy, 10,000 test images |", "|---|---|"] if facts.metrics else []
+    rows += [
         f"| {form} | {'-' if of.test_accuracy is None else f'{100 * of.test_accuracy:.2f} %'} |"
         for form, of in facts.metrics.items()
     ]
@@ -28,7 +29,7 @@ def write_card(making: Draft) -> None:
         trained_on=_trained_on(facts) + (_photo_data(facts) if facts.photos else ""),
         taught=_TAUGHT if making.part("taught").is_file() else "",
         accepted=_accepted(facts.thresholds),
-        accuracy="\n".join(rows),
+        accuracy="".join(f"\n{row}" for row in rows),
         agreement=_agreement(int8.agreement if int8 else None),
         photo_figures=_photo_figures(facts.photos) if facts.photos else "",
         use=_SCENE_USE if facts.finds else _PHOTO_USE if facts.photos else _USE,
@@ -38,6 +39,10 @@ def write_card(making: Draft) -> None:
 
 def _trained_on(facts: Facts) -> str:
     """What is known of the network's training, as a phrase."""
+    if facts.taught is not None:
+        how = "whole network fine-tuned on them" if facts.taught.get("fine_tuned") else "last layer alone"
+        told = f"photos of a shop's own, {facts.taught.get('photos', 'some')} of them ({how}); it began from"
+        return f"{told} {facts.taught.get('start', 'another')}, which had learned from Fashion-MNIST (Zalando, MIT)"
     if facts.validation_split is None:
         return "not known: it came here trained"
     seed = "" if facts.seed is None else f", seed {facts.seed}"
@@ -102,9 +107,6 @@ _CARD: Final = """\
 - **Input**: {pixels}. Shape (n, {shape}).
 - **Trained on**: {trained_on}.{taught}
 - **Accept threshold**: {accepted}.
-
-| form | accuracy, 10,000 test images |
-|---|---|
 {accuracy}
 {agreement}{photo_figures}
 ## What it is good for, and what not

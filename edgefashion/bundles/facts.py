@@ -155,6 +155,10 @@ class MadeElsewhere(NamedTuple):
         return {**told, **_present(contract=None if self.contract is None else dict(self.contract))}
 
 
+TAUGHT: Final = "taught"
+"""The field of ``bundle.json`` that says what a shop taught a network, from which one on, and from what."""
+
+
 class Facts(NamedTuple):
     """What a bundle states of its network."""
 
@@ -180,7 +184,7 @@ class Facts(NamedTuple):
     """By set of photos; None for a Fashion-MNIST network."""
     data: tuple[str, ...] | None = None
     """The sets of pictures that a photo network was trained on, each with its licence, as phrases; None where they are
-    the user's own."""
+    the user's own. Of a taught network those of its start."""
     finds: bool = False
     """True where it has learned from scenes, and its bundle has a finder of garments."""
     versions: Mapping[str, str] = _NONE
@@ -202,6 +206,20 @@ class Facts(NamedTuple):
     def takes_photos(self) -> bool:
         """True for a photo network: RGB pictures as they are, not garments cut out in grey."""
         return takes_photos(self.input_shape)
+
+    @property
+    def taught(self) -> Mapping[str, Any] | None:
+        """What a shop taught the network, and from which network on; None for one that was not taught."""
+        told = self.others.get(TAUGHT)
+        return told if isinstance(told, Mapping) else None
+
+    @property
+    def learned_from(self) -> frozenset[str]:
+        """The hashes of the places and days from which a taught network has learned."""
+        told = (self.taught or {}).get("learned_from")
+        return (
+            frozenset(each for each in told if isinstance(each, str)) if isinstance(told, list | tuple) else frozenset()
+        )
 
     @property
     def validation_seed(self) -> int:

@@ -141,8 +141,7 @@ def _warn_of_learned(model: str, result: PhotoEvaluation) -> None:
     from edgefashion.system.text import is_url
 
     bundle = None if is_url(model) else resolve(model).bundle  # a server does not say what it learned from
-    told = None if bundle is None else bundle.facts.others.get("taught")
-    learned = set(told.get("learned_from", ())) if isinstance(told, dict) else set()
+    learned = frozenset() if bundle is None else bundle.facts.learned_from
     if count := sum(hashed(seen.photo.sender) in learned for seen in result.seen):
         print(
             f"{count:,} of {len(result.seen):,} photos are of places and days that it has learned from: what is "

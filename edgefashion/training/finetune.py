@@ -207,12 +207,13 @@ def _train_finder(
 def photo_network(start: str) -> keras.Model:
     """A photo network's bundle as the plain Keras model to go on from."""
     found = resolve.resolve(start)
-    if found.bundle is not None and found.bundle.labels != PHOTO_LABELS:
-        raise BadInputError(
-            f"{start} was taught other labels, and train {ARCH} knows its own only. Teach it on: edgefashion train shop"
-        )
     if found.bundle is None or found.bundle.facts.architecture != ARCH:
         raise BadInputError(f"{start} is no bundle of the photo network {ARCH}. Start from one, or from {IMAGENET}")
+    if found.bundle.labels != PHOTO_LABELS or found.bundle.facts.taught is not None:
+        raise BadInputError(
+            f"{start} was taught by train shop, and train {ARCH} begins from a network that was not. Start from "
+            f"{places.PHOTO_MODEL}"
+        )
     return load_keras(found.bundle.verified("keras"))
 
 

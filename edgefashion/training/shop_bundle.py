@@ -17,7 +17,7 @@ import numpy as np
 from edgefashion.bundles import bundle, card, draft, probation, resolve, revisions
 from edgefashion.bundles.bundle import Bundle
 from edgefashion.bundles.current import has_revisions, keeps_history, place_of
-from edgefashion.bundles.facts import Facts, PhotoFigures, Thresholds
+from edgefashion.bundles.facts import TAUGHT, Facts, PhotoFigures, Thresholds
 from edgefashion.bundles.guard import check
 from edgefashion.data import splits
 from edgefashion.data.photo_folders import Photo
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgefashion.inference.classifier import Classifier
-
-TAUGHT: Final = "taught"
-"""The field of bundle.json that says what a network was taught, and from what."""
 
 HELD_OUT: Final = "the shop's own, held out by place and day"
 """What a bundle's photo figures are of."""
@@ -190,6 +187,7 @@ def _write(out: Path, name: str, start: Bundle, made: Made, shop: Shop, held: ND
             pixels=start.facts.pixels,
             thresholds=made.thresholds,
             photos={HELD_OUT: made.figures},
+            data=start.facts.data,
             finds=start.facts.finds,
             versions={"openvino": version("openvino"), "numpy": version("numpy")},
             seed=made.seed,
@@ -318,5 +316,4 @@ def pin(making: draft.Draft, pictures: list[Picture], answers: Classifier) -> No
 
 def taught_facts(of: Bundle) -> dict[str, Any] | None:
     """What a bundle states of its teaching; None for one that was not taught."""
-    told = of.facts.others.get(TAUGHT)
-    return dict(json.loads(json.dumps(told))) if isinstance(told, dict) else None
+    return None if of.facts.taught is None else dict(json.loads(json.dumps(of.facts.taught)))

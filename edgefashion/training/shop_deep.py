@@ -19,7 +19,7 @@ import numpy as np
 
 from edgefashion.bundles import card, draft
 from edgefashion.bundles.bundle import Bundle, open_bundle
-from edgefashion.bundles.facts import Facts, PhotoFigures, Thresholds
+from edgefashion.bundles.facts import TAUGHT, Facts, PhotoFigures, Thresholds
 from edgefashion.data import fashion_mnist, splits
 from edgefashion.data.photo_folders import Photo
 from edgefashion.errors import BadInputError
@@ -136,13 +136,14 @@ def _facts(taught: Bundle, rule: Thresholds, seed: int) -> Facts:
         input_shape=of.input_shape,
         pixels=of.pixels,
         thresholds=rule._replace(chosen_on=f"{rule.chosen_on}; {_RULE}"),
+        data=of.data,
         finds=of.finds,
         versions=training_versions(),
         data_sha256=fashion_mnist.SHA256,
         seed=seed,
         split_seed=splits.SPLIT_SEED,
         validation_split=splits.VALIDATION_SPLIT,
-        others={shop_bundle.TAUGHT: {**told, "fine_tuned": True}},
+        others={TAUGHT: {**told, "fine_tuned": True}},
     )
 
 

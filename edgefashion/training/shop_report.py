@@ -176,7 +176,7 @@ class _Before:
         told = None if there is None else shop_bundle.taught_facts(there)
         if there is None or told is None or told.get("start_sha256") != school.start.sha256_of("fp16"):
             return cls.start(school)
-        learned = set(told.get("learned_from", ()))
+        learned = there.facts.learned_from
         known = frozenset(there.labels)
         new = np.array(
             [

@@ -181,6 +181,11 @@ def teach(
 
 def _start(start: str) -> Bundle:
     found = resolve.resolve(start).bundle
+    if found is not None and found.facts.taught is not None:
+        raise BadInputError(
+            f"{start} is a network that was taught, and a teaching begins from {places.PHOTO_MODEL}: it learns all "
+            "labels anew. Put the new photos beside the old ones, give that folder, and leave --start out"
+        )
     if found is None or found.labels != PHOTO_LABELS or not found.takes_photos:
         raise BadInputError(f"{start} is no bundle of the photo network. Start from {places.PHOTO_MODEL}")
     if not found.has("fp16"):

@@ -37,3 +37,30 @@ def test_card_tells_the_rule() -> None:
         card = making.part("card").read_text(encoding="utf-8")
     assert "besides: Coat 0.75, Bag 0.5" in card
     assert "from 0.9 of the shoes' share" in card
+
+
+@pytest.mark.parametrize(
+    ("taught", "says", "never"),
+    [
+        (None, "10% of", "of a shop's own"),
+        ({"photos": 60, "start": "kiosk"}, "60 of them (last layer alone); it began from kiosk", "came here trained"),
+        (
+            {"photos": 7, "start": "k", "fine_tuned": True},
+            "(whole network fine-tuned on them); it began from k",
+            "10% of",
+        ),
+        ({}, "photos of a shop's own, some of them", "None"),
+    ],
+)
+def test_card_tells_what_it_was_taught(taught: dict[str, object] | None, says: str, never: str) -> None:
+    """A taught network's card says whose photos it learned last and from which network it began; and has no table of
+    test images where none were measured."""
+    with draft.draft(Path("models/mine")) as making:
+        fill(making)
+        if taught is not None:
+            making.facts = making.facts._replace(others={"taught": taught}, metrics={})
+        write_card(making)
+        card = making.part("card").read_text(encoding="utf-8")
+    assert says in card
+    assert never not in card.partition("| form")[0].partition("## ")[0]
+    assert ("| form |" in card) == (taught is None)

@@ -19,7 +19,7 @@ from edgefashion.errors import BadInputError
 from edgefashion.inference.head import Head
 from edgefashion.inference.taught import Taught
 from edgefashion.labels import PHOTO_LABELS
-from edgefashion.training import shop_bundle, shop_head, shop_kinds, shop_material, shop_report, shop_rule
+from edgefashion.training import shop_head, shop_kinds, shop_material, shop_report, shop_rule
 from edgefashion.training.shop_head import HeadOptions, Lessons, State
 from edgefashion.training.shop_progress import Kept
 
@@ -214,7 +214,7 @@ def test_what_the_network_in_force_has_learned_from(tmp_path: Path, monkeypatch:
     assert start is not None
     told = {"start_sha256": start.sha256_of("fp16"), "learned_from": [hashed("till 2026-11-02")]}
     with draft.draft(Path("shop"), start) as making:
-        making.facts = making.facts._replace(others={shop_bundle.TAUGHT: told})
+        making.facts = making.facts._replace(others={"taught": told})
     shutil.copytree(start.path, "models/shop")
     photos = [Photo(Path("a.jpg"), "Coat", sender) for sender in ("till 2026-11-02", "till 2026-11-03")]
     school: Any = SimpleNamespace(start=start, shop=SimpleNamespace(photos=photos), head=None)

@@ -71,7 +71,9 @@ def test_it_names_what_the_shop_names(taught: Teaching, shop: Path) -> None:
         assert said.count("School dress") >= 8
 
 
-def test_the_bundle_is_one_like_any_other(taught: Teaching, run_here: Run, shop: Path, tmp_path: Path) -> None:
+def test_the_bundle_is_one_like_any_other(
+    taught: Teaching, run_here: Run, shop: Path, tmp_path: Path, photo_folder: Path
+) -> None:
     """It finds garments, passes the gate of its own pinned pictures, states what it is made of, and is measured,
     benched and exported as others are."""
     made = taught.bundle
@@ -87,7 +89,12 @@ def test_the_bundle_is_one_like_any_other(taught: Teaching, run_here: Run, shop:
     assert all(each.startswith("sha256:") for each in facts.others["taught"]["learned_from"])
     assert set(facts.thresholds.floors or {}) > {"School dress", "Coat", "Footwear"}
     assert "needed" in (facts.thresholds.chosen_on or "")
-    assert "School dress" in made.verified("card").read_text(encoding="utf-8")
+    card = made.verified("card").read_text(encoding="utf-8")
+    for part in ("School dress", "36 of them (last layer alone); it began from kiosk", "CC0"):
+        assert part in card
+    for arch in ("shop", "kiosk"):
+        refused = run_here("train", arch, "--photos", photo_folder, "--start", made.path, "--out", tmp_path / "on")
+        assert (refused.returncode, "taught" in refused.stderr, "kiosk" in refused.stderr) == (2, True, True)
     told = run_here("evaluate", made.path, "--photos", shop, "--json")
     assert told.returncode == 0, told.stderr
     assert set(json.loads(told.stdout)["per_label"]) == {"School dress", "Work trousers"}
