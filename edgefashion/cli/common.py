@@ -80,7 +80,8 @@ def new_table(*columns: str) -> Any:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         right = column.startswith(">")
-        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=right)
+        # On a narrow screen a word is broken, never cut: the rest of a revision's name is needed to go back to it.
+        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
     return table
 
 
@@ -88,8 +89,9 @@ def print_table(table: Any) -> None:
     """Print what :func:`new_table` made."""
     from rich.console import Console
 
-    # Into a pipe or a file a table must not be cut to 80 columns.
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    # Into a pipe or a file a table must not be cut to 80 columns; and on fewer, columns would be left out.
+    width = max(80, Console().width) if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False).print(table)
 
 
 def names_of(listed: str | None, none: str = "") -> tuple[str, ...] | None:

@@ -292,17 +292,25 @@ def _print_difference(found: Difference) -> None:
     for what, labels in (("labels added", found.labels_added), ("labels removed", found.labels_removed)):
         if labels:
             print(printable(f"{what}: {', '.join(labels)}"))
+    told = {name: pair for name, pair in found.thresholds.items() if any(isinstance(value, str) for value in pair)}
     table = new_table("", f">{found.old}", f">{found.new}")
     table.add_row("accuracy", *map(_share, found.accuracy))
     for label, pair in found.per_label.items():
         table.add_row(printable(f"  {label}"), *map(_share, pair))
     for name, pair in found.thresholds.items():
-        table.add_row(printable(name), *(_short(value) for value in pair))
+        if name not in told:
+            table.add_row(printable(name), *(_short(value) for value in pair))
     table.add_row("data", *(_short(value)[:12] for value in found.data_sha256))
     table.add_row("size, MB", *(f"{value / 1e6:.1f}" for value in found.size_bytes))
     for part, pair in found.parts.items():
         table.add_row(f"  {part}", *("-" if value is None else f"{value / 1e6:.1f}" for value in pair))
     print_table(table)
+    for name, pair in told.items():  # a sentence is too long for a column
+        for revision, value in zip((found.old, found.new), pair, strict=True):
+            print(printable(f"{name.replace('_', ' ')}, {revision}: {_short(value)}"))
+    if not found.same_pictures and None not in found.measured_on:
+        old, new = found.measured_on
+        print(printable(f"accuracy: before of {old}; after of {new}. These are other pictures: do not compare the two"))
 
 
 def _share(value: float | None) -> str:

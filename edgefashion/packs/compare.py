@@ -29,6 +29,10 @@ class Difference:
     """By name: the thresholds, and the floors as ``floors.Coat``."""
     accuracy: Pair
     """0 to 1, as each one's report has it."""
+    measured_on: Pair
+    """On which pictures."""
+    same_pictures: bool
+    """Whether both were measured on the same ones; else the two accuracies say nothing about each other."""
     per_label: dict[str, Pair]
     """By label, every label that either one measured."""
     data_sha256: Pair
@@ -53,6 +57,11 @@ def compare(model: str | Path, old: str | None = None, new: str | None = None) -
     first, second = open_bundle(earlier.path), open_bundle(later.path)
     labels = (_per_label(first), _per_label(second))
     sizes = (_sizes(first), _sizes(second))
+    (first_right, first_on), (second_right, second_on) = accuracy_of(first), accuracy_of(second)
+    data = _data(first, earlier), _data(second, later)
+    taught = any(
+        each.facts.taught is not None for each in (first, second)
+    )  # each is measured on pictures of its own teaching
     return Difference(
         model=folder.absolute().name,
         old=earlier.id,
@@ -60,9 +69,11 @@ def compare(model: str | Path, old: str | None = None, new: str | None = None) -
         labels_added=tuple(label for label in second.labels if label not in first.labels),
         labels_removed=tuple(label for label in first.labels if label not in second.labels),
         thresholds=_pairs(_thresholds(first), _thresholds(second), alike=False),
-        accuracy=(accuracy_of(first)[0], accuracy_of(second)[0]),
+        accuracy=(first_right, second_right),
+        measured_on=(first_on, second_on),
+        same_pictures=first_on == second_on and not (taught and data[0] != data[1]),
         per_label=_pairs(*labels, alike=True),
-        data_sha256=(_data(first, earlier), _data(second, later)),
+        data_sha256=data,
         size_bytes=(sum(sizes[0].values()), sum(sizes[1].values())),
         parts=_pairs(*sizes, alike=False),
     )

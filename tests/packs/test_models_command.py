@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from helpers.packs import edge
 
+from edgefashion.bundles.draft import draft
+from edgefashion.bundles.facts import PhotoFigures
+from edgefashion.cli.common import new_table, print_table
 from edgefashion.packs.compare import compare
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ def test_the_whole_way(run_here: Run) -> None:
     assert "installed from second.edgepack" in run_here("models", "show", "shop").stdout
     assert json.loads(run_here("models", "diff", "shop", "--json").stdout)["labels_added"] == []
     assert "accuracy" in run_here("models", "diff", "shop").stdout
+    assert "do not compare" not in run_here("models", "diff", "shop").stdout
     back = run_here("models", "rollback", "shop", "--why", "too dark", "--json")
     assert json.loads(back.stdout)["revision"] == shown["revisions"][0]["revision"]
     assert "taken back: too dark" in run_here("models", "show", "shop").stdout
@@ -123,3 +127,46 @@ def test_compare(work: Path) -> None:
     assert found.thresholds["floors.Coat"] == (None, 0.7)
     assert found.parts == {}
     assert found.accuracy[0] == found.accuracy[1]
+
+
+def test_a_difference_can_be_read(run_here: Run) -> None:
+    """Each row of a comparison keeps its name beside a threshold that is told in a long sentence; and where the two
+    were measured on other pictures, it says so."""
+    edge(Path("models/own"), 1)
+    other = edge(Path("shop2"), 2)
+    told = "photos of the shop's own, too few to choose by; " * 9
+    figures = {"the shop's own": PhotoFigures(n=9, accuracy=0.5)}
+    with draft(other.path, other) as making:
+        thresholds = making.facts.thresholds._replace(chosen_on=told, accept=0.7)
+        making.facts = making.facts._replace(thresholds=thresholds, photos=figures)
+    assert run_here("models", "install", "shop2", "--name", "own", "--anyway").returncode == 0
+    shown = run_here("models", "diff", "own")
+    assert [line.split()[0] for line in shown.stdout.splitlines() if " 0.7 " in line] == ["accept"]
+    assert told.strip() in shown.stdout
+    assert "These are other pictures: do not compare the two" in shown.stdout
+    found = json.loads(run_here("models", "diff", "own", "--json").stdout)
+    assert (found["same_pictures"], found["measured_on"][1]) == (False, "the shop's own")
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_table_on_a_narrow_screen(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a narrow screen a word of a table is broken and none is cut: a revision's name can be typed off."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    table = new_table("", "revision", "hash", "when", "who", "why", ">of")
+    cells = (
+        "*",
+        "0002-c1bea8b2",
+        "2789ae856fa5",
+        "2026-11-27 07:03",
+        "assistant@kiosk-17",
+        "taught with 60 photos",
+        "2",
+    )
+    table.add_row(*cells)
+    print_table(table)
+    shown = capsys.readouterr().out
+    assert "\u2026" not in shown
+    assert sorted("".join(cells).replace(" ", "")) == sorted("".join(shown.split("\u2500")[-1].split()))
