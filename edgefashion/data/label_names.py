@@ -9,7 +9,7 @@ from typing import Final
 
 from edgefashion.data.picture_walk import stray
 from edgefashion.errors import BadInputError
-from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS
+from edgefashion.labels import GROUPS, NO_GARMENT, PHOTO_LABELS, UNKNOWN
 
 TO_REVIEW: Final = "to review"
 """The folder of the pictures that nobody has decided about yet."""
@@ -31,7 +31,13 @@ _RESERVED: Final = re.compile(
 _TAKEN: Final = {"photos.csv", "annotations.json"}
 """Names of lists that are read beside the labels' folders."""
 
-ALIASES: Final = {"t-shirt/top": "T-shirt", "t-shirt top": "T-shirt", "tshirt": "T-shirt", "none": NO_GARMENT}
+ALIASES: Final = {
+    "t-shirt/top": "T-shirt",
+    "t-shirt top": "T-shirt",
+    "tshirt": "T-shirt",
+    "none": NO_GARMENT,
+    "none of these": UNKNOWN,  # as the review page calls it
+}
 """Other spellings, by their :func:`key`, and the folder's name."""
 
 

@@ -40,6 +40,7 @@ from edgefashion.errors import BadInputError
         ("unknown", "Unknown"),
         ("no_garment", "No garment"),
         ("None", "No garment"),
+        ("none of These", "Unknown"),
         ("T-shirt/top", "T-shirt"),
         ("Ankle boot", "Ankle boot"),
         ("Mu\u0308tze", "M\u00fctze"),  # as a Mac writes it

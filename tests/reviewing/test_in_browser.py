@@ -232,7 +232,8 @@ def test_on_a_phone(browser: Browser, opened: Callable[..., ReviewPage], folder:
 
 def test_closer_and_what_is_typed(browser: Browser, page: ReviewPage, folder: Path) -> None:
     """While one picture is looked at closer, a key or a button says what that one is, though others are chosen; a label
-    that can be none is refused with the reason, and never cut to one that can."""
+    that can be none is refused with the reason, and never cut to one that can; the pictures stay chosen where they
+    were, so that the label which is mended goes to them and to no others."""
     shown(browser, page, 9)
     browser.wait_until("document.activeElement.getAttribute('role') === 'option'")
     press(browser, "ArrowRight", "ArrowRight", shift=True)
@@ -245,6 +246,12 @@ def test_closer_and_what_is_typed(browser: Browser, page: ReviewPage, folder: Pa
         browser.wait_until(f"!document.getElementById('closer').open && {TILES} === {9 - number}")
     browser.wait_until(f"{SAID}.includes('put under T-shirt')")
     assert there(folder) == {"to review": 6, "T-shirt": 2, ".deleted": 1}
+    framed = (
+        "[...['[aria-selected=true]', '[tabindex=\"0\"]']].map(which => "
+        "[...document.querySelectorAll(`#grid ${which}`)].map(tile => tile.dataset.id))"
+    )
+    were = browser.evaluate(framed)
+    assert were[0]
     for typed, why in (
         ("x" * 61, "more than 60 characters"),
         (".hid", "begins with a dot"),
@@ -254,4 +261,11 @@ def test_closer_and_what_is_typed(browser: Browser, page: ReviewPage, folder: Pa
         browser.evaluate("document.getElementById('new').requestSubmit()")
         browser.wait_until(f"{SAID}.includes({why!r})")
         browser.wait_until(f"document.getElementById('name').value === {typed!r}")
+        assert browser.evaluate(framed) == were
+        assert browser.evaluate("document.activeElement.id") == "name"
     assert there(folder) == {"to review": 6, "T-shirt": 2, ".deleted": 1}
+    browser.evaluate("document.getElementById('name').value = 'None of these'")
+    press(browser, "Enter")
+    browser.wait_until(f"{SAID}.includes('put under None of these')")
+    assert there(folder) == {"to review": 6 - len(were[0]), "Unknown": len(were[0]), "T-shirt": 2, ".deleted": 1}
+    assert {path.name for path in (folder / "Unknown").iterdir()} == {each.rpartition("/")[2] for each in were[0]}

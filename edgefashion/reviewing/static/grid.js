@@ -65,13 +65,29 @@ function drop(id) {
   selected.delete(id);
 }
 
-// Take pictures off at once: the server is told meanwhile.
+// Take pictures off at once: the server is told meanwhile. Returns what putBack() needs.
 export function remove(ids) {
+  const was = {order, at, chosen: [...selected], tiles: ids.map(id => [id, tiles.get(id)])};
   const going = new Set(ids), focused = grid.contains(document.activeElement) || document.activeElement === document.body;
   const before = order.slice(0, at).filter(id => !going.has(id)).length;
   for (const id of going) drop(id);
   order = order.filter(id => !going.has(id));
   at = Math.max(0, Math.min(before, order.length - 1));
+  anchor = null;
+  frame(focused);
+  return was;
+}
+
+// The server refused: they stand where they stood, chosen as they were and under the frame, so that the next try is of
+// these and of no others.
+export function putBack(was) {
+  const focused = grid.contains(document.activeElement) || document.activeElement === document.body;
+  for (const [id, tile] of was.tiles) if (tile && !tiles.has(id)) tiles.set(id, tile);
+  const stood = was.order.filter(id => tiles.has(id));
+  order = [...stood, ...order.filter(id => !stood.includes(id))];
+  for (const id of order) grid.append(tiles.get(id));
+  for (const id of was.chosen) if (tiles.has(id)) choose(id, true);
+  at = Math.max(0, order.indexOf(was.order[was.at]));
   anchor = null;
   frame(focused);
 }

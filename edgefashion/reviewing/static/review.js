@@ -63,7 +63,10 @@ async function open(id) {
   wanted = PAGE;
   showGroups();
   await refresh(true);
-  if (group.startsWith("like/")) grid.chooseAll();
+  if (group.startsWith("like/")) {
+    grid.chooseAll();
+    if (grid.count() === 1) tell("The network sees no other picture as like this one");
+  }
   scrollTo({top: 0});
   grid.focus();
 }
@@ -179,7 +182,7 @@ async function decide(what, rest = {}) {
   let went = false;
   if (!ids.length) return went;
   for (const id of ids) leaving.add(id);
-  grid.remove(ids);
+  const asked = group, was = grid.remove(ids);
   total -= ids.length;
   showCount();
   try {
@@ -188,6 +191,11 @@ async function decide(what, rest = {}) {
     tell(done.said);
     went = true;
   } catch (error) {
+    if (asked === group) {
+      grid.putBack(was);
+      total += ids.length;
+      showCount();
+    }
     tell(error.message);
   }
   for (const id of ids) leaving.delete(id);
@@ -237,7 +245,11 @@ by("new").addEventListener("submit", event => {
   by("name").value = "";
   by("name").blur();
   grid.focus();
-  label(name).then(done => { if (!done) by("name").value ||= name; });  // what was refused can be mended
+  label(name).then(done => {  // what was refused can be mended, for the same pictures
+    if (done || by("name").value) return;
+    by("name").value = name;
+    by("name").focus();
+  });
 });
 by("name").addEventListener("keydown", event => { if (event.key === "Escape") { by("name").value = ""; grid.focus(); } });
 
