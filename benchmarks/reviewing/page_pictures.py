@@ -23,6 +23,7 @@ from PIL import Image
 from edgefashion.data import collected, drawn, fashion_mnist, images
 from edgefashion.data.collected import Facts
 from edgefashion.labels import LABELS
+from edgefashion.packs.install import install
 from edgefashion.reviewing.page import ReviewPage
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
@@ -42,6 +43,7 @@ def main() -> None:
     out.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
         os.chdir(work)  # what is taught comes into models/ here
+        install(Path("kiosk"), name="shop")  # as docs/teach.md says: it is what "Take it back" leads to
         folder = shop(Path("shop"))
         with ReviewPage(folder, web="127.0.0.1:0") as page, chromium(900) as browser:
             wait(browser, page, DESKTOP, light=True)
@@ -50,6 +52,9 @@ def main() -> None:
                 time.sleep(1)
             wait(browser, page, DESKTOP, light=True)
             take(browser, out / "review.webp")
+            undecided = [one.name for one in page.review.folder.now().undecided]
+            name = max(undecided, key=lambda one: len(page.review.like(one)))
+            browser.evaluate(f"document.querySelector('[data-id=\"{name}\"]').click()")
             browser.evaluate("document.querySelector('[data-act=like]').click()")
             browser.wait_until("document.getElementById('title').textContent === 'All like this'")
             take(browser, out / "review-like.webp")
