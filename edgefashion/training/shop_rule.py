@@ -59,7 +59,7 @@ def choose(
         chosen = choose_rule(probabilities, truths, labels, threshold=float(start.accept)).rule.floors
         for name in enough:
             floors[name] = float(chosen[name])
-            if worn is not None:  # no picture says who wears it: the stricter of the two
+            if worn is not None:  # chosen on worn and held ones together: the stricter of the two
                 worn[name] = max(worn.get(name, LEAST_FLOOR), floors[name])
         told.append("chosen: " + ", ".join(f"{name} {floors[name]:g} on {counts[name]:,}" for name in enough))
     if few:
