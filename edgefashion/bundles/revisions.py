@@ -14,7 +14,6 @@ import os
 import secrets
 import shutil
 import socket
-import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from edgefashion.bundles.resolve import is_bundle, is_shipped, known
 from edgefashion.errors import BadInputError
 from edgefashion.system import file_lock
 from edgefashion.system.files import sha256, write_whole
+from edgefashion.system.ownership import hand_over
 from edgefashion.system.text import quoted
 
 KEEP: Final = 5
@@ -216,42 +216,7 @@ def changing(model_dir: Path) -> Iterator[None]:
     finally:
         _mine.discard(mine)
         file_lock.let_go(held)
-        _hand_over(model_dir)
-
-
-def _hand_over(model_dir: Path) -> None:
-    """Give what root has written to the account that the folder around it belongs to: a service's camera has to be able
-    to take a revision back."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return
-    with contextlib.suppress(OSError), _opened(str(model_dir.absolute().parent)) as above:
-        owner = next((found for found in (os.fstat(above), os.stat("..", dir_fd=above)) if found.st_uid != 0), None)
-        if owner is None:
-            return
-        # That account may move things while we look, so nothing is named by its path: what is open stays what it is.
-        _give(above, owner)
-        for _, _, names, folder in os.fwalk(model_dir.absolute().name, dir_fd=above):
-            _give(folder, owner)
-            for name in names:
-                with contextlib.suppress(OSError), _opened(name, os.O_NOFOLLOW | os.O_NONBLOCK, folder) as file:
-                    _give(file, owner)
-
-
-@contextlib.contextmanager
-def _opened(path: str, flags: int = 0, folder: int | None = None) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | flags, dir_fd=folder)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _give(descriptor: int, owner: os.stat_result) -> None:
-    """Give an open file or folder of root's to ``owner``; no file that has another name, which may be anywhere."""
-    found = os.fstat(descriptor)
-    whole = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
-    if found.st_uid == 0 and whole:
-        os.chown(descriptor, owner.st_uid, owner.st_gid)
+        hand_over(model_dir)
 
 
 def forget(model_dir: Path) -> None:
@@ -308,9 +273,7 @@ def switch(model_dir: Path, revision: str, *, probation_s: float | None = None) 
         if probation_s and old is not None:
             probation.begin(model_dir, new.id, old.id, probation_s)
         way = [*_way(model_dir, old.id), old.id, new.id] if old is not None else [new.id]
-        write_whole(model_dir / PREVIOUS, "\n".join(way[-_LONGEST_WAY:]) + "\n")
-        write_whole(model_dir / CURRENT, f"{new.id}\n")
-    return replace(new, current=True)
+        return _put_in_force(model_dir, new, way[-_LONGEST_WAY:])
 
 
 def rollback(model_dir: Path, why: str = "", to: str | None = None) -> tuple[Revision, Revision]:
@@ -330,8 +293,7 @@ def rollback(model_dir: Path, why: str = "", to: str | None = None) -> tuple[Rev
             return was, switch(model_dir, now.id, probation_s=probation.MINUTES * 60)
         # The way on from there is the one that led to it: going back twice does not lead to where one was.
         way = way[: len(way) - way[::-1].index(now.id)] if now.id in way else [now.id]
-        write_whole(model_dir / PREVIOUS, "\n".join(way) + "\n")
-        write_whole(model_dir / CURRENT, f"{now.id}\n")
+        now = _put_in_force(model_dir, now, way)
         # It is done. What is written from here on only tells of it.
         with contextlib.suppress(OSError):
             told = why or f"by {_who()}, {_now()}"
@@ -339,7 +301,18 @@ def rollback(model_dir: Path, why: str = "", to: str | None = None) -> tuple[Rev
                 _write_facts(replace(was, origin=replace(was.origin, taken_back=told)))
             if was is not None:
                 probation.end(model_dir, was.id, "rolled back", told)
-    return was or now, replace(now, current=True)
+    return was or now, now
+
+
+def _put_in_force(model_dir: Path, now: Revision, way: list[str]) -> Revision:
+    """The revision ``now``, put in force in one step; ``way`` led to it. That it was taken back once is over."""
+    write_whole(model_dir / PREVIOUS, "\n".join(way) + "\n")
+    write_whole(model_dir / CURRENT, f"{now.id}\n")
+    if now.origin.taken_back is not None:
+        now = replace(now, origin=replace(now.origin, taken_back=None))
+        with contextlib.suppress(OSError):  # it only tells of it
+            _write_facts(now)
+    return replace(now, current=True)
 
 
 def prune(model_dir: Path, keep: int = KEEP) -> list[Revision]:

@@ -25,6 +25,7 @@ models_app = typer.Typer(
 )
 
 _VERDICT_CHARS = 40
+_PROBATION = "  on probation for {} of a running camera"
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A bundle's name, or its path.")]
 KeepOption = Annotated[int, typer.Option(min=1, max=1000, help="How many revisions stay, beside the first one.")]
@@ -175,13 +176,17 @@ def rollback(
 
     Example: edgefashion models rollback shop
     """
-    from edgefashion.bundles import revisions
+    from edgefashion.bundles import probation, revisions
 
-    was, now = revisions.rollback(revisions.folder(model), why, to)
+    folder = revisions.folder(model)
+    was, now = revisions.rollback(folder, why, to)
     if json_:
         _print_json({"model": model, "previous": was.id, "revision": now.id, "sha256": now.sha256})
     else:
         print(printable(f"{model}: {now.id} ({now.sha256[:12]}) is in force; {was.id} is kept"))
+        on = probation.running(folder)
+        if on is not None and on.revision == now.id:
+            print(_PROBATION.format(_minutes(on.seconds)))
 
 
 @models_app.command("export")
@@ -279,12 +284,15 @@ def _print_installed(done: Installed) -> None:
     if done.signed_by:
         print(f"  signed, checked with the key {done.signed_by[:12]}")
     if done.probation_s:
-        minutes = f"{done.probation_s / 60:g} minute{'s' * (done.probation_s != 60)}"
-        print(f"  on probation for {minutes} of a running camera")
+        print(_PROBATION.format(_minutes(done.probation_s)))
     if done.previous and done.previous != now.id:
         print(printable(f"  back to {done.previous}: edgefashion models rollback {done.model}"))
     if done.removed:
         print(f"  removed: {', '.join(done.removed)}")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:g} minute{'s' * (seconds != 60)}"
 
 
 def _print_difference(found: Difference) -> None:

@@ -18,6 +18,7 @@ from helpers.crashes import calls_of, killed, with_full_disk
 from edgefashion.bundles import current, draft, file_watch, places, probation, resolve, revisions
 from edgefashion.bundles.facts import Facts
 from edgefashion.errors import BadInputError
+from edgefashion.system import ownership
 
 pytestmark = pytest.mark.usefixtures("work")
 
@@ -85,7 +86,8 @@ def test_every_revision_is_called_like_its_model(model: str | Callable[[], Path]
 
 
 def test_rollback_follows_parents() -> None:
-    """Going back leads to the revision that was in force before, also past one that was taken back already."""
+    """Going back leads to the revision that was in force before, also past one that was taken back already. One that is
+    put in force again is no longer called taken back."""
     make(SHOP, "first")
     go_live("second")
     third = go_live("third")
@@ -99,6 +101,10 @@ def test_rollback_follows_parents() -> None:
     assert {each.id: each.origin.taken_back for each in revisions.history(SHOP)}[third] == "it was worse"
     revisions.rollback(SHOP, to=third[:4])
     assert in_force() == "third"
+    assert all(each.origin.taken_back is None for each in revisions.history(SHOP) if each.current)
+    revisions.rollback(SHOP, why="worse again")
+    revisions.switch(SHOP, third)
+    assert all(each.origin.taken_back is None for each in revisions.history(SHOP) if each.current)
 
 
 def test_older_revision_put_in_force_again() -> None:
@@ -362,7 +368,7 @@ def test_what_root_writes_is_handed_over(work: Path, monkeypatch: pytest.MonkeyP
         os.chown(path, 0, 0, follow_symlinks=False)
     folder = (SHOP / "revisions").stat()
     monkeypatch.setattr(os, "chown", swapped)
-    revisions._hand_over(SHOP)
+    ownership.hand_over(SHOP)
     assert {path.stat().st_uid for path in (ours, *ours.rglob("*"))} == {0}
     given = [path for path in (SHOP, *SHOP.rglob("*")) if path.name not in ("hard.bin", "soft", "revisions")]
     assert (SHOP / "aside" / second.name / "int8.bin") in given

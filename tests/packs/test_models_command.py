@@ -44,6 +44,10 @@ def test_the_whole_way(run_here: Run) -> None:
     back = run_here("models", "rollback", "shop", "--why", "too dark", "--json")
     assert json.loads(back.stdout)["revision"] == shown["revisions"][0]["revision"]
     assert "taken back: too dark" in run_here("models", "show", "shop").stdout
+    again = run_here("models", "rollback", "shop", "--to", "0002")
+    assert "on probation for 10 minutes of a running camera" in again.stdout
+    assert "taken back" not in run_here("models", "show", "shop").stdout
+    run_here("models", "rollback", "shop")
     exported = json.loads(run_here("models", "export", "shop", "--json").stdout)
     assert Path(exported["pack"]).name == f"shop-{shown['revisions'][0]['revision']}.edgepack"
     assert run_here("models", "prune", "shop", "--keep", "1").stdout == "shop: nothing to remove\n"
