@@ -144,6 +144,9 @@ def _print_photos(found: Check) -> None:
     for command, faults in (("shop", found.refused_by_shop), ("kiosk", found.refused_by_kiosk)):
         for line in faults:
             print(printable(f"train {command} refuses this: {line}"))
+    for command, faults in (("shop", found.refused_by_shop), ("kiosk", found.refused_by_kiosk)):
+        if not faults and (found.refused_by_shop or found.refused_by_kiosk):
+            print(f"train {command} can learn from this")
 
 
 _SHOWN: Final = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -76,7 +76,7 @@ def gather(
             if len(seen := by_file.get(photo.path, {})) == VIEWS:
                 photos.append(photo)
                 rows.append(np.stack([seen[_name(at)] for at in range(VIEWS)]))
-    shop_check.refuse_unread(found.photos, photos)
+    shop_check.refuse_unread(found.photos, photos, folders)
     return Shop(photos, np.stack(rows), list(dict.fromkeys(skipped)))
 
 
@@ -167,10 +167,26 @@ def folds_of(photos: Sequence[Photo]) -> Folds:
 
 def twins(shop: Shop, folds: Folds) -> NDArray[np.bool_]:
     """(n,), True for a picture that is held out while one that looks the same teaches."""
-    whole = shop.features[:, 0] / np.maximum(np.linalg.norm(shop.features[:, 0], axis=1, keepdims=True), 1e-9)
-    found = np.zeros(len(whole), np.bool_)
-    for at in range(0, len(whole), 1024):
-        same = whole[at : at + 1024] @ whole.T >= TWINS
-        apart = folds.fold[at : at + 1024, None] != folds.fold[None]
-        found[at : at + 1024] = (same & apart).any(1)
+    found = np.zeros(len(folds.fold), np.bool_)
+    for at, same in _same(shop):
+        apart = folds.fold[at : at + len(same), None] != folds.fold[None]
+        found[at : at + len(same)] = (same & apart).any(1)
     return found & (folds.fold >= 0)
+
+
+def contradicted(shop: Shop) -> list[tuple[Photo, Photo]]:
+    """Pictures with one that looks the same under another label, each pair once. A kind of shoe is a shoe."""
+    rights = [stands_for(photo.label) for photo in shop.photos]
+    return [
+        (shop.photos[at + row], shop.photos[other])
+        for at, same in _same(shop)
+        for row, other in np.argwhere(same).tolist()
+        if at + row < other and rights[at + row].isdisjoint(rights[other])
+    ]
+
+
+def _same(shop: Shop) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Which pictures look the same: bool (some, n) for some pictures after the other, and the number of the first."""
+    whole = shop.features[:, 0] / np.maximum(np.linalg.norm(shop.features[:, 0], axis=1, keepdims=True), 1e-9)
+    for at in range(0, len(whole), 1024):
+        yield at, whole[at : at + 1024] @ whole.T >= TWINS

@@ -224,6 +224,10 @@ def _notes(school: School, twins: NDArray[np.bool_], measured: NDArray[np.bool_]
         notes.append(
             f"{count:,} photos look the same as one of another place or day, such as {first}: they are not measured"
         )
+    if pairs := shop_material.contradicted(school.shop):
+        first, second = (photo.path for photo in pairs[0])
+        times = f"{len(pairs):,} time{'s' * (len(pairs) != 1)}"
+        notes.append(f"one picture, two labels: {times}, such as {first} and {second}. Delete the wrong one")
     if few := [f"{name} ({count})" for name, count in school.counts.items() if count < FEW]:
         notes.append(f"few photos: {', '.join(few)}. {FEW} of each are wanted at least")
     return notes

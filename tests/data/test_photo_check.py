@@ -85,6 +85,10 @@ def test_data_check_of_a_shops_own_labels(run: Run, tmp_path: Path) -> None:
     assert (done.returncode, "skipped by" in done.stdout, "refuses" in done.stdout) == (0, False, False)
     assert [line.split()[0] for line in done.stdout.splitlines()[3:5]] == ["Polo", "Tie"]
     assert done.stdout.splitlines()[-1].startswith("train shop can learn from this.")
+    (tmp_path / "shop" / "Polo").rename(tmp_path / "shop" / "Unknown")
+    (tmp_path / "shop" / "Tie").rename(tmp_path / "shop" / "No garment")
+    done = run("data", "check", "shop")
+    assert done.stdout.splitlines()[-1] == "train shop can learn from this"
 
 
 def test_any_name_is_a_label(tmp_path: Path) -> None:

@@ -220,3 +220,23 @@ def test_what_the_network_in_force_has_learned_from(tmp_path: Path, monkeypatch:
     school: Any = SimpleNamespace(start=start, shop=SimpleNamespace(photos=photos), head=None)
     before = shop_report._Before.of(school, Path("shop"))
     assert (before.name, before.new_to_it.tolist()) == ("shop", [False, True])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "alike", "pairs"),
+    [
+        ("Polo", "Tie", True, 1),
+        ("Polo", "Polo", True, 0),
+        ("Polo", "Tie", False, 0),
+        ("Footwear", "Sneaker", True, 0),
+        ("Sandal", "Sneaker", True, 1),
+        ("Unknown", "Polo", True, 1),
+    ],
+)
+def test_one_picture_under_two_labels(first: str, second: str, alike: bool, pairs: int) -> None:
+    """A picture that is there under another label too is found, once; a kind of shoe is a shoe."""
+    photos = [Photo(Path(f"{label}.jpg"), label, "monday") for label in (first, second)]
+    seen = np.ones((2, 1, 4), np.float32)
+    seen[1, 0, :2] *= 1 if alike else -1
+    found = shop_material.contradicted(shop_material.Shop(photos, seen, []))
+    assert [(a.label, b.label) for a, b in found] == [(first, second)] * pairs

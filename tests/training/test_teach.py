@@ -223,6 +223,7 @@ def test_what_cannot_be_learned_from(run_here: Run, shop: Path, tmp_path: Path, 
     done = run_here("train", "shop", "--photos", mine, "--out", tmp_path / "out")
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
+    assert not mine.exists() or f"See all of it: edgefashion data check {mine}" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
