@@ -82,6 +82,17 @@ def check_target(target: Path) -> None:
         raise BadInputError(f"{target} cannot be written: {error.strerror}. Choose another --out") from error
 
 
+def check_new(target: Path) -> None:
+    """As :func:`check_target`, for another network than is there: a revision stays what its history says of it."""
+    model_dir = model_dir_of(target)
+    if model_dir is not None and model_dir.absolute() != target.absolute():
+        name = model_dir.absolute().name
+        raise BadInputError(
+            f"{target} is a place of {name}'s revisions, and no other network is put there. Give {model_dir}"
+        )
+    check_target(target)
+
+
 @contextlib.contextmanager
 def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
     """Make the bundle ``target``, starting from a verified copy of ``base`` if given.

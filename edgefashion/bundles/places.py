@@ -25,6 +25,12 @@ def model_dirs() -> list[Path]:
     return [Path("models"), shipped]
 
 
+def shipped(name: str) -> str:
+    """How to name a bundle that came with edgefashion on a command line: by its path where ``./models`` has one of its
+    name."""
+    return as_argument(model_dirs()[-1] / name)
+
+
 def as_argument(bundle: Path) -> str:
     """How to name the bundle at ``bundle`` on a command line, so that this one is found and no other of its name.
 

@@ -70,7 +70,8 @@ def convert(
     if not said.is_empty and not elsewhere:
         raise BadInputError(f"{found.path} was made here and says itself how it is fed. Leave --scale and the like out")
     out = Path(out) if out else default_out(found)
-    draft.check_target(out)
+    in_place = found.bundle is not None and found.bundle.path.absolute() == out.absolute()
+    (draft.check_target if in_place else draft.check_new)(out)
     if elsewhere and (done := _convert_foreign(found, out, said)):
         return done
     with saved_model_of(found) as saved_model:

@@ -46,7 +46,7 @@ def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
             raise BadInputError(f"{found.path} is an IR already. Give the bundle it belongs to")
         if foreign_file(found):
             raise BadInputError(f"{found.path} has no SavedModel: only networks of Keras are averaged in one IR")
-    draft.check_target(out)
+    draft.check_new(out)
     if out.exists() and not (resolve.is_model(out) and bundle.open_bundle(out).facts.members):
         raise BadInputError(f"{out} is there already and is no ensemble. Name another with --out")
     images = reference_images(fashion_mnist.load("test")[0], photo=False)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgefashion.bundles.places import PHOTO_MODEL, shipped
 from edgefashion.errors import BadInputError
 from edgefashion.inference.openvino_engine import read_ir
 
@@ -89,7 +90,7 @@ def _last(ir: Any, path: Path) -> tuple[Any, Any]:
     chain = []
     for kind in ("Softmax", "Add", "MatMul"):
         if node is None or node.get_type_name() != kind:
-            raise BadInputError(f"{path} does not end in one layer and a softmax. Start from kiosk")
+            raise BadInputError(f"{path} does not end in one layer and a softmax. Give --start {shipped(PHOTO_MODEL)}")
         chain.append(node)
         node = node.input_value(0).get_node()
     return chain[1], chain[2]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgefashion.bundles.places import PHOTO_MODEL, shipped
 from edgefashion.errors import BadInputError
 from edgefashion.system.files import read_arrays
 
@@ -81,7 +82,7 @@ def read(bundle: Bundle, network: str, size: int) -> Taught:
     if not bundle.has("taught"):
         raise BadInputError(
             f"{bundle.path} has nothing of the pictures it learned from, so a new label would cost it the old ones. "
-            "Start from kiosk"
+            f"Give --start {shipped(PHOTO_MODEL)}"
         )
     path = bundle.verified("taught")
     try:
@@ -103,5 +104,5 @@ def read(bundle: Bundle, network: str, size: int) -> Taught:
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise BadInputError(f"{path} cannot be read ({error}). Restore the bundle from its source") from error
     if whose != network:
-        raise BadInputError(f"{path} is of another network than its bundle's. Start from kiosk")
+        raise BadInputError(f"{path} is of another network than its bundle's. Give --start {shipped(PHOTO_MODEL)}")
     return Taught(np.square(rounded.astype(np.float32) / 255) * most, shown, held)

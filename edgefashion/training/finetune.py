@@ -114,7 +114,7 @@ def finetune(
     out, options = Path(out), replace(options, **given)
     need("tensorflow", "to train")
     need("matplotlib", "to draw the training curves")
-    draft.check_target(out)
+    draft.check_new(out)
     parts = held_out.part(folders, scenes, options.validation_split, options.seed)
     held_photos, views = parts.held_views()
     beginning = None if start == IMAGENET else photo_network(start)
@@ -211,8 +211,8 @@ def photo_network(start: str) -> keras.Model:
         raise BadInputError(f"{start} is no bundle of the photo network {ARCH}. Start from one, or from {IMAGENET}")
     if found.bundle.labels != PHOTO_LABELS or found.bundle.facts.taught is not None:
         raise BadInputError(
-            f"{start} was taught by train shop, and train {ARCH} begins from a network that was not. Start from "
-            f"{places.PHOTO_MODEL}"
+            f"{start} was taught by train shop, and train {ARCH} begins from a network that was not. Give "
+            f"--start {places.shipped(places.PHOTO_MODEL)}"
         )
     return load_keras(found.bundle.verified("keras"))
 

@@ -83,7 +83,7 @@ class Written:
 def check_target(out: Path) -> None:
     """Raise :class:`BadInputError` if a shop's network cannot be written to ``out``."""
     if not (is_there(out) and has_revisions(out)):  # of a model with revisions it is the next one
-        draft.check_target(out)
+        draft.check_new(out)
     if resolve.is_shipped(out / bundle.INFO):
         raise BadInputError(f"{out} came with edgefashion and is not changed. Choose another --out")
 

@@ -183,11 +183,14 @@ def _start(start: str) -> Bundle:
     found = resolve.resolve(start).bundle
     if found is not None and found.facts.taught is not None:
         raise BadInputError(
-            f"{start} is a network that was taught, and a teaching begins from {places.PHOTO_MODEL}: it learns all "
-            "labels anew. Put the new photos beside the old ones, give that folder, and leave --start out"
+            f"{start} is a network that was taught, and a teaching begins from one that was not: it learns all labels "
+            "anew. Put the new photos beside the old ones, and give that folder with --start "
+            f"{places.shipped(places.PHOTO_MODEL)}"
         )
     if found is None or found.labels != PHOTO_LABELS or not found.takes_photos:
-        raise BadInputError(f"{start} is no bundle of the photo network. Start from {places.PHOTO_MODEL}")
+        raise BadInputError(
+            f"{start} is no bundle of the photo network. Give --start {places.shipped(places.PHOTO_MODEL)}"
+        )
     if not found.has("fp16"):
         raise BadInputError(f"{start} has no FP16 IR. {found.how_to_make('fp16')}")
     return found

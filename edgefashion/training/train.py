@@ -65,7 +65,7 @@ def train(
     fashion_architecture(arch)
     need("tensorflow", "to train")
     need("matplotlib", "to draw the training curves")
-    draft.check_target(out)
+    draft.check_new(out)
     checkpoints = draft.checkpoints_dir(out)
     latest = latest_checkpoint(checkpoints) if resume else None
     if latest is None:

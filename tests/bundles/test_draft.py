@@ -156,6 +156,25 @@ def test_draft_refuses_target(prepare: Callable[[], None], target: str, message:
     assert content_of(work) == before
 
 
+@pytest.mark.parametrize(
+    ("target", "refused"),
+    [
+        ("models/shop/revisions/0002-aaaaaaaa", True),
+        ("models/shop/revisions/0009-bbbbbbbb", True),
+        ("revisions/0002", False),
+        ("models/other", False),
+    ],
+)
+def test_a_revision_is_no_place_for_another_network(target: str, refused: bool) -> None:
+    """A command that writes another network puts it neither over a revision nor among a model's revisions."""
+    make(Path("models/shop/revisions/0002-aaaaaaaa"))
+    if refused:
+        with pytest.raises(BadInputError, match="a place of shop's revisions"):
+            draft.check_new(Path(target))
+    else:
+        draft.check_new(Path(target))
+
+
 def test_draft_takes_empty_folder() -> None:
     """An empty folder is nothing to protect: the bundle takes its place."""
     Path("models/mine").mkdir(parents=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles import places, resolve
 from edgefashion.bundles.places import as_argument, model_dirs
 
 
@@ -53,3 +53,4 @@ def test_a_shipped_bundle_is_called_by_its_name_where_that_finds_it(shipped: Pat
     shutil.copytree(shipped, "models/edge")
     assert as_argument(shipped) == str(shipped)
     assert as_argument(Path("models/edge")) == "edge"
+    assert places.shipped("edge") == str(shipped)

@@ -222,7 +222,7 @@ def test_the_original_of_a_taught_network(tmp_path: Path, photo_folder: Path) ->
     answers = load(tmp_path / "shop", engine="keras")(views)
     assert answers.shape == (4, 13)
     assert answers == pytest.approx(load(tmp_path / "shop")(views), abs=0.01)
-    with pytest.raises(BadInputError, match=r"was taught by train shop, .* Start from kiosk"):
+    with pytest.raises(BadInputError, match=r"was taught by train shop, .* Give --start kiosk"):
         finetune.photo_network(str(tmp_path / "shop"))
     with pytest.raises(BadInputError, match="edge is no bundle of the photo network"):
         finetune.photo_network("edge")
