@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
-from edgefashion.data.picture_walk import FolderWalk, LeftOut, is_picture_file, stray
+from edgefashion.data.picture_walk import FOLDER, FolderWalk, LeftOut, is_picture_file, stray
 from edgefashion.errors import BadInputError
 from edgefashion.system import addresses, files
 from edgefashion.system.text import is_url
@@ -121,12 +121,17 @@ class _Walked:
 
     def _here(self, path: str) -> Iterator[str]:
         if os.path.lexists(path):  # first of all: a name may look like a pattern
+            _check_no_pipe(path)
             if self._is_new(path, named=True):
                 yield path
         elif not glob.has_magic(path):
             raise BadInputError(f"{path} does not exist. Give picture files, folders, globs or URLs")
         else:
-            for name, matched in expanded(path):
+            for name, matched in expanded(path, folders=True):
+                if os.path.isdir(name):  # noqa: PTH112 (bytes that are no text)
+                    if not stray(matched) and not self._folders.has_seen(_stat(name)):
+                        self._left_out.add(FOLDER, name)
+                    continue
                 if not self._is_new(name):
                     continue
                 if (reason := stray(matched)) is not None:
@@ -154,6 +159,13 @@ class _Walked:
         new = key not in self._files
         self._files.add(key)
         return new
+
+
+def _check_no_pipe(path: str) -> None:
+    """Raise :class:`BadInputError` for a pipe or socket by its name, which would be waited for without an end."""
+    there = os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113 (bytes that are no text)
+    if not there and not files.is_own(path):
+        raise BadInputError(f"{path} is neither a file nor a folder. Give picture files, folders, globs or URLs")
 
 
 @functools.lru_cache(maxsize=64)

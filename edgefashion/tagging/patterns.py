@@ -16,14 +16,18 @@ from edgefashion.data.picture_walk import is_folder
 _SEPARATORS = re.compile(r"[\\/]+" if os.name == "nt" else "/+")
 
 
-def expanded(pattern: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The files that match, and of each the names in its path that were matched and not given."""
+def expanded(pattern: str, *, folders: bool = False) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The files that match, and of each the names in its path that were matched and not given.
+
+    ``folders``: the folders that match as well, unless the pattern goes into them by itself.
+    """
     drive, rest = os.path.splitdrive(pattern)
     root = _SEPARATORS.match(rest)
     names = [name for name in _SEPARATORS.split(rest) if name]
     start = drive + (os.sep if root else "")
+    folders = folders and "**" not in names
     for found, matched in _below(start, names, ()):
-        if not os.path.isdir(found):  # noqa: PTH112 (bytes that are no text)
+        if folders or not os.path.isdir(found):  # noqa: PTH112 (bytes that are no text)
             yield found, matched
 
 

@@ -120,6 +120,8 @@ def why_not(path: str, error: Exception) -> str:
         # A file system behind a URL gives the name alone.
         missing = "No such file" if isinstance(error, FileNotFoundError) else ""
         reason = error.strerror or missing or str(error) or type(error).__name__
+    elif type(error).__name__ == "TooManyRedirects":  # aiohttp's, which has a status of 0
+        reason = "its server leads from one address to the next without an end"
     elif isinstance(status := getattr(error, "status", None), int):
         reason = f"its server answers {status} ({getattr(error, 'message', '')})"
     else:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import unquote
 
 from edgefashion.data.picture_kinds import HEAD_BYTES, is_meant
-from edgefashion.data.picture_walk import UNREADABLE, LeftOut, stray, why_left_out
+from edgefashion.data.picture_walk import FOLDER, UNREADABLE, LeftOut, stray, why_left_out
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.system import addresses
 from edgefashion.system.extras import need
@@ -80,7 +80,7 @@ def pictures(url: str, left_out: LeftOut) -> Iterator[str]:
             system, inner = _opened(url)
             pattern = None if protocol in _HTTP else _pattern(system, inner)
             if pattern is not None:
-                names, root = _files_matching(system, pattern), _given_part(inner, pattern)
+                names, root = _files_matching(system, pattern, left_out), _given_part(inner, pattern)
             elif not system.isdir(inner):
                 yield url
                 return
@@ -100,9 +100,12 @@ def _files_below(system: Any, inner: str) -> Iterator[str]:
         yield from (f"{folder.rstrip('/')}/{name}" for name in sorted(files))
 
 
-def _files_matching(system: Any, pattern: str) -> Iterator[str]:
-    found = system.glob(pattern, detail=True)
-    return (name for name, facts in found.items() if facts.get("type") != "directory")
+def _files_matching(system: Any, pattern: str, left_out: LeftOut) -> Iterator[str]:
+    for name, facts in system.glob(pattern, detail=True).items():
+        if facts.get("type") != "directory":
+            yield name
+        elif "**" not in pattern and not stray(_parts(name)[-1:]):
+            left_out.add(FOLDER, name)
 
 
 def _pattern(system: Any, inner: str) -> str | None:

@@ -161,3 +161,30 @@ def test_a_pattern_without_a_picture_says_what_it_found(shop: Path, pattern: str
     with pytest.raises(BadInputError, match="holds no picture") as refused:
         seen(f"{shop}/{pattern}")
     assert f"(left out: {told})" in str(refused.value) if told else "left out" not in str(refused.value)
+
+
+@pytest.mark.linux_only("file:// URLs are made of POSIX's paths")
+@pytest.mark.parametrize(
+    ("ending", "pictures", "folders"),
+    [("/*", 4, 2), ("/sub*", 0, 1), ("/*.jpg", 1, 1), ("/**", 7, 0), ("/**/*", 7, 0), ("/sub/*", 1, 1)],
+)
+def test_folders_that_a_pattern_stops_at_are_told(
+    ending: str, pictures: int, folders: int, shop: Path, tmp_path: Path
+) -> None:
+    """A pattern that names folders and does not go into them says so, on this machine, in an archive and in a store."""
+    shops = ways(shop, tmp_path)
+    for way in (str(shop), f"file://{shop}", shops["store"], "zip:/"):
+        left_out = LeftOut()
+        found = list(walk([f"{way}{ending}" + (f"::{tmp_path}/shop.zip" if way == "zip:/" else "")], left_out))
+        assert (len(found), left_out.as_json().get("folder", 0)) == (pictures, folders), way
+    left_out = LeftOut()
+    list(walk([str(shop), f"{shop}/*"], left_out))
+    assert "folder" not in left_out.as_json()  # it came
+
+
+@pytest.mark.linux_only("pipes with names are POSIX's")
+def test_a_pipe_by_its_name_is_refused(tmp_path: Path) -> None:
+    """A pipe, which would be waited for without an end, is refused before any work."""
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(BadInputError, match="neither a file nor a folder"):
+        check([str(tmp_path / "a.jpg")])
