@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import socket
 import threading
 import time
@@ -13,8 +14,9 @@ import cv2
 import pytest
 from helpers.camera import NetworkCamera, number_of, numbered, read_frame, wait_until, write_clip
 from helpers.mqtt import free_port
-from helpers.odd_cameras import OddCameras
+from helpers.odd_cameras import OddCameras, jpeg, png
 from helpers.sources import read_on, wait_for
+from PIL import Image
 
 from edgefashion.camera.sources.frame import LONGEST_LOST_S, LOST_S, STALE_S, UNKNOWN_LOST_S, Pace
 from edgefashion.camera.sources.opencv import AHEAD_S, BEHIND_S, PlayClock
@@ -76,6 +78,43 @@ def test_a_picture_is_asked_for_again_and_again(path: str) -> None:
         time.sleep(0.5)
         assert len(cameras.asked) == asked
         assert (source.state, source.losses) == ("live", 0)
+        source.close()
+
+
+ADDED = {
+    "a line behind it": jpeg() + b"\n<!-- camera 3 -->",
+    "filled up": jpeg() + b"\xff" * 64,
+    "a picture behind it": jpeg() + jpeg(9)[:900],
+    "a line before it": b"\r\n" + jpeg(),
+    "PNG and a note": png() + b"\0\0\0\0note",
+}
+
+
+@pytest.mark.parametrize("what", [*ADDED, ""])
+def test_a_picture_with_more_to_it(what: str) -> None:
+    """A picture is read whatever a camera adds to it, and where it tells neither its kind nor its length (the last)."""
+    with OddCameras({"picture": ADDED.get(what, b"")}) as cameras:
+        source = open_source(cameras.url("picture" if what else "untold"))
+        assert number_of(read_frame(source).image) in (7, 1, 2)
+        read_frame(source)
+        assert (source.state, source.losses) == ("live", 0)
+        source.close()
+
+
+@pytest.mark.parametrize("frames", [0, 1])
+def test_what_ffmpeg_opens_and_does_not_decode(frames: int) -> None:
+    """A film of which no frame can be decoded is refused at once; one of a single frame gives that one and ends."""
+    image = Image.new("RGB", (64, 64), (200, 30, 90))
+    made = io.BytesIO()
+    image.save(made, "GIF" if frames else "AVIF")
+    with OddCameras({"film": made.getvalue()}) as cameras:
+        if not frames:
+            with pytest.raises(BadInputError, match="no video that can be read"):
+                open_source(cameras.url("film"))
+            return
+        source = open_source(cameras.url("film"))
+        assert read_frame(source).image.shape == (64, 64, 3)
+        wait_for(source, "ended")
         source.close()
 
 

@@ -100,6 +100,10 @@ class OddCameras:
             self._send(to, png(len(self.asked)), kind="image/png")
         elif name == "unnamed":
             self._send(to, jpeg(len(self.asked)), kind="application/octet-stream")
+        elif name == "untold":
+            to.send_response(200)
+            to.end_headers()
+            to.wfile.write(jpeg(len(self.asked)))
         elif name == "login.html":
             self._send(to, b"<html>Who are you?", kind="text/html")
         elif name == "half.jpg":

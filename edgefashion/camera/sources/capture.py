@@ -93,14 +93,18 @@ class Capture:
         return None
 
     def wait_until_open(self, stop: threading.Event) -> bool:
-        """Wait until the source has been opened (true) or has failed to be (false), or ``stop`` is set (true)."""
+        """Wait until the source has been opened (true) or has failed to be (false), or ``stop`` is set (true).
+
+        What is over as soon as it is open has been opened, too.
+        """
         while not stop.is_set():
             with self._changed:
                 now_s = time.monotonic()
                 self._hear(now_s)
                 self._advance(now_s)
-                if self._process.at == "open" or self._attempts.failures:
-                    return self._process.at == "open"
+                opened = self._process.at == "open" or self.state == "ended"
+                if opened or self._attempts.failures:
+                    return opened
                 self._changed.wait(0.1)
         return True
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LARGEST_HEADER_BYTES: Final = 16_384
 LARGEST_PICTURE_BYTES: Final = 32 * 2**20
+_LOOKED_BYTES: Final = 65_536
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _SPOILED_REST_S: Final = (0.2, 2.0)
@@ -111,7 +112,7 @@ class HttpPictures:
                 if self._answer.kind.startswith("multipart/"):
                     picture = _Parts(self._answer).next(until_s)
                 else:
-                    picture = _body(self._answer, until_s)
+                    picture = _own(_body(self._answer, until_s))
             except EndOfStreamError:
                 picture = b""
             except TimeoutError as error:
@@ -156,7 +157,41 @@ def connect(url: str, connect_s: float) -> HttpPictures | Answer:
 
 
 def _is_picture(answer: Answer) -> bool:
-    return answer.length is not None and answer.peek(len(_PNG)).startswith((_START + b"\xff", _PNG))
+    if not answer.peek(len(_PNG)).lstrip(b"\r\n").startswith((_START + b"\xff", _PNG[:6])):
+        return False
+    return answer.length is not None or _is_over(answer)
+
+
+def _is_over(answer: Answer) -> bool:
+    """True of one picture whose length nobody told: in a stream another one begins behind it."""
+    size = _LOOKED_BYTES
+    while size <= LARGEST_PICTURE_BYTES:
+        try:
+            begun = answer.peek(size)
+        except StreamLostError:  # nothing more for a while
+            return False
+        own = _own(begun)
+        if own and own[:3] in begun.partition(own)[2]:
+            return False
+        if len(begun) < size:
+            return bool(own)
+        size *= 2
+    return False
+
+
+def _own(data: bytes) -> bytes:
+    """The JPEG or PNG that ``data`` begins with, without what a camera adds behind or before it; empty where it has no
+    end. Other pictures as they are."""
+    data = data.lstrip(b"\r\n")
+    if data.startswith(_PNG):
+        return data[: data.find(_PNG_END) + len(_PNG_END)] if _PNG_END in data else b""
+    if not data.startswith(_START):
+        return data
+    at = len(_START)
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":  # segments may hold an end of their own
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    end = data.find(_END, at)
+    return data[: end + len(_END)] if end > 0 else b""
 
 
 def _is_whole(picture: bytes) -> bool:
@@ -219,7 +254,7 @@ class _Parts:
             # The length was wrong, or the picture is: another may begin within what was taken for it.
             after = self._buffer.find(self._boundary, 0, length)
             del self._buffer[: after if after > 0 else length]
-            return jpeg
+            return jpeg if after > 0 else _own(jpeg)
         del self._buffer[:length]
         return jpeg
 

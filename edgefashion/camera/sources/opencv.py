@@ -157,13 +157,18 @@ class Played(OpenCV):
         self.ends = self.frames > 0 if ends is None else ends
         self._clock = PlayClock()
         self._at_s = 0.0
+        self._has_first = self._grabbed()
+        if self.ends and not self._has_first:  # FFmpeg opens pictures of some kinds, and decodes none of them
+            self.capture.release()
+            raise StreamLostError("nothing of it can be decoded")
 
     def grab(self, limit_s: float) -> None:  # noqa: ARG002
         """Wait for the next frame and its time. Raises :class:`EndedError` at a film's end."""
         import cv2
 
-        if not self._grabbed():
+        if not self._has_first and not self._grabbed():
             raise self._over()
+        self._has_first = False
         self._at_s = float(self.capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
         time.sleep(self._clock.wait_s(self._at_s, time.monotonic()))
 
