@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import re
 import string
 from typing import Any, Final
 
@@ -59,18 +60,25 @@ def decoded(encoded: bytes, number: int, most_pixels: int) -> images.Picture:
         raise InvalidInput(str(error)) from error
 
 
+_DATA_URL: Final = re.compile(r"data:image/[\w.+-]{1,40};base64,")
+_BLANKS: Final = re.compile(r"[\r\n\t ]+")
+"""Many a program writes base64 in lines of 76 letters."""
+
+
 def _bytes_of(one: Any, number: int) -> bytes:
     """An element of a BYTES tensor: the picture, or its base64 text."""
     if isinstance(one, str):
+        if found := _DATA_URL.match(one):  # as a browser's canvas gives it
+            one = one[found.end() :]
         try:
-            return base64.b64decode(one, validate=True)
+            return base64.b64decode(_BLANKS.sub("", one), validate=True)
         except (binascii.Error, ValueError) as error:
             raise InvalidInput(f"{PICTURES}[{number}] is no base64 text, which JSON needs") from error
     if not isinstance(one, bytes):
         raise InvalidInput(f"{PICTURES}[{number}] is no bytes and no base64 text")
     if one and _BASE64.issuperset(one[:64]):  # no picture's file begins with 64 such letters
         try:
-            return base64.b64decode(one, validate=True)
+            return base64.b64decode(b"".join(one.split()), validate=True)
         except binascii.Error:
             return one
     return one

@@ -5,6 +5,7 @@ KServe 0.21 turns every binary tensor into a list and a BYTES element into UTF-8
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -67,11 +68,12 @@ class Plane(DataPlane):  # type: ignore[misc]
             raise InvalidInput(f"the header {JSON_LENGTH} says {length[:20]!r}, of a body of {len(body)} bytes")
         # Each value but a list's first has a comma before it, and each list its bracket.
         check_values(sum(body.count(mark, 0, int(length)) for mark in (b",", b"[", b"{")))
+        begin = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0  # PowerShell writes one into files
         try:
-            asked = orjson.loads(memoryview(body)[: int(length)])
+            asked = orjson.loads(memoryview(body)[begin : int(length)])
         except orjson.JSONDecodeError as error:
             raise InvalidInput(
-                "the request is no JSON. A picture goes into it in base64, or behind it as binary data"
+                "the request is no JSON in UTF-8. A picture goes into it in base64, or behind it as binary data"
             ) from error
         try:
             return _request(asked, memoryview(body)[int(length) :], model_name)

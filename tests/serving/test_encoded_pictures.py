@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -51,3 +54,21 @@ def test_what_is_not_read_is_named(raw: bytes, told: str, server: Server) -> Non
     """What is not read, or is no picture, is refused by its number with the reason."""
     with pytest.raises(InferenceServerException, match=rf"pictures\[0\] {told}"):
         infer(server.client("http"), "edge", np.array([raw], object), "pictures")
+
+
+WRITTEN: dict[str, Callable[[str], bytes]] = {
+    "plain": str.encode,
+    "in lines": lambda text: base64.encodebytes(base64.b64decode(text)),
+    "in lines of DOS": lambda text: base64.encodebytes(base64.b64decode(text)).replace(b"\n", b"\r\n"),
+    "a browser's": lambda text: f"data:image/png;base64,{text}".encode(),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+@pytest.mark.parametrize("begin", [b"", b"\xef\xbb\xbf"], ids=["", "behind a mark of UTF-8"])
+def test_base64_as_programs_write_it(how: str, begin: bytes, server: Server, scene: NDArray[np.uint8]) -> None:
+    """A picture's base64 may stand in lines or behind a browser's prefix, and the JSON behind a mark of UTF-8."""
+    text = WRITTEN[how](base64.b64encode(encoded(scene[::4, ::4], "PNG")).decode()).decode()
+    pictures = {"name": "pictures", "shape": [1], "datatype": "BYTES", "data": [text]}
+    status, answer = server.post(begin + json.dumps({"inputs": [pictures]}).encode())
+    assert (status, answer.get("error")) == (200, None)
