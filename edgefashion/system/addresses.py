@@ -46,11 +46,12 @@ _DOUBLED: Final = re.compile(r"\d+x\.")
 """How the name of a picture goes on behind its @, as in ``shirt@2x.jpg``."""
 
 _BARE: Final = re.compile(
-    r"(?:[A-Za-z][A-Za-z0-9+.\-]+:)?/{0,2}(?P<account>[^/\\@\s]{2,}?:.*)"
-    rf"@(?=(?:{_FULL_HOST.pattern}|[\w-]+{_PORT})(?:[/?#]|\Z))",
+    r"(?:[A-Za-z][A-Za-z0-9+.\-]+(?::|(?=[/\\]{2})))?[/\\]{0,2}(?P<account>[^/\\@\s]{2,}?:.*)"
+    rf"@(?=(?:{_FULL_HOST.pattern}|[\w-]+{_PORT})(?:[/\\?#]|\Z))",
     re.DOTALL,
 )
-"""An account where the scheme was forgotten, or its slashes: ``admin:secret@192.168.1.5/live``."""
+"""An account where the scheme was forgotten, or its colon or slashes, or these lean the other way:
+``admin:secret@192.168.1.5/live``, ``rtsp:\\\\admin:secret@host``."""
 _BARE_QUERY: Final = re.compile(rf"{_FULL_HOST.pattern}/[^?]*\?")
 
 _NAME: Final = r"[\w.%\[\]$~+-]{1,64}"
@@ -65,7 +66,8 @@ _NEXT: Final = {
 _NEXT_IN_QUERY: Final = re.compile(rf"&{_NAME}=")
 _SECRET_NAME: Final = re.compile(
     "pass|pwd|psw|psd|secret|token|auth|cred|signature|session|jwt|bearer|cookie|usr|user|login|account|streamid|apikey"
-    "|key$|keyid$|^(?:access|acct|code|hash|nonce|otp|p|pin|psk|pw|pd|sas|sid|sig|ticket|u|uid|un)$"
+    "|kennwort|contrase|senha|motdepasse|wachtwoord|parola|haslo|hmac|digest|^hdn|key$|keyid$"
+    "|^(?:access|acct|basic|code|hash|md5|mdp|nonce|otp|p|pin|psk|pw|pd|sas|sid|sig|st|ticket|u|uid|un|verify|wpa)$"
 )
 _NOT_ALNUM: Final = re.compile(r"[\W_]+")
 
