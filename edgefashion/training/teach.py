@@ -181,6 +181,9 @@ def teach(
 
 def _start(start: str) -> Bundle:
     found = resolve.resolve(start).bundle
+    if start == places.PHOTO_MODEL and found is not None and found.facts.taught is not None:
+        # ./models has one of this name that a teaching made: the next one begins where that began.
+        found = resolve.resolve(places.model_dirs()[-1] / places.PHOTO_MODEL).bundle
     if found is not None and found.facts.taught is not None:
         raise BadInputError(
             f"{start} is a network that was taught, and a teaching begins from one that was not: it learns all labels "

@@ -21,6 +21,7 @@ from edgefashion.inference.load import load
 from edgefashion.inference.predict import predict
 from edgefashion.packs.gate import try_pinned
 from edgefashion.training import shop_bundle, shop_head, shop_material
+from edgefashion.training import teach as teaching
 from edgefashion.training.shop_head import HeadOptions
 from edgefashion.training.teach import Teaching
 
@@ -72,7 +73,7 @@ def test_it_names_what_the_shop_names(taught: Teaching, shop: Path) -> None:
 
 
 def test_the_bundle_is_one_like_any_other(
-    taught: Teaching, run_here: Run, shop: Path, tmp_path: Path, photo_folder: Path
+    taught: Teaching, run_here: Run, shop: Path, tmp_path: Path, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It finds garments, passes the gate of its own pinned pictures, states what it is made of, and is measured,
     benched and exported as others are."""
@@ -92,6 +93,10 @@ def test_the_bundle_is_one_like_any_other(
     card = made.verified("card").read_text(encoding="utf-8")
     for part in ("School dress", "36 of them (last layer alone); it began from kiosk", "CC0"):
         assert part in card
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made.path, "models/kiosk")
+    began = teaching._start("kiosk")
+    assert (began.facts.taught, began.has("taught")) == (None, True), "a taught one called kiosk is not begun from"
     for arch in ("shop", "kiosk"):
         refused = run_here("train", arch, "--photos", photo_folder, "--start", made.path, "--out", tmp_path / "on")
         assert (refused.returncode, "taught" in refused.stderr, "kiosk" in refused.stderr) == (2, True, True)
