@@ -97,7 +97,7 @@ class Foreign:
             return self.contract.probabilities(
                 list(self.network.ask(self.contract.pixels(images, table)).values())[self.contract.output_at]
             )
-        original = tensorflow_engine.SavedModel(self.path)
+        original = tensorflow_engine.SavedModel(self.path, Path(self.network.named))
         original.contract = self.contract
         return original(images)
 
@@ -363,7 +363,10 @@ def _without_bfloat16(ir: Any) -> Any:
 
 
 def _of(answer: NDArray[Any], batch: int) -> NDArray[Any]:
-    """A whole batch's answers as float (batch, ...); those that do not go by the batch as a row each of none."""
+    """A whole batch's answers as float (batch, ...); those that do not go by the batch, and texts, as a row each of
+    none."""
+    if answer.dtype.kind in "SUO":
+        return np.zeros((batch, 0), np.float32)
     if answer.ndim and len(answer) == batch:
         return answer.astype(np.float32)
     if answer.size % batch == 0 and answer.size == batch * len(LABELS):

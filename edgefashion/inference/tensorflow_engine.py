@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_SERVED: Final = "serving_default"
+"""The signature that Keras and TensorFlow write."""
+
 HALF: Final = frozenset({"mixed_bfloat16", "mixed_float16", "bfloat16", "float16"})
 """Keras's dtype policies that compute in 16 bits."""
 
@@ -74,7 +77,7 @@ class _Original:
         return self._stated is not None and len(self._stated) == 3 and self._stated[-1] == 3 and None in self._stated
 
     def ask(self, pixels: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-        """Its answers, by their outputs' names, to numbers (n, ...) of its own shape."""
+        """Its answers, by their outputs' names, to numbers (n, ...) of its own shape; texts are left out."""
         try:
             parts = [self._answers(pixels[at : at + BATCH]) for at in range(0, len(pixels), BATCH)]
         except Exception as error:  # TensorFlow and Keras raise many kinds
@@ -82,7 +85,10 @@ class _Original:
                 f"{self._path} cannot be run on images of {list(pixels.shape[1:])} ({reason_of(error, 160)}). "
                 "Export it anew"
             ) from error
-        return {name: np.concatenate([np.asarray(part[name], np.float32) for part in parts]) for name in parts[0]}
+        numbers = [name for name, answer in parts[0].items() if np.asarray(answer).dtype.kind not in "SUO"]
+        if not numbers:
+            raise BadInputError(f"{self._path} answers texts and no numbers. Export it with its probabilities")
+        return {name: np.concatenate([np.asarray(part[name], np.float32) for part in parts]) for name in numbers}
 
     def image_shape_as_it_takes(self) -> tuple[int, ...]:
         """The shape of one 28x28 image for :meth:`ask`. Raises :class:`BadInputError` for a network of other images."""
@@ -126,27 +132,36 @@ class _Original:
 class SavedModel(_Original):
     """A SavedModel's serving signature."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, named: Path | None = None) -> None:
+        """``named`` is what errors call it, where ``path`` is a copy of it."""
+        named = named or path
         tf = tensorflow("to run a SavedModel")
         try:
             with no_stderr():
                 self._loaded = tf.saved_model.load(str(path))
-            self._signature = self._loaded.signatures["serving_default"]
+            self._signature = _served(dict(self._loaded.signatures))
             inputs = self._signature.structured_input_signature[1]
         except Exception as error:  # of many kinds
             raise BadInputError(
-                f"{path} is no SavedModel with a serving signature ({reason_of(error, 100)}). Export it again"
+                f"{named} is no SavedModel with a serving signature ({reason_of(error, 100)}). Export it again"
             ) from error
         if len(inputs) != 1:
-            named = ", ".join(f"{name} {spec.shape}" for name, spec in inputs.items())
-            raise BadInputError(f"{path} has {len(inputs)} inputs ({named}); one image is expected. Export it with one")
+            each = ", ".join(f"{name} {spec.shape}" for name, spec in inputs.items())
+            raise BadInputError(f"{named} has {len(inputs)} inputs ({each}); one image is expected. Export it with one")
         self._name, spec = next(iter(inputs.items()))
         self._tf, self._spec_dtype = tf, spec.dtype
         stated = None if spec.shape.rank is None else tuple(spec.shape)[1:]
-        super().__init__(path, stated, spec.dtype.name)
+        super().__init__(named, stated, spec.dtype.name)
 
     def _answers(self, pixels: NDArray[Any]) -> dict[str, Any]:
         return dict(self._signature(**{self._name: self._tf.constant(pixels, self._spec_dtype)}))
+
+
+def _served(signatures: dict[str, Any]) -> Any:
+    """The signature that is meant: ``serving_default``, or the only one there is."""
+    if len(signatures) > 1 and _SERVED not in signatures:
+        raise BadInputError(f"it has {', '.join(sorted(signatures))} and no {_SERVED}")
+    return next(iter(signatures.values())) if len(signatures) == 1 else signatures[_SERVED]
 
 
 class KerasCall(_Original):

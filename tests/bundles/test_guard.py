@@ -10,7 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -202,11 +202,21 @@ def test_no_model_of_ours(tmp_path: Path) -> None:
         check.check(tmp_path / "model.pt")
 
 
-def test_onnx_passes(tmp_path: Path) -> None:
-    """An honest ONNX file passes."""
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({}, None),
+        ({"names": True}, None),
+        ({"last": "Sofzmax"}, "OpenVINO cannot run it"),
+        ({"last": "Scaler", "whose": "ai.onnx.ml"}, "is made of scikit-learn's operators"),
+    ],
+)
+def test_onnx(options: dict[str, Any], reason: str | None, tmp_path: Path) -> None:
+    """An honest ONNX file passes, with texts beside its numbers too; of another the cause is told that it has."""
     path = tmp_path / "m.onnx"
-    path.write_bytes(onnx_by_hand.honest_onnx())
-    assert refusal(path) is None
+    path.write_bytes(onnx_by_hand.onnx(onnx_by_hand.field(9, onnx_by_hand.weights_bytes()), **options))
+    said = refusal(path)
+    assert (said is None) if reason is None else (reason in (said or ""))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -159,6 +159,33 @@ def test_foreign_saved_model_becomes_a_bundle(tmp_path: Path, shape: tuple[int, 
     np.testing.assert_allclose(load(made.path)(images), theirs(images), atol=1e-4)
 
 
+@pytest.mark.parametrize("signatures", [("serving_default",), ("predict",), ("predict", "serving_default"), ("a", "b")])
+def test_a_saved_model_that_answers_names_too(signatures: tuple[str, ...], tmp_path: Path) -> None:
+    """Texts beside the probabilities are passed over, and the only signature is taken whatever it is called; of several
+    the usual one, or the error names them and the folder that was given."""
+    import tensorflow as tf
+
+    weights = tf.constant(np.random.default_rng(0).normal(0, 0.01, (784, 10)), tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 784], tf.float32, name="images")])  # type: ignore[untyped-decorator]
+    def answer(images: Any) -> Any:
+        probabilities = tf.nn.softmax(images @ weights)
+        return {"names": tf.gather(tf.constant(list("abcdefghij")), tf.argmax(probabilities, 1)), "p": probabilities}
+
+    tf.saved_model.save(tf.Module(), str(tmp_path / "theirs"), signatures=dict.fromkeys(signatures, answer))
+    untrained = Told(scale="0-255", anyway=True)
+    if signatures == ("a", "b"):
+        with pytest.raises(BadInputError, match=rf"{tmp_path}/theirs .*a, b and no serving_default"):
+            load(tmp_path / "theirs", told=untrained)
+        return
+    theirs = load(tmp_path / "theirs", told=untrained)
+    images = np.random.default_rng(1).integers(0, 256, (4, 28, 28, 1), np.uint8)
+    assert theirs(images).shape == (4, 10)
+    if signatures == ("predict",):
+        made = convert(tmp_path / "theirs", tmp_path / "mine", told=untrained).bundle
+        np.testing.assert_allclose(load(made.path)(images), theirs(images), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
