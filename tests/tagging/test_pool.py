@@ -15,7 +15,7 @@ from helpers.tagging import tag_here
 from edgefashion import load
 from edgefashion.errors import MissingError
 from edgefashion.inference.classifier import Classifier
-from edgefashion.tagging import inventory, pool
+from edgefashion.tagging import inventory, pool, pool_worker
 
 HOSTILE = """
 import os, signal, sys, time
@@ -107,3 +107,11 @@ def test_workers_are_light() -> None:
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "edgefashion.tagging.picture" in modules
     assert not {"openvino", "tensorflow", "pyarrow", "rich"} & set(modules)
+
+
+def test_a_server_that_leads_in_a_circle() -> None:
+    """A server that leads from address to address without an end is named so: it answered no status."""
+    aiohttp = pytest.importorskip("aiohttp", reason="fsspec reads http with aiohttp")
+    missing = FileNotFoundError("http://host/a.jpg")
+    missing.__cause__ = aiohttp.TooManyRedirects(None, ())
+    assert "leads from one address to the next" in pool_worker.why_not("http://host/a.jpg", missing)
