@@ -7,8 +7,9 @@ import functools
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -109,7 +110,7 @@ def run(
             sinks.append(open_sink(place, wait=settings.wait, state=state, secret=settings.events_secret))
             opened.callback(sinks[-1].close)
         try:
-            return loop.run(
+            summary = loop.run(
                 networks,
                 source,
                 stop=stop,
@@ -122,12 +123,21 @@ def run(
                 collecting=kept,
             )
         finally:
-            for place, sink in zip(places, sinks, strict=True):
-                called = shown_place(place)
-                if sink.lost and not sink.gone:
-                    print(f"edgefashion: {sink.lost:,} events could not be written to {called}", file=sys.stderr)
-                if sink.kept:
-                    print(f"edgefashion: {sink.kept:,} events wait for the next start, for {called}", file=sys.stderr)
+            unwritten = _tell_of_events(places, sinks)
+        return replace(summary, unwritten=unwritten)
+
+
+def _tell_of_events(places: Sequence[str], sinks: Sequence[Sink]) -> int:
+    """Say which events were lost and which wait; the number of those lost."""
+    lost = 0
+    for place, sink in zip(places, sinks, strict=True):
+        called = shown_place(place)
+        if sink.lost and not sink.gone:
+            lost += sink.lost
+            print(f"edgefashion: {sink.lost:,} events could not be written to {called}", file=sys.stderr)
+        if sink.kept:
+            print(f"edgefashion: {sink.kept:,} events wait for the next start, for {called}", file=sys.stderr)
+    return lost
 
 
 def _open_outputs(

@@ -90,6 +90,8 @@ class Summary:
     """It ended because whoever read its events has left and nobody else was told or shown anything."""
     collected: int = 0
     """Pictures of garments that were kept."""
+    unwritten: int = 0
+    """Events that were lost: the disk was full, or a broker was away for longer than is kept."""
 
 
 OnAnswer = Callable[[Frame, Prediction], Any]

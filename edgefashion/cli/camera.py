@@ -86,6 +86,8 @@ def camera(
         raise typer.Exit(128 + received[0])
     if summary.unrecorded:
         raise BadInputError(f"{lacking}. Make room there, or choose another place")
+    if summary.unwritten:
+        raise typer.Exit(2)  # where to, and how many, has been said
 
 
 def _stopped_by_signals() -> tuple[threading.Event, list[int]]:

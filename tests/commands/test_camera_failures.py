@@ -43,6 +43,19 @@ def test_a_recording_that_fails_is_a_failure(tmp_path: Path) -> None:
     assert fault["reason"].startswith("recording: ")
 
 
+@pytest.mark.linux_only("/dev/full is Linux's")
+@pytest.mark.parametrize(("places", "code"), [(("/dev/full",), 2), (("-", "/dev/full"), 2), (("-", "kept.jsonl"), 0)])
+def test_events_that_are_lost_are_a_failure(tmp_path: Path, places: tuple[str, ...], code: int) -> None:
+    """Events that could not be written are told with their number and place, and by the exit code."""
+    write_clip(tmp_path / "dark.avi", [np.zeros((240, 320, 3), np.uint8)] * 5)
+    events = [word for place in places for word in ("--events", place)]
+    done = run_camera(tmp_path, "--headless", "--source", "dark.avi", *events)
+    assert done.returncode == code, done.stderr
+    assert ("events could not be written to /dev/full" in done.stderr) == (code == 2)
+    if "-" in places:
+        assert parse(done.stdout)[-1]["state"] == "ended"
+
+
 @pytest.mark.parametrize(
     ("path", "login", "code", "words"),
     [
