@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -185,17 +185,46 @@ def test_every_garment(pictures: list[str], tmp_path: Path) -> None:
     assert summary.inference_s > 0
 
 
-def test_killed(classifier: Classifier, pictures: list[str], tmp_path: Path) -> None:
+class _Late(BaseHTTPRequestHandler):
+    """Answers with a picture, but not before it has come."""
+
+    picture: bytes
+    has_come: threading.Event
+
+    def do_GET(self) -> None:
+        self.has_come.wait(LIMIT_S)
+        self.send_response(200)
+        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Content-Length", str(len(self.picture)))
+        self.end_headers()
+        self.wfile.write(self.picture)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def late(pictures: list[str]) -> Iterator[tuple[str, threading.Event]]:
+    """The URL of a picture, and what makes it come."""
+    has_come = threading.Event()
+    handler = type("Late", (_Late,), {"picture": Path(pictures[0]).read_bytes(), "has_come": has_come})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/late.jpg", has_come
+        has_come.set()
+        server.shutdown()
+
+
+def test_killed(classifier: Classifier, pictures: list[str], tmp_path: Path, late: tuple[str, threading.Event]) -> None:
     """Killed in the middle, the command leaves nothing of the Ray it started, and goes on where it stopped."""
-    out, waiting = tmp_path / "tags.jsonl", tmp_path / "pipe.jpg"
-    os.mkfifo(waiting)  # a picture that never comes: the command is at work for as long as the test likes
+    out, (waiting, has_come) = tmp_path / "tags.jsonl", late  # the command is at work for as long as the test likes
     script = (
         "import sys; from pathlib import Path; from edgefashion import load\n"
         "from edgefashion.tagging import ray_engine, run\n"
         f"ray_engine.tag_on_ray(load({PHOTO_MODEL!r}), sys.argv[2:], Path(sys.argv[1]), run.TagOptions(workers=1))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", script, str(out), *pictures[: 4 * LEAST], str(waiting)], env=child_environment()
+        [sys.executable, "-P", "-c", script, str(out), *pictures[: 4 * LEAST], waiting], env=child_environment()
     )
     journal = tmp_path / "tags.jsonl.partial"
     try:
@@ -206,9 +235,8 @@ def test_killed(classifier: Classifier, pictures: list[str], tmp_path: Path) -> 
         process.wait()
     assert any("raylet" in one.name() for one in left if one.is_running())
     assert psutil.wait_procs(left, LIMIT_S)[1] == []
-    waiting.unlink()
-    waiting.write_bytes(Path(pictures[0]).read_bytes())
+    has_come.set()
     before = len(journal.read_bytes().splitlines()) - 1
-    tag(classifier, [*pictures[: 4 * LEAST], str(waiting)], out)
+    tag(classifier, [*pictures[: 4 * LEAST], waiting], out)
     assert before >= 3 * LEAST
-    assert sorted(row.path for row in read_rows(out)) == sorted([*pictures[: 4 * LEAST], str(waiting)])
+    assert sorted(row.path for row in read_rows(out)) == sorted([*pictures[: 4 * LEAST], waiting])

@@ -161,6 +161,7 @@ class Played(OpenCV):
         if self.ends and not self._has_first:  # FFmpeg opens pictures of some kinds, and decodes none of them
             self.capture.release()
             raise StreamLostError("nothing of it can be decoded")
+        self.on_demand = self.ends  # the first frame waits until it is wanted: a film may have no other
 
     def grab(self, limit_s: float) -> None:  # noqa: ARG002
         """Wait for the next frame and its time. Raises :class:`EndedError` at a film's end."""
@@ -168,7 +169,7 @@ class Played(OpenCV):
 
         if not self._has_first and not self._grabbed():
             raise self._over()
-        self._has_first = False
+        self._has_first = self.on_demand = False
         self._at_s = float(self.capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
         time.sleep(self._clock.wait_s(self._at_s, time.monotonic()))
 
