@@ -29,7 +29,7 @@ from edgefashion.inference.other_runtime import true_cause
 from edgefashion.inference.told import Told
 from edgefashion.inference.whole_numbers import make_exact
 from edgefashion.labels import LABELS
-from edgefashion.system.text import openvino_reason
+from edgefashion.system.text import is_of_texts, openvino_reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -365,7 +365,7 @@ def _without_bfloat16(ir: Any) -> Any:
 def _of(answer: NDArray[Any], batch: int) -> NDArray[Any]:
     """A whole batch's answers as float (batch, ...); those that do not go by the batch, and texts, as a row each of
     none."""
-    if answer.dtype.kind in "SUO":
+    if is_of_texts(answer):
         return np.zeros((batch, 0), np.float32)
     if answer.ndim and len(answer) == batch:
         return answer.astype(np.float32)

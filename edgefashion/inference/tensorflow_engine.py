@@ -22,7 +22,7 @@ from edgefashion.inference.classifier import BATCH, image_shape
 from edgefashion.inference.contract import Contract
 from edgefashion.labels import LABELS
 from edgefashion.system.extras import need
-from edgefashion.system.text import reason_of
+from edgefashion.system.text import is_of_texts, reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,7 +85,7 @@ class _Original:
                 f"{self._path} cannot be run on images of {list(pixels.shape[1:])} ({reason_of(error, 160)}). "
                 "Export it anew"
             ) from error
-        numbers = [name for name, answer in parts[0].items() if np.asarray(answer).dtype.kind not in "SUO"]
+        numbers = [name for name, answer in parts[0].items() if not is_of_texts(np.asarray(answer))]
         if not numbers:
             raise BadInputError(f"{self._path} answers texts and no numbers. Export it with its probabilities")
         return {name: np.concatenate([np.asarray(part[name], np.float32) for part in parts]) for name in numbers}

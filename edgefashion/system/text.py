@@ -7,8 +7,14 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 from edgefashion.system.addresses import without_secrets
+
+
+def is_of_texts(array: Any) -> bool:
+    """Whether a numpy array holds texts and no numbers, as the names that some networks answer beside them do."""
+    return bool(array.dtype.kind in "SUO")
 
 
 def size(size_bytes: int) -> str:

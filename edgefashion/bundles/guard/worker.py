@@ -16,7 +16,7 @@ from typing import Any, Final
 from edgefashion.bundles.guard import ir_xml
 from edgefashion.bundles.guard.ir_xml import BOUNDED, ENDLESS, MAX_BODIES, MAX_ROUNDS, RefusedError, check_shape
 from edgefashion.system.processes import Message, Parent
-from edgefashion.system.text import openvino_reason
+from edgefashion.system.text import is_of_texts, openvino_reason
 
 _BATCH: Final = 64
 _SCIKIT_LEARNS: Final = b":\x0aai.onnx.ml"
@@ -88,7 +88,7 @@ def _try(path: Path, *, finder: bool) -> None:
         with np.errstate(all="ignore"):
             answers = compiled(image.astype(model.input(0).element_type.to_dtype())).values()
         # Names beside the numbers are texts.
-        if not all(np.isfinite(answer).all() for answer in answers if answer.dtype.kind not in "SUO"):
+        if not all(np.isfinite(answer).all() for answer in answers if not is_of_texts(answer)):
             _refuse(f"its answer to a picture of {name} is not a finite number")
     many = model.clone()
     try:
