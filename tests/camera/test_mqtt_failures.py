@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from helpers.camera import wait_until
 from helpers.events import parse, tell
-from helpers.mqtt import Mosquitto
+from helpers.mqtt import Mosquitto, Subscriber
 
 from edgefashion.camera.events.open import open_sink
 from edgefashion.errors import BadInputError, EdgeFashionError, MissingError
@@ -27,7 +27,8 @@ _LEVEL = 8
 class Front:
     """Stands before a broker and answers each CONNECT by its version; None passes it on to the broker behind."""
 
-    def __init__(self, answers: dict[int, bytes | None], behind: int = 0) -> None:
+    def __init__(self, answers: dict[int, bytes | None], behind: int = 0, *, starts: bool = False) -> None:
+        """``starts``: it hangs up on the first of all."""
         self.versions: list[int] = []
         front = self
 
@@ -36,7 +37,7 @@ class Front:
                 packet = self.request.recv(4096)
                 version = packet[_LEVEL + (packet[1] > 127)] if packet[:1] == b"\x10" else 0
                 front.versions.append(version)
-                answer = answers.get(version, b"")
+                answer = HANGS_UP if starts and len(front.versions) == 1 else answers.get(version, HANGS_UP)
                 if answer is None:
                     front._pass_on(self.request, packet, behind)
                 else:
@@ -119,11 +120,26 @@ def test_an_older_broker(broker: Mosquitto, capsys: pytest.CaptureFixture[str], 
         lines = list(subscriber.stdout)
         sink.close()
         assert sink.lost == 0
-        assert front.versions == [5, 4]
+        assert front.versions == ([5, 4, 5, 4] if answer == HANGS_UP else [5, 4])
     events = [line.partition(" ")[2] for line in lines if line.startswith(f"{topic} ")]
     assert [event["frame"] for event in parse("".join(events))] == list(range(12))
     assert sum(line.startswith(f"{topic}/status") for line in lines) == 1
     assert capsys.readouterr().err.count("3.1.1") == 1
+
+
+@pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
+def test_a_broker_that_was_starting(broker: Mosquitto, capsys: pytest.CaptureFixture[str]) -> None:
+    """A broker that hangs up once, as while it starts, is not taken for an older one: events carry run and seq."""
+    with (
+        Front({5: None, 4: None}, broker.port, starts=True) as front,
+        Subscriber(broker, topic="new/one") as subscriber,
+    ):
+        sink = open_sink(broker.url("new/one", port=front.port))
+        tell(sink, range(3))
+        wait_until(lambda: subscriber.numbers == [1, 2, 3], "the events by their numbers")
+        sink.close()
+        assert front.versions == [5, 4, 5]
+    assert "3.1.1" not in capsys.readouterr().err
 
 
 REFUSALS = [

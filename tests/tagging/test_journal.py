@@ -91,9 +91,8 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     code = """
 ledger = Ledger(Path(sys.argv[1]), EDGE)
 ledger.add([Row("a.jpg")])
-if not (child := os.fork()):
-    signal.pause()
-print(child, flush=True)
+if not os.fork():
+    print(os.getpid(), flush=True)  # by the child: it has let the journal go by then
 signal.pause()
 """
     with program(code, out, stdout=subprocess.PIPE) as process:

@@ -169,20 +169,41 @@ class Mqtt(Outgoing):
         except (RefusedError, HangsUpError) as error:
             if self._known or (isinstance(error, RefusedError) and not error.older):
                 raise
-            self._speak(older=True)
-            try:
-                self._greet()
-            except OSError as again:
-                if isinstance(again, RefusedError) and not again.older:
-                    raise  # it has understood
-                self._speak(older=False)
-                raise error from again
-            else:
-                print(f"{self._broker} speaks MQTT 3.1.1: events carry no run and seq there", file=sys.stderr)
+            self._greet_older(error)
         self._known = True
         self._doubtful, self._fault = False, None
         self._goodbye = ""
         self._say("online")
+
+    def _greet_older(self, error: RefusedError | HangsUpError) -> None:
+        """Greet in MQTT 3.1.1 a broker that did not take 5. Raises :class:`OSError`."""
+        try:
+            self._speak(older=True)
+            self._greet()
+            if isinstance(error, HangsUpError) and self._takes_newer():
+                return
+        except OSError as again:
+            if isinstance(again, RefusedError) and not again.older:
+                raise  # it has understood
+            self._speak(older=False)
+            raise error from again
+        print(f"{self._broker} speaks MQTT 3.1.1: events carry no run and seq there", file=sys.stderr)
+
+    def _takes_newer(self) -> bool:
+        """Whether a broker that hung up on MQTT 5 takes it now; else 3.1.1 is spoken again.
+
+        A broker that starts, or what stands before it, hangs up on anything.
+        """
+        self._client.disconnect()
+        self._client.loop(_TICK_S)
+        self._speak(older=False)
+        try:
+            self._greet()
+        except HangsUpError:
+            self._speak(older=True)
+            self._greet()
+            return False
+        return True
 
     def _speak(self, *, older: bool) -> None:
         """Speak MQTT 3.1.1 or 5. Nothing was sent so far."""
