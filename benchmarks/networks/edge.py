@@ -5,31 +5,30 @@
     python benchmarks/networks/edge.py ship                 # seed 0's becomes models/edge, the bundle that ships
     python benchmarks/networks/edge.py teach                # its two teachers anew: hours more
 
-``measure`` needs ``models/cnn-242k`` too (``benchmarks/networks/seeds.py cnn-242k``) and writes
-``benchmarks/networks/results/edge.json``. ``teach`` leaves the teachers in ``models/edge-teacher-N``, and as one
+``measure`` writes ``benchmarks/networks/results/edge.json``; the time is measured beside that of ``cnn-242k``, both
+untrained, for weights do not decide it. ``teach`` leaves the teachers in ``models/edge-teacher-N``, and as one
 network, INT8 alone, in ``models/edge-teachers``, the bundle that comes with the repository.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from seeds import trained
 
-from edgefashion.bundles import bundle, card, draft, resolve
+from edgefashion.bundles import bundle, card, draft
 from edgefashion.conversion.ensemble import convert_ensemble
+from edgefashion.conversion.int8_latency import in_int8, ratio
 from edgefashion.conversion.quantize import QuantizeOptions, quantize
 from edgefashion.data import fashion_mnist
 from edgefashion.evaluation.metrics import expected_calibration_error
 from edgefashion.inference.load import load
-from edgefashion.inference.openvino_engine import read_ir
 from edgefashion.system import machine
+from edgefashion.training.zoo.registry import architecture
 
 TEACHERS = Path("models/edge-teachers")
 SHIPPED = Path("models/edge")
@@ -39,7 +38,6 @@ SEEDS = (0, 1, 2)
 PEER = "cnn-242k"
 RESULTS = Path(__file__).parent / "results" / "edge.json"
 MAX_DROP = 0.001
-ROUNDS, CALLS = 30, 400
 
 
 def main() -> None:
@@ -101,45 +99,20 @@ def measure() -> dict[str, Any]:
         precision: float(np.mean([facts[precision]["accuracy"] for facts in seeds.values() if precision in facts]))
         for precision in ("fp32", "int8")
     }
-    peers = [PEER, *(str(_path(seed)) for seed in SEEDS if (_path(seed) / bundle.INFO).is_file())]
-    return {"machine": machine.describe(), "seeds": seeds, "mean_accuracy": mean, "latency": _latency(peers)}
+    return {"machine": machine.describe(), "seeds": seeds, "mean_accuracy": mean, "latency": _latency()}
 
 
-def _latency(names: list[str]) -> dict[str, Any]:
-    """Batch-1 INT8 latency on one thread, interleaved, and its ratio to the first's."""
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (1, 28, 28, 1), np.uint8)
-    classifiers = {name: load(name, precision="int8", threads=1) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(ROUNDS):
-        for name, classify in classifiers.items():
-            classify(image)
-            taken = []
-            for _ in range(CALLS):
-                start = time.perf_counter()
-                classify(image)
-                taken.append(time.perf_counter() - start)
-            times[name].append(statistics.median(taken) * 1e6)
-    ratios = {name: [a / b for a, b in zip(taken, times[names[0]], strict=True)] for name, taken in times.items()}
-    return {
-        name: {
-            "p50_us": statistics.median(taken),
-            "ratio": statistics.median(ratios[name]),
-            "ratio_quartiles": statistics.quantiles(ratios[name], n=4)[::2],
-            "operations": _operations(name),
-        }
-        for name, taken in times.items()
-    }
+def _latency() -> dict[str, Any]:
+    """INT8's time for one image on one thread as a share of the published network's, and what each graph runs."""
+    networks = {name: in_int8(architecture(name).network({})) for name in ("edge", PEER)}
+    operations = {name: _operations(classify) for name, classify in networks.items()}
+    return {"beside": PEER, "ratio": ratio(*networks.values()), "operations": operations}
 
 
-def _operations(name: str) -> list[str]:
+def _operations(classify: Any) -> list[str]:
     """What the compiled INT8 graph runs; not its inputs, constants, reshapes and result."""
-    import openvino as ov
-
-    made = resolve.resolve(name).bundle
-    assert made is not None
-    compiled = ov.Core().compile_model(read_ir(made.verified("int8")), "CPU", {"INFERENCE_NUM_THREADS": 1})
-    kinds = [op.get_rt_info()["layerType"].astype(str) for op in compiled.get_runtime_model().get_ordered_ops()]
+    graph = classify.run.request.get_compiled_model().get_runtime_model()
+    kinds = [op.get_rt_info()["layerType"].astype(str) for op in graph.get_ordered_ops()]
     # A reshape here is of a constant, or a change of view: the profile gives it no time.
     return [kind for kind in kinds if kind not in ("Input", "Const", "Output", "Reshape")]
 

@@ -47,7 +47,9 @@ def main() -> None:
 
 
 def measure() -> None:
-    reports = {}
+    # A network that is not trained here keeps what was measured of it.
+    kept = RESULTS / "peers.json"
+    reports: dict[str, Row] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     for name in NETWORKS:
         if not resolve.is_model(name):
             print(f"{name} is left out: run benchmarks/networks/seeds.py {name} first", file=sys.stderr)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
+from edgefashion.conversion import first_layers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,11 +50,13 @@ class PlainQuantization:
     bias_correction: str
     as_input: Callable[[NDArray[np.uint8]], NDArray[Any]]
     """An image as the network takes it, a batch of one."""
+    seen: Mapping[str, first_layers.Seen] = field(default_factory=dict)
+    """What its first layers see; nothing where they are rounded to the nearest."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """What accuracy control did."""
+    """What accuracy control did. Its accuracies are those before the first layers are rounded to the images."""
 
     images: int
     """Number of the images it was done on. They are training images, as the calibration images are."""
@@ -119,6 +123,7 @@ def control(plain: PlainQuantization, selection: SelectionSet, max_drop: float) 
         drop_type=nncf.DropType.ABSOLUTE,
         **settings,
     )
+    first_layers.round_to_images(controlled, plain.model, plain.seen)
     controlled.reshape(list(plain.ir.input(0).shape))
     return controlled, Control(
         images=len(numbered),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -155,9 +156,8 @@ def decode_image(
     from PIL import Image
 
     try:
-        with warnings.catch_warnings(), file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
-            # Pillow warns of half-broken metadata and large sizes. Only the picture counts here.
-            warnings.simplefilter("ignore")
+        with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
+            _silence_pillow()
             stream.seek(0)
             head = stream.read(HEAD_BYTES)
             stream.seek(0)
@@ -190,6 +190,19 @@ def decode_image(
     except Exception as error:  # decoders raise what they like for a damaged file
         raise BadInputError(f"{name} {_BROKEN}") from error
 
+
+def _silence_pillow() -> None:
+    """Pillow warns of half-broken metadata and large sizes. Only the picture counts here.
+
+    For good, and not by ``warnings.catch_warnings``: that sets the filters of the whole process back, while another
+    thread decodes, or a library ignores a warning of its own.
+    """
+    if warnings.filters[:1] != [_PILLOWS]:
+        warnings.filterwarnings("ignore", module=_PILLOWS[3].pattern)
+
+
+_PILLOWS: Final = ("ignore", None, Warning, re.compile(r"PIL\.|pillow_heif"), 0)
+"""The filter as :mod:`warnings` keeps it."""
 
 _BROKEN: Final = "is not a whole, readable picture. Replace it or leave it out"
 

@@ -18,7 +18,7 @@ def draw_curves(path: Path, history: list[dict[str, float]], title: str) -> None
     """Write each metric of the history over the epochs as a PNG."""
     from matplotlib.figure import Figure
 
-    measured = [key for key in history[0] if key not in ("epoch", "seconds") and not key.startswith("val_")]
+    measured = list(dict.fromkeys(key.removeprefix("val_") for key in history[0] if key not in ("epoch", "seconds")))
     figure = Figure(figsize=(5 * len(measured), 4), layout="constrained")
     figure.suptitle(title)
     epochs = [row["epoch"] for row in history]

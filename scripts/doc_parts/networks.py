@@ -149,23 +149,20 @@ def edge_seeds(results: Results) -> str:
     found = results.json("edge.json")
     rows = []
     for seed, of in found["seeds"].items():
-        latency = found["latency"][f"models/edge-seed-{seed}"]
-        low, high = latency["ratio_quartiles"]
         rows.append(
             (
                 f"seed {seed}",
                 share(of["int8_gate"]["accuracy_before"], 2),
                 *(share(of[precision]["accuracy"], 2) for precision in ("fp32", "int8")),
                 *(f"{of[precision]['calibration_error']:.3f}" for precision in ("fp32", "int8")),
-                f"{latency['ratio']:.2f} ({low:.2f} to {high:.2f})",
             )
         )
     validation = [of["int8_gate"]["accuracy_before"] for of in found["seeds"].values()]
     means = (share(found["mean_accuracy"][precision], 2) for precision in ("fp32", "int8"))
-    rows.append(("mean", share(sum(validation) / len(validation), 2), *means, "-", "-", "-"))
+    rows.append(("mean", share(sum(validation) / len(validation), 2), *means, "-", "-"))
     _, info, report = results.bundle("edge-teachers")
     teachers = (_test(info, "original"), _test(info, "int8"))
-    rows.append(("`edge-teachers`", share(report["int8"]["accuracy_before"], 2), *teachers, "-", "-", "-"))
+    rows.append(("`edge-teachers`", share(report["int8"]["accuracy_before"], 2), *teachers, "-", "-"))
     header = (
         "`edge`",
         "validation",
@@ -173,9 +170,14 @@ def edge_seeds(results: Results) -> str:
         "test, INT8",
         "calibration error, FP32",
         "INT8",
-        "INT8 latency / `cnn-242k`'s",
     )
-    return table(header, rows)
+    latency = found["latency"]
+    ran = {name: len(operations) for name, operations in latency["operations"].items()}
+    beside = latency["beside"]
+    return (
+        f"{table(header, rows)}\n\nIts INT8 takes {latency['ratio']:.2f} of the time of `{beside}`'s for an image on "
+        f"one thread; its compiled graph has {ran['edge']} operations, that of `{beside}` {ran[beside]}."
+    )
 
 
 def shapes(results: Results) -> str:
@@ -203,6 +205,25 @@ def shapes(results: Results) -> str:
     return table(("convolutions", "parameters", "multiply-adds", "OpenVINO", "LiteRT", "ratio"), rows)
 
 
+def rounding(results: Results) -> str:
+    """INT8 with its first layers rounded to the nearest, and to the images."""
+    rows = []
+    for network, found in results.json("rounding.json").items():
+        for nearest, images in zip(found[::2], found[1::2], strict=True):
+            rows.append(
+                (
+                    f"`{network}`",
+                    nearest["bias_correction"],
+                    *(f"{of['mean_abs_difference']:.4f}" for of in (nearest, images)),
+                    *(share(of["answered_alike"], 2) for of in (nearest, images)),
+                    *(share(of["accuracy"], 2) for of in (nearest, images)),
+                    share(nearest["accuracy_fp32"], 2),
+                )
+            )
+    header = ("network", "bias correction", "a probability differs by", "to images", "answered alike", "to images")
+    return table((*header, "accuracy", "to images", "FP32"), rows)
+
+
 PARTS: Final[dict[str, Callable[[Results], str]]] = {
     "engines": engines,
     "engines-on-photos": engines_on_photos,
@@ -214,4 +235,5 @@ PARTS: Final[dict[str, Callable[[Results], str]]] = {
     "zoo": zoo,
     "edge-seeds": edge_seeds,
     "shapes": shapes,
+    "rounding": rounding,
 }

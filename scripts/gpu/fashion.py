@@ -3,7 +3,7 @@
     export PYTHONPATH=.
     python scripts/gpu/fashion.py teach OUT --seed 0 --depth 16 --width 8 --epochs 60    # a wide residual network
     python scripts/gpu/fashion.py ask OUT [--also ANSWERS.npy]           # what the teachers of OUT answer, stored once
-    python scripts/gpu/fashion.py learn OUT --seed 0 --epochs 300 [--set stem=128 ...]
+    python scripts/gpu/fashion.py learn OUT --seed 0 --epochs 150 [--set stem=128 ...]
     python scripts/gpu/take_fashion.py models/edge-seed-0 OUT/edge-0.npz       # its bundle; needs the train extra
 
 Needs PyTorch and NumPy, and Fashion-MNIST where ``EDGEFASHION_DATA`` says. The recipe is ``edgefashion train edge``'s:
@@ -29,10 +29,12 @@ from torch import Tensor
 
 from edgefashion.data import fashion_mnist, splits
 from edgefashion.training import fashion_augment
+from edgefashion.training.zoo.registry import architecture
 
 VIEWS = 25
 """Variants of each image that the teachers answer, as :data:`edgefashion.training.distillation.VIEWS`."""
 WARM_UP_EPOCHS = 2
+EDGE = architecture("edge").recipe
 CLASSES = 10
 
 
@@ -197,7 +199,7 @@ def learn(given: argparse.Namespace) -> None:
     torch.manual_seed(given.seed)
     settings = {name: int(value) for name, _, value in (one.partition("=") for one in given.set)}
     network = Stack(shape(**settings), CLASSES)
-    optimizer = Muon(network, given.rate or 0.004, decay=0.02)
+    optimizer = Muon(network, given.rate or EDGE.learning_rate, decay=EDGE.weight_decay)
 
     def epoch_of(number: int) -> tuple[np.ndarray, np.ndarray]:
         order = np.random.default_rng((given.seed, number)).permutation(len(material.images))
@@ -211,6 +213,7 @@ def learn(given: argparse.Namespace) -> None:
         "seed": given.seed,
         "epochs": given.epochs,
         "batch_size": given.batch,
+        "learning_rate": max(fit.peaks),
         "settings": settings,
         "rows": fit.rows,
     }

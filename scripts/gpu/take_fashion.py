@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,15 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     given = parser.parse_args()
     told = json.loads(given.weights.with_suffix(".json").read_text())
+    given_options = {key: told[key] for key in ("seed", "epochs", "batch_size", "learning_rate", "settings")}
+    options = options_for("edge", **given_options)
     # The teachers were asked when it was trained, and are not asked again: the run only writes what it is given.
-    given_options = {key: told[key] for key in ("seed", "epochs", "batch_size", "settings")}
-    run = Run(options_for("edge", **given_options, teacher=()))
+    run = Run(replace(options, teacher=()))
+    run.options = options
     stored = np.load(given.weights)
     run.model.set_weights([stored[str(at)] for at in range(len(stored.files))])
-    write_fashion_bundle(given.out, run, told["rows"])
+    history = [{key: row[key] for key in row if key != "val_accuracy_unaveraged"} for row in told["rows"]]
+    write_fashion_bundle(given.out, run, history)
     made = convert(given.out, given.out).bundle
     print(quantize(made, QuantizeOptions(max_drop=MAX_DROP))[1])
     print(bundle.open_bundle(given.out).facts.metrics)

@@ -77,6 +77,8 @@ class Front:
 HANGS_UP = b""
 OLD_NO, NEW_NO = bytes.fromhex("20020001"), bytes.fromhex("2003008400")
 """Unacceptable protocol version, as a broker of 3.1.1 says it, and as one of 5 does."""
+BUSY = bytes.fromhex("20020003")
+"""Server unavailable."""
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +88,12 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 
 
 @pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
-@pytest.mark.parametrize("answer", [HANGS_UP, OLD_NO, NEW_NO], ids=["hangs up", "refuses", "refuses by 5"])
-def test_an_older_broker(broker: Mosquitto, capsys: pytest.CaptureFixture[str], answer: bytes) -> None:
+@pytest.mark.parametrize(
+    ("answer", "starts"),
+    [(HANGS_UP, False), (OLD_NO, False), (NEW_NO, False), (OLD_NO, True)],
+    ids=["hangs up", "refuses", "refuses by 5", "refuses, but for the first time"],
+)
+def test_an_older_broker(broker: Mosquitto, capsys: pytest.CaptureFixture[str], answer: bytes, starts: bool) -> None:
     """A broker that speaks MQTT 3.1.1 only gets every event once, whichever way it says so, and the status; one line
     tells what such events lack."""
     if shutil.which("mosquitto_sub") is None:
@@ -110,7 +116,7 @@ def test_an_older_broker(broker: Mosquitto, capsys: pytest.CaptureFixture[str], 
         "%t %p",
     ]
     with (
-        Front({5: answer, 4: None}, broker.port) as front,
+        Front({5: answer, 4: None}, broker.port, starts=starts) as front,
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as subscriber,
     ):
         assert subscriber.stdout
@@ -120,7 +126,7 @@ def test_an_older_broker(broker: Mosquitto, capsys: pytest.CaptureFixture[str], 
         lines = list(subscriber.stdout)
         sink.close()
         assert sink.lost == 0
-        assert front.versions == ([5, 4, 5, 4] if answer == HANGS_UP else [5, 4])
+        assert front.versions == ([5, 4, 5, 4] if answer == HANGS_UP or starts else [5, 4])
     events = [line.partition(" ")[2] for line in lines if line.startswith(f"{topic} ")]
     assert [event["frame"] for event in parse("".join(events))] == list(range(12))
     assert sum(line.startswith(f"{topic}/status") for line in lines) == 1
@@ -128,13 +134,16 @@ def test_an_older_broker(broker: Mosquitto, capsys: pytest.CaptureFixture[str], 
 
 
 @pytest.mark.linux_only("the broker is Debian's mosquitto, steered by POSIX's signals")
-def test_a_broker_that_was_starting(broker: Mosquitto, capsys: pytest.CaptureFixture[str]) -> None:
-    """A broker that hangs up once, as while it starts, is not taken for an older one: events carry run and seq."""
+@pytest.mark.parametrize("older", [None, BUSY], ids=["takes", "refuses"])
+def test_a_broker_that_was_starting(broker: Mosquitto, capsys: pytest.CaptureFixture[str], older: bytes | None) -> None:
+    """A broker that hangs up once, as while it starts, is not taken for an older one, whatever it then says to MQTT
+    3.1.1: events carry run and seq."""
+    topic = f"new/{older is None}"
     with (
-        Front({5: None, 4: None}, broker.port, starts=True) as front,
-        Subscriber(broker, topic="new/one") as subscriber,
+        Front({5: None, 4: older}, broker.port, starts=True) as front,
+        Subscriber(broker, topic=topic) as subscriber,
     ):
-        sink = open_sink(broker.url("new/one", port=front.port))
+        sink = open_sink(broker.url(topic, port=front.port), wait=True)
         tell(sink, range(3))
         wait_until(lambda: subscriber.numbers == [1, 2, 3], "the events by their numbers")
         sink.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -328,6 +329,28 @@ def test_decode_smaller(tmp_path: Path, turned: int) -> None:
     assert quarter.image.shape == (size_wh[1] // 4, size_wh[0] // 4, 3)
     left_dark = quarter.image[:, :10].mean() < quarter.image[:, -10:].mean()
     assert left_dark == (turned == 1)
+
+
+def test_pillows_warnings_are_silenced_and_nobody_elses() -> None:
+    """Of a picture with a note that Pillow warns of, nothing is said; what other threads warn of meanwhile is."""
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            warnings.warn("another thread's", stacklevel=1)
+            return super().read(size)
+
+    raw = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    Image.new("RGB", (40, 40), "red").save(raw, "JPEG", exif=exif.tobytes()[:-9])  # cut short in its one entry
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Image.open(io.BytesIO(raw.getvalue())).getexif()
+    assert [one for one in said if "PIL" in one.filename], "Pillow warns of it by itself"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert decode_image(Slow(raw.getvalue()), "a red one").image.shape == (40, 40, 3)
+    assert {str(one.message) for one in said} == {"another thread's"}
 
 
 def test_decode_names_its_stream() -> None:

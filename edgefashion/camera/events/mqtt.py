@@ -57,6 +57,9 @@ SESSION_S: Final = 86_400
 ANSWER_S: Final = 10.0
 """How long a broker may take to answer before that is a fault."""
 
+_GREETINGS: Final = 4
+"""Of one attempt to connect, at most: MQTT 5, 3.1.1, and each once more."""
+
 _TICK_S: Final = 0.05
 
 
@@ -111,7 +114,7 @@ class Mqtt(Outgoing):
 
     def wait_connected(self) -> None:
         """Wait for the first attempt to connect. Raises what was wrong with it; the sink is closed then."""
-        if not self._tried.wait(2 * ANSWER_S):
+        if not self._tried.wait(_GREETINGS * ANSWER_S):
             self._first = as_error(self._broker, TimeoutError("timed out"))
         if self._first:
             with self._changed:
@@ -183,10 +186,12 @@ class Mqtt(Outgoing):
             if isinstance(error, HangsUpError) and self._takes_newer():
                 return
         except OSError as again:
-            if isinstance(again, RefusedError) and not again.older:
-                raise  # it has understood
-            self._speak(older=False)
-            raise error from again
+            if not isinstance(again, RefusedError) or again.older:
+                self._speak(older=False)
+                raise error from again
+            if isinstance(error, HangsUpError):
+                self._speak(older=False)  # perhaps it was only starting
+            raise  # it has understood
         print(f"{self._broker} speaks MQTT 3.1.1: events carry no run and seq there", file=sys.stderr)
 
     def _takes_newer(self) -> bool:
@@ -199,7 +204,9 @@ class Mqtt(Outgoing):
         self._speak(older=False)
         try:
             self._greet()
-        except HangsUpError:
+        except (HangsUpError, RefusedError) as error:
+            if isinstance(error, RefusedError) and not error.older:
+                raise
             self._speak(older=True)
             self._greet()
             return False
