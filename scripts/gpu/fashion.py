@@ -1,9 +1,9 @@
 """Train ``edge`` and teachers for it in PyTorch, on a GPU or on all cores of a CPU.
 
     export PYTHONPATH=.
-    python scripts/gpu/fashion.py teach OUT --seed 0 --depth 16 --width 8 --epochs 60    # a wide residual network
+    python scripts/gpu/fashion.py teach OUT --seed 0 --depth 16 --width 8    # a wide residual network
     python scripts/gpu/fashion.py ask OUT [--also ANSWERS.npy]           # what the teachers of OUT answer, stored once
-    python scripts/gpu/fashion.py learn OUT --seed 0 --epochs 150 [--set stem=128 ...]
+    python scripts/gpu/fashion.py learn OUT --seed 0 [--set stem=128 ...]
     python scripts/gpu/take_fashion.py models/edge-seed-0 OUT/edge-0.npz       # its bundle; needs the train extra
 
 Needs PyTorch and NumPy, and Fashion-MNIST where ``EDGEFASHION_DATA`` says. The recipe is ``edgefashion train edge``'s:
@@ -34,6 +34,7 @@ from edgefashion.training.zoo.registry import architecture
 VIEWS = 25
 """Variants of each image that the teachers answer, as :data:`edgefashion.training.distillation.VIEWS`."""
 WARM_UP_EPOCHS = 2
+TEACHER_EPOCHS = 60
 EDGE = architecture("edge").recipe
 CLASSES = 10
 
@@ -226,7 +227,7 @@ def main() -> None:
     parser.add_argument("what", choices=("teach", "ask", "learn"))
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--epochs", type=int, help=f"default: {TEACHER_EPOCHS} to teach, {EDGE.epochs} to learn")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, help="the optimizer's highest rate")
     parser.add_argument("--average", type=float, default=0.999, help="what the average keeps of itself a step")
@@ -237,6 +238,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="so many images only, to try it out")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
+    given.epochs = given.epochs or (EDGE.epochs if given.what == "learn" else TEACHER_EPOCHS)
     given.out.mkdir(parents=True, exist_ok=True)
     {"teach": teach, "ask": ask, "learn": learn}[given.what](given)
 

@@ -27,10 +27,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("weights", type=Path)
+    parser.add_argument("--teacher", action="append", help="whose answers it learned; default: as the recipe has it")
     given = parser.parse_args()
     told = json.loads(given.weights.with_suffix(".json").read_text())
     given_options = {key: told[key] for key in ("seed", "epochs", "batch_size", "learning_rate", "settings")}
-    options = options_for("edge", **given_options)
+    options = options_for("edge", **given_options, teacher=given.teacher)
     # The teachers were asked when it was trained, and are not asked again: the run only writes what it is given.
     run = Run(replace(options, teacher=()))
     run.options = options

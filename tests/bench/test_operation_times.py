@@ -12,4 +12,4 @@ def test_each_operation_has_its_time(short_report: dict[str, Any]) -> None:
         assert 3 <= kinds.count("Convolution") <= 6, "edge has six, of which a few may take less than a microsecond"
         assert "Const" not in kinds
         assert all(operation["latency_us"] > 0 for operation in row["operations"])
-        assert row["operations"][kinds.index("Convolution")]["shape"] == [1, 32, 14, 14], "the first one's output"
+        assert row["operations"][kinds.index("Convolution")]["shape"] == [1, 96, 14, 14], "the first one's output"

@@ -72,7 +72,7 @@ def test_rows_have_the_contracts_fields(report: dict[str, Any]) -> None:
 
 def test_accuracy_is_that_of_the_model(report: dict[str, Any], short_report: dict[str, Any]) -> None:
     """Each IR's accuracy on all the test images is the bundle's own for that form, measured again; where fewer images
-    are measured on, every engine has the accuracy that the IR in FP32 has on them."""
+    are measured on, every engine has the accuracy that the IR in FP32 has on them, or nearly, the peers' INT8."""
     made = resolve.resolve("edge").bundle
     assert made is not None
     stated = {form: measured.test_accuracy for form, measured in made.facts.metrics.items()}
@@ -81,7 +81,8 @@ def test_accuracy_is_that_of_the_model(report: dict[str, Any], short_report: dic
         assert row["accuracy"] == pytest.approx(stated[form], abs=0.003), row["name"]
     (fp32,) = (row["accuracy"] for row in report["rows"] if row["name"] == "OpenVINO FP32")
     for row in report["rows"]:
-        assert row["accuracy"] == pytest.approx(fp32, abs=0.003), row["name"]
+        their_int8 = row["precision"] == "int8" and row["engine"] != "openvino"
+        assert row["accuracy"] == pytest.approx(fp32, abs=0.01 if their_int8 else 0.003), row["name"]
 
 
 def test_precision_that_ran_is_named(report: dict[str, Any]) -> None:
@@ -95,20 +96,21 @@ def test_precision_that_ran_is_named(report: dict[str, Any]) -> None:
 
 def test_the_peers_have_the_same_weights(report: dict[str, Any]) -> None:
     """Each peer's FP32 file is right on the very images, but for a rounding, that the original is right on; no row is
-    marked."""
+    marked but of a peer's own INT8."""
     right = {row["name"]: row["accuracy"] * IMAGES for row in report["rows"]}
     for peer in ("ONNX Runtime FP32", "LiteRT FP32"):
         assert right[peer] == pytest.approx(right["TensorFlow SavedModel"], abs=2)
-    assert [row["marked"] for row in report["rows"]] == [None] * len(right)
+    marked = [row for row in report["rows"] if row["marked"]]
+    assert all(row["precision"] == "int8" and row["engine"] != "openvino" for row in marked)
 
 
 def test_another_accuracy_is_marked(report: dict[str, Any]) -> None:
     """A row more than half a point from the original's accuracy says by how much."""
     rows = [Row(**row) for row in report["rows"]]
-    worse = [replace(row, accuracy=row.accuracy - 0.012 * (row.engine == "litert")) for row in rows]
-    said = [row.marked for row in run.marked(worse, rows[0].accuracy) if row.marked]
-    assert len(said) == 2
-    assert all("-1." in words and "points from the original's" in words for words in said)
+    exact = rows[0].accuracy
+    worse = [replace(row, accuracy=exact - 0.012 * (row.engine == "litert")) for row in rows]
+    said = [row.marked for row in run.marked(worse, exact) if row.marked]
+    assert said == ["accuracy -1.20 points from the original's"] * 2
 
 
 # --- A photo network -------------------------------------------------------------------------

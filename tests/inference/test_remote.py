@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from helpers import shipped
 
 from edgefashion.bench import run
 from edgefashion.bundles import model_files
@@ -136,7 +137,7 @@ def test_commands(server: Server, run_here: Run, tmp_path: Path, test_set: Array
         assert there.returncode == 0, there.stderr
         assert there.stdout == run_here("predict", "kiosk", picture, "--json").stdout
     told = json.loads(run_here("evaluate", server.url("http", "edge"), "--json").stdout)
-    assert (told["model"], told["precision"], told["accuracy"]) == ("edge", "int8", 0.9464)
+    assert (told["model"], told["precision"], told["accuracy"]) == ("edge", "int8", shipped.accuracy("edge", "int8"))
 
 
 def test_bench(server: Server) -> None:
@@ -145,7 +146,7 @@ def test_bench(server: Server) -> None:
     report = run.bench(server.url("grpc", "edge"), options=quick)
     (row,) = report.rows
     assert (row.engine, row.name, row.precision) == ("remote", "Server, gRPC INT8", "int8")
-    assert row.accuracy == pytest.approx(0.9464)
+    assert row.accuracy == pytest.approx(shipped.accuracy("edge", "int8"))
     assert row.throughput_async_fps
     assert row.settings["in_flight"] == 1
     assert any("those of the one that asks" in note for note in report.notes)

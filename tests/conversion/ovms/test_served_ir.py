@@ -145,9 +145,14 @@ def test_grey_and_transparent_files_are_taken(
 
 
 def test_another_answer_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the graph does not do what Python does, here picks pixels in place of averaging, the gate says so, and
-    nothing is written."""
-    monkeypatch.setattr(any_size, "area", lambda ends, length: resize_weights.linear(ends[0], length))
+    """Where the graph does not do what Python does, here picks pixels of three quarters of the picture in place of
+    averaging over all of it, the gate says so, and nothing is written."""
+
+    def picked(ends: tuple[Any, Any], length: Any) -> Any:
+        ops = resize_weights.operations()
+        return resize_weights.linear(ops.multiply(ends[0], resize_weights.floats(0.75)), length)
+
+    monkeypatch.setattr(any_size, "area", picked)
     with pytest.raises(GateError, match="parity gate failed"):
         export(["edge"], tmp_path / "served")
     assert not list(tmp_path.iterdir())
