@@ -45,6 +45,7 @@ def measure(model: str) -> list[dict[str, Any]]:
     chosen = fit[splits.calibration_indices(labels[fit], CALIBRATION, 0)]
     inputs = [images[at].reshape(network.input(0).shape).astype(dtype) for at in chosen]
     exact = load(model, precision="fp32", purpose="throughput")(images[held])
+    seen = first_layers.statistics(network, inputs)
     rows = []
     for correction in ("none", "fast", "slow"):
         with post_training.quietly():
@@ -52,7 +53,7 @@ def measure(model: str) -> list[dict[str, Any]]:
             int8 = nncf.quantize(network, nncf.Dataset(inputs), **settings)
         for rounded in (False, True):
             if rounded:
-                first_layers.round_to_images(int8, network, first_layers.statistics(network, inputs))
+                first_layers.round_to_images(int8, network, seen)
             answers = post_training.loaded(int8)(images[held])
             rows.append(
                 {

@@ -49,8 +49,7 @@ def statistics(model: Any, inputs: Sequence[NDArray[Any]]) -> dict[str, Seen]:
 
     ``inputs`` are calibration images as the network takes them, a batch of one each.
     """
-    layers = {layer.get_friendly_name(): layer for layer in _first_layers(model)}
-    return {name: _seen_by(layer, model, inputs) for name, layer in layers.items()}
+    return {layer.get_friendly_name(): _seen_by(layer, model, inputs) for layer in _first_layers(model)}
 
 
 def round_to_images(quantized: Any, model: Any, seen: Mapping[str, Seen]) -> None:

@@ -170,7 +170,7 @@ class Mqtt(Outgoing):
         try:
             self._greet()
         except (RefusedError, HangsUpError) as error:
-            if self._known or (isinstance(error, RefusedError) and not error.older):
+            if self._known or not error.older:
                 raise
             self._greet_older(error)
         self._known = True
@@ -205,7 +205,7 @@ class Mqtt(Outgoing):
         try:
             self._greet()
         except (HangsUpError, RefusedError) as error:
-            if isinstance(error, RefusedError) and not error.older:
+            if not error.older:
                 raise
             self._speak(older=True)
             self._greet()

@@ -55,6 +55,9 @@ class RefusedError(ConnectionError):
 class HangsUpError(ConnectionError):
     """It has ended the connection instead of an answer: as an older broker does, and what is none."""
 
+    older = True
+    """As :attr:`RefusedError.older`: it may be."""
+
     def __init__(self) -> None:
         super().__init__("it hangs up, as what is no MQTT broker does, or one that wants TLS (mqtts://)")
 
