@@ -368,6 +368,7 @@ def _print_tuned(done: Tuned, arch: str, names: list[str], as_json: bool) -> Non
             "val_accuracy": done.val_accuracy,
             "train": done.train_line,
             "plot": str(done.plot),
+            "all_tried": done.all_tried,
             "trials": [_trial_facts(trial, latency=searched_latency) for trial in done.trials],
             **({"front": [trial.number for trial in done.front]} if searched_latency else {}),
         }
@@ -381,6 +382,8 @@ def _print_tuned(done: Tuned, arch: str, names: list[str], as_json: bool) -> Non
         table.add_row(str(trial.number), f"{trial.val_accuracy:.2%}", *(str(told[name]) for name in names))
     print_table(table)
     print(f"{len(done.trials)} trials, {len(done.trials) - len(whole)} of them cut short: {done.plot}")
+    if done.all_tried:
+        print("all there is to choose among was tried")
     print(done.train_line)
 
 

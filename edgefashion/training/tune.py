@@ -15,7 +15,7 @@ from edgefashion.system import files
 from edgefashion.system.extras import need
 from edgefashion.training.options import fashion_architecture, options_for
 from edgefashion.training.tune_plot import draw
-from edgefashion.training.tune_study import quiet, study
+from edgefashion.training.tune_study import all_tried, quiet, study, untried
 from edgefashion.training.zoo.architecture import Architecture, multiply_adds
 from edgefashion.training.zoo.registry import architecture
 
@@ -106,6 +106,8 @@ class Tuned:
     """The trials that no other beats in both accuracy and latency, quickest first; of one aim the best alone."""
     train_line: str
     plot: Path
+    all_tried: bool
+    """Nothing of the space is left to try."""
 
 
 def tune(
@@ -113,8 +115,9 @@ def tune(
 ) -> Tuned:
     """Search until the study has ``options.trials`` finished trials; draw it as ``out/study.png``.
 
-    Each trial trains on the training part and is judged by its accuracy on the validation images; one
-    below the median of the others at the same epoch is cut short. The test images are not looked at.
+    No trial has the settings of another; where all were tried the search ends. Each trial trains on the training
+    part and is judged by its accuracy on the validation images; one below the median of the others at the same epoch
+    is cut short. The test images are not looked at.
     Where ``latency_of`` is given it is the second judge, no trial is cut short, and those that are larger than
     the network may be are neither trained nor counted.
     Raises :class:`BadInputError` for a study of another space or a storage that cannot be opened,
@@ -135,11 +138,15 @@ def tune(
         finished: tuple[Any, ...] = (optuna.trial.TrialState.COMPLETE,)
         if not latency:
             finished += (optuna.trial.TrialState.PRUNED,)
-        if len(searched.get_trials(deepcopy=False, states=finished)) < options.trials:
+        enough = len(searched.get_trials(deepcopy=False, states=finished)) >= options.trials
+        if not enough and not all_tried(searched, options.space):
             try:
                 searched.optimize(
                     lambda trial: _trial(trial, options, on_trial, latency_of),
-                    callbacks=[optuna.study.MaxTrialsCallback(options.trials, states=finished)],
+                    callbacks=[
+                        optuna.study.MaxTrialsCallback(options.trials, states=finished),
+                        lambda found, _: found.stop() if all_tried(found, options.space) else None,
+                    ],
                 )
             except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
                 raise BadInputError(
@@ -149,7 +156,8 @@ def tune(
         with files.written_aside(plot) as aside:
             draw(searched, aside, options.arch)
         trials = tuple(map(_finished, searched.get_trials(deepcopy=False, states=finished)))
-        return _tuned(options, trials, {t.number for t in searched.best_trials}, plot)
+        unbeaten = {t.number for t in searched.best_trials}
+        return _tuned(options, trials, unbeaten, plot, whole=all_tried(searched, options.space))
 
 
 def _finished(trial: Any) -> Trial:
@@ -158,7 +166,7 @@ def _finished(trial: Any) -> Trial:
     return Trial(trial.number, right, dict(trial.params), late)
 
 
-def _tuned(options: TuneOptions, trials: tuple[Trial, ...], unbeaten: set[int], plot: Path) -> Tuned:
+def _tuned(options: TuneOptions, trials: tuple[Trial, ...], unbeaten: set[int], plot: Path, *, whole: bool) -> Tuned:
     best = max((t for t in trials if t.val_accuracy is not None), key=lambda t: t.val_accuracy or 0.0)
     front = sorted((t for t in trials if t.number in unbeaten), key=lambda t: t.latency or 0.0)
     parameters = {k: v for k, v in best.parameters.items() if k in options.space}
@@ -169,6 +177,7 @@ def _tuned(options: TuneOptions, trials: tuple[Trial, ...], unbeaten: set[int], 
         front=tuple(front),
         train_line=train_line(architecture(options.arch), parameters, options.epochs, options.seed),
         plot=plot,
+        all_tried=whole,
     )
 
 
@@ -187,7 +196,8 @@ def _trial(
 
     # Seeded by the trial: a search gone on with, or another machine, is not to draw the first ones again.
     own = int(np.random.SeedSequence((options.seed, trial.number)).generate_state(1)[0])
-    trial.study.sampler = optuna.samplers.TPESampler(seed=own)
+    settings = untried(trial, options.space, own)
+    trial.study.sampler = optuna.samplers.PartialFixedSampler(settings, optuna.samplers.RandomSampler(own))
     arch = architecture(options.arch)
     chosen = {name: trial.suggest_categorical(name, values) for name, values in options.space.items()}
     settings = {name: value for name, value in chosen.items() if name in arch.settings}

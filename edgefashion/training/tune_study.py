@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.system import addresses
@@ -15,7 +18,12 @@ from edgefashion.system import addresses
 if TYPE_CHECKING:
     import optuna
 
+    Space = Mapping[str, tuple[Any, ...]]
+    """What is searched, and the values to choose among."""
+
 _HEARTBEAT_S: Final = 60
+_DRAWS: Final = 20
+"""How often the sampler is asked for settings that no trial has, before any others at all are taken."""
 
 
 def study(url: str, name: str, wanted: dict[str, Any], *, latency: bool) -> optuna.Study:
@@ -77,6 +85,49 @@ def _opened(url: str, name: str, *, latency: bool) -> optuna.Study:
                 raise
             time.sleep(1)
     raise AssertionError("unreachable")
+
+
+def untried(trial: optuna.Trial, space: Space, seed: int) -> dict[str, Any]:
+    """Settings for ``trial`` that no other trial of its study has, as near to what Optuna proposes as there are.
+
+    Left alone it proposes the best ones over and over, and each time they are trained again.
+    """
+    import optuna
+
+    others = _tried(trial.study, space, but=trial.number)
+    drawn = trial.study.get_trials(deepcopy=False)[trial.number]
+    likely, any_other = optuna.samplers.TPESampler(seed=seed), np.random.default_rng(seed)
+    for _ in range(_DRAWS):
+        chosen = {
+            name: likely.sample_independent(
+                trial.study, drawn, name, optuna.distributions.CategoricalDistribution(values)
+            )
+            for name, values in space.items()
+        }
+        if tuple(chosen.values()) not in others:
+            return chosen
+    while tuple(chosen.values()) in others and len(others) < _size(space):
+        chosen = {name: values[any_other.integers(len(values))] for name, values in space.items()}
+    return chosen
+
+
+def all_tried(searched: optuna.Study, space: Space) -> bool:
+    """Whether every setting of ``space`` was tried, or is being tried."""
+    return len(_tried(searched, space)) == _size(space)
+
+
+def _size(space: Space) -> int:
+    return math.prod(map(len, space.values()))
+
+
+def _tried(searched: optuna.Study, space: Space, but: int | None = None) -> set[tuple[Any, ...]]:
+    """The settings of trials, by the order of ``space``: all but those that failed and will be tried again."""
+    from optuna.trial import TrialState
+
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+    trials = searched.get_trials(deepcopy=False, states=states)
+    whole = [trial.params for trial in trials if trial.number != but and trial.params.keys() >= space.keys()]
+    return {tuple(params[name] for name in space) for params in whole}
 
 
 @contextmanager

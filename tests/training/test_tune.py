@@ -78,6 +78,26 @@ def test_two_machines_share_a_study(tmp_path: Path) -> None:
     assert len(tried) == len(set(tried)) >= 4
 
 
+def test_no_settings_are_tried_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many trials are asked for, each has settings of its own, though one is best from the start; the search
+    ends, and says so, when all of them were tried, and so does one that is gone on with."""
+    trained = []
+
+    def as_good_as(trial: object, options: TuneOptions, chosen: dict[str, object], *_: object, **__: object) -> float:
+        trained.append(tuple(chosen.values()))
+        return 0.9 if chosen["optimizer"] == "sgd" and chosen["batch_size"] == 32 else 0.1
+
+    monkeypatch.setattr("edgefashion.training.tune._trained", as_good_as)
+    monkeypatch.setattr(
+        "edgefashion.training.tune.SPACE", {"optimizer": ("sgd", "adam"), "batch_size": tuple(range(25, 33))}
+    )
+    known = TuneOptions("logistic-regression", trials=10)
+    assert not tune(known, tmp_path).all_tried
+    assert tune(replace(known, trials=100), tmp_path).all_tried
+    assert len(trained) == len(set(trained)) == 16
+    assert len(tune(replace(known, trials=100), tmp_path).trials) == len(trained) == 16
+
+
 def test_a_study_of_another_space_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A study that was searched with other values, epochs, images or another seed is not mixed with these."""
     known = TuneOptions("logistic-regression", trials=1, epochs=1, limit=200)
