@@ -14,6 +14,7 @@ from helpers.camera import (
     overlong_part,
     read_frame,
     truncated_part,
+    undertold_part,
     unsized_part,
     wait_until,
 )
@@ -55,9 +56,10 @@ def test_nothing_but_spoiled_pictures(network_camera: NetworkCamera) -> None:
     source.close()
 
 
-def test_lengths_untold(network_camera: NetworkCamera) -> None:
-    """A camera that does not tell its pictures' lengths is read all the same."""
-    network_camera.part = unsized_part
+@pytest.mark.parametrize("part", [unsized_part, undertold_part])
+def test_lengths_untold(network_camera: NetworkCamera, part: Callable[[bytes], bytes]) -> None:
+    """A camera that does not tell its pictures' lengths, or less than they are, is read all the same."""
+    network_camera.part = part
     source = open_source(network_camera.url)
     numbers = [number_of(read_frame(source).image) for _ in range(10)]
     assert numbers == sorted(set(numbers))

@@ -110,6 +110,12 @@ def overlong_part(jpeg: bytes) -> bytes:
     return whole_part(jpeg)[: -len(jpeg) // 2] + b"\r\n"
 
 
+def undertold_part(jpeg: bytes) -> bytes:
+    """A picture longer than is told."""
+    told = f"Content-Length: {len(jpeg)}".encode()
+    return whole_part(jpeg).replace(told, f"Content-Length: {len(jpeg) * 2 // 3}".encode())
+
+
 def garbage_part(jpeg: bytes) -> bytes:
     """Bytes that are no picture, of the length of one."""
     return whole_part(np.random.default_rng(len(jpeg)).bytes(len(jpeg)))

@@ -218,7 +218,7 @@ class _Parts:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        self._boundary = (answer.boundary or "--").encode()
+        self._boundary = (answer.boundary or "\n--").encode()
         self._buffer = bytearray()
         self.pictures = 0
         """Whole ones so far."""
@@ -250,13 +250,25 @@ class _Parts:
         while len(self._buffer) < length:
             self._receive(until_s)
         jpeg = bytes(self._buffer[:length])
-        if not _is_whole(jpeg):
-            # The length was wrong, or the picture is: another may begin within what was taken for it.
-            after = self._buffer.find(self._boundary, 0, length)
+        if _is_whole(jpeg):
+            del self._buffer[:length]
+            return jpeg
+        # The length was wrong, or the picture is: another may begin within what was taken for it.
+        after = self._buffer.find(self._boundary, 0, length)
+        own = b"" if after > 0 else _own(jpeg)
+        if after > 0 or own or not jpeg.startswith(_START):
             del self._buffer[: after if after > 0 else length]
-            return jpeg if after > 0 else _own(jpeg)
-        del self._buffer[:length]
-        return jpeg
+            return own
+        return self._longer_than_told(until_s)
+
+    def _longer_than_told(self, until_s: float) -> bytes:
+        """The picture that the buffer begins with, up to its own end; empty where the next part begins before that."""
+        picture = self._until_marker(until_s)
+        next_part = picture.find(self._boundary)
+        if next_part < 0:
+            return picture
+        self._buffer[:0] = picture[next_part:]
+        return b""
 
     def _until_marker(self, until_s: float) -> bytes:
         # Within a JPEG's data FF is always followed by 0 or a restart marker; before it lie segments that tell their
