@@ -133,7 +133,7 @@ class NetworkCamera:
         self.paused = threading.Event()
         self.endless_header = threading.Event()
         """New viewers are sent a header that never ends."""
-        self.part = whole_part
+        self.part: Callable[[bytes], bytes] = whole_part
         """What is sent for a JPEG."""
         self.sent = 0
         """Pictures sent so far; the next one gets this number."""
