@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from edgefashion.bench import pictures
 from edgefashion.bench.candidates import ISA_CAPS, Candidate
 from edgefashion.bench.pictures import FASHION_MNIST, Pictures
 from edgefashion.bench.report import BenchOptions, Row
@@ -109,6 +110,7 @@ class _Measured:
         spec["batches"] = self._options.batches
         photos = self._measured_on.photos
         spec |= {"photos": str(photos) if photos else None, "images": self._measured_on.images}
+        spec["timed_photos"] = pictures.TIMED_PHOTOS
         cap = {"ONEDNN_MAX_CPU_ISA": ISA_CAPS[self.candidate.isa][0]} if self.candidate.isa else {}
         return Worker(self.candidate.title, "edgefashion.bench.worker", spec, cap)
 

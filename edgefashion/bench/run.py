@@ -23,6 +23,7 @@ from edgefashion.bundles import places, resolve
 from edgefashion.bundles.facts import takes_photos
 from edgefashion.bundles.guard import check
 from edgefashion.errors import BadInputError, EdgeFashionError
+from edgefashion.evaluation.metrics import EXACTLY
 from edgefashion.inference import foreign_files, openvino_engine, told
 from edgefashion.inference.classifier import BATCH
 from edgefashion.inference.onnx_litert_engine import Own
@@ -35,6 +36,12 @@ __all__ = ["BenchOptions", "BenchReport", "Row", "bench"]
 
 MARKED_FROM: Final = 0.005
 """Accuracy, 0 to 1, by which a row may differ from the original's unmarked."""
+
+LONGEST_S: Final = 3600
+"""What an engine may be measured for at once."""
+
+MOST_THREADS: Final = 1024
+"""More than any CPU has; the runtime takes far more and then fails for want of memory."""
 
 OnProgress = Callable[[str, int, int], None]
 """Is called with what is being done, the steps done and their number."""
@@ -101,10 +108,10 @@ def bench(
 
 
 def _check_options(options: BenchOptions, threads: int | None) -> None:
-    if options.rounds < 1 or options.seconds <= 0:
-        raise BadInputError("--rounds must be at least 1 and --seconds above 0")
-    if threads is not None and threads < 0:
-        raise BadInputError("--threads must be at least 0 (0 means all cores)")
+    if options.rounds < 1 or not 0 < options.seconds <= LONGEST_S:
+        raise BadInputError(f"--rounds must be at least 1, and --seconds above 0 and at most {LONGEST_S:,}")
+    if threads is not None and not 0 <= threads <= MOST_THREADS:
+        raise BadInputError(f"--threads must be from 0 to {MOST_THREADS:,} (0 means all cores)")
 
 
 @dataclass(frozen=True)
@@ -242,7 +249,7 @@ def _command(
         words += ["--device", device]
     for folder in photos:
         words += ["--photos", str(folder)]
-    return shlex.join(words)
+    return shlex.join([*words, *told.given().as_arguments()])
 
 
 def _marked(rows: list[Row], opened: Opened, *, photos: bool) -> list[Row]:
@@ -262,7 +269,7 @@ def marked(rows: list[Row], original: float) -> list[Row]:
     """The rows, those marked whose accuracy is not the ``original``'s."""
     return [
         replace(row, marked=f"accuracy {row.accuracy - original:+.2%} from the original's".replace("%", " points"))
-        if abs(row.accuracy - original) > MARKED_FROM
+        if abs(row.accuracy - original) > MARKED_FROM + EXACTLY
         else row
         for row in rows
     ]

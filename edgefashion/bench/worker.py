@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _WARM_UP_CALLS = 20
 _THROUGHPUT_IMAGES = 2048
-_THROUGHPUT_PHOTOS = 256
 _PROFILED_IMAGES = 300
 
 
@@ -88,14 +87,15 @@ class _Worker:
         from edgefashion.inference import preprocess
         from edgefashion.inference.classifier import BATCH
 
+        photos = self._spec["timed_photos"]
         if self._photos:
-            self._timed = pictures.to_time(self._photos, _THROUGHPUT_PHOTOS)
+            self._timed = pictures.to_time(self._photos, photos)
         else:
             images, labels = fashion_mnist.load("test")
             self._images, self._labels = images[: self._spec["images"]], labels[: self._spec["images"]]
             self._timed = images[:_THROUGHPUT_IMAGES]
             if self._classifier.takes_photos:
-                self._timed = preprocess.as_photos(images[:_THROUGHPUT_PHOTOS], preprocess.PHOTO_PX)
+                self._timed = preprocess.as_photos(images[:photos], preprocess.PHOTO_PX)
         for i in range(_WARM_UP_CALLS):
             self._classifier(self._timed[i : i + 1])
         self._classifier(self._timed)
@@ -199,9 +199,11 @@ def _in_its_runtime(spec: dict[str, Any]) -> Runner:
 
 
 def _rate(once: Callable[[], int], seconds: float) -> float:
-    done, start = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - start) < seconds:
+    start = time.perf_counter()
+    done, elapsed = once(), time.perf_counter() - start
+    while elapsed < seconds:
         done += once()
+        elapsed = time.perf_counter() - start
     return done / elapsed
 
 

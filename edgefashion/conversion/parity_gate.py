@@ -15,6 +15,7 @@ from edgefashion.bundles.guard import check
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import GateError
 from edgefashion.evaluation import agreement
+from edgefashion.evaluation.metrics import EXACTLY
 from edgefashion.inference import load
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ ROUNDED_DROP: Final = 0.01
 TRYING_S: Final = 20
 """Processor time that trying an IR may take where it is made: a third of what a shop's PC allows, which may be so much
 slower."""
-
-_EXACTLY: Final = 1e-6
-"""What shares of whole images may differ by in floating point."""
 
 AGAIN: Final = 50
 """An original whose answers do not agree is asked once more with so many images, whether it agrees with itself."""
@@ -80,9 +78,9 @@ class Parity:
     @property
     def passed(self) -> bool:
         if self.quantized:
-            few = self.changed_top1 <= self.n * (1 - SAME_ANSWERS) + _EXACTLY
+            few = self.changed_top1 <= self.n * (1 - SAME_ANSWERS) + EXACTLY
             lost = self.agreement.accuracy_before - self.agreement.accuracy_after
-            return few and lost <= ROUNDED_DROP + _EXACTLY
+            return few and lost <= ROUNDED_DROP + EXACTLY
         return self.max_abs_difference < self.limit and not (self.precision == "fp32" and self.changed_top1)
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 BINS: Final = 15
 """Of confidence."""
 
+EXACTLY: Final = 1e-6
+"""What shares of whole images that are the same may differ by in floating point: 0.905 - 0.9 is above 0.005."""
+
 _Z95: Final = 1.959964
 """The normal distribution's 97.5 % point."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +49,16 @@ class Told:
     def is_empty(self) -> bool:
         """True if nothing was said."""
         return self == Told()
+
+    def as_arguments(self) -> list[str]:
+        """The command line's words that say the same."""
+        words = []
+        for name, value in asdict(self).items():
+            if value is True:
+                words.append(f"--{name}")
+            elif isinstance(value, str):
+                words.append(f"--{name}={value}")  # a range may begin with a minus
+        return words
 
     def range(self) -> tuple[float, float]:
         """What the darkest and the brightest pixel become. Raises :class:`BadInputError` for what is no range."""

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from edgefashion.bench import pictures, run
 from edgefashion.bench.chart import plot
 from edgefashion.bench.report import BenchOptions, BenchReport, Row
 from edgefashion.bundles import model_files, resolve
+from edgefashion.cli.bench import bench as bench_command
+from edgefashion.conversion import int8_gate
 from edgefashion.errors import BadInputError
-from edgefashion.inference import decision, openvino_engine
+from edgefashion.inference import decision, openvino_engine, told
 from edgefashion.inference.load import load
+from edgefashion.inference.told import Told
 
 if TYPE_CHECKING:
     from helpers.types import Arrays
@@ -113,9 +118,48 @@ def test_another_accuracy_is_marked(report: dict[str, Any]) -> None:
     assert said == ["accuracy -1.20 points from the original's"] * 2
 
 
+def test_half_a_point_of_whole_images_is_not_marked(report: dict[str, Any]) -> None:
+    """A row that is right on exactly half a point fewer images is within the limit, whatever their shares differ by in
+    floating point; one image more is not. So it is at the INT8 gate."""
+    row = Row(**report["rows"][0])
+    for right in range(5000, 6000):
+        half, more = (replace(row, accuracy=(right - fewer) / 6000, marked=None) for fewer in (30, 31))
+        assert [bool(one.marked) for one in run.marked([half, more], right / 6000)] == [False, True]
+        assert int8_gate.passes(right / 6000 - half.accuracy, 0.005)
+        assert not int8_gate.passes(right / 6000 - more.accuracy, 0.005)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (Told(), []),
+        (Told(scale="-1-1", labels="measured", anyway=True), ["--scale=-1-1", "--labels=measured", "--anyway"]),
+        (Told(mean="0.5,0.4,0.3", std="0.2", output="1"), ["--mean=0.5,0.4,0.3", "--std=0.2", "--output=1"]),
+    ],
+)
+def test_what_was_said_of_the_model_is_said_again(
+    said: Told, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line that measures the same again says of a model made elsewhere what was said of it, as the command line
+    takes it."""
+    assert said.as_arguments() == words
+    heard = []
+
+    def hear(*_: Any, **__: Any) -> None:
+        heard.append(told.given())
+        raise BadInputError("heard")
+
+    monkeypatch.setattr("edgefashion.bench.benchmark.benchmark", hear)
+    app = typer.Typer()
+    app.command()(bench_command)
+    (tmp_path / "mine.onnx").touch()
+    CliRunner().invoke(app, [str(tmp_path / "mine.onnx"), *words])
+    assert heard == [said]
+
+
 # --- A photo network -------------------------------------------------------------------------
 
-FEW = 250
+FEW = 120
 """Test images that accuracy is measured on without photos: each is twenty times the work of a small network's."""
 
 SHORT = BenchOptions(rounds=1, seconds=0.02, min_calls=3, cold_starts=0)
@@ -126,6 +170,7 @@ def photo_report(vs: tuple[str, ...], *photos: Path) -> BenchReport:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "CALIBRATION", 24)
         patch.setattr(pictures, "FASHION_IMAGES", FEW)
+        patch.setattr(pictures, "TIMED_PHOTOS", 64)  # a batch
         return run.bench("kiosk", vs=vs, threads=1, photos=photos, options=SHORT)
 
 

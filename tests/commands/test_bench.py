@@ -50,7 +50,10 @@ def test_a_cap_is_what_the_row_runs_under(bench_here: Run) -> None:
         (("--isa", "mmx"), "no instruction set named 'mmx'"),
         (("--vs", "torch"), "no engine named 'torch'. Known: onnxruntime, litert, tensorflow, keras"),
         (("--rounds", "0"), "--rounds must be at least 1"),
-        (("--threads", "-1"), "--threads must be at least 0"),
+        (("--seconds", "nan"), "--seconds above 0 and at most 3,600"),
+        (("--seconds", "inf"), "--seconds above 0 and at most 3,600"),
+        (("--threads", "-1"), "--threads must be from 0 to 1,024"),
+        (("--threads", "5000000000"), "--threads must be from 0 to 1,024"),
     ],
 )
 def test_bad_options_are_one_line(run: Run, arguments: tuple[str, ...], words: str) -> None:

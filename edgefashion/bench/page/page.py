@@ -171,14 +171,14 @@ def _facts(machine: dict[str, Any], settings: dict[str, Any]) -> str:
         "batch": "Images in a batch",
         "cold_starts": "Cold starts",
         "threads": "OpenVINO's threads",
-        "vs": "Originals measured",
+        "vs": "Measured beside",
         "accuracy_on": "Accuracy on",
         "accuracy_images": "Pictures for accuracy",
     }
     ours = {named.get(name, name.replace("_", " ")): value for name, value in settings.items()}
     if "threads" in settings:
         chosen = settings["threads"]
-        ours[named["threads"]] = "1 for one image, all for a batch" if chosen is None else _plain_threads(chosen)
+        ours[named["threads"]] = "a row with 1, and one with all" if chosen is None else _plain_threads(chosen)
     if "vs" in settings:
         ours[named["vs"]] = "all that are installed" if settings["vs"] is None else settings["vs"] or "none"
     return f"<div class=facts>{_list('Machine', about)}{_list('Settings', ours)}</div>"
