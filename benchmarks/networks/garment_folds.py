@@ -4,7 +4,8 @@
     python benchmarks/networks/garment_folds.py OUT.keras --fold K --photos DIR ... --scenes DIR ...
 
 The folders are those of the training, in its order. Each fold's held-out garments are named, nothing rejected: photos
-as they are, garments of scenes by their true box. The shares go to results/garment_folds.json, a row a fold.
+as they are, garments of scenes by their true box. The shares go to results/garment_folds.json, a row a fold;
+with --teacher to those of networks that learned a teacher's answers too (scripts/gpu/fit.py).
 """
 
 from __future__ import annotations
@@ -74,12 +75,14 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, action="append", required=True)
     parser.add_argument("--scenes", type=Path, action="append", required=True)
     parser.add_argument("--fold", type=int, choices=range(splits.FOLDS), required=True)
+    parser.add_argument("--teacher", action="store_true")
     given = parser.parse_args()
     parts = held_out.part_in_fold(given.photos, given.scenes, given.fold)
     figures = figures_of(load_keras(given.network), parts, given.photos[0])
     kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    kept[f"fold {given.fold}"] = figures
-    RESULTS.write_text(json.dumps(dict(sorted(kept.items())), indent=1, default=float) + "\n", encoding="utf-8")
+    recipe = kept.setdefault("with a teacher" if given.teacher else "alone", {})
+    recipe[f"fold {given.fold}"] = figures
+    RESULTS.write_text(json.dumps(kept, indent=1, default=float, sort_keys=True) + "\n", encoding="utf-8")
     for name, of in figures.items():
         print(name, json.dumps(of, default=float))
 

@@ -90,24 +90,28 @@ def labels(results: Results) -> str:
 def folds(results: Results) -> str:
     """The photo network fold by fold: what each fold's network makes of what was held out from it."""
     found = results.json("garment_folds.json")
-    names = list(found)
-    sets = [name for name, of in found[names[0]].items() if "strict" in of]
+    alone, taught = found["alone"], found["with a teacher"]
+    first = next(iter(alone.values()))
+    sets = [name for name, of in first.items() if "strict" in of]
+    lying = sets[0]
     rows = []
-    for name in sets:
-        for text, field in (("strict", "strict"), ("an arguable label counted as right", "defensible")):
-            per_fold = [found[fold][name][field] for fold in names]
-            n = sum(of["n"] for of in per_fold)
-            pooled = sum(of["share"] * of["n"] for of in per_fold) / n
-            rows.append((f"{name}, {text}", f"{n:,}", share(pooled), *(share(of["share"]) for of in per_fold)))
-    for label in found[names[0]][sets[0]]["per_label"]:
-        per_fold = [found[fold][sets[0]]["per_label"][label] for fold in names]
+
+    def row(said: str, path: str) -> None:
+        per_fold, with_teacher = ([_at(fold, path) for fold in recipe.values()] for recipe in (alone, taught))
         n = sum(of["n"] for of in per_fold)
         pooled = sum(of["share"] * of["n"] for of in per_fold) / n
-        rows.append((f"{sets[0]}: {label}", f"{n:,}", share(pooled), *(share(of["share"]) for of in per_fold)))
-    aurocs = [found[fold][sets[0]]["reject_auroc"] for fold in names]
-    mean = f"{sum(aurocs) / len(aurocs):.3f} (mean)"
-    rows.append((f"{sets[0]}: AUROC against Unknown", "-", mean, *(f"{auroc:.3f}" for auroc in aurocs)))
-    return table(("held out", "garments", "named right", *names), rows)
+        rows.append((said, f"{n:,}", share(pooled), *(share(of["share"]) for of in (*per_fold, *with_teacher))))
+
+    for name in sets:
+        row(f"{name}, strict", f"{name}/strict")
+        row(f"{name}, an arguable label counted as right", f"{name}/defensible")
+    for label in first[lying]["per_label"]:
+        row(f"{lying}: {label}", f"{lying}/per_label/{label}")
+    row("empty, called so", "empty, called so")
+    aurocs = [fold[lying]["reject_auroc"] for fold in (*alone.values(), *taught.values())]
+    mean = f"{sum(aurocs[: len(alone)]) / len(alone):.3f} (mean)"
+    rows.append((f"{lying}: AUROC against Unknown", "-", mean, *(f"{auroc:.3f}" for auroc in aurocs)))
+    return table(("held out", "garments", "named right", *alone, *(f"{fold}, a teacher" for fold in taught)), rows)
 
 
 def ladder(results: Results) -> str:
