@@ -185,7 +185,8 @@ def write(folder: Path, jpeg: bytes, facts: Facts, phash: int) -> Picture:
 def move(picture: Picture, to_label: str | None) -> Moved | None:
     """Put a picture under a label, or back among those to review (None).
 
-    A label's folder is made where there is none yet. A sub-folder below a label, which tells the sender, is kept.
+    A label's folder is made where there is none yet. A sub-folder below a label, which tells the sender, is kept. Among
+    those to review it is as new: a camera removes the old ones.
 
     Returns:
         What was done, for :func:`undo`; None where the picture is not there any more: somebody was faster.
@@ -205,10 +206,7 @@ def move(picture: Picture, to_label: str | None) -> Moved | None:
 
 
 def delete(picture: Picture) -> Moved | None:
-    """As :func:`move`, into the folder of deleted pictures, where it stays until :func:`empty` or a camera's limits."""
-    with contextlib.suppress(OSError):
-        # When it was deleted: what empty() goes by. Another's may come right after the rename, so this comes before it.
-        os.utime(picture.path)
+    """As :func:`move`, into the folder of deleted pictures, where it stays until :func:`empty`."""
     return _renamed(picture, f"{DELETED}/{picture.name}")
 
 
@@ -242,6 +240,11 @@ def _renamed(picture: Picture, to: str) -> Moved | None:
         return None
     if target == picture.path:
         return Moved(picture, picture)
+    if not is_label_folder(to.partition("/")[0]):
+        with contextlib.suppress(OSError):
+            # Since when it is to review, or deleted: what a camera and empty() go by. They may come right after the
+            # rename, so this comes before it.
+            os.utime(picture.path)
 
     def put() -> Moved:
         place = _into_free(picture.path, target)

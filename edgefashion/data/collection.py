@@ -1,7 +1,8 @@
 """Pictures put into a folder of :mod:`edgefashion.data.collected`, within limits that keep it small and various.
 
 What looks like one that is there already is left out. Of those that nobody has decided about the oldest give way, and
-those that are too old; what somebody has decided stays for ever.
+those that are too old; what somebody has decided stays for ever. So does what was not collected: photos that a person
+has put among those to review are told by their names.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import shutil
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -70,7 +72,8 @@ class Limits:
 
     most_an_hour: int | None = None
     days: int | None = None
-    """A picture that nobody has decided about for so long is removed."""
+    """A picture that nobody has decided about for so long is deleted: like any such it can be had back for a day. So a
+    clock that is set wrong for some hours costs nothing."""
     mb: int = 200
     """Millions of bytes that the pictures have together that nobody has decided about."""
     makes_room: bool = True
@@ -94,7 +97,7 @@ class Collection:
         self._hashes: deque[int] = deque(maxlen=_REMEMBERED)
         self._there = np.empty(0, np.uint64)
         self._undecided: list[_Aged] = []
-        """The oldest first, before them what is deleted."""
+        """Those that were collected, the oldest first."""
         self._looked_s: float | None = None
 
     def open(self) -> None:
@@ -178,24 +181,26 @@ class Collection:
             found, removed = collected.listing(self.folder), collected.deleted(self.folder)
         except (BadInputError, OSError):
             raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.folder)) from None
-        hashes = (picture.phash for picture in (*found.undecided, *found.decided, *removed))
-        self._there = np.array([each for each in hashes if each is not None], np.uint64)
-        self._undecided = [*_by_age(removed), *_by_age(found.undecided)]
+        hashed = [(picture, picture.phash) for picture in (*found.undecided, *found.decided, *removed)]
+        self._there = np.array([phash for _, phash in hashed if phash is not None], np.uint64)
+        self._undecided = _by_age(picture for picture in found.undecided if picture.phash is not None)
         if first and self.limits.most_an_hour is not None:  # a service that is started again and again
-            ages_s = [time.time() - written_s for written_s, _, _ in self._undecided]
+            ages_s = [time.time() - _taken_s(picture) for picture, phash in hashed if phash is not None]
             self._times_s.extend(now_s - age_s for age_s in sorted(ages_s, reverse=True) if 0 <= age_s < _HOUR_S)
         self._looked_s = now_s
+        collected.empty(self.folder, time.time() - DELETED_S)
         if self.limits.makes_room:
             self._clear_away()
 
     def _clear_away(self) -> None:
-        """Remove what is too old, and what a killed process has left unfinished."""
+        """Delete what is too old, and remove what a killed process has left unfinished."""
         now_s = time.time()
-        collected.empty(self.folder, now_s - DELETED_S)
         if self.limits.days is not None:
             oldest_s = now_s - self.limits.days * 86_400
             for old in [each for each in self._undecided if each[0] < oldest_s]:
-                self._remove(old)
+                self._undecided.remove(old)
+                with contextlib.suppress(OSError):
+                    collected.delete(old[2])
         for left in (self.folder / collected.TO_REVIEW).glob("*/.*.new-*.jpg"):
             with contextlib.suppress(OSError):
                 if now_s - left.stat().st_mtime > _LEFT_BEHIND_S:
@@ -249,7 +254,16 @@ def smaller(image: NDArray[np.uint8], facts: Facts) -> tuple[NDArray[np.uint8], 
     return small, replace(facts, box=box)
 
 
-def _by_age(pictures: tuple[Picture, ...]) -> list[_Aged]:
+def _taken_s(picture: Picture) -> float:
+    """When a collected picture was taken, by its name, in seconds since 1970; 0 where that is no time. The file's own
+    time is another once somebody has put it back."""
+    try:
+        return time.mktime(time.strptime(picture.path.name[:15], "%Y%m%d-%H%M%S"))
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _by_age(pictures: Iterable[Picture]) -> list[_Aged]:
     aged = []
     for picture in pictures:
         with contextlib.suppress(OSError):  # decided meanwhile

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,8 @@ def test_so_many_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_so_many_days(tmp_path: Path) -> None:
-    """What nobody has decided about goes after so many days, what was deleted after one, what is decided never. What
-    comes from the future, as of a clock that was set back, stays."""
+    """What nobody has decided about is deleted after so many days, what was deleted goes after one, what is decided
+    never. What comes from the future, as of a clock that was set back, stays."""
     old, new, decided, future = (aged(put(tmp_path, n), days * DAY_S) for n, days in enumerate((31, 29, 400, -400)))
     blazer, gone, lately = (put(tmp_path, n) for n in (4, 5, 6))
     moved = [collected.move(decided, "Polo"), collected.move(blazer, "Blazer"), collected.delete(gone)]
@@ -115,8 +116,109 @@ def test_so_many_days(tmp_path: Path) -> None:
     opened(tmp_path, days=30).look()
     assert collected.listing(tmp_path).undecided == (new, future)
     assert [picture.label for picture in collected.listing(tmp_path).decided] == ["Blazer", "Polo"]
+    outdated = collected.Picture(tmp_path, f".deleted/{old.name}")
+    assert set(collected.deleted(tmp_path)) == {deleted.after, outdated}
+    aged(outdated, 1.1 * DAY_S)
+    opened(tmp_path, days=30).look()
     assert collected.deleted(tmp_path) == (deleted.after,)
-    assert not old.path.exists()
+
+
+def test_a_clock_that_is_wrong_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the clock is set a year ahead, and back some hours later, every picture can still be had back."""
+    put_there = [put(tmp_path, number) for number in range(3)]
+    camera, real = opened(tmp_path, days=30), time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 365 * DAY_S)
+    monkeypatch.setattr(os, "utime", _by_this_clock)
+    for _ in range(3):
+        camera.look(anew=True)
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    camera.look(anew=True)
+    for picture in put_there:
+        assert collected.undo(collected.Moved(picture, collected.Picture(tmp_path, f".deleted/{picture.name}")))
+    camera.look(anew=True)
+    assert collected.listing(tmp_path).undecided == tuple(sorted(put_there, key=lambda one: one.name))
+
+
+_utime = os.utime
+
+
+def _by_this_clock(path: Path) -> None:
+    _utime(path, (time.time(), time.time()))
+
+
+def _put_back(at: collected.Picture) -> collected.Moved | None:
+    """The page's "Put back" of a labelled picture."""
+    return collected.move(at, None)
+
+
+def _undone(at: collected.Picture) -> collected.Moved | None:
+    """The label is taken back."""
+    return collected.undo(collected.Moved(collected.Picture(at.folder, f"to review/2026-01-02/{at.path.name}"), at))
+
+
+def _deleted_and_undone(at: collected.Picture) -> collected.Moved | None:
+    back = collected.move(at, None)
+    gone = back and collected.delete(aged(back.after, 40 * DAY_S))
+    return gone and collected.undo(collected.Moved(gone.before, aged(gone.after, 0.9 * DAY_S)))
+
+
+@pytest.mark.parametrize("back", [_put_back, _undone, _deleted_and_undone])
+def test_what_is_put_back_begins_anew(
+    tmp_path: Path, back: Callable[[collected.Picture], collected.Moved | None]
+) -> None:
+    """However old a picture is: put back among those to review, it stays there for all of the days, is the last that
+    gives way, and is none that was kept within the hour."""
+    moved = collected.move(put(tmp_path, 0, time="2026-01-02T10:11:12+01:00"), "Coat")
+    assert moved
+    there = back(aged(moved.after, 40 * DAY_S))
+    assert there
+    others = [aged(put(tmp_path, number), 5 * DAY_S) for number in range(1, 4)]
+    camera = opened(tmp_path, days=30, most_an_hour=1)
+    camera.look()
+    assert {*collected.listing(tmp_path).undecided} == {there.after, *others}
+    assert camera.wants(1)
+    full = opened(tmp_path, mb=1)
+    full.look()
+    assert full._fits(1_000_000 - there.after.path.stat().st_size)
+    assert collected.listing(tmp_path).undecided == (there.after,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "my photos/IMG_0.png",
+        "2026-11-27/IMG_0001.jpg",
+        "20261127_101112.jpg",
+        "1.jpg",
+        "2026-11-27/20261127-101112-1.jpg",
+    ],
+)
+def test_photos_that_nobody_has_collected(tmp_path: Path, name: str) -> None:
+    """A photo that a person has put among those to review is never removed, however old it is and however little room
+    there is, and takes no room from what is collected."""
+    own = tmp_path / "to review" / name
+    own.parent.mkdir(parents=True)
+    own.write_bytes(collection.jpeg_of(garment(0)) + bytes(1_000_000))
+    aged(collected.Picture(tmp_path, f"to review/{name}"), 400 * DAY_S)
+    camera = opened(tmp_path, days=30, mb=1)
+    assert keep(camera, 1, 2) == [True, True]
+    camera.look(anew=True)
+    assert len(collected.listing(tmp_path).undecided) == 3
+    assert own.is_file()
+
+
+@pytest.mark.parametrize("makes_room", [True, False])
+def test_what_was_deleted_is_not_for_room(tmp_path: Path, makes_room: bool) -> None:
+    """A picture that was deleted can be had back for a day however full the folder is, and counts for nothing in it."""
+    shop = opened(tmp_path, mb=1, makes_room=makes_room)
+    large = [shop.keep(garment(number, (640, 640), grain=40), Facts()) for number in range(4)]
+    gone = [collected.delete(picture) for picture in large if picture]
+    shop.look(anew=True)
+    assert all(shop.keep(garment(number, (640, 640), grain=40), Facts()) for number in range(4, 8))
+    for number in range(8, 20):
+        shop.keep(garment(number, (640, 640), grain=40), Facts())
+    assert len(gone) == 4
+    assert all(collected.undo(each) for each in gone if each)
 
 
 @pytest.mark.parametrize("makes_room", [True, False])
