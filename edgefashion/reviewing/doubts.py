@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgefashion.reviewing.watched_folder import WatchedFolder
 
 RIGHT_IN: Final = ".right.json"
-"""The file in a folder that lists what a person has called right, though it was doubted."""
+"""The file in a folder that lists what a person has called right, though it was doubted, with the label of each."""
 
 MOST: Final = 60
 """Doubted pictures that are shown: the likeliest mistakes."""
@@ -69,19 +69,22 @@ class Doubts:
         """A person says that the label is right: the picture is not doubted under it again."""
         with self._lock:
             self.changes += 1
-            self._right[picture.path.name] = picture.label or ""
+            self._right[picture.name] = picture.label or ""
             with written_aside(self._file) as aside:
                 aside.write_text(json.dumps(self._right, indent=0), "utf-8")
 
     def _is_right(self, picture: Picture) -> bool:
-        return self._right.get(picture.path.name) == picture.label
+        return picture.name in self._right
 
     def _read(self) -> dict[str, str]:
         try:
             found: Any = json.loads(self._file.read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
-        return {str(name): str(label) for name, label in found.items()} if isinstance(found, dict) else {}
+        if not isinstance(found, dict):
+            return {}
+        # Once the file's name alone was kept: that of a picture which lay in its label's folder itself is still told.
+        return {str(name) if "/" in name else f"{label}/{name}": str(label) for name, label in found.items()}
 
     def _run(self) -> None:
         looked: tuple[int, int] | None = None

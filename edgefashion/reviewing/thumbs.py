@@ -27,7 +27,7 @@ class Thumbs:
     """Small pictures, made when they are asked for and remembered."""
 
     def __init__(self) -> None:
-        self._made: collections.OrderedDict[tuple[str, int, int], bytes] = collections.OrderedDict()
+        self._made: collections.OrderedDict[tuple[str, int, int, int], bytes] = collections.OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -37,7 +37,8 @@ class Thumbs:
             found = path.stat()
         except OSError:
             return None
-        key = (path.name, found.st_size, found.st_mtime_ns)  # the same under another label
+        # The same under another label. Photos of one size and time may be called alike, each in a folder of its own.
+        key = (path.name, found.st_ino, found.st_size, found.st_mtime_ns)
         with self._lock:
             if key in self._made:
                 self._made.move_to_end(key)

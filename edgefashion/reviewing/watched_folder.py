@@ -59,8 +59,9 @@ class WatchedFolder:
             return self._seen
 
     def facts(self, picture: Picture) -> Facts | None:
-        """What the camera noted of a picture; it is read once, as a file keeps its name and its facts."""
-        name = picture.name.rpartition("/")[2]
+        """What the camera noted of a picture. It is read once: a collected file keeps its name, which no other has, and
+        its facts. Photos of other names may be called alike, each in a folder of its own."""
+        name = picture.name if picture.phash is None else picture.path.name
         if name not in self._facts:
             self._facts[name] = picture.facts()
         return self._facts[name]

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.collecting import garment
 from helpers.reviewing import collect, there
 
 from edgefashion.data import collected
-from edgefashion.data.collected import Picture
+from edgefashion.data.collected import Facts, Picture, with_facts
+from edgefashion.data.collection import jpeg_of
 from edgefashion.errors import BadInputError
+from edgefashion.reviewing.doubts import RIGHT_IN, Doubts
 from edgefashion.reviewing.review import Review
+from edgefashion.reviewing.thumbs import Thumbs
 from edgefashion.reviewing.watched_folder import WatchedFolder
 
 
@@ -239,3 +244,45 @@ def test_doubted(review: Review, folder: Path) -> None:
     again = Review(review.folder, review.looking)
     again.doubts._look()
     assert ids(again, "doubted") == []
+
+
+ALIKE = ("Polo/monday/1.jpg", "Polo/tuesday/1.jpg", "Coat/monday/1.jpg", "Polo/1.jpg")
+"""Photos of a shop's own: their names tell them apart only with their folders."""
+
+
+@pytest.mark.parametrize(
+    ("kept", "right"),
+    [
+        ({}, set()),
+        ({"Polo/monday/1.jpg": "Polo"}, {ALIKE[0]}),
+        ({"Polo/monday/1.jpg": "Polo", "Coat/monday/1.jpg": "Coat"}, {ALIKE[0], ALIKE[2]}),
+        ({"1.jpg": "Polo"}, {ALIKE[3]}),  # as a version before has written it
+        ({"1.jpg": 7, "": "", "Polo": "Polo"}, set()),
+        (["Polo/1.jpg"], set()),
+        ("no JSON", set()),
+    ],
+    ids=str,
+)
+def test_photos_that_are_called_alike(tmp_path: Path, kept: object, right: set[str]) -> None:
+    """What is remembered of a photo is remembered of that one, whatever others are called: that it is right, after a
+    restart too, what the camera noted, and how it looks."""
+    for number, name in enumerate(ALIKE):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        jpeg = with_facts(jpeg_of(garment(number)), Facts(camera=name))
+        (tmp_path / name).write_bytes(jpeg + bytes(20_000 - len(jpeg)))
+        os.utime(tmp_path / name, (0, 0))  # as an archive may have it
+    (tmp_path / RIGHT_IN).write_text(kept if isinstance(kept, str) else json.dumps(kept))
+    watched = WatchedFolder(tmp_path)
+    there = {one.name: one for one in watched.now().decided}
+    doubts = Doubts(watched, Looked(watched))  # type: ignore[arg-type]
+    doubts._found = {name: (one, "Bag") for name, one in there.items()}
+    assert {one.name for one in doubts.found()} == set(ALIKE) - right
+    for name in ALIKE[1:3]:
+        doubts.right(there[name])
+    again = Doubts(watched, Looked(watched))  # type: ignore[arg-type]
+    again._found = doubts._found
+    for each in (doubts, again):
+        assert {one.name for one in each.found()} == set(ALIKE) - right - set(ALIKE[1:3])
+    assert [(watched.facts(there[name]) or Facts()).camera for name in ALIKE] == list(ALIKE)
+    thumbs = Thumbs()
+    assert len({thumbs.of(there[name].path) for name in ALIKE}) == len(ALIKE)
