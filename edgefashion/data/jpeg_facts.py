@@ -26,7 +26,7 @@ class Facts:
     time: str = ""
     """ISO 8601, with the offset from UTC: when it was taken or, from a file, looked at."""
     camera: str = ""
-    """The computer and its camera, or the folder of pictures that it comes from: one place."""
+    """The computer and its camera, or the folder of pictures that it comes from, with a hash of its path: one place."""
     why: str = ""
     """``unsure``, ``changed`` (named differently within a second) or ``sample`` (a sure one)."""
     label: str | None = None

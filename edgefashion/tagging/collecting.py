@@ -5,6 +5,9 @@ They are cut out where the pictures are decoded, and written by the one process 
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import time
 import zlib
 from collections.abc import Sequence
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edgefashion.data.collected import Facts
 from edgefashion.data.collection import Collection, Limits, jpeg_of, smaller
 from edgefashion.data.images import perceptual_hash
-from edgefashion.errors import BadInputError
+from edgefashion.errors import BadInputError, printable
 from edgefashion.inference.garment_picture import (
     MOST_HIDDEN,
     SAMPLE,
@@ -26,8 +29,9 @@ from edgefashion.inference.garment_picture import (
     kept_part,
     may_be_kept,
 )
-from edgefashion.system.addresses import shown
-from edgefashion.system.text import reason_of
+from edgefashion.system.addresses import HIDDEN, shown
+from edgefashion.system.text import is_url, reason_of
+from edgefashion.tagging.remote_store import local_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,11 +99,40 @@ def cuts_of(
         if cut.hidden > MOST_HIDDEN:
             continue
         now = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
-        folder = where.rpartition("/")[0] or where
-        facts = facts_of(garment, classifier, why=why, time=now, camera=folder, box=cut.box)
+        facts = facts_of(garment, classifier, why=why, time=now, camera=place_of(path), box=cut.box)
         small, facts = smaller(cut.image, facts)
         cuts.append(Cut(jpeg_of(small), facts, perceptual_hash(cut.garment)))
     return tuple(cuts)
+
+
+def place_of(path: str) -> str:
+    """The folder of a picture, or its archive and the folder in that, as one place: the same however it is given, and
+    another one's is another.
+
+    It is kept in pictures, which may go anywhere: no account or secret of a URL is in it, and of a folder of this
+    machine the name with a hash of the whole path.
+    """
+    here = local_path(path) if is_url(path) else path
+    if here is not None:
+        return _place_here(os.path.dirname(here))  # noqa: PTH120 (bytes that are no text)
+    first, *archives = shown(path).replace(f"//{HIDDEN}@", "//").split("::")
+    scheme, _, inner = _without_query(first).partition("://")
+    return "::".join([f"{scheme}://{inner.rpartition('/')[0]}", *map(_place_of_archive, archives)])
+
+
+def _place_of_archive(path: str) -> str:
+    here = local_path(path) if is_url(path) else path
+    return _without_query(path) if here is None else _place_here(here)
+
+
+def _place_here(path: str) -> str:
+    real = os.path.realpath(path)
+    told = hashlib.sha256(os.fsencode(real)).hexdigest()[:8]
+    return f"{printable(os.path.basename(real))} {told}".strip()  # noqa: PTH119 (bytes that are no text)
+
+
+def _without_query(url: str) -> str:
+    return re.split(r"[?#]", url, maxsplit=1)[0] if url.startswith(("http://", "https://")) else url
 
 
 def from_message(told: Sequence[dict[str, Any]], payload: bytes) -> tuple[Cut, ...]:

@@ -27,7 +27,7 @@ from edgefashion.inference.decision import Answer
 from edgefashion.inference.load import load
 from edgefashion.inference.predict import Prediction, SeenGarment, predict
 from edgefashion.labels import LABELS
-from edgefashion.tagging.collecting import CollectOptions
+from edgefashion.tagging.collecting import CollectOptions, place_of
 from edgefashion.tagging.formats import read_rows, to_json
 from edgefashion.tagging.run import made_with
 from edgefashion.tagging.tag import tag
@@ -159,7 +159,7 @@ def test_tag_collects(place: Place, tmp_path: Path) -> None:
     facts = [each.facts() or collected.Facts() for each in kept]
     said = {(each.label, each.confidence) for each in facts}
     assert said <= {(each.answer.label, round(each.answer.confidence, 4)) for each in garments}
-    assert {each.camera for each in facts} == {str(place.photos[0].parent)}
+    assert {each.camera for each in facts} == {place_of(str(place.photos[0]))}
     for number in ({"rate": float("nan")}, {"rate": -0.1}, {"mb": 0}):
         with pytest.raises(BadInputError, match=r"must be"):
             CollectOptions(shop, **number)
