@@ -71,6 +71,9 @@ _SECRET_NAME: Final = re.compile(
 )
 _NOT_ALNUM: Final = re.compile(r"[\W_]+")
 
+_LACKING: Final = re.compile(rf"(?:=|:/+){re.escape(HIDDEN)}(?:[@&;,_]|\Z)")
+"""Where an account or a value was, and not in a name, such as ``wait...jpg``."""
+
 _WORD_END: Final = re.compile(r"[\s\"<>]")
 _PUNCTUATION: Final = re.compile(r"[.,:;'\")\]}]+\Z")
 _BEGUN: Final = re.compile(r"[^/?#\s]*:[^\d/?#\s]")
@@ -109,6 +112,12 @@ def has_secret(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(has_secret, value))
     return isinstance(value, str | PurePath) and shown(str(value)) != str(value)
+
+
+def lacks_secret(address: str) -> bool:
+    """True for what :func:`shown` gives of an address with a secret. Nobody may ask for it as it stands: a server would
+    take the dots for a login, a wrong one, and a few of these lock an account."""
+    return bool(_LACKING.search(address))
 
 
 def without_secrets(text: str, *addresses: str) -> str:

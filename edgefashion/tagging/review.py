@@ -11,7 +11,7 @@ import heapq
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html import escape
@@ -27,7 +27,7 @@ from edgefashion.labels import NO_GARMENT, UNKNOWN
 from edgefashion.system import addresses, files
 from edgefashion.system.text import is_url, reason_of
 from edgefashion.tagging.formats import read_rows
-from edgefashion.tagging.inventory import open_picture
+from edgefashion.tagging.inventory import open_picture, walk
 from edgefashion.tagging.remote_store import local_path
 from edgefashion.tagging.row import Row
 
@@ -75,6 +75,8 @@ class Card:
     place: str
     """Its name on the page."""
     row: Row
+    opened: str | None
+    """How its file is opened; None where the table hides what is needed for it."""
     href: str | None
     """Where its file is, for a browser; None where it can follow no link to it."""
     twins: tuple[str, ...]
@@ -124,11 +126,12 @@ def check_page(page: Path, out: Path | None = None) -> None:
         raise BadInputError(f"{page} cannot be written: {page.parent} is no folder. Make it first")
 
 
-def write_review(rows_file: Path, page: Path, *, per_label: int = PER_LABEL) -> None:
+def write_review(rows_file: Path, page: Path, *, per_label: int = PER_LABEL, given: Sequence[str] = ()) -> None:
     """Write the page of a finished table: under another name first, then renamed.
 
     The pictures are read again; one that is gone is shown without a picture. Of each label the ``per_label`` least
-    certain are shown, and no more of the table is in memory at any time.
+    certain are shown, and no more of the table is in memory at any time. ``given`` are the paths that the table was
+    made of, with the accounts that it hides: without these such pictures are not asked for.
     Raises :class:`BadInputError` if the table cannot be read or the page not be written.
     """
     check_page(page)
@@ -139,7 +142,8 @@ def write_review(rows_file: Path, page: Path, *, per_label: int = PER_LABEL) -> 
             aside.open("w", encoding="utf-8") as file,
             _threads() as threads,
         ):
-            for part in _page(rows_file.name, sections, page.absolute().parent, threads):
+            opened = _opened(sections, given)
+            for part in _page(rows_file.name, sections, opened, page.absolute().parent, threads):
                 file.write(part + "\n")
     except OSError as error:
         raise BadInputError(f"{page} cannot be written: {reason_of(error)}. Choose another place") from error
@@ -156,6 +160,24 @@ def _sections(rows: Iterable[Row], most: int) -> list[_Section]:
     return [found[title] for title in (*first, *labels, *last) if title in found]
 
 
+def _opened(sections: Iterable[_Section], given: Sequence[str]) -> dict[str, str]:
+    """By their paths in the table, how the pictures are opened of which the table hides a part, as far as ``given``
+    leads to them."""
+    shown = (row.path for section in sections if section.title != UNREADABLE for row in section.rows())
+    wanted = set(filter(_lacks_secret, shown))
+    urls = [path for path in given if is_url(path)]
+    found = {name: path for path in urls if (name := addresses.shown(path)) in wanted}
+    for path in urls:  # a folder's or a pattern's pictures
+        if len(found) < len(wanted) and addresses.shown(path) not in found:
+            with contextlib.suppress(Exception):  # the server is away by now, for one
+                found |= {name: each for each in walk([path]) if (name := addresses.shown(each)) in wanted}
+    return found
+
+
+def _lacks_secret(path: str) -> bool:
+    return is_url(path) and addresses.lacks_secret(path)
+
+
 def _title(row: Row) -> str:
     if row.error is not None:
         return UNREADABLE
@@ -167,7 +189,9 @@ def _title(row: Row) -> str:
 # --- The page --------------------------------------------------------------------------------
 
 
-def _page(name: str, sections: Sequence[_Section], folder: Path, threads: Executor) -> Iterator[str]:
+def _page(
+    name: str, sections: Sequence[_Section], opened: Mapping[str, str], folder: Path, threads: Executor
+) -> Iterator[str]:
     style = Path(__file__).with_name("review.css").read_text(encoding="utf-8")
     count = sum(section.count for section in sections)
     yield (
@@ -183,7 +207,7 @@ def _page(name: str, sections: Sequence[_Section], folder: Path, threads: Execut
     )
     yield _contents(sections, count)
     yield "<main>"
-    cards = _cards(sections, folder)
+    cards = _cards(sections, opened, folder)
     for number, (section, shown) in enumerate(zip(sections, cards, strict=True)):
         yield from _section(number, section, shown, threads)
     yield "</main>"
@@ -224,12 +248,12 @@ def _section(number: int, section: _Section, cards: Sequence[Card], threads: Exe
     else:
         several = any(len(card.row.garments) > 1 for card in cards)
         yield f'<ul class="cards{" several" * several}">'
-        for card, thumb in zip(cards, threads.map(_thumb_of, (card.row.path for card in cards)), strict=True):
+        for card, thumb in zip(cards, threads.map(_thumb_of, (card.opened for card in cards)), strict=True):
             yield _card_html(card, thumb)
     yield "</ul></section>"
 
 
-def _cards(sections: Sequence[_Section], folder: Path) -> list[list[Card]]:
+def _cards(sections: Sequence[_Section], opened: Mapping[str, str], folder: Path) -> list[list[Card]]:
     """The pictures shown of each section, and which of all of them look the same; ``folder`` is the page's."""
     shown = [section.rows() for section in sections]
     rows = list(itertools.chain(*shown))
@@ -241,8 +265,9 @@ def _cards(sections: Sequence[_Section], folder: Path) -> list[list[Card]]:
             twins.setdefault(hashed[a], []).append(hashed[b])
             twins.setdefault(hashed[b], []).append(hashed[a])
     cards = (
-        Card(f"p{n}", row, _href(row.path, folder), tuple(f"p{m}" for m in twins.get(n, ())))
+        Card(f"p{n}", row, how, _href(row.path, folder), tuple(f"p{m}" for m in twins.get(n, ())))
         for n, row in enumerate(rows)
+        for how in (opened.get(row.path, None if _lacks_secret(row.path) else row.path),)
     )
     return [list(itertools.islice(cards, len(part))) for part in shown]
 
@@ -255,10 +280,12 @@ def _telling(phash: str | None) -> bool:
 # --- One picture -----------------------------------------------------------------------------
 
 
-def _thumb_of(path: str) -> Thumb | None:
+def _thumb_of(path: str | None) -> Thumb | None:
     """A picture as a small JPEG, its width and its height; None where it cannot be read."""
     import cv2
 
+    if path is None:
+        return None
     try:
         with open_picture(path) as file:
             picture = images.decode_image(file, path, THUMB_PX).image
@@ -284,7 +311,7 @@ def _card_html(card: Card, thumb: Thumb | None) -> str:
         more = f" and {len(card.twins) - 1:,} more" if len(card.twins) > 1 else ""
         twin = f"<a class=twin href=#{card.twins[0]}>looks like another{more}</a>"
     said = "".join(f"<p>{line}</p>" for line in lines if line)
-    return f"<li id={card.place}><div class=picture>{_picture(row, thumb)}{twin}</div>{said}</li>"
+    return f"<li id={card.place}><div class=picture>{_picture(card, thumb)}{twin}</div>{said}</li>"
 
 
 def _others(row: Row) -> str:
@@ -293,14 +320,16 @@ def _others(row: Row) -> str:
     return f'<i title="{names}">also {names}</i>' if names else ""
 
 
-def _picture(row: Row, thumb: Thumb | None) -> str:
+def _picture(card: Card, thumb: Thumb | None) -> str:
+    if card.opened is None:
+        return "<span class=gone>Not shown: its password is not in the table</span>"
     if thumb is None:
         return "<span class=gone>Cannot be read any more</span>"
     jpeg, width, height = thumb
     source = base64.b64encode(jpeg).decode()
     return (
         f'<span class=frame style="width:{width}px;height:{height}px"><img alt="" loading=lazy decoding=async '
-        f'width={width} height={height} src="data:image/jpeg;base64,{source}">{_frames(row)}</span>'
+        f'width={width} height={height} src="data:image/jpeg;base64,{source}">{_frames(card.row)}</span>'
     )
 
 
@@ -323,7 +352,7 @@ def _frame(kind: str, box: Box, row: Row) -> str:
 def _href(path: str, folder: Path) -> str | None:
     """A link to a picture: from the page on where it lies below that, which a web server can offer too."""
     if path.startswith(("http://", "https://")):
-        return path if addresses.shown(path) == path else None
+        return path if addresses.shown(path) == path and not addresses.lacks_secret(path) else None
     here = local_path(path) if is_url(path) else path
     if here is None:
         return None

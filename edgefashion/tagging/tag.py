@@ -97,5 +97,5 @@ def tag(
     else:
         summary = run.tag(classifier, places, out, options)
     if review is not None:
-        write_review(out, Path(review))
+        write_review(out, Path(review), given=places)
     return summary

@@ -28,7 +28,7 @@ from edgefashion.errors import EdgeFashionError
 from edgefashion.inference import load
 from edgefashion.inference.remote import address as model_address
 from edgefashion.system import server_log
-from edgefashion.system.addresses import has_secret, how_to_escape, shown, without_secrets
+from edgefashion.system.addresses import has_secret, how_to_escape, lacks_secret, shown, without_secrets
 from edgefashion.system.pages import address as page_address
 from edgefashion.system.text import last_line, reason_of
 from edgefashion.tagging import inventory, pool_worker, review
@@ -70,10 +70,12 @@ def leaks(text: str) -> list[str]:
 @fuzz(150)
 @given(addresses(hard))
 def test_no_secret_survives(address: str) -> None:
-    """Whatever stands in a password, no part of it is shown, and what is shown is shown the same again."""
+    """Whatever stands in a password, no part of it is shown, and what is shown is shown the same again, and is known to
+    lack it."""
     safe = shown(address)
     assert not leaks(safe)
     assert shown(safe) == safe
+    assert lacks_secret(safe) or "://" not in safe
     assert has_secret(address)
 
 
@@ -200,7 +202,7 @@ def rows(address: str) -> str:
         ledger.finish()
     shown_row = Row(inventory.shown(address), label="Trouser")
     listed = said(lambda: inventory.check([f"nonsense{address[address.index('://') :]}"]))
-    page = review._link(review.Card("p0", shown_row, review._href(address, FOLDER), ()))
+    page = review._link(review.Card("p0", shown_row, None, review._href(address, FOLDER), ()))
     return " ".join([journal.decode(), table.read_text(), page, listed, *(row.error or "" for row in written)])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgefashion.system.addresses import all_shown, has_secret, how_to_escape, shown, without_secrets
+from edgefashion.system.addresses import all_shown, has_secret, how_to_escape, lacks_secret, shown, without_secrets
 
 ACCOUNTS = {
     "rtsp://admin:S3cret@host/live": "rtsp://...@host/live",
@@ -113,6 +113,9 @@ PLAIN = [
     "memory://a:b@c.jpg",
     "mqtt://localhost:1883/shop/garments",
     "http://HOST:8001/v2/models/NAME",
+    "http://h/.../wait...jpg",
+    "s3://shop/...",
+    "file:///photos/...and more/a...@2x.jpg",
 ]
 
 
@@ -121,6 +124,7 @@ def test_what_is_hidden(address: str, safe: str) -> None:
     """Accounts and the secrets of queries are hidden, and the rest of the address can still be read."""
     assert shown(address) == safe
     assert shown(safe) == safe
+    assert lacks_secret(safe) or "://" not in safe.replace(":/.", "://")  # of what has no scheme nobody opens any
     assert has_secret({"events": [address]})
     assert all_shown({"events": (address, 3)}) == {"events": (safe, 3)}
 
@@ -130,6 +134,7 @@ def test_what_is_left(text: str) -> None:
     """A path of Windows or Linux, a name, and an address without an account stay as they are, an @ in them too."""
     assert shown(text) == text
     assert not has_secret([text])
+    assert not lacks_secret(text)
     assert without_secrets(f"{text} cannot be read") == f"{text} cannot be read"
     assert how_to_escape(text) == ""
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import ftplib
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
 from edgefashion.tagging import inventory, logins
 from edgefashion.tagging.errors import RefusedLoginError
+from edgefashion.tagging.review import write_review
+from edgefashion.tagging.tag import tag
 
 RIGHT = "Basic " + base64.b64encode(b"shop:right").decode()
 
@@ -29,7 +32,7 @@ class Shop(http.server.ThreadingHTTPServer):
 
     def __init__(self, picture: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.picture, self.wrong = picture, list[str]()
+        self.picture, self.wrong, self.asked = picture, list[str](), list[str]()
         self.host = f"127.0.0.1:{self.server_port}"
 
 
@@ -38,6 +41,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         login = self.headers.get("Authorization")
+        self.server.asked.append(self.path)
         is_open = (login == RIGHT and "closed" not in self.path) or "public" in self.path
         status = 200 if is_open else 500 if "broken" in self.path else 401
         if login not in (None, RIGHT) and status == 401:
@@ -87,6 +91,28 @@ def test_tried_once(classifier: Classifier, shop: Path, server: Shop, tmp_path: 
         assert all(rows[inventory.shown(url)].error is None for url in others)
         for url, says in failing.items():
             assert says in (rows[inventory.shown(url)].error or "")
+
+
+def test_the_page_for_review(classifier: Classifier, server: Shop, tmp_path: Path) -> None:
+    """The page's pictures are asked for with what was given, never with the dots that the table has in its place; made
+    of the table alone, it asks for none of them, and says why. No link leads to one."""
+    hidden = [
+        f"http://shop:right@{server.host}/0.jpg",
+        f"http://shop:right@{server.host}/1.jpg?sig=S3cret&v=1",
+        f"http://{server.host}/public.jpg?token=S3cret",
+    ]
+    out, page = tmp_path / "tags.csv", tmp_path / "r.html"
+    tag([*hidden, f"http://{server.host}/public...jpg"], out, model=classifier, review=page, workers=1)
+    assert page.read_text().count("data:image/jpeg") == 4
+    assert not server.wrong
+    assert not [path for path in server.asked if "=..." in path]
+    server.asked.clear()
+    write_review(out, page)
+    assert set(server.asked) == {"/public...jpg"}
+    assert page.read_text().count("Not shown: its password is not in the table") == 3
+    assert re.findall('href="(http:[^"]*)"', page.read_text()) == [f"http://{server.host}/public...jpg"]
+    for path in (out, page):
+        assert not [secret for secret in ("right@", "S3cret") if secret in path.read_text()]
 
 
 def test_folders(server: Shop) -> None:

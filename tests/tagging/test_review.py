@@ -220,14 +220,21 @@ def test_pictures_are_small_and_upright(shop: Path) -> None:
 
 
 def test_fsspec(tmp_path: Path) -> None:
-    """Pictures are read from wherever fsspec reads them."""
+    """Pictures are read from wherever fsspec reads them; one of which the table hides a part, where what was given
+    leads to it."""
     fsspec = pytest.importorskip("fsspec")
     images.write_png(tmp_path / "a.png", np.zeros((50, 60, 3), np.uint8))
     with fsspec.open("memory://review/a.png", "wb") as file:
         file.write((tmp_path / "a.png").read_bytes())
-    write_review(table(tmp_path, [row("memory://review/a.png", "Coat", 0.5)]), tmp_path / "r.html")
+    with fsspec.open("memory://review/b?token=1.png", "wb") as file:
+        file.write((tmp_path / "a.png").read_bytes())
+    rows = [row("memory://review/a.png", "Coat", 0.5), row("memory://review/b?token=...", "Coat", 0.5)]
+    write_review(table(tmp_path, rows[:1]), tmp_path / "r.html")
     page = Page(tmp_path / "r.html")
     assert page.attributes("img", "width") == ["60"]
+    for given, images_there in ((), 1), (["memory://review", "memory://nothing"], 2), (["memory://review/*"], 2):
+        write_review(table(tmp_path, rows), tmp_path / "r.html", given=given)
+        assert len(Page(tmp_path / "r.html").attributes("img", "width")) == images_there
     assert not [link for link in page.attributes("a", "href") if not link.startswith("#")]
 
 
