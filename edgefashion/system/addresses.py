@@ -19,7 +19,7 @@ from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from edgefashion.errors import printable
+from edgefashion.errors import BadInputError, printable
 
 HIDDEN: Final = "..."
 """What stands where a secret was."""
@@ -118,6 +118,12 @@ def lacks_secret(address: str) -> bool:
     """True for what :func:`shown` gives of an address with a secret. Nobody may ask for it as it stands: a server would
     take the dots for a login, a wrong one, and a few of these lock an account."""
     return bool(_LACKING.search(address))
+
+
+def check_whole(address: str) -> None:
+    """Raise :class:`BadInputError` for an address that was copied from where its secret is hidden."""
+    if lacks_secret(address):
+        raise BadInputError(f"{address}: its user, password or token is hidden. Write it in the place of {HIDDEN}")
 
 
 def without_secrets(text: str, *addresses: str) -> str:

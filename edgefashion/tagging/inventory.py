@@ -50,6 +50,8 @@ def check(paths: Sequence[str]) -> None:
     Folders may be empty, as long as some path holds a picture: in a shop some folders are.
     """
     _check_apart(paths)
+    for url in filter(is_url, paths):
+        addresses.check_whole(url)
     for path in paths:
         if path.lower().endswith(_ARCHIVES) and not is_url(path):
             kind = "zip" if path.lower().endswith(".zip") else "tar"

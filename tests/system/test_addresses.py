@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from edgefashion.camera.events import mqtt_client, webhook_client
+from edgefashion.camera.sources import schemes
+from edgefashion.errors import BadInputError
+from edgefashion.inference.remote import address as model_address
 from edgefashion.system.addresses import all_shown, has_secret, how_to_escape, lacks_secret, shown, without_secrets
+from edgefashion.tagging import inventory
 
 ACCOUNTS = {
     "rtsp://admin:S3cret@host/live": "rtsp://...@host/live",
@@ -127,6 +134,26 @@ def test_what_is_hidden(address: str, safe: str) -> None:
     assert lacks_secret(safe) or "://" not in safe.replace(":/.", "://")  # of what has no scheme nobody opens any
     assert has_secret({"events": [address]})
     assert all_shown({"events": (address, 3)}) == {"events": (safe, 3)}
+
+
+@pytest.mark.parametrize(
+    ("take", "address"),
+    [
+        (schemes.resolved, "rtsp://...@192.168.1.5/live"),
+        (schemes.resolved, "http://192.168.1.5/cgi?user=...&pwd=...&ch=1"),
+        (schemes.resolved, "rtsp://10.0.0.5:554/user=..._password=..._channel=1_stream=0.sdp"),
+        (model_address.parse, "http://...@host:8000/v2/models/edge"),
+        (webhook_client.parse, "https://...@host/hook"),
+        (webhook_client.parse, "https://host/hook?token=..."),
+        (mqtt_client.parse, "mqtt://...@host/shop"),
+        (lambda url: inventory.check([url]), "https://...@host/a.jpg"),
+        (lambda url: inventory.check([url]), "zip://*.jpg::https://host/s.zip?sig=..."),
+    ],
+)
+def test_an_address_that_was_copied_from_a_message(take: Callable[[str], object], address: str) -> None:
+    """No server is asked with the dots for a login: a few of these lock an account. What to write is said."""
+    with pytest.raises(BadInputError, match=r"is hidden\. Write it in the place of \.\.\."):
+        take(address)
 
 
 @pytest.mark.parametrize("text", PLAIN)

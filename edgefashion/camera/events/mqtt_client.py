@@ -55,6 +55,7 @@ def parse(spec: str, setting: str = "--events") -> Broker:
     Raises :class:`BadInputError`, without the password.
     """
     shown = addresses.shown(spec)
+    addresses.check_whole(spec)
     try:
         url = urlsplit(spec)
         if re.search("[?#]", spec) or "@" in url.path:

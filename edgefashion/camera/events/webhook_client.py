@@ -91,6 +91,7 @@ class Answer:
 def parse(spec: str, secret: str | None = None) -> Receiver:
     """``http[s]://[user:password@]host[:port][/path]`` taken apart. Raises :class:`BadInputError`, without secrets."""
     shown = addresses.shown(spec)
+    addresses.check_whole(spec)
     try:
         url = urlsplit(spec)
         port, host = url.port, url.hostname or ""

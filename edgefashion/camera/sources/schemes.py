@@ -11,7 +11,7 @@ from urllib.request import url2pathname
 
 from edgefashion.camera.sources.failures import StreamLostError
 from edgefashion.errors import BadInputError
-from edgefashion.system.addresses import how_to_escape, shown
+from edgefashion.system.addresses import check_whole, how_to_escape, shown
 
 DEVICES: Final = ("/dev/video", "/dev/v4l/")
 """How a camera's name begins, besides its number: one by its id is the same after it was plugged in elsewhere."""
@@ -116,6 +116,7 @@ def resolved(spec: str) -> str:
         instead = instead[:1].upper() + instead[1:]
         raise BadInputError(f"--source {shown(spec)}: {scheme}:// is not read here. {instead}")
     if scheme:
+        check_whole(spec)
         try:
             parts = split(spec)
             if parts.fragment.startswith("ca=") and scheme != "https":

@@ -49,6 +49,7 @@ class Address:
 def parse(url: str) -> Address:
     """Take a model's URL apart; raises :class:`BadInputError`, one line without the password, for what is none."""
     shown = addresses.shown(url)
+    addresses.check_whole(url)
     if escape := addresses.how_to_escape(url):
         raise BadInputError(f"{shown} cannot be read as it is written. {escape}")
     try:
