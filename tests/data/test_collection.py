@@ -172,7 +172,7 @@ def test_what_is_put_back_begins_anew(
     assert moved
     there = back(aged(moved.after, 40 * DAY_S))
     assert there
-    others = [aged(put(tmp_path, number), 5 * DAY_S) for number in range(1, 4)]
+    others = [aged(put(tmp_path, n, time="2026-01-02T10:11:12+01:00"), 5 * DAY_S) for n in range(1, 4)]
     camera = opened(tmp_path, days=30, most_an_hour=1)
     camera.look()
     assert {*collected.listing(tmp_path).undecided} == {there.after, *others}
