@@ -159,6 +159,8 @@ class _Loop:
         self._unheard = False
         self._took_ms = 0.0
         """Of the newest frame, the network's time."""
+        self._wrong = ""
+        """What was wrong with the newest frame's picture, or with its answer; it holds until the next frame."""
 
     # --- One turn -----------------------------------------------------------------------------
 
@@ -168,8 +170,9 @@ class _Loop:
             self._events.tell("starting")
         while not (stop.is_set() or self._keys.quit or self._unheard or self._source.state == "ended"):
             try:
-                self._turn(stop)
-                self._events.fail("loop", "")
+                judged = self._turn(stop)
+                if judged:  # a turn without a frame does not show that the next one works
+                    self._events.fail("loop", "")
             except Exception as error:
                 if error is self._last_error or not self._source.live:
                     raise
@@ -178,18 +181,23 @@ class _Loop:
                     print(without_secrets(traceback.format_exc()), end="", file=sys.stderr)
                 stop.wait(1)
 
-    def _turn(self, stop: threading.Event) -> None:
+    def _turn(self, stop: threading.Event) -> bool:
+        """Returns whether what failed before has had its chance to: a frame came, or the source is away."""
         self._rate.wait_for_frame(stop)
-        frame = self._read()
-        wrong, seen = "", None
+        frame, seen = self._read(), None
+        judged = frame is not None or self._source.state != "live"
         if frame is not None:
-            wrong = self._picture_fault(frame)
-            if not wrong and self._rate.answer_is_due():
+            self._wrong = self._picture_fault(frame)
+            if not self._wrong and self._rate.answer_is_due():
                 seen = self._see(frame)
             self._events.frame = frame.number
-            if not wrong and seen is None and self._events.is_failing("network"):
-                wrong, frame = NO_ANSWER, None  # the picture is sound, but nothing of now is known of it
-        state, reason = ("stale", wrong) if wrong else (self._source.state, self._source.reason)
+            if not self._wrong and seen is None and self._events.is_failing("network"):
+                self._wrong, frame = NO_ANSWER, None  # the picture is sound, but nothing of now is known of it
+        elif judged:
+            self._wrong = ""  # of now is that no frame comes
+            if self._source.state == "reconnecting":
+                self._pictures.lost()
+        state, reason = ("stale", self._wrong) if self._wrong else (self._source.state, self._source.reason)
         if self._events.change(state, reason):
             self._answers.forget()
             self._meter.forget_rate()
@@ -205,6 +213,7 @@ class _Loop:
         self._unheard = self._events.check_sinks() and not any(output.shows for output in self._outputs)
         for key in "".join(output.keys() for output in self._outputs):
             self._keys.press(key, self._latest.moment)
+        return judged
 
     def _read(self) -> Frame | None:
         """The next frame, if one comes in time; notes an error of the source, the only one to end a live camera."""

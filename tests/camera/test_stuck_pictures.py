@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgefashion.camera.sources.stuck_pictures import BLACK_S, FROZEN_S, PictureWatch
+from edgefashion.camera.sources.stuck_pictures import FROZEN_S, PictureWatch
 
 RNG = np.random.default_rng(0)
 STILL = RNG.integers(40, 200, (240, 320, 3)).astype(np.uint8)
@@ -39,14 +39,15 @@ def test_slow_noise() -> None:
 
 
 @pytest.mark.parametrize("noise", [0, 2])
-def test_black_picture(noise: float) -> None:
-    """Black pictures, with a dark sensor's noise or without, are told of after two seconds; light ends that."""
+@pytest.mark.parametrize(("step_s", "first"), [(0.1, 20), (0.25, 8), (1.5, 2), (5.0, 1)])
+def test_black_picture(noise: float, step_s: float, first: int) -> None:
+    """Black pictures, with a dark sensor's noise or without, are told of after two seconds, however few come; light
+    ends that."""
     watch = PictureWatch()
-    black = [np.clip(RNG.normal(3, noise, STILL.shape), 0, 255).astype(np.uint8) for _ in range(50)]
-    said = [watch.look(black[n % 50], n / 10) for n in range(60)]
-    assert not any(said[: round(BLACK_S * 10)])
-    assert all("black" in one for one in said[round(BLACK_S * 10) :])
-    assert watch.look(STILL, 6.1) == ""
+    black = [np.clip(RNG.normal(3, noise, STILL.shape), 0, 255).astype(np.uint8) for _ in range(first + 3)]
+    said = [watch.look(picture, n * step_s) for n, picture in enumerate(black)]
+    assert [n for n, one in enumerate(said) if "black" in one] == [first, first + 1, first + 2]
+    assert watch.look(STILL, (first + 3) * step_s) == ""
 
 
 def test_dark_scene_is_not_black() -> None:
