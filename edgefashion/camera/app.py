@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ from edgefashion.camera.networks import Networks
 from edgefashion.camera.outputs.reopening import ReopeningOutput
 from edgefashion.camera.probation import Watch, back_after_failed_load
 from edgefashion.camera.probation_bounds import Bounds
-from edgefashion.camera.server_fallback import NONE
+from edgefashion.camera.server_fallback import NONE, AwayError
 from edgefashion.camera.service import watchdog
 from edgefashion.camera.settings import FIELDS, merge
 from edgefashion.camera.sources.source import Source, open_source
@@ -313,6 +313,9 @@ def _days(state: Path | None, source: str) -> DayWatch | None:
 
 def _watchdog(networks: Networks) -> ReopeningOutput:
     def prove() -> None:
-        networks.ask(lambda classifier: watchdog.proof(lambda: classifier)())
+        # Another machine's server that is away is no fault of this process, which looks for it. One that is started
+        # anew would not even begin without it.
+        with suppress(AwayError):
+            networks.ask(lambda classifier: watchdog.proof(lambda: classifier)())
 
     return ReopeningOutput(watchdog.Watchdog(prove), lambda: watchdog.Watchdog(prove))

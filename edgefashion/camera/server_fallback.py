@@ -46,6 +46,10 @@ NONE: Final = "none"
 T = TypeVar("T")
 
 
+class AwayError(MissingError):
+    """The server is away, and no local network stands in for it."""
+
+
 def local_name(url: str, wanted: str | None) -> str | None:
     """The local network that stands in for the one at ``url``; None where none is wanted.
 
@@ -89,6 +93,8 @@ class Served:
         self._looking: threading.Thread | None = None
         self._stop = threading.Event()
         self._remote: Classifier | None = None
+        self._lost: Classifier | None = None
+        """The server's network that was in use last."""
         try:
             self._remote = self._load()
         except ServerError as error:
@@ -98,23 +104,25 @@ class Served:
 
     @property
     def classifier(self) -> Classifier:
-        """The network that answers now; raises :class:`MissingError` where there is none."""
-        used = self._remote or self._local
-        if used is None:
-            raise MissingError(self.away)
+        """The network that answers now. Where none does, the server's as it was: whoever counts, shows or compares asks
+        for names and labels all the time, and :meth:`ask` alone is to fail."""
+        used = self._remote or self._local or self._lost
+        assert used is not None  # a server that is away at the start ends it where there is no local network
         return used
 
     def ask(self, do: Callable[[Classifier], T]) -> T:
         """``do`` with the server's network and, if that fails, at once with the local one.
 
-        Raises what the last one raised.
+        Raises what the last one raised, and :class:`AwayError` where none is left.
         """
         if self._remote is not None:
             try:
                 return do(self._remote)
             except (ServerError, RefusedError) as error:
                 self._leave(error)
-        return do(self.classifier)
+        if self._local is None:
+            raise AwayError(self.away)
+        return do(self._local)
 
     def poll(self) -> str:
         """Take the server's network again, if it answers; returns what to tell then."""
@@ -144,8 +152,8 @@ class Served:
 
     def _leave(self, error: ServerError | RefusedError) -> None:
         """From now on the local network answers, and the server is looked for."""
-        lost, self._remote = self._remote, None
-        self._let_go(lost)
+        self._lost, self._remote = self._remote, None
+        self._let_go(self._lost)
         instead = f"; {self._local.name} answers" if self._local else ""
         self.away = f"{error.what}{instead}"
         if time.monotonic() - self._back_s >= STEADY_S:

@@ -15,8 +15,12 @@ import numpy as np
 import pytest
 
 from edgefashion import load
+from edgefashion.camera import app
 from edgefashion.camera.moment import Health, Moment
+from edgefashion.camera.networks import Networks
+from edgefashion.camera.server_fallback import Served
 from edgefashion.camera.service.watchdog import Watchdog, proof, send, stopping, watchdog_limit_s
+from edgefashion.inference.remote.errors import AccountError, ServerError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="systemd is Linux's")
 
@@ -158,6 +162,34 @@ def test_a_proof_that_fails_does_not_feed(manager: Manager) -> None:
         with pytest.raises(RuntimeError):
             Watchdog(prove).take(moment(AWAY, 0))
         assert manager.told() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "fed"),
+    [
+        (ServerError("the server is away"), True),
+        (AccountError("another account"), True),
+        (RuntimeError("a defect"), False),
+    ],
+)
+def test_a_server_that_is_away_feeds(
+    error: Exception, fed: bool, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera that waits for its server is no process to start anew: it would not even begin without it."""
+    here = load("edge")
+
+    class Lost:
+        input_shape, settings = here.input_shape, here.settings
+        runtime_precision = here.runtime_precision
+
+        def __call__(self, images: object) -> np.ndarray:
+            raise error
+
+    monkeypatch.setattr(Served, "_load", lambda _: replace(here, run=Lost()))
+    networks = Networks(["http://127.0.0.1:9/v2/models/edge"], fallback="none")
+    output = app._watchdog(networks)
+    assert [bool(output.take(moment(AWAY, 0))), bool(manager.told())] == [not fed, fed]
+    networks.close()
 
 
 def test_status_tells_a_change_at_once(manager: Manager) -> None:

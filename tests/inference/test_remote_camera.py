@@ -14,6 +14,7 @@ import pytest
 from helpers.camera import NetworkCamera, wait_until
 
 from edgefashion.camera import demo_clip, loop, server_fallback
+from edgefashion.camera.drift.watch import DayWatch
 from edgefashion.camera.events.event import Event
 from edgefashion.camera.moment import Moment
 from edgefashion.camera.networks import Networks
@@ -50,17 +51,26 @@ class Watched:
     def __init__(self, url: str, source: str, **more: Any) -> None:
         self.models: list[str] = []
         self.faults: list[str] = []
-        self.frames = 0
+        self.frames = self.moments = 0
+        self.condition = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(url, source, more), daemon=True)
         self._thread.start()
 
     def _run(self, url: str, source: str, more: dict[str, Any]) -> None:
         networks = Networks([url], **more)
-        loop.run(networks, open_source(source), stop=self._stop, outputs=[ReopeningOutput(self, None)], events=[self])
+        loop.run(
+            networks,
+            open_source(source),
+            stop=self._stop,
+            outputs=[ReopeningOutput(self, None)],
+            events=[self],
+            days=DayWatch(None, lambda _: None),
+        )
 
     def take(self, moment: Moment) -> None:
-        self.frames = moment.health.frames
+        self.frames, self.condition = moment.health.frames, moment.health.condition
+        self.moments += 1
         if moment.model and [moment.model] != self.models[-1:]:
             self.models.append(moment.model)
 
@@ -86,6 +96,13 @@ class Watched:
         wait_until(lambda: self.models[changes:] == [model], f"{model} after {self.models}")
         seen = self.frames
         wait_until(lambda: self.frames > seen + 3, "more answers")
+
+    def wait_for_nothing(self) -> None:
+        """Return once nothing answers, and what is shown goes on."""
+        wait_until(lambda: self.condition == "stale", "no answers")
+        frames, seen = self.frames, self.moments
+        wait_until(lambda: self.moments > seen + 9, "moments")
+        assert self.frames == frames
 
 
 @pytest.fixture(scope="module")
@@ -201,21 +218,26 @@ def test_no_fallback(stream: str, server: Server) -> None:
 @pytest.mark.linux_only("SIGSTOP is POSIX's")
 @pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP")
 def test_goes_on_without_its_server(server: Server, stream: str) -> None:
-    """Cameras whose server is stopped or killed go on with their local network, say so, and return to the server,
-    also where it serves another version by then, which whoever began with the first one is told."""
+    """Cameras whose server is stopped or killed go on with their local network, or show that nothing answers, say so,
+    and return to the server, also where it serves another version by then, which whoever began with the first one is
+    told."""
     began = load.load(server.url("http", "edge"))
     cameras = [Watched(server.url(protocol, "edge"), stream) for protocol in PROTOCOLS]
-    for watched in cameras:
+    alone = Watched(server.url("http", "edge"), stream, fallback="none")
+    for watched in (*cameras, alone):
         watched.wait_for("edge", 0)
     server.process.send_signal(signal.SIGSTOP)
     for watched in cameras:
         watched.wait_for("edge (local)", 1)
+    alone.wait_for_nothing()
     server.process.send_signal(signal.SIGCONT)
     for watched in cameras:
         watched.wait_for("edge", 2)
+    alone.wait_for("edge", 0)
     server.kill()
     for watched in cameras:
         watched.wait_for("edge (local)", 3)
+    alone.wait_for_nothing()
     server.start("edge", "--precision", "fp16")
     server.wait()
     for watched in cameras:
@@ -225,6 +247,9 @@ def test_goes_on_without_its_server(server: Server, stream: str) -> None:
         assert "gives no answer within 0.4 s" in hung
         assert killed.endswith("edge (local) answers")
         assert well == again == "server: works again"
+    alone.wait_for("edge", 0)
+    alone.end()
+    assert [told.split(":")[0] for told in alone.faults] == ["network", "server", "server", "network"] * 2
     with pytest.raises(engine.ChangedError, match="another model than when this began"):
         began(np.zeros((1, 28, 28, 1), np.uint8))
     assert load.load(server.url("http", "edge")).precision == "fp16"
