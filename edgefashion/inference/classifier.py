@@ -12,7 +12,7 @@ import numpy as np
 
 from edgefashion.bundles.facts import takes_photos
 from edgefashion.errors import BadInputError
-from edgefashion.inference import preprocess
+from edgefashion.inference import finite, preprocess
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.preprocess import PHOTO_PX
 
@@ -82,7 +82,8 @@ class Classifier:
     """A loaded network. Call it with images; read from it what is running. Make one with :func:`edgefashion.load`.
 
     Raises:
-        BadInputError: When it is called: images of another dtype or shape than its own.
+        BadInputError: When it is called: images of another dtype or shape than its own; and as
+            :class:`~edgefashion.inference.finite.NoNumbersError`, where the network answers with NaN.
 
     Example:
         >>> import numpy as np
@@ -143,7 +144,7 @@ class Classifier:
         if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
             got = getattr(images, "dtype", type(images).__name__)
             raise BadInputError(f"images must be a uint8 array of intensities 0 to 255, not {got}. Do not scale them")
-        return self.run(self._as_batch(images))
+        return self._asked(self._as_batch(images))
 
     def look(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A photo network's whole answer for one uint8 (h, w, 3): probabilities (classes,) and
@@ -158,7 +159,7 @@ class Classifier:
         """A photo network's answers for uint8 (n, h, w, 3): probabilities (n, classes), and the masks (n, h/8, w/8) or,
         run by an engine that gives none, None."""
         batch = self._as_batch(images)
-        return self._looked(batch) if isinstance(self.run, MaskRunner) else (self.run(batch), None)
+        return self._looked(batch) if isinstance(self.run, MaskRunner) else (self._asked(batch), None)
 
     def start(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> None:
         """Hand over uint8 images (n, h, w, c), 64 at most, and go on; ``done`` is called with their answers.
@@ -171,17 +172,29 @@ class Classifier:
         images = self._as_batch(images)
         if len(images) > BATCH:
             raise BadInputError(f"{len(images)} images are more than a batch. Start {BATCH} at a time")
-        if isinstance(self.run, StartRunner) and self.run.starts(images, done, failed):
+
+        def take(probabilities: NDArray[np.float32], masks: NDArray[np.float32] | None) -> None:
+            finite.check(self.name, probabilities, masks)
+            done(probabilities, masks)
+
+        if isinstance(self.run, StartRunner) and self.run.starts(images, take, failed):
             return
         if not self.takes_photos:
-            done(self.run(images), None)
+            done(self._asked(images), None)
             return
         done(*self._looked(images))
 
     def _looked(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if not isinstance(self.run, MaskRunner) or not self.takes_photos:
             raise BadInputError(f"{self.name} run by {self.engine} gives no mask. Use a photo network's IR")
-        return self.run.look(images)
+        probabilities, masks = self.run.look(images)
+        finite.check(self.name, probabilities, masks)
+        return probabilities, masks
+
+    def _asked(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        probabilities = self.run(images)
+        finite.check(self.name, probabilities)
+        return probabilities
 
     def wait(self) -> None:
         """Wait until everything started is done. Raises what inferring it raised."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from edgefashion.inference import finite
 from edgefashion.inference.preprocess import Box, frame_view
 
 if TYPE_CHECKING:
@@ -100,12 +101,18 @@ class Finder:
     def make_ready(self) -> None:
         """Load the network and run it once, so that a file that cannot be used is told now, and the first frame is not
         the slow one. Raises what loading it raises."""
-        self.run(np.zeros((1, *FRAME_SHAPE), np.uint8))
+        self.cells(np.zeros(FRAME_SHAPE, np.uint8))
 
     def find(self, picture: NDArray[np.uint8]) -> list[Region]:
         """What a BGR uint8 (h, w, 3) picture shows, the surest first."""
-        cells = self.run(frame_view(picture, FINDER_PX)[None])[0]
-        return regions(cells, self.floor)
+        return regions(self.cells(frame_view(picture, FINDER_PX)), self.floor)
+
+    def cells(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's answer, float32 (24, 24, 41), to a frame, RGB uint8 (192, 192, 3). Raises
+        :class:`~edgefashion.inference.finite.NoNumbersError` for one that would say that nothing is in view."""
+        cells: NDArray[np.float32] = self.run(frame[None])[0]
+        finite.check("the finder", cells)
+        return cells
 
 
 def regions(cells: NDArray[np.float32], floor: float) -> list[Region]:

@@ -15,7 +15,7 @@ from kserve.errors import InvalidInput
 
 from edgefashion.bundles import model_files
 from edgefashion.bundles.running import running
-from edgefashion.inference import finder, preprocess
+from edgefashion.inference import finder, finite, preprocess
 from edgefashion.inference.predict import SeenGarment, answer_of, predict, see
 from edgefashion.serving import encoded_pictures, extensions, request_input
 from edgefashion.version import __version__
@@ -205,7 +205,9 @@ class Garments(Model):  # type: ignore[misc]
         if not classifier.takes_photos:
             return {"probabilities": classifier(images)}
         if images.shape[1:] == _FASHION_PHOTO != classifier.input_shape:
-            return {"probabilities": classifier.run(images)}
+            probabilities = classifier.run(images)
+            finite.check(self.name, probabilities)
+            return {"probabilities": probabilities}
         if images.shape[1:] != classifier.input_shape or "mask" not in wanted:
             return {"probabilities": classifier(images)}
         looks = []
@@ -249,7 +251,7 @@ class Garments(Model):  # type: ignore[misc]
         cells = []
         for frame in frames:
             self.gate.check_time(end_s)
-            cells.append(own.run(frame[None])[0])
+            cells.append(own.cells(frame))
         return {"cells": np.stack(cells)}
 
 

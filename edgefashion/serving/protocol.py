@@ -14,6 +14,7 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
+from edgefashion.inference.finite import NoNumbersError
 from edgefashion.serving import extensions
 from edgefashion.serving.admission import check_values
 from edgefashion.serving.statuses import BROKEN, UNKNOWN, UNSUPPORTED, Refusal, RefusedError
@@ -111,6 +112,8 @@ def _refusal_of(error: Exception) -> tuple[Refusal, str]:
         return _NOT_READY, str(error)[:200]
     if isinstance(error, (NotImplementedError, UnsupportedProtocol)):
         return UNSUPPORTED, str(error) or "not supported"
+    if isinstance(error, NoNumbersError):
+        return BROKEN, str(error)
     return BROKEN, "the server failed at this request. Its log says why"
 
 

@@ -27,12 +27,13 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="POSIX systems only")
 
 def test_appended(tmp_path: Path) -> None:
     """A file gets one line an event, its fields in order, behind what stands in it; numpy's numbers are numbers,
-    and one that is none is null."""
+    and one that is none is null, however deep it lies."""
     path = tmp_path / "events.jsonl"
     for start in (0, 3):
         sink = open_sink(str(path))
         tell(sink, range(start, start + 2))
-        sink.tell(Event("t", start + 2, "none", None, np.float32(0.5), float("nan")))  # type: ignore[arg-type]
+        garments = [{"confidence": float("inf"), "box": (np.int64(1), np.float32("nan")), "worn": None, "held": True}]
+        sink.tell(Event("t", start + 2, "none", None, np.float32(0.5), float("nan"), garments=garments))  # type: ignore[arg-type]
         sink.close()
         sink.close()
         assert sink.lost == 0
@@ -41,6 +42,7 @@ def test_appended(tmp_path: Path) -> None:
     last = parse(path.read_bytes())[-1]
     assert last["confidence"] == 0.5
     assert last["latency_ms"] is None
+    assert last["garments"] == [{"confidence": None, "box": [1, None], "worn": None, "held": True}]
 
 
 def test_half_a_line(tmp_path: Path) -> None:

@@ -23,10 +23,12 @@ RNG = np.random.default_rng(0)
 STEP_S = 1.9
 """Between two frames."""
 
+HINT = "Run it on another device (--device CPU), or convert its model again"
 LIVE = ("live", None)
 BLACK = ("stale", "the picture is black: is the lens covered, or the light off?")
 FROZEN = ("stale", "the picture is frozen: the same again and again")
 SILENT = ("fault", "network: edge gives no answer: the device is lost")
+NO_NUMBERS = ("fault", "network: edge gives no answer: edge answers with what is no number (NaN or infinite). " + HINT)
 NO_ANSWER = ("stale", loop.NO_ANSWER)
 ANSWERS = ("fault", "network: works again")
 LOOP = ("fault", "loop: the garment cannot be kept")
@@ -81,6 +83,7 @@ class Unhurried(threading.Event):
         pytest.param("l.b..b..b..b..b..l.l", [LIVE, BLACK, LIVE], id="black"),
         pytest.param("l." + "f.." * 12 + "l.", [LIVE, FROZEN, LIVE], id="frozen"),
         pytest.param("l.x..x..x.x.l.l", [LIVE, SILENT, NO_ANSWER, ANSWERS, LIVE], id="the network gives no answer"),
+        pytest.param("l.n..n..n.n.l.l", [LIVE, NO_NUMBERS, NO_ANSWER, ANSWERS, LIVE], id="it answers NaN"),
         pytest.param("l.o..o..o.o.l.l", [LIVE, LOOP, LOOP_WORKS], id="an error that nobody foresaw"),
         pytest.param("lb.b.b.--.b.b.l", [LIVE, BLACK, LOST, BLACK, LIVE], id="lost and back, and black still"),
         pytest.param("l.b.-.b.l.", [LIVE, LOST, LIVE], id="the first picture is dark"),
@@ -101,7 +104,7 @@ def test_what_is_wrong_holds_until_the_next_frame(script: str, told: list[tuple[
         def __call__(self, images: Picture) -> Any:
             if source.at == "x":
                 raise RuntimeError("the device is lost")
-            return classifier.run(images)
+            return classifier.run(images) * (np.nan if source.at == "n" else 1)
 
     def on_answer(*_: object) -> None:
         if source.at == "o":

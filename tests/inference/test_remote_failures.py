@@ -88,11 +88,18 @@ def test_strangers(status: int, body: bytes, error: type[Exception], words: str)
         {"probabilities": np.zeros((1, 2, 1), np.float32)},
         {"probabilities": np.full((1, 2), "a")},
         {"probabilities": np.zeros((1, 2), np.float64)},
+        {"probabilities": np.full((1, 2), np.nan, np.float32)},
+        {"probabilities": np.full((1, 2), 1.1, np.float32)},
+        {"probabilities": np.full((1, 2), -0.1, np.float32)},
+        {"mask": np.full((1, 20, 20), np.nan, np.float32)},
     ],
-    ids=lambda wrong: " ".join(f"{name} {tensor.dtype}{tensor.shape}" for name, tensor in wrong.items()),
+    ids=lambda wrong: " ".join(
+        f"{name} {tensor.dtype}{tensor.shape} {tensor.flat[0]}" for name, tensor in wrong.items()
+    ),
 )
 def test_wrong_tensors(wrong: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Tensors of another shape or type in mid-run are a server's failure, after which a camera goes on by itself."""
+    """Tensors of another shape or type, or of no probabilities, in mid-run are a server's failure, after which a camera
+    goes on by itself."""
     pretending = Pretending((160, 160, 3))
     with answering(pretending) as port:
         there = load.load(f"http://127.0.0.1:{port}/v2/models/m")
@@ -117,9 +124,10 @@ def test_the_servers_finder() -> None:
         assert found is not None
         assert (found.floor, found.sha256) == (0.5, "00ff")
         assert [(one.kind, one.score) for one in found.find(np.zeros((300, 200, 3), np.uint8))] == [("upper", 0.75)]
-        pretending.tensors["cells"] = np.zeros((1, 4, 4, 41), np.float32)
-        with pytest.raises(ServerError, match="answers cells"):
-            found.find(np.zeros((300, 200, 3), np.uint8))
+        for shape, value in (((1, 4, 4, 41), 0.0), ((1, *CELLS_SHAPE), np.nan)):
+            pretending.tensors["cells"] = np.full(shape, value, np.float32)
+            with pytest.raises(ServerError, match="answers cells"):
+                found.find(np.zeros((300, 200, 3), np.uint8))
         pretending.tensors["cells"] = np.zeros((1, *CELLS_SHAPE), np.float32)
         pretending.facts["finder_sha256"] = "ff00"
         with pytest.raises(engine.ChangedError):

@@ -42,18 +42,23 @@ _BATCH: Final = 100
 
 
 def line(event: Event) -> str:
-    """``event`` as one line of JSON, its fields in order; a number that JSON does not know is null."""
-    fields = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in asdict(event).items()
-        if name not in _OWN_STATE or value is not None
-    }
-    return json.dumps(fields, default=_plain)
+    """``event`` as one line of JSON, its fields in order; a number that JSON does not know is null, however deep."""
+    told = asdict(event).items()
+    fields = {name: _plain(value) for name, value in told if name not in _OWN_STATE or value is not None}
+    return json.dumps(fields, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
-    """A number of numpy's as Python's own; anything else as its text."""
-    return value.item() if hasattr(value, "item") else str(value)
+    """What JSON knows: of a number or an array of numpy's Python's own, of anything else that it does not the text."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def backoff() -> Backoff:

@@ -17,6 +17,7 @@ from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.finder import CELLS_SHAPE, Finder
+from edgefashion.inference.finite import is_finite
 from edgefashion.inference.remote.address import Address, parse
 from edgefashion.inference.remote.client import Answered, Client, Limits
 from edgefashion.inference.remote.errors import RefusedError, ServerError
@@ -206,8 +207,9 @@ class Remote:
         for name, tensor in answered.tensors.items():
             if tensor.dtype != np.float32 or tensor.shape not in [(len(images), *shape) for shape in shapes[name]]:
                 return f"{name} {tensor.dtype}{list(tensor.shape)} for {len(images)} images"
-            # What is no number is in no range either.
-            if name == PROBABILITIES and tensor.size and not (tensor.min() >= -SLACK and tensor.max() <= 1 + SLACK):
+            if not is_finite(tensor):
+                return f"{name} that are no numbers"
+            if name == PROBABILITIES and tensor.size and (tensor.min() < -SLACK or tensor.max() > 1 + SLACK):
                 return f"{name} from {tensor.min():g} to {tensor.max():g}, which are none"
         return ""
 
