@@ -159,6 +159,48 @@ def test_refused_for_good(status: str) -> None:
     assert sink.lost == 3
 
 
+@pytest.mark.parametrize(
+    ("answers", "posted"),
+    [
+        (["reset", "409"], [0, 0, 1, 2]),
+        (["hang up", "409"], [0, 0, 1, 2]),
+        (["500", "409"], [0, 0, 1, 2]),
+        (["204", "reset", "409"], [0, 1, 1, 2]),  # the connection was kept, and the event comes again at once
+        (["409", "409", "204"], [0, 0, 0, 1, 2]),
+        (["503", "409", "409", "409"], [0, 0, 1, 1, 1, 2]),  # of the next one nothing has come before
+        (["400", "409", "204"], [0, 0, 0, 1, 2]),
+    ],
+)
+def test_that_it_has_it(answers: list[str], posted: list[int]) -> None:
+    """409 to an event that may have come before says that the receiver has it. To one that is new it says nothing of
+    the kind, and the event waits."""
+    with Receiver(answers=answers) as receiver:
+        sink = open_sink(receiver.url(), secret=SECRET)
+        tell(sink, range(3))
+        settle(sink)
+        sink.close()
+    assert [each.event["frame"] for each in receiver.posted] == posted
+    assert sink.lost == 0
+
+
+def test_that_it_has_an_earlier_run_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run before this one has delivered and could not strike out is the oldest that waits, and 409 says so of it
+    alone."""
+    monkeypatch.setattr(webhook, "CLOSE_S", 0.1)
+    with Receiver(always="503") as receiver:
+        for answers in (["503"], ["409", "409", "204", "409"]):
+            before = len(receiver.posted)
+            receiver.answers, receiver.always = list(answers), "204" if "204" in answers else "503"
+            sink = open_sink(receiver.url(), state=tmp_path, secret=SECRET)
+            if receiver.always == "503":
+                tell(sink, range(4))
+                wait_until(sink.fault, "the fault")
+            else:
+                settle(sink)
+            sink.close()
+    assert [each.event["frame"] for each in receiver.posted[before:]] == [0, 1, 2, 3, 3]
+
+
 def test_no_receiver(monkeypatch: pytest.MonkeyPatch) -> None:
     """A receiver that is not there yet, or whose name nobody knows, is a fault and no error; it gets what it missed."""
     port = free_port()

@@ -5,11 +5,13 @@ An event is delivered at least once and in order, also over the end of this proc
 
 What a receiver answers decides what is done next:
 
-- 2xx: it has the event.
+- 2xx: it has the event. So says 409 where the event may have come before: the receiver knows its name.
 - 401, 403: the event waits; few more tries, as they may lock an account. 3xx waits too: no redirect is followed, as the
   signature and the event would go where nobody has agreed to.
+- 404, 423, and 409 to an event that is new: the event waits, and is sent again seldom. A proxy answers so, too, whose
+  receiver is away.
 - another 4xx, but not 408, 425 and 429: it does not take this event. After a few tries it is dropped, and counted.
-- all else, or nothing: the event waits, and is sent again, for as long as it takes.
+- all else (5xx, 408, 425 and 429 among it), or nothing: the event waits, and is sent again, for as long as it takes.
 """
 
 from __future__ import annotations
@@ -50,6 +52,10 @@ class Webhook(Outgoing):
         self._pauses = {name: Backoff(*times) for name, times in self._times().items()}
         self._refusals = 0
         """How often the oldest event was refused."""
+        self._sent = ""
+        """The name of the oldest event, if it may have arrived though no answer said so."""
+        self._continues = True
+        """Whether an earlier run's events may have arrived that it had no time to strike out: they are the oldest."""
         self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
         self._thread.start()
 
@@ -62,6 +68,8 @@ class Webhook(Outgoing):
             try:
                 wait_s = self._after(message, self._client.post(message))
             except Exception as error:  # whatever fails, this thread goes on: the camera runs for months
+                if not isinstance(error, (ConnectionRefusedError, socket.gaierror)):
+                    self._sent = message.id
                 wait_s = self._failed(message, "again", _reason(error))
             if self._closed and wait_s > CLOSE_S:
                 break
@@ -81,7 +89,9 @@ class Webhook(Outgoing):
 
     def _after(self, message: Message, answer: Answer) -> float:
         """Do what the answer says; seconds to wait before the next event, or this one again, is sent."""
-        if answer.status // 100 == 2:
+        has_it = answer.status == 409 and self._may_have_come(message, answer)
+        self._continues = self._continues and has_it
+        if answer.status // 100 == 2 or has_it:
             self._outbox.delivered(message)
             self._fault, self._refusals = None, 0
             for pauses in self._pauses.values():
@@ -100,8 +110,15 @@ class Webhook(Outgoing):
             self._refusals = 0
             self._outbox.delivered(message, refused=True)
             return 0.0
+        if answer.status // 100 == 5:
+            self._sent = message.id
         wait_s = self._failed(message, "again", f"the receiver answers {answer.words}")
         return max(wait_s, answer.wait_s or 0.0)
+
+    def _may_have_come(self, message: Message, answer: Answer) -> bool:
+        """Whether the receiver may have got ``message`` before the post that it answers."""
+        of_earlier_run = self._continues and message.run != self._outbox.run
+        return answer.repeated or message.id == self._sent or of_earlier_run
 
     def _failed(self, message: Message, kind: str, reason: str) -> float:
         self._outbox.give_back(message)

@@ -20,7 +20,7 @@ import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -81,6 +81,8 @@ class Answer:
     status: int
     wait_s: float | None = None
     """How long it asks to be left alone."""
+    repeated: bool = False
+    """The event had been sent just before, over a connection that ended without an answer."""
 
     @property
     def words(self) -> str:
@@ -158,6 +160,8 @@ class Client:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 return self._ask(self._connection, message)
             self.close()
+            self._connection = self._connect()
+            return replace(self._ask(self._connection, message), repeated=True)
         self._connection = self._connect()
         return self._ask(self._connection, message)
 
