@@ -19,6 +19,8 @@ from edgefashion.system.files import write_whole
 FILE: Final = "probation.json"
 MINUTES: Final = 10
 """How long it lasts, unless told otherwise."""
+MOST_MINUTES: Final = 1440
+"""The longest."""
 
 RUNNING: Final = "running"
 STATES: Final = (RUNNING, "passed", "rolled back")
@@ -64,10 +66,10 @@ def last(model_dir: Path) -> Probation | None:
     try:
         told = json.loads((model_dir / FILE).read_text(encoding="utf-8"))
         found = Probation(**{name: told[name] for name in ("revision", "previous", "began", "state", "why", "seconds")})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     texts = (found.revision, found.previous, found.began, found.state, found.why)
-    is_number = isinstance(found.seconds, int | float) and 0 < found.seconds < float("inf")
+    is_number = type(found.seconds) in (int, float) and 0 < found.seconds <= MOST_MINUTES * 60
     return found if all(isinstance(text, str) for text in texts) and found.state in STATES and is_number else None
 
 

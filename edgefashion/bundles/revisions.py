@@ -104,7 +104,7 @@ def history(model_dir: Path) -> list[Revision]:
         found.append(Revision(PLAIN, model_dir, sha256(model_dir / INFO), in_force == PLAIN, origin))
     for facts in sorted((model_dir / REVISIONS).glob("*.json"), key=lambda file: _number(file.stem)):
         place = facts.with_suffix("")
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             if is_id(place.name) and (place / INFO).is_file():
                 origin = origin_of(json.loads(facts.read_text(encoding="utf-8")))
                 found.append(Revision(place.name, place, sha256(place / INFO), place.name == in_force, origin))

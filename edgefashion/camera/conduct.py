@@ -6,13 +6,15 @@ before it across a change and a restart.
 
 from __future__ import annotations
 
-import collections
+import contextlib
 import json
 import statistics
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from edgefashion.bundles.probation import MOST_MINUTES
+from edgefashion.system import state_file
 from edgefashion.system.files import write_whole
 
 if TYPE_CHECKING:
@@ -26,8 +28,13 @@ GARMENTS: Final = 500
 """Garments kept, the newest."""
 LONGEST_STEP_S: Final = 1.0
 """More than this between two frames is no time in which the network was at work."""
-MEMORY_S: Final = 24 * 3600.0
-"""What is older counts half."""
+MEMORY_S: Final = 2 * MOST_MINUTES * 60.0
+"""What is older counts half. What is left by then is no less than the longest probation, or that would never end."""
+
+_MOST_FAULTS: Final = 2e6
+_SLOWEST_MS: Final = 1e9
+_LAST_LOOK: Final = 2 * GARMENTS
+"""No record holds more than these, as there are so many frames and garments at most in the time that it covers."""
 
 
 @dataclass
@@ -118,12 +125,13 @@ class Timer:
 
 
 def read(path: Path) -> dict[str, Conduct]:
-    """By revision, what the file at ``path`` knows; nothing where it is not there or nobody can read it."""
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): _conduct(each) for name, each in told["revisions"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}
+    """By revision, what the file at ``path`` knows; nothing where it is not there or nobody can read it.
+
+    A damaged one is put aside.
+    """
+    with contextlib.suppress(OSError):
+        return state_file.read(path, _revisions) or {}
+    return {}
 
 
 def write(path: Path, known: dict[str, Conduct]) -> None:
@@ -134,16 +142,19 @@ def write(path: Path, known: dict[str, Conduct]) -> None:
     write_whole(path, json.dumps({"format": 1, "revisions": told}) + "\n")
 
 
+def _revisions(told: Any) -> dict[str, Conduct]:
+    return {str(name): _conduct(each) for name, each in told["revisions"].items()}
+
+
 def _conduct(told: dict[str, Any]) -> Conduct:
-    blocks, unsure = told["blocks_ms"], told["unsure"]
-    counted = collections.Counter(type(value) for value in (*blocks, *unsure, told["seconds"], told["faults"]))
-    if set(counted) - {int, float} or not isinstance(told["since"], str):
-        raise ValueError("no figures")
+    number = state_file.number
+    if not isinstance(told["since"], str) or not isinstance(told["next_look"], int):
+        raise ValueError("no conduct")
     return Conduct(
-        seconds=float(told["seconds"]),
-        faults=float(told["faults"]),
-        blocks_ms=[float(ms) for ms in blocks][-BLOCKS:],
-        unsure=[int(bool(each)) for each in unsure][-GARMENTS:],
+        seconds=number(told["seconds"], 0, MEMORY_S),
+        faults=number(told["faults"], 0, _MOST_FAULTS),
+        blocks_ms=[number(ms, 0, _SLOWEST_MS) for ms in told["blocks_ms"]][-BLOCKS:],
+        unsure=[int(number(each, 0, 1)) for each in told["unsure"]][-GARMENTS:],
         since=told["since"],
-        next_look=int(told["next_look"]),
+        next_look=int(number(told["next_look"], 1, _LAST_LOOK)),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, get_type_hints
 
 from edgefashion.bundles.places import PHOTO_MODEL
+from edgefashion.bundles.probation import MINUTES, MOST_MINUTES
 from edgefashion.errors import BadInputError
 from edgefashion.inference import device
 from edgefashion.labels import GROUPS, PHOTO_LABELS
@@ -127,7 +128,10 @@ class CameraSettings:
         metavar="KEY",
     )
     probation: int = _setting(
-        10, "Minutes in which a new revision is compared with the one before; 0: not at all.", low=0, high=1440
+        MINUTES,
+        "Minutes in which a new revision is compared with the one before; 0: not at all.",
+        low=0,
+        high=MOST_MINUTES,
     )
     probation_slower: int = _setting(
         50, "Percent by which a new revision's frames may take longer before it is taken back.", low=1, high=1000

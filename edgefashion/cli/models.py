@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgefashion.bundles.probation import MINUTES
+from edgefashion.bundles.probation import MINUTES, MOST_MINUTES
 from edgefashion.cli.common import JsonOption, new_table, print_table
 from edgefashion.errors import printable
 
@@ -125,7 +125,7 @@ def install(
         int | None,
         typer.Option(
             min=0,
-            max=1440,
+            max=MOST_MINUTES,
             metavar="MINUTES",
             help=f"How long a running camera compares it with the one before; 0: not at all. Default: {MINUTES}.",
             show_default=False,

@@ -169,15 +169,6 @@ def test_timer() -> None:
     assert mine.seconds == pytest.approx(5.9 + conduct.LONGEST_STEP_S)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"revisions": {"x": {}}}', '{"revisions": {"x": {"blocks_ms": "a"}}}']
-)
-def test_spoiled_record(text: str) -> None:
-    """A record that nobody can read is none."""
-    Path("x.json").write_text(text)
-    assert conduct.read(Path("x.json")) == {}
-
-
 def test_record_there_and_back() -> None:
     """What is written is read again."""
     conduct.write(Path("x.json"), {".": did(5, 2)})
@@ -229,10 +220,11 @@ class Camera:
         self.poll()
 
 
-def go_live(content: str) -> str:
+def go_live(content: str, minutes: int = 10) -> str:
     place = revisions.next_place(SHOP)
     make(place, content)
-    return revisions.switch(SHOP, revisions.record(SHOP, place, revisions.Origin()).id, probation_s=600).id
+    made = revisions.record(SHOP, place, revisions.Origin()).id
+    return revisions.switch(SHOP, made, probation_s=60 * minutes).id
 
 
 def in_force() -> str:
@@ -280,6 +272,27 @@ def test_good_revision_passes(minutes: int) -> None:
     assert ended is not None
     assert (ended.state, camera.watch.running.probation) == ("passed", False)
     assert "not sure of" in ended.why
+
+
+@pytest.mark.parametrize("minutes", [1, 720, probation.MOST_MINUTES])
+def test_every_probation_ends(minutes: int) -> None:
+    """However long a probation may be, it lasts so long and no longer, also where nobody looks as the time is up."""
+    make(SHOP)
+    camera = Camera()
+    go_live("second", minutes)
+    camera.take_up()
+    camera.settle()
+    camera.watch._conduct.seconds = 60.0 * minutes - 20.5
+    camera.run(3, unsure_every=0)
+    camera.settle()
+    assert camera.watch.running.probation
+    for _ in range(100_000):
+        camera.watch._conduct.add(1.0)
+    camera.run(1, unsure_every=0)
+    camera.settle()
+    ended = probation.last(SHOP)
+    assert ended is not None
+    assert (ended.state, camera.told) == ("passed", [])
 
 
 def test_slower_revision_is_taken_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -135,7 +136,7 @@ def days_of(fields: Any) -> Days:
     if not isinstance(fields, dict) or fields.keys() != asdict(Days()).keys():
         raise ValueError("no days")
     date, hours, first, departing = (fields[name] for name in ("date", "hours", "first", "departing"))
-    if not isinstance(date, str) or (date and not _DATE.fullmatch(date)):
+    if not isinstance(date, str) or (date and not (_DATE.fullmatch(date) and datetime.date.fromisoformat(date))):
         raise ValueError("no date")
     if not isinstance(hours, dict) or any(not re.fullmatch(r"1?\d|2[0-3]", hour) for hour in hours):
         raise ValueError("no hours")

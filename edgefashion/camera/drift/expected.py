@@ -22,7 +22,7 @@ def expected_of(classifier: Classifier) -> Expected | None:
         return None
     try:
         report = open_bundle(classifier.source.parent).report()
-    except (BadInputError, OSError, ValueError):
+    except (BadInputError, OSError, ValueError, RecursionError):
         return None
     measured = _at(report, "acceptance", "measured_on_the_other_half", "held or lying")
     pictures, accepted = _at(measured, "n"), _at(measured, "accepted")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edgefashion.camera.drift.days import Days, days_of
+from edgefashion.system import state_file
 from edgefashion.system.addresses import shown
 from edgefashion.system.files import sync_folder, written_aside
 
 FORMAT: Final = 1
 MOST_NETWORKS: Final = 8
 """Networks whose days are remembered; the one left alone for longest goes first."""
-_LARGEST_BYTES: Final = 1_000_000
 
 
 def path_of(state: Path, source: str) -> Path:
@@ -25,21 +24,17 @@ def path_of(state: Path, source: str) -> Path:
 
 
 def read(path: Path) -> dict[str, Days]:
-    """The days by network, the one used last at the end; empty where there is no file. A damaged one is put aside."""
-    try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise ValueError("too large")
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("networks"), dict):
-            raise ValueError("no days")
-        return {name: days_of(days) for name, days in found["networks"].items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, RecursionError):
-        aside = path.with_name(f"{path.name}.damaged")
-        path.replace(aside)
-        print(f"edgefashion: {path} was damaged, and is kept as {aside.name}", file=sys.stderr)
-        return {}
+    """The days by network, the one used last at the end; empty where there is no file. A damaged one is put aside.
+
+    Raises :class:`OSError`.
+    """
+    return state_file.read(path, _networks) or {}
+
+
+def _networks(found: Any) -> dict[str, Days]:
+    if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("networks"), dict):
+        raise ValueError("no days")
+    return {name: days_of(days) for name, days in found["networks"].items()}
 
 
 def text_of(networks: dict[str, Days]) -> str:
