@@ -13,7 +13,8 @@ from helpers.camera import wait_until
 from helpers.events import event, fill, small_disk
 
 from edgefashion.camera.events import outbox as module
-from edgefashion.camera.events.outbox import Message, Outbox
+from edgefashion.camera.events.message import Message
+from edgefashion.camera.events.outbox import Outbox
 
 
 def put(outbox: Outbox, numbers: range) -> None:
@@ -120,13 +121,46 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:3000])
 
 
-def _scribble(path: Path) -> None:
-    with sqlite3.connect(path) as file:
-        file.execute("INSERT INTO events VALUES (99, 'run', 1, 'no event')")
-    file.close()
+def _with(*statements: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        with sqlite3.connect(path) as file:
+            for statement in statements:
+                file.execute(statement)
+        file.close()
+
+    return change
 
 
-@pytest.mark.parametrize("damage", [_overwrite, _cut, _scribble])
+SOUND = """'{"time": 0, "frame": 1}'"""
+DEEP = "'" + "[" * 100_000 + "'"
+DAMAGES = [
+    _overwrite,
+    _cut,
+    *(
+        _with(f"INSERT INTO {row}")
+        for row in (
+            "events VALUES (99, 'run', 1, 'no event')",
+            "events VALUES (99, 'run', 1, '{}')",
+            "events VALUES (99, 'run', 1, '[]')",
+            f"events VALUES (99, 'run', 1, {DEEP})",
+            "events VALUES (99, 'run', 1, NULL)",
+            "events VALUES (99, 'run', 1, x'7b7d')",
+            "events VALUES (99, 'run', 1, CAST(x'ff' AS TEXT))",
+            f"events VALUES (99, 'run', 'one', {SOUND})",
+            f"events VALUES (99, NULL, 1, {SOUND})",
+            f"events VALUES (99, 'run', NULL, {SOUND})",
+            f"events VALUES ({2**63 - 1}, 'run', 1, {SOUND})",
+            f"dropped VALUES (99, 'run', 1, {SOUND}, 'many')",
+            f"dropped VALUES (99, 'run', 1, {SOUND}, -3)",
+            "dropped VALUES (99, 'run', 1, 'no event', 3)",
+        )
+    ),
+    _with("DROP TABLE events", "CREATE TABLE events(name TEXT)"),
+    _with("DROP TABLE dropped", "CREATE TABLE dropped(number INTEGER PRIMARY KEY)"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged(tmp_path: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]) -> None:
     """A damaged file is put aside, which is told, and a new one begun: a kiosk starts."""
     path = tmp_path / "o.sqlite"
@@ -142,12 +176,76 @@ def test_damaged(tmp_path: Path, damage: Callable[[Path], None], capsys: pytest.
     outbox.close(5)
 
 
-def test_no_file(tmp_path: Path) -> None:
-    """Where no file can be had, that is an error for who opens it."""
-    (tmp_path / "file").touch()
-    for path in (tmp_path / "file" / "o.sqlite", tmp_path):
-        with pytest.raises(OSError, match=r".+"):
-            Outbox(path)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_beside(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    """Of a file that another camera has left nothing is taken where something in it is damaged, at no start."""
+    path = tmp_path / "o.sqlite"
+    other = Outbox(tmp_path / "o-2.sqlite")
+    put(other, range(20))
+    other.close(5)
+    damage(tmp_path / "o-2.sqlite")
+    for _ in range(2):
+        outbox = Outbox(path)
+        assert (outbox.empty, outbox.fault) == (True, "")
+        outbox.close(5)
+
+
+@pytest.mark.parametrize("older", [0, 4, 9])
+@pytest.mark.parametrize("left", [0, 2])
+@pytest.mark.parametrize("delivered", [0, 1, 3])
+@pytest.mark.parametrize("most", [1000, 6])
+def test_file_comes_late(
+    tmp_path: Path, older: int, left: int, delivered: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no file can be had at the start, events wait in memory, which is a fault, and go on their way; as soon as
+    one can be had, they are in it, what had waited there before them, and each goes on under its name."""
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    there, state = tmp_path / "there", tmp_path / "state"
+    for name, numbers in (("o.sqlite", range(older)), ("o-2.sqlite", range(50, 50 + left))):
+        before = Outbox(there / name)
+        put(before, numbers)
+        before.close(5)
+    state.touch()
+    outbox = Outbox(state / "o.sqlite", most=most)
+    assert outbox.path is None
+    assert outbox.fault.startswith("events wait in memory alone: ")
+    put(outbox, range(100, 105))
+    for message in outbox.take(delivered):
+        outbox.delivered(message)
+    on_its_way = outbox.take(1)
+    state.unlink()
+    there.rename(state)
+    wait_until(lambda: not outbox.fault and not outbox._is_unsaved, "the file")
+    names = [f"{outbox.run}-{number}" for number in range(delivered + 1, 6)]
+    outbox.give_back(on_its_way[0])
+    outbox = reopened(outbox, state / "o.sqlite", most=most)
+    assert (outbox.path, sorted(each.name for each in state.iterdir() if each.suffix == ".sqlite")) == (
+        state / "o.sqlite",
+        ["o.sqlite"],
+    )
+    expected = [*range(older), *range(50, 50 + left), *range(100 + delivered, 105)]
+    lost = max(0, len(expected) - most)
+    messages = outbox.take(1000)
+    assert sum(message.dropped for message in messages) == lost
+    assert frames([message for message in messages if not message.dropped]) == expected[lost:]
+    assert [message.id for message in messages[-len(names) :]] == names
+    assert [message.number for message in messages] == sorted({message.number for message in messages})
+    outbox.close(5)
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_file_comes_with_the_end(tmp_path: Path, comes: bool) -> None:
+    """What waits in memory is written at the end where a file can be had by then, and counted as lost where none
+    can."""
+    state = tmp_path / "state"
+    state.touch()
+    outbox = Outbox(state / "o.sqlite")
+    put(outbox, range(5))
+    outbox.delivered(outbox.take(1)[0])
+    if comes:
+        state.unlink()
+    outbox.close(5)
+    assert (outbox.kept, outbox.lost) == ((4, 0) if comes else (0, 4))
 
 
 @pytest.mark.linux_only("a small file system is mounted")
@@ -168,6 +266,25 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         wait_until(lambda: not outbox.fault and not outbox._is_unsaved, "the fault's end")
         outbox = reopened(outbox, disk / "o.sqlite")
         assert frames(outbox.take(1000)) == list(range(100, 200))
+        fill(disk)
+        put(outbox, range(200, 203))
+        outbox.close(5)
+        assert (outbox.kept, outbox.lost) == (100, 3)
+
+
+@pytest.mark.linux_only("a small file system is mounted")
+def test_full_disk_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full as the camera starts is a fault, and costs no event of the outbox once there is room."""
+    monkeypatch.setattr(module, "RETRY_S", 0.05)
+    with small_disk(tmp_path / "disk", "200k") as disk:
+        ballast = fill(disk)
+        outbox = Outbox(disk / "state" / "o.sqlite")
+        put(outbox, range(3))
+        wait_until(lambda: "memory alone" in outbox.fault, "the fault")
+        ballast.unlink()
+        wait_until(lambda: not outbox.fault and not outbox._is_unsaved, "the file")
+        outbox = reopened(outbox, disk / "state" / "o.sqlite")
+        assert frames(outbox.take(9)) == [0, 1, 2]
         outbox.close(5)
 
 

@@ -29,9 +29,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.camera.events.event import now
+from edgefashion.camera.events.message import Message
 from edgefashion.camera.events.mqtt_client import Broker, make_client, properties
 from edgefashion.camera.events.mqtt_failures import HangsUpError, RefusedError, as_error
-from edgefashion.camera.events.outbox import Message, Outbox
+from edgefashion.camera.events.outbox import Outbox
 from edgefashion.camera.events.outgoing import Outgoing
 from edgefashion.camera.events.sink import CLOSE_S, backoff
 from edgefashion.system import backoff as waits

@@ -13,7 +13,7 @@ from edgefashion.camera.settings import SECRET_VARIABLE, is_webhook
 from edgefashion.errors import BadInputError
 from edgefashion.system.addresses import shown
 from edgefashion.system.extras import need
-from edgefashion.system.text import is_url, reason_of
+from edgefashion.system.text import is_url
 
 _BROKERS = ("mqtt://", "mqtts://")
 
@@ -64,16 +64,15 @@ def shown_place(spec: str) -> str:
 
 
 def _outbox(place: str, state: Path | None, capacity: int) -> Outbox:
-    """The outbox for what goes to ``place``, in ``state``; where no file can be had there, in memory, which is told."""
+    """The outbox for what goes to ``place``, in ``state``. That no file can be had there, so far, is told."""
     if state is None:
         return Outbox(most=capacity)
     # An address without its account: a hash must not help to guess a password, and a new password changes no place.
     name = f"outbox-{hashlib.sha256(place.encode()).hexdigest()[:12]}.sqlite"
-    try:
-        return Outbox(state / name, capacity)
-    except OSError as error:
-        print(f"edgefashion: events that wait would be lost with this process: {reason_of(error)}", file=sys.stderr)
-        return Outbox(most=capacity)
+    outbox = Outbox(state / name, capacity)
+    if outbox.fault:
+        print(f"edgefashion: {outbox.fault}. They end with this process until that is mended", file=sys.stderr)
+    return outbox
 
 
 def _stdout() -> int:

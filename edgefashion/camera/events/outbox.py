@@ -4,26 +4,24 @@ The file is SQLite's, in its write-ahead mode, and mirrors what is in memory: an
 its own as soon as it is told, and taken out once it is delivered. So a crash of this process, or its being killed,
 loses nothing; the next start delivers the rest first, in order, each event under the name that it had. Every change is
 synced to the disk: a power cut loses at most the events of the moment. Where the disk is full or broken, events wait in
-memory alone, and :attr:`Outbox.fault` says so.
+memory alone, and :attr:`Outbox.fault` says so. The file is tried again and again, also where there was none at the
+start.
 
 The size is bounded. Beyond it the oldest are dropped; an event that says how many stands in their place.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import sqlite3
-import sys
 import threading
 import uuid
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edgefashion.camera.events.event import Event
+from edgefashion.camera.events.message import Message, gap
+from edgefashion.camera.events.outbox_file import OutboxFile
 from edgefashion.camera.events.sink import CAPACITY, line
 from edgefashion.system.text import reason_of
 
@@ -36,44 +34,14 @@ RETRY_S: Final = 5.0
 LAZY_S: Final = 1.0
 """What has arrived is taken out of the file after this, or with the next event: each write is one more for the disk."""
 
-_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS events(number INTEGER PRIMARY KEY, run TEXT, seq INTEGER, line TEXT);
-CREATE TABLE IF NOT EXISTS dropped(number INTEGER PRIMARY KEY, run TEXT, seq INTEGER, line TEXT, count INTEGER);
-"""
-_PLACES: Final = 8
-"""Cameras of one account that may send to the same place at a time, each with a file of its own."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """An event on its way. ``run`` and ``seq`` name it for good, so that who gets it twice can tell."""
-
-    number: int
-    """Its place in the outbox, which only grows."""
-    run: str
-    """16 hex digits, new at every start of the program that told it."""
-    seq: int
-    """1, 2, 3, ... within the run; where one is missing, it was dropped."""
-    line: str
-    """The event as a line of JSON."""
-    dropped: int = 0
-    """Of the message that stands for dropped ones: how many."""
-
-    @property
-    def id(self) -> str:
-        """The name as one word."""
-        return f"{self.run}-{self.seq}"
-
 
 class Outbox:
     """Messages in order, until they are delivered. Any thread may call any method; none waits for the disk."""
 
     def __init__(self, path: Path | None = None, most: int = CAPACITY, most_bytes: int = MOST_BYTES) -> None:
         """``path``: its file; another camera's that is in use is passed over for ``NAME-2`` and so on. Without one
-        what waits ends with this process. Raises :class:`OSError` where no file can be had.
+        what waits ends with this process.
         """
-        self.path: Path | None = None
-        """The file; None where there is none."""
         self.fault = ""
         """Why the file cannot be written; empty while all is well."""
         self.run = uuid.uuid4().hex[:16]
@@ -92,12 +60,17 @@ class Outbox:
         self._gap_changed = self._closed = False
         self.changed = threading.Condition()
         """Notified when a message comes."""
+        self._file = OutboxFile(path) if path is not None else None
         self._saver: threading.Thread | None = None
-        if path is not None:
-            self._file = self._open(path)
-            self._take_over(path)
-            self._saver = threading.Thread(target=self._save_all, name="outbox", daemon=True)
+        if self._file is not None:
+            self._save(self._file)
+            self._saver = threading.Thread(target=self._save_all, args=(self._file,), name="outbox", daemon=True)
             self._saver.start()
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None where there is none, or none yet."""
+        return self._file.path if self._file is not None else None
 
     # --- Messages -------------------------------------------------------------------------------
 
@@ -137,7 +110,7 @@ class Outbox:
                 assert self._gap is not None
                 # More may have been dropped since it was taken.
                 left = self._gap.dropped - message.dropped
-                self._gap = _gap(self._gap, left) if left else None
+                self._gap = gap(self._gap, left) if left else None
                 self._gap_changed, self._gap_taken = True, False
             elif self._taken.pop(message.number, None) is not None:
                 self._bytes -= len(message.line)
@@ -166,7 +139,7 @@ class Outbox:
             self._bytes -= len(oldest.line)
             self._forget(oldest)
             self.dropped += 1
-            self._gap = _gap(oldest, (self._gap.dropped if self._gap else 0) + 1)
+            self._gap = gap(oldest, (self._gap.dropped if self._gap else 0) + 1)
             self._gap_changed = True
 
     def _forget(self, message: Message) -> None:
@@ -175,134 +148,76 @@ class Outbox:
 
     # --- The file -------------------------------------------------------------------------------
 
-    def _open(self, path: Path) -> sqlite3.Connection:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for place in range(1, _PLACES + 1):
-            at = _place(path, place)
-            try:
-                try:
-                    file = self._read(at)
-                except sqlite3.DatabaseError as error:
-                    if not _is_damaged(error):
-                        raise
-                    self._put_aside(at)
-                    file = self._read(at)
-            except sqlite3.Error as error:
-                if _is_busy(error):
-                    continue
-                raise OSError(f"{at}: {error}") from error
-            self.path = at
-            return file
-        raise OSError(f"{path}: {_PLACES} other cameras use it already")
-
-    def _take_over(self, path: Path) -> None:
-        """Take what waits in files that nobody uses any more: of a camera that ended while this one, its successor, had
-        begun already, or of one that is there no longer. A crash in between delivers them twice, never not at all."""
-        for place in range(1, _PLACES + 1):
-            left = _place(path, place)
-            if left == self.path or not left.is_file():
-                continue
-            try:
-                with contextlib.closing(sqlite3.connect(left, timeout=0, isolation_level=None)) as file:
-                    file.execute("PRAGMA locking_mode=EXCLUSIVE")
-                    file.execute("BEGIN IMMEDIATE")
-                    for table in ("dropped", "events"):
-                        for run, seq, text in file.execute(f"SELECT run, seq, line FROM {table} ORDER BY number"):  # noqa: S608
-                            _fields(text)
-                            self._last += 1
-                            self._add(Message(self._last, run, seq, text))
-                    self._save(self._to_add, self._to_remove, self._gap, gap_changed=self._gap_changed)
-                    self._to_add, self._to_remove, self._gap_changed = {}, set(), False
-                    file.execute("ROLLBACK")
-                for rest in ("", "-wal", "-shm"):
-                    left.with_name(f"{left.name}{rest}").unlink(missing_ok=True)
-            except (sqlite3.Error, OSError, ValueError, TypeError):
-                continue  # another camera's, or no file of ours: it stays
-
-    def _read(self, path: Path) -> sqlite3.Connection:
-        """Open the file and take what is in it. Nobody else can open it from then on."""
-        # The saving thread uses it from here on, and nobody else.
-        file = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-        try:
-            if os.name == "posix":
-                path.chmod(0o600)
-            # Exclusive: the lock is held until the process ends, however that ends, and no -shm file is needed.
-            for setting in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
-                file.execute(f"PRAGMA {setting}")
-            file.execute("PRAGMA journal_size_limit=1000000")
-            file.executescript(f"BEGIN IMMEDIATE;{_TABLES}COMMIT;")
-            rows = file.execute("SELECT number, run, seq, line FROM events ORDER BY number").fetchall()
-            gap = file.execute("SELECT number, run, seq, line, count FROM dropped").fetchone()
-            kept = [Message(*row) for row in rows]
-            for message in kept:
-                _fields(message.line)
-            self._gap = Message(*gap) if gap else None
-        except (ValueError, TypeError) as error:
-            file.close()
-            raise _NoEventsError("it holds what is no event") from error
-        except BaseException:
-            file.close()
-            raise
-        self._last = max([0, *(message.number for message in kept), *([self._gap.number] if self._gap else ())])
-        for message in kept:
-            self._add(message)
-        self._to_add.clear()
-        return file
-
-    def _put_aside(self, path: Path) -> None:
-        path.replace(path.with_name(f"{path.name}.damaged"))
-        for rest in ("-wal", "-shm"):
-            path.with_name(f"{path.name}{rest}").unlink(missing_ok=True)
-        print(f"edgefashion: {path} was damaged, and is kept as {path.name}.damaged", file=sys.stderr)
-
-    def _save_all(self) -> None:
+    def _save_all(self, file: OutboxFile) -> None:
         """Write each change, until the outbox is closed."""
         while True:
             with self.changed:
-                self.changed.wait_for(lambda: self._closed or self._is_unsaved)
-                self.changed.wait_for(lambda: self._closed or self._to_add or self._gap_changed, LAZY_S)
+                if file.path is not None:
+                    self.changed.wait_for(lambda: self._closed or self._is_unsaved)
+                    self.changed.wait_for(lambda: self._closed or self._to_add or self._gap_changed, LAZY_S)
                 closed = self._closed
-                added, removed, gap = self._to_add, self._to_remove, self._gap
-                gap_changed, self._gap_changed = self._gap_changed, False
-                self._to_add, self._to_remove = {}, set()
-            try:
-                self._save(added, removed, gap if gap_changed else None, gap_changed=gap_changed)
-                self.fault = ""
-            except sqlite3.Error as error:
-                self.fault = f"events wait in memory alone: {reason_of(error)}"
-                with self.changed:
-                    # What was taken out meanwhile need not be written any more.
-                    self._to_add = {n: m for n, m in added.items() if n not in self._to_remove} | self._to_add
-                    self._to_remove |= removed
-                    self._gap_changed = self._gap_changed or gap_changed
-                    if not closed:
-                        self.changed.wait_for(lambda: self._closed, RETRY_S)
+            well = self._save(file)
             if closed:
-                with contextlib.suppress(sqlite3.Error):
-                    self._file.close()
+                file.close()
                 return
+            if not well:
+                with self.changed:
+                    self.changed.wait_for(lambda: self._closed, RETRY_S)
 
     @property
     def _is_unsaved(self) -> bool:
         return bool(self._to_add or self._to_remove or self._gap_changed)
 
-    def _save(self, added: dict[int, Message], removed: set[int], gap: Message | None, *, gap_changed: bool) -> None:
-        if not (added or removed or gap_changed):
-            return
-        self._file.execute("BEGIN IMMEDIATE")
+    def _save(self, file: OutboxFile) -> bool:
+        """Open the file where it is not open, and write what has changed; whether that went well."""
         try:
-            self._file.executemany("DELETE FROM events WHERE number = ?", [(number,) for number in removed])
-            rows = [(m.number, m.run, m.seq, m.line) for m in added.values()]
-            self._file.executemany("INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?)", rows)
-            if gap_changed:
-                self._file.execute("DELETE FROM dropped")
-            if gap is not None:
-                row = (gap.number, gap.run, gap.seq, gap.line, gap.dropped)
-                self._file.execute("INSERT INTO dropped VALUES (?, ?, ?, ?, ?)", row)
-            self._file.execute("COMMIT")
-        except sqlite3.Error:
-            with contextlib.suppress(sqlite3.Error):
-                self._file.execute("ROLLBACK")
+            if file.path is None:
+                self._begin_with(*file.open(), file.left_over())
+            self._write(file)
+        except Exception as error:  # whatever a disk does, or has done to the file: this goes on
+            self.fault = f"events wait in memory alone: {reason_of(error)}"
+            return False
+        self.fault = ""
+        return True
+
+    def _begin_with(self, kept: list[Message], dropped: Message | None, left: list[Message]) -> None:
+        """Put before all messages what was in the file, which is open now, and what is ``left`` in others."""
+        last = max([0, *(message.number for message in (*kept, *([dropped] if dropped else [])))])
+        older = [*kept, *(replace(each, number=last + n) for n, each in enumerate(left, 1))]
+        last += len(left)
+        with self.changed:
+            new = older[len(kept) :]
+            if self._last:  # some were put before there was a file; these are older, and get numbers below theirs
+                self._to_remove |= {message.number for message in kept}
+                new = older = [replace(message, number=message.number - last) for message in older]
+                dropped = replace(dropped, number=dropped.number - last) if dropped else None
+                self._gap_changed = self._gap_changed or dropped is not None
+            else:
+                self._last = last
+            self._to_add |= {message.number: message for message in new}
+            self._waiting.extendleft(reversed(older))
+            self._bytes += sum(len(message.line) for message in older)
+            if dropped is not None:
+                self._gap = gap(self._gap, self._gap.dropped + dropped.dropped) if self._gap else dropped
+            self._drop_beyond()
+            self.changed.notify_all()
+
+    def _write(self, file: OutboxFile) -> None:
+        """Write what has changed. What could not be written is unsaved as before."""
+        with self.changed:
+            if not self._is_unsaved:
+                return
+            added, removed, said = self._to_add, self._to_remove, self._gap
+            gap_changed, self._gap_changed = self._gap_changed, False
+            self._to_add, self._to_remove = {}, set()
+        try:
+            file.save(added.values(), removed, said if gap_changed else None, gap_changed=gap_changed)
+        except BaseException:
+            with self.changed:
+                # What was taken out meanwhile need not be written any more.
+                self._to_add = {n: m for n, m in added.items() if n not in self._to_remove} | self._to_add
+                self._to_remove |= removed
+                self._gap_changed = self._gap_changed or gap_changed
             raise
 
     def close(self, patience_s: float) -> None:
@@ -316,38 +231,14 @@ class Outbox:
     @property
     def lost(self) -> int:
         """Once it is closed: how many events are nowhere any more."""
+        return self.dropped + self._unwritten
+
+    @property
+    def kept(self) -> int:
+        """Once it is closed: how many events wait in the file."""
+        return len(self) - self._unwritten
+
+    @property
+    def _unwritten(self) -> int:
         written = self._saver is not None and not self._saver.is_alive()
-        return self.dropped + (len(self._to_add) if written else len(self))
-
-
-def _place(path: Path, number: int) -> Path:
-    """The file for so many cameras that use one at once."""
-    return path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
-
-
-class _NoEventsError(sqlite3.DatabaseError):
-    """A sound database that holds something else."""
-
-
-def _gap(last: Message, dropped: int) -> Message:
-    """What stands for ``dropped`` messages, of which ``last`` was the last."""
-    fields = _fields(last.line)
-    reason = f"{dropped:,} events dropped: more were waiting than there is room for"
-    event = Event(fields["time"], fields["frame"], "fault", reason=reason)
-    return Message(last.number, last.run, last.seq, line(event), dropped)
-
-
-def _fields(text: str) -> dict[str, Any]:
-    fields = json.loads(text)
-    if not isinstance(fields, dict) or "time" not in fields or "frame" not in fields:
-        raise ValueError("no event")
-    return fields
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _is_damaged(error: sqlite3.Error) -> bool:
-    known = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    return isinstance(error, _NoEventsError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in known
+        return len(self._to_add) if written else len(self)

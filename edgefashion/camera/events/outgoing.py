@@ -38,7 +38,7 @@ class Outgoing(Sink):
             self._thread.join(CLOSE_S + 1)
         self._outbox.close(CLOSE_S)
         self.lost = self._outbox.lost
-        self.kept = 0 if self._outbox.path is None else len(self._outbox)
+        self.kept = self._outbox.kept
 
     @property
     def _closed_for_s(self) -> float:

@@ -23,7 +23,8 @@ import threading
 import time
 from typing import Final
 
-from edgefashion.camera.events.outbox import Message, Outbox
+from edgefashion.camera.events.message import Message
+from edgefashion.camera.events.outbox import Outbox
 from edgefashion.camera.events.outgoing import Outgoing
 from edgefashion.camera.events.sink import CLOSE_S
 from edgefashion.camera.events.webhook_client import Answer, Client, Receiver

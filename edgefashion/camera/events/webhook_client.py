@@ -29,7 +29,7 @@ from edgefashion.system import addresses
 from edgefashion.version import __version__
 
 if TYPE_CHECKING:
-    from edgefashion.camera.events.outbox import Message
+    from edgefashion.camera.events.message import Message
 
 EXAMPLE: Final = "https://host/path"
 
