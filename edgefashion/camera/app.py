@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from edgefashion.camera.settings import FIELDS, merge
 from edgefashion.camera.sources.source import Source, open_source
 from edgefashion.errors import BadInputError, EdgeFashionError, printable
 from edgefashion.system.addresses import shown
+from edgefashion.system.files import FULL
 from edgefashion.system.text import is_url, reason_of
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _state_folder(given: Path | None) -> Path | None:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, OSError) and error.errno in FULL:
             return folder  # room may be made
         if given:
             raise BadInputError(

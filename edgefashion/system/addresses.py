@@ -105,6 +105,16 @@ def all_shown(value: Any) -> Any:
     return shown(str(value)) if isinstance(value, str | PurePath) else value
 
 
+def is_host(name: str) -> bool:
+    """Whether a machine can be called so, or its address be written so. To look up another name raises
+    :class:`UnicodeError` or :class:`ValueError`, which few libraries expect."""
+    try:
+        name.encode("idna")
+    except UnicodeError:  # a..b, or 64 letters between two dots
+        return False
+    return bool(name) and not re.search(r"[\x00-\x20\x7f]", name)
+
+
 def has_secret(value: Any) -> bool:
     """True where a text holds an account or a secret, be it within lists and tables."""
     if isinstance(value, Mapping):
@@ -285,9 +295,17 @@ def _without_whole(text: str, address: str) -> str:
         # And as a path, which has one slash there, and none at its end.
         for each in (address, address.replace("://", ":/"), str(PurePath(address))):
             in_hex = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", each)  # as Typer writes it
-            for written in (each, repr(each)[1:-1], printable(each), in_hex, quote(each), quote(each, "")):
+            for written in (each, repr(each)[1:-1], printable(each), in_hex, _quoted(each), _quoted(each, "")):
                 text = text.replace(written, safe)
     return text
+
+
+def _quoted(text: str, safe: str = "/") -> str:
+    """``text`` in %-codes, a byte of the command line that is no UTF-8 among them."""
+    try:
+        return quote(text, safe, errors="surrogateescape")
+    except UnicodeEncodeError:
+        return quote(text, safe, errors="surrogatepass")
 
 
 def _without(text: str, cuts: list[_Cut]) -> str:

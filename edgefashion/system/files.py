@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -19,6 +20,9 @@ from edgefashion.errors import BadInputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+
+FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""Errors of a disk, or of an account's share of it, that is full: room may be made."""
 
 _OWN: Final = re.compile(r"/dev/(?:fd/|stdin\Z)|/proc/(?:thread-)?self/")
 """How names begin that mean another file to each process: its own open files."""

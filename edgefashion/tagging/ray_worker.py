@@ -257,7 +257,7 @@ def _knock(address: str) -> None:
         raise BadInputError(f"--ray-address {shown(address)} is no address of a Ray cluster. Give host:port, or auto")
     try:
         socket.create_connection((host.strip("[]"), int(port)), KNOCK_LIMIT_S).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise MissingError(
             f"no Ray cluster answers at {shown(address)} ({reason_of(error)}). "
             "Check --ray-address, and that the cluster runs"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from edgefashion.camera import app, settings, settings_file
 from edgefashion.camera.events.open import open_sink
+from edgefashion.camera.events.outgoing import Outgoing
 from edgefashion.errors import BadInputError
 
 
@@ -23,6 +25,46 @@ def test_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr("platformdirs.user_state_path", lambda *_, **__: tmp_path / "file" / "own")
     assert app._state_folder(None) is None
     assert "events that wait and the figures of the days end with this process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", ["ENOSPC", "EDQUOT"])
+def test_full_disk(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk, or an account's share of one, that is full at the start is no reason to do without the folder."""
+
+    def full(**_: object) -> None:
+        raise OSError(getattr(errno, code), "full")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert app._state_folder(tmp_path) == tmp_path
+
+
+def outbox_of(spec: str, state: Path) -> str:
+    sink = open_sink(spec, wait=True, state=state)
+    sink.close()
+    assert isinstance(sink, Outgoing)
+    assert sink._outbox.path is not None
+    return sink._outbox.path.name
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://127.0.0.1:9/a", "https://127.0.0.1:9/a", True),
+        ("https://anna:OLD@127.0.0.1:9/a", "https://anna:NEW@127.0.0.1:9/a", True),
+        ("https://anna:A@127.0.0.1:9/a", "https://bert:A@127.0.0.1:9/a", False),
+        ("https://anna:A@127.0.0.1:9/a", "https://127.0.0.1:9/a", False),
+        ("https://127.0.0.1:9/a", "https://127.0.0.1:9/b", False),
+        ("mqtt://anna:OLD@127.0.0.1:9/a", "mqtt://anna:NEW@127.0.0.1:9/a", True),
+        ("mqtt://anna:A@127.0.0.1:9/a", "mqtt://bert:A@127.0.0.1:9/a", False),
+        ("mqtt://anna:A@127.0.0.1:9/a", "mqtt://127.0.0.1:9/a", False),
+    ],
+)
+def test_whose_outbox(one: str, other: str, same: bool, tmp_path: Path) -> None:
+    """What waits for one user of a place is never delivered as another's; a new password changes nothing."""
+    if one.startswith("mqtt"):
+        pytest.importorskip("paho.mqtt", reason='paho-mqtt is not installed (pip install "edgefashion[mqtt]")')
+    names = outbox_of(one, tmp_path), outbox_of(other, tmp_path)
+    assert (names[0] == names[1]) == same
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+import shutil
+import socketserver
+import ssl
+import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +22,8 @@ from helpers import home_assistant
 from helpers.camera import wait_until
 from helpers.events import program
 from helpers.home_assistant import Subscriber
-from helpers.mqtt import Gate, Mosquitto
+from helpers.mqtt import Gate, Mosquitto, free_port
+from helpers.odd_cameras import certificate
 
 from edgefashion.camera.figures import Counts, Figures
 from edgefashion.camera.home_assistant import device, output
@@ -206,7 +213,7 @@ def test_comes_back(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
             return bool(faults)
 
         wait_until(faulty, "the fault")
-        assert faults == [f"127.0.0.1:{gate.port}: the broker does not answer"]
+        assert faults[0].startswith(f"127.0.0.1:{gate.port}: ")
         subscriber.wait_for(AVAILABLE, "offline")
         gate.open()
         wait_until(lambda: out.take(moment("garment", "Bag", 0.9)) == "", "the fault's end")
@@ -249,9 +256,106 @@ def test_login(tmp_path: Path) -> None:
         right.close()
 
 
+def test_closes_while_it_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing does not wait for a name that is being looked up, or a machine that does not answer."""
+    begun, end = threading.Event(), threading.Event()
+
+    def connect(*_: object, **__: object) -> None:
+        begun.set()
+        end.wait()
+        raise OSError
+
+    monkeypatch.setattr("socket.create_connection", connect)
+    out = HomeAssistant("mqtt://host/a")
+    thread = out._client._thread
+    assert thread
+    assert begun.wait(60)
+    out.close()
+    assert thread.is_alive()
+    end.set()
+    wait_until(lambda: not thread.is_alive(), "the thread's end")
+
+
+def test_lost_while_it_is_closed() -> None:
+    """Where the connection is lost as the last word is said, the thread ends all the same."""
+    out = HomeAssistant(f"mqtt://127.0.0.1:{free_port()}/a")
+    thread = out._client._thread
+    assert thread
+    out._lost_s = None
+    out.close()
+    wait_until(lambda: not thread.is_alive(), "the thread's end")
+
+
+@contextlib.contextmanager
+def answering(answer: bytes, certificate: Path | None = None) -> Iterator[int]:
+    """Something that answers whatever it is sent so, and hangs up; yields its port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                if certificate is not None:
+                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                    context.load_cert_chain(certificate)
+                    self.request = context.wrap_socket(self.request, server_side=True)
+                self.request.recv(4096)
+                self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "words"),
+    [
+        ("mqtt", None, "Connection refused. Start it or correct the address"),
+        ("mqtt", b"", "it hangs up, as what is no MQTT broker does"),
+        ("mqtt", b"HTTP/1.1 400 Bad Request\r\n\r\n", "it hangs up, as what is no MQTT broker does"),
+        ("mqtt", bytes.fromhex("20020005"), "the broker answers Not authorized. Check the user and password"),
+        ("mqtt", bytes.fromhex("20020004"), "the broker answers Bad user name or password. Check the user"),
+        ("mqtt", bytes.fromhex("20020003"), "the broker answers Server unavailable. Try again when it is less busy"),
+        ("mqtts", b"", "Give the name that its certificate has, or name its authority in SSL_CERT_FILE"),
+        ("mqtts", b"HTTP/1.1 400 Bad Request\r\n\r\n", "certificate"),
+    ],
+)
+def test_each_trouble_is_named(
+    scheme: str, answer: bytes | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why Home Assistant is not told is said with its remedy, without the password; only where the login is refused is
+    the next attempt put off."""
+    monkeypatch.setattr(output, "AWAY_S", 0.0)
+    if scheme == "mqtts" and shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    with answering(answer or b"", certificate(tmp_path) if scheme == "mqtts" else None) as port:
+        to = port if answer is not None else free_port()
+        out = HomeAssistant(f"{scheme}://anna:SECRET@127.0.0.1:{to}/a")
+        wait_until(lambda: words in out.lacks, words)
+        assert out.lacks.startswith(f"127.0.0.1:{to}: ")
+        assert "SECRET" not in out.lacks
+        assert (out._client._reconnect_min_delay >= 60) == ("Check the user" in words)
+        out.close()
+
+
+def test_no_error_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a library raises as it connects is told, and it is tried again."""
+    monkeypatch.setattr(output, "AWAY_S", 0.0)
+    errors = [ValueError("first"), struct.error("second")]
+
+    def connect(*_: object, **__: object) -> None:
+        raise errors.pop(0) if errors else OSError
+
+    monkeypatch.setattr("socket.create_connection", connect)
+    out = HomeAssistant("mqtt://host/a")
+    for words in ("first", "second"):
+        wait_until(lambda words=words: words in out.lacks, words)  # type: ignore[misc]
+    out.close()
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
+        ("mqtt://a..b/topic", "names no host"),
         ("http://anna:SECRET@host/topic", "no broker's address"),
         ("mqtt://anna:SECRET@host/", "no topic"),
         ("mqtt://anna:SEC/RET@host/topic", "%2F"),

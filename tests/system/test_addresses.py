@@ -10,7 +10,15 @@ from edgefashion.camera.events import mqtt_client, webhook_client
 from edgefashion.camera.sources import schemes
 from edgefashion.errors import BadInputError
 from edgefashion.inference.remote import address as model_address
-from edgefashion.system.addresses import all_shown, has_secret, how_to_escape, lacks_secret, shown, without_secrets
+from edgefashion.system.addresses import (
+    all_shown,
+    has_secret,
+    how_to_escape,
+    is_host,
+    lacks_secret,
+    shown,
+    without_secrets,
+)
 from edgefashion.tagging import inventory
 
 ACCOUNTS = {
@@ -200,6 +208,42 @@ def test_sentences(text: str, safe: str) -> None:
 def test_how_to_escape(address: str, hint: str) -> None:
     """An address that its password breaks is told which characters to write otherwise, none of the others."""
     assert how_to_escape(address) == hint
+
+
+@pytest.mark.parametrize("odd", ["\udcff", "\udcc3\udcbc\ud800", "\0"])
+def test_odd_bytes(odd: str) -> None:
+    """An account with what is no text is hidden as any other, as it is written and in %-codes."""
+    address = f"mqtt://u{odd}ser:S3{odd}cret@host/t"
+    safe = without_secrets(f"no text: {address}, or S3{odd}cret", address)
+    assert safe.startswith("no text: mqtt://...@host/t")
+    assert "cret" not in safe
+    assert "cret" not in without_secrets("at mqtt://u%FFser:S3%FFcret@host/t", "mqtt://u\udcffser:S3\udcffcret@host/t")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("host", True),
+        ("broker.shop.", True),
+        ("a_b-1.local", True),
+        ("größe.de", True),
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("fe80::1%eth0", True),
+        ("", False),
+        (".", False),
+        ("a..b", False),
+        (".a", False),
+        ("a" * 64, False),
+        ("a\0b", False),
+        ("a b", False),
+        ("a\x7f", False),
+        ("\udcff", False),
+    ],
+)
+def test_hosts(name: str, is_one: bool) -> None:
+    """A name that no library can look up without falling over is no host."""
+    assert is_host(name) == is_one
 
 
 def test_long_texts() -> None:

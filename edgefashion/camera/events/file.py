@@ -11,7 +11,6 @@ One process writes a file. Another may rename, remove or truncate it (logrotate)
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import time
@@ -21,7 +20,7 @@ from typing import Final
 
 from edgefashion.camera.events.sink import CAPACITY, Sink, Stream, Writer
 from edgefashion.errors import BadInputError
-from edgefashion.system.files import sync_folder
+from edgefashion.system.files import FULL, sync_folder
 from edgefashion.system.text import reason_of
 
 MAX_BYTES: Final = 10_000_000
@@ -33,7 +32,6 @@ KEEP: Final = 5
 SYNC_S: Final = 1.0
 """Least time between two syncs to the disk."""
 
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC)
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -72,7 +70,7 @@ class EventFile(Writer):
         try:
             self._open()
         except (OSError, ValueError) as error:
-            if not (isinstance(error, OSError) and error.errno in _FULL):
+            if not (isinstance(error, OSError) and error.errno in FULL):
                 raise _unwritable(name, error) from error
             self._fault = reason_of(error)
         self._thread.start()

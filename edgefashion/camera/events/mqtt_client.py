@@ -24,6 +24,9 @@ WILL_DELAY_S: Final = 5
 """How long we may be away before the broker calls us offline."""
 
 
+_LONGEST_TEXT: Final = 65_535
+"""Bytes of a text in a packet of MQTT's."""
+
 _LONGEST_NAME: Final = 23
 """Characters of a client's name that every broker of MQTT 3.1.1 takes."""
 
@@ -68,19 +71,22 @@ def parse(spec: str, setting: str = "--events") -> Broker:
         host = url.hostname or ""
         topic = unquote(url.path.removeprefix("/"), errors="strict")
         user, password = (unquote(text or "", errors="strict") or None for text in (url.username, url.password))
+        topic_bytes, *account_bytes = (len((text or "").encode()) for text in (topic, user, password))
     except ValueError:
         # Without its cause: that may name a part of the password.
         raise BadInputError(f"{setting} {shown} is no broker's address. Write it like {EXAMPLE}") from None
     if url.scheme not in ("mqtt", "mqtts"):
         raise BadInputError(f"{setting} {shown} is no broker's address. Write it like {EXAMPLE}")
-    if not host or port == 0 or re.search(r"\s", host):
+    if not addresses.is_host(host) or port == 0:
         raise BadInputError(f"{setting} {shown} names no host or port. Write it like {EXAMPLE}")
-    if not topic or re.search(r"[+#\x00]", topic) or topic.startswith("$") or len(topic.encode()) > 60_000:
+    if not topic or re.search(r"[+#\x00]", topic) or topic.startswith("$") or topic_bytes > 60_000:
         raise BadInputError(
             f"{setting} {shown} names no topic that can be written to (no +, no #, no $ first). Write it like {EXAMPLE}"
         )
     if password and not user:
         raise BadInputError(f"{setting} {shown} has a password but no user. Write it like {EXAMPLE}")
+    if max(account_bytes) > _LONGEST_TEXT:
+        raise BadInputError(f"{setting} {shown}: its user or password is too long for a broker. Give another one")
     tls = url.scheme == "mqtts"
     return Broker(host, port or (8883 if tls else 1883), topic, tls, user, password)
 

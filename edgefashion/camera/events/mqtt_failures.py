@@ -66,11 +66,18 @@ def as_error(broker: Broker, error: Exception) -> EdgeFashionError:
     """What to raise for the first failure to connect."""
     if isinstance(error, RefusedError):
         kind = MissingError if error.code in _AWAY else BadInputError
-        return kind(f"--events {broker}: {error}. {_REMEDIES.get(error.code, 'The log of the broker tells more')}")
+        return kind(f"--events {broker}: {told(error)}")
     return MissingError(f"--events {broker}: no broker answers ({reason_of(error)}). {_remedy(error)}")
 
 
+def told(error: Exception) -> str:
+    """A failure to connect, and what to do about it."""
+    return f"{reason_of(error)}. {_remedy(error)}"
+
+
 def _remedy(error: Exception) -> str:
+    if isinstance(error, RefusedError):
+        return _REMEDIES.get(error.code, "The log of the broker tells more")
     if isinstance(error, ssl.SSLCertVerificationError):
         return "Give the name that its certificate has, or name its authority in SSL_CERT_FILE"
     if isinstance(error, ssl.SSLError):

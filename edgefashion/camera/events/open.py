@@ -37,7 +37,7 @@ def open_sink(
 
         broker = mqtt_client.parse(spec)
         need("paho", "for --events mqtt://")
-        return mqtt.open_broker(broker, _outbox(str(broker), state, capacity), wait=wait)
+        return mqtt.open_broker(broker, _outbox(str(broker), broker.user, state, capacity), wait=wait)
     if is_webhook(spec):
         from edgefashion.camera.events import webhook, webhook_client
 
@@ -45,7 +45,7 @@ def open_sink(
         if receiver.key is None:
             how = f"Set events_secret in the settings file, or {SECRET_VARIABLE}"
             print(f"edgefashion: events to {receiver} go unsigned: anybody could send such. {how}", file=sys.stderr)
-        return webhook.Webhook(receiver, _outbox(receiver.target, state, capacity))
+        return webhook.Webhook(receiver, _outbox(receiver.target, receiver.user, state, capacity))
     if is_url(spec) or spec.lower().startswith(("mqtt:", "mqtts:", "http:", "https:")):
         # Not repeated: it may carry a password.
         raise BadInputError("--events is no file and no broker. Give -, a file, mqtt://host/topic or https://host/path")
@@ -63,12 +63,14 @@ def shown_place(spec: str) -> str:
     return str(parse(spec))
 
 
-def _outbox(place: str, state: Path | None, capacity: int) -> Outbox:
-    """The outbox for what goes to ``place``, in ``state``. That no file can be had there, so far, is told."""
+def _outbox(place: str, user: str | None, state: Path | None, capacity: int) -> Outbox:
+    """The outbox for what ``user`` sends to ``place``, in ``state``. That no file can be had there, so far, is told."""
     if state is None:
         return Outbox(most=capacity)
-    # An address without its account: a hash must not help to guess a password, and a new password changes no place.
-    name = f"outbox-{hashlib.sha256(place.encode()).hexdigest()[:12]}.sqlite"
+    # By the user, as what waits for one is no other's. Without the password, which a hash must not help to guess; and a
+    # new one changes no place.
+    whose = f"{user}@{place}" if user else place
+    name = f"outbox-{hashlib.sha256(whose.encode()).hexdigest()[:12]}.sqlite"
     outbox = Outbox(state / name, capacity)
     if outbox.fault:
         print(f"edgefashion: {outbox.fault}. They end with this process until that is mended", file=sys.stderr)

@@ -61,6 +61,7 @@ class Receiver:
     """The path with its query."""
     login: str | None = field(default=None, repr=False)
     """The value of the header ``Authorization``."""
+    user: str | None = field(default=None, repr=False)
     key: bytes | None = field(default=None, repr=False)
     """What events are signed with; None leaves them unsigned."""
 
@@ -100,19 +101,20 @@ def parse(spec: str, secret: str | None = None) -> Receiver:
         if "@" in url.path + url.query and url.username is None:
             raise BadInputError(f"--events {shown}: in a user or password write @ / : ? # as %40 %2F %3A %3F %23")
         user, password = (unquote(text or "", errors="strict") for text in (url.username, url.password))
-        host.encode("idna")
+        login = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user or password else None
     except ValueError:
         # Without its cause: that may name a part of the password.
         what_to_do = addresses.how_to_escape(spec) or f"Write it like {EXAMPLE}"
         raise BadInputError(f"--events {shown} is no webhook's address. {what_to_do}") from None
-    if not host or port == 0 or re.search(r"[\s%]", host):
+    if not addresses.is_host(host) or port == 0 or "%" in host:
         raise BadInputError(f"--events {shown} names no host or port. Write it like {EXAMPLE}")
     if not re.fullmatch(r"[!-~]*", url.path + url.query):
         raise BadInputError(f"--events {shown}: write a space or a letter with an accent in %-codes")
-    login = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user or password else None
     tls = url.scheme == "https"
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    return Receiver(host, port or (443 if tls else 80), tls, path, login, key_of(secret) if secret else None)
+    return Receiver(
+        host, port or (443 if tls else 80), tls, path, login, user or None, key_of(secret) if secret else None
+    )
 
 
 def key_of(secret: str) -> bytes:

@@ -60,7 +60,7 @@ def parse(url: str) -> Address:
         raise BadInputError(f"{shown} is no URL of a model: its host or port is none. Write {FORMS}") from None
     if parts.scheme not in SCHEMES:
         raise BadInputError(f"{shown}: no server speaks {parts.scheme}:// here. Write {FORMS}")
-    if not host or any(not letter.isprintable() or letter.isspace() for letter in url):
+    if not host or not addresses.is_host(host) or any(not letter.isprintable() or letter.isspace() for letter in url):
         raise BadInputError(f"{shown} names no server. Write {FORMS}")
     if port == 0 or (port is None and (parts.scheme == "grpc" or parts.netloc.endswith(":"))):
         raise BadInputError(f"{shown} names no port of the server. Write {FORMS}")
