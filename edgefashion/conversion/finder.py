@@ -52,30 +52,37 @@ class FinderIr:
 
 
 def add_finder(
-    made: bundle.Bundle, photos: Sequence[Path] = (), marked: Sequence[Path] = (), *, int8: bool = True
+    made: bundle.Bundle,
+    photos: Sequence[Path] = (),
+    marked: Sequence[Path] = (),
+    *,
+    int8: bool = True,
+    skipped: list[str] | None = None,
 ) -> tuple[bundle.Bundle, tuple[FinderIr, ...]]:
     """Write the finder's FP16 IR into a bundle that has its original, and with ``int8`` its INT8 IR, calibrated on the
-    pictures of photo folders and scenes folders.
+    pictures of photo folders, whose labels are the bundle's, and of scenes folders.
 
-    Without pictures, or with few, both are done with drawn ones too. Raises :class:`GateError` where an IR finds too
-    little of what the original finds.
+    Without pictures, or with few, both are done with drawn ones too. ``skipped``: gets a line for each folder or file
+    that is left out. Raises :class:`GateError` where the original finds nothing, or an IR too little of what it finds.
     """
     import openvino as ov
 
-    pictures = _pictures(photos, marked)
+    pictures = _pictures(photos, marked, made.labels, [] if skipped is None else skipped)
     if len(pictures) < ENOUGH:
         pictures += _drawn()[: (PICTURES if not pictures else ENOUGH) - len(pictures)]
     calibrate, gate = pictures[::2][:PICTURES], pictures[1::2][:PICTURES] or pictures
     floor = made.facts.thresholds.found or FOUND
     with draft.draft(made.path, made) as making:
         plain = _convert(made.verified("finder_keras"))
-        irs = {"finder_fp16": plain}
-        if int8:
-            irs["finder_int8"] = _quantize(plain, calibrate)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             exact = Path(folder) / "finder.xml"
             ov.save_model(plain, exact, compress_to_fp16=False)
             expected = _found(exact, gate, floor)
+        if not any(expected):
+            raise GateError(_nothing(len(gate)))
+        irs = {"finder_fp16": plain}
+        if int8:
+            irs["finder_int8"] = _quantize(plain, calibrate)
         measured = []
         for part, ir in irs.items():
             xml = making.part(part)
@@ -86,6 +93,14 @@ def add_finder(
         making.add_report("finder", {"irs": [asdict(one) for one in measured]})
         card.write_card(making)
     return bundle.open_bundle(made.path), tuple(measured)
+
+
+def _nothing(pictures: int) -> str:
+    return (
+        f"the finder finds no garment in {pictures:,} pictures, before it is converted: what its IRs find cannot be "
+        "compared. Nothing of the finder is written. Give pictures of garments with --photos or --scenes, or train it "
+        "longer"
+    )
 
 
 def _too_little(measured: FinderIr) -> str:
@@ -146,11 +161,20 @@ def _last_convolutions(ir: Any) -> list[str]:
     return sorted(found)
 
 
-def _pictures(photos: Sequence[Path], marked: Sequence[Path]) -> list[NDArray[np.uint8]]:
-    """Pictures as the finder sees them, photos and scenes in turn."""
-    skipped: list[str] = []
-    of_photos = list(photo_folders.scan(*photos).photos) if photos else []
-    of_scenes = list(scenes.scan_scenes(*marked).scenes) if marked else []
+def _pictures(
+    photos: Sequence[Path], marked: Sequence[Path], labels: tuple[str, ...], skipped: list[str]
+) -> list[NDArray[np.uint8]]:
+    """Pictures as the finder sees them, photos and scenes in turn. ``labels``: what photo folders may be named after.
+    ``skipped`` gets a line for each folder or file that is left out."""
+    of_photos, of_scenes = list[photo_folders.Photo](), list[scenes.Scene]()
+    if photos:
+        listed = photo_folders.scan(*photos, of=labels)
+        of_photos = list(listed.photos)
+        skipped += listed.skipped
+    if marked:
+        annotated = scenes.scan_scenes(*marked)
+        of_scenes = list(annotated.scenes)
+        skipped += annotated.skipped
     rng = np.random.default_rng(0)
     some = [of_scenes[at] for at in rng.permutation(len(of_scenes))[:PICTURES]]
     views = [frame_view(picture, FINDER_PX) for _, picture in scenes.read(some, skipped)]
@@ -172,6 +196,7 @@ def _found(xml: Path, pictures: Sequence[NDArray[np.uint8]], floor: float) -> li
 
 
 def _compared(precision: str, expected: list[list[Region]], given: list[list[Region]], xml: Path) -> FinderIr:
+    """``expected`` holds a find at least."""
     finds = sum(map(len, expected))
     both = sum(
         any(_same(one, other) for other in theirs) for ours, theirs in zip(expected, given, strict=True) for one in ours
@@ -181,10 +206,7 @@ def _compared(precision: str, expected: list[list[Region]], given: list[list[Reg
         for ours, theirs in zip(expected, given, strict=True)
         for one in theirs
     )
-    share = max(finds, 1)
-    return FinderIr(
-        precision, len(expected), finds, both / share if finds else 1.0, besides / share, model_files.size_bytes(xml)
-    )
+    return FinderIr(precision, len(expected), finds, both / finds, besides / finds, model_files.size_bytes(xml))
 
 
 def _same(one: Region, other: Region) -> bool:
