@@ -78,8 +78,15 @@ class Quantization:
     """INT8's answers to the 10,000 test images beside the original's."""
     seconds: dict[str, float]
     """What each stage took: plain quantization, accuracy control, gate."""
-    time_of_fp32: float = 0.0
-    """The time INT8 takes for one image, as a share of FP32's; both measured here, in turns."""
+    time_of_fp32: float | None = None
+    """The time INT8 takes for one image, as a share of FP32's; both measured here, in turns. None for a photo network,
+    of which it is not measured."""
+    max_drop: float = int8_gate.MAX_DROP
+    """What INT8 was allowed to lose on the gate's images, 0 to 1."""
+    notes: tuple[str, ...] = ()
+    """What calibrated it, where more is to be said than was asked for, each as a sentence."""
+    skipped: tuple[str, ...] = ()
+    """A line for each of the folders and files given that was left out, and why."""
 
     @property
     def drop(self) -> float:
@@ -92,7 +99,7 @@ class Quantization:
         if self.size_after_bytes >= self.size_before_bytes:
             before, after = size(self.size_before_bytes), size(self.size_after_bytes)
             said.append(f"INT8 is larger than FP32: {after}, not {before}. This network is too small to gain by it")
-        if self.time_of_fp32 > SLOWER:
+        if self.time_of_fp32 is not None and self.time_of_fp32 > SLOWER:
             said.append(
                 f"INT8 is slower than FP32 on this machine: {self.time_of_fp32:.2f} times its time for an image. See "
                 "edgefashion bench, and use --precision fp32 here"
@@ -100,9 +107,10 @@ class Quantization:
         return said
 
     def as_json(self) -> dict[str, Any]:
-        """The fields of the bundle's report."""
+        """The fields of the bundle's report. A bundle goes to others: it does not say what lies on this machine."""
         control = self.control.as_json() if self.control else None
-        return {**asdict(self), "control": control, "drop": self.drop}
+        fields = {**asdict(self), "control": control, "drop": self.drop}
+        return {name: value for name, value in fields.items() if name not in ("notes", "skipped")}
 
 
 def quantize(
@@ -130,7 +138,8 @@ def quantize(
         The bundle with the INT8 IR, and what it costs and brings. Accuracies are shares from 0 to 1.
 
     Raises:
-        BadInputError: A bundle without an FP32 IR, an option out of range, or a photo network without photos.
+        BadInputError: A bundle without an FP32 IR, an option out of range, a photo network without photos that can be
+            read, or photos for another network.
         GateError: Accuracy drops by more than ``max_drop`` all the same. The FP32 IR stays, and no INT8 IR is left.
         MissingError: NNCF or Fashion-MNIST is not installed.
 
@@ -143,18 +152,21 @@ def quantize(
     options = replace(options, **given)
     need("nncf", "to quantize to INT8")
     _check_quantizable(made)
+    folders = [Path(folder) for folder in photo_folders]
+    if not photos:
+        calibration_sets.check_calibration(made, folders)
     fp32 = made.verified("fp32")
     before = load.load(fp32, precision="fp32")
     if before.takes_photos:
-        folders = [Path(folder) for folder in photo_folders]
         sets = calibration_sets.of_photos(made, options.calibration, folders, photos)
     else:
         sets = calibration_sets.of_fashion_mnist(made, options.calibration)
     int8 = _quantized(fp32, before, sets, options.max_drop)
     with draft.draft(made.path, made) as making:
         result = _write(making, made, before, int8, sets)
+        result = replace(result, max_drop=options.max_drop, notes=sets.notes, skipped=sets.skipped)
         passed = int8_gate.passes(result.drop, options.max_drop)
-        making.add_report("int8", {**result.as_json(), "max_drop": options.max_drop, "passed": passed})
+        making.add_report("int8", {**result.as_json(), "passed": passed})
         if passed:
             measured = Measured(result.test_accuracy_after, result.agreement.as_json())
             making.facts = making.facts.with_measured("int8", measured).with_version("nncf", version("nncf"))
@@ -266,14 +278,12 @@ def _write(
         control=int8.control,
         agreement=agreement.compare(original, int8_answers, test_labels, reference),
         seconds={stage: round(taken, 1) for stage, taken in int8.seconds.items()},
-        time_of_fp32=_time_of(after, before, test_images[:1]),
+        time_of_fp32=None if before.takes_photos else _time_of(after, before, test_images[:1]),
     )
 
 
 def _time_of(after: Classifier, before: Classifier, image: NDArray[np.uint8]) -> float:
     """The time ``after`` takes for one image, as a share of what ``before`` takes: medians, measured in turns."""
-    if before.takes_photos:
-        return 0.0
     took_s: dict[str, list[float]] = {"after": [], "before": []}
     for _ in range(_TURNS):
         for name, one in (("after", after), ("before", before)):
