@@ -42,8 +42,14 @@ EmbedOption = Annotated[
 def convert(
     models: ModelsArgument = None,
     int8: Annotated[bool, typer.Option("--int8", help="Quantize to INT8 too.")] = False,
-    max_drop: Annotated[float, typer.Option(help="Accuracy INT8 may lose, 0 to 1.")] = 0.005,
-    calibration: Annotated[int, typer.Option(help="Training images to calibrate INT8 on.")] = 300,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(help="Accuracy INT8 may lose, 0 to 1. Default: 0.005.", show_default=False),
+    ] = None,
+    calibration: Annotated[
+        int | None,
+        typer.Option(help="Training images to calibrate INT8 on. Default: 300.", show_default=False),
+    ] = None,
     out: OutOption = None,
     photos: Annotated[
         list[Path] | None,
@@ -78,10 +84,10 @@ def convert(
             frame_wh=None if embed is None else frame_size(embed),
             on_stage=progress.stage,
         )
-    _print_build(done, max_drop)
+    _print_build(done)
 
 
-def _print_build(done: Build, max_drop: float) -> None:
+def _print_build(done: Build) -> None:
     made, quantization = done.bundle, done.quantization
     table = new_table("form", ">size", ">test accuracy", "gate")
     form = next((form for form in ("saved_model", "keras", "onnx", "tflite") if made.has(form)), None)
@@ -92,7 +98,7 @@ def _print_build(done: Build, max_drop: float) -> None:
         accuracy = _share(made.test_accuracy(p.precision))
         table.add_row(p.precision, size(made.size_bytes(p.precision)), accuracy, f"{gate} ({p.reference})")
     if quantization:
-        _add_int8(table, quantization, max_drop)
+        _add_int8(table, quantization)
     for one in done.finder:
         gate = f"passed: finds {one.found_too:.1%} of what FP32 finds in {one.pictures:,} pictures, {one.more:.1%} more"
         table.add_row(f"finder, {one.precision}", size(one.size_bytes), "-", gate)
@@ -102,18 +108,20 @@ def _print_build(done: Build, max_drop: float) -> None:
     if done.conversion.note:
         print(done.conversion.note)
     if quantization:
-        for warning in quantization.warnings():
-            print(warning)
+        for note in (*quantization.notes, *quantization.warnings()):
+            print(note)
         if quantization.control:
             print(quantization.control.in_short())
         print("INT8 took " + ", ".join(f"{s:.1f} s ({stage})" for stage, s in quantization.seconds.items()))
+    if done.skipped:
+        print(f"{len(done.skipped):,} skipped; the first: {printable(done.skipped[0])}")
     print(printable(made.path))
 
 
-def _add_int8(table: Any, result: Quantization, max_drop: float) -> None:
+def _add_int8(table: Any, result: Quantization) -> None:
     gate = (
         f"passed: {result.accuracy_before:.2%} to {result.accuracy_after:.2%} on {result.gate_images:,} "
-        f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {max_drop * 100:g}); "
+        f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {result.max_drop * 100:g}); "
         f"{result.agreement.in_short()}"
     )
     table.add_row("int8", size(result.size_after_bytes), f"{result.test_accuracy_after:.2%}", gate)

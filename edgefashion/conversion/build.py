@@ -10,7 +10,7 @@ from typing import Final
 from edgefashion.bundles import places, resolve
 from edgefashion.bundles.bundle import Bundle
 from edgefashion.conversion import embed
-from edgefashion.conversion.calibration_sets import check_calibration
+from edgefashion.conversion.calibration_sets import check_calibration, takes_no_photos
 from edgefashion.conversion.convert import convert
 from edgefashion.conversion.embed import Embedding
 from edgefashion.conversion.ensemble import convert_ensemble
@@ -23,9 +23,12 @@ from edgefashion.conversion.quantize import (
     quantize,
 )
 from edgefashion.conversion.write_bundle import Conversion
+from edgefashion.data.photo_folders import scan
+from edgefashion.data.scenes import scan_scenes
 from edgefashion.errors import BadInputError
 from edgefashion.inference import told as noted
 from edgefashion.inference.told import Told
+from edgefashion.labels import PHOTO_LABELS
 from edgefashion.system.extras import need
 
 ENSEMBLE: Final = Path("models/ensemble")
@@ -49,6 +52,8 @@ class Build:
     """None where no IR for frames was asked for."""
     finder: tuple[FinderIr, ...] = ()
     """What the IRs of the bundle's finder find; empty where it has no original of one."""
+    skipped: tuple[str, ...] = ()
+    """A line for each of the folders and files given that was left out, and why."""
 
 
 def build(
@@ -57,8 +62,8 @@ def build(
     *,
     scale: str | None = None,
     int8: bool = False,
-    max_drop: float = QuantizeOptions.max_drop,
-    calibration: int = QuantizeOptions.calibration,
+    max_drop: float | None = None,
+    calibration: int | None = None,
     photos: Sequence[str | Path] = (),
     scenes: Sequence[str | Path] = (),
     frame_wh: tuple[int, int] | None = None,
@@ -67,8 +72,9 @@ def build(
 ) -> Build:
     """Convert a model to OpenVINO IR, quantize it with ``int8``, and write an IR for whole frames with ``frame_wh``.
 
-    All that can be refused is refused before the work, which takes from seconds to many minutes. Every step is gated
-    and written by itself: where the INT8 gate fails, the FP32 and FP16 IRs are there.
+    All that can be refused without reading a picture is refused before the work, which takes from seconds to many
+    minutes; so is what would be used by nothing. Every step is gated and written by itself: where the INT8 gate fails,
+    the FP32 and FP16 IRs are there.
 
     Args:
         models: A MODEL, or several, which become one IR that averages their probabilities.
@@ -76,9 +82,10 @@ def build(
             ``models/ensemble``.
         scale: What the pixels of a model made elsewhere run to, ``"0-1"``, ``"0-255"``, ``"-1-1"``. Default: measured.
         int8: Add an INT8 IR.
-        max_drop: Accuracy that INT8 may lose, 0 to 1 (0.005 is half a point).
-        calibration: Images that INT8 is calibrated on.
-        photos: Photo folders, a sub-folder a label, that INT8 of a photo network is calibrated on and gated with.
+        max_drop: Accuracy that INT8 may lose, 0 to 1. Default: 0.005, half a point.
+        calibration: Images that INT8 is calibrated on. Default: 300.
+        photos: Photo folders, a sub-folder a label, that INT8 of a photo network is calibrated on and gated with, and
+            the finder that it has an original of.
         frame_wh: (width, height) in pixels, each from 28 to 4096, of the BGR frames, uint8 (1, height, width, 3), that
             one more IR takes.
         told: All that is known of a model made elsewhere, ``scale`` included. Default: what the command line was told.
@@ -86,8 +93,9 @@ def build(
         on_stage: Called with what is done next, in words, and which step of how many that is.
 
     Raises:
-        BadInputError: A model that cannot be converted, an option out of range, an output that cannot be written, or a
-            photo network without ``photos``.
+        BadInputError: A model that cannot be converted, an option out of range or of a step that is not asked for, an
+            output that cannot be written, a photo network without ``photos``, folders that hold none, or pictures for a
+            network that takes none.
         GateError: The IRs do not answer like the original, INT8 loses more than ``max_drop``, the finder's IRs miss
             what its original finds, or the IR for frames does not answer like Python's preprocessing.
         MissingError: Fashion-MNIST, NNCF, or what has to run the original, is not installed.
@@ -103,24 +111,22 @@ def build(
         (640, 480)
     """
     several = [models] if isinstance(models, str | Path) else list(models)
-    options, folders = QuantizeOptions(max_drop, calibration), [Path(folder) for folder in photos]
+    usual = QuantizeOptions()
+    options = QuantizeOptions(
+        usual.max_drop if max_drop is None else max_drop, usual.calibration if calibration is None else calibration
+    )
+    if not int8 and not (max_drop is None and calibration is None):
+        raise BadInputError("--max-drop and --calibration are for INT8. Add --int8, or leave them out")
+    folders, marked = [Path(folder) for folder in photos], [Path(folder) for folder in scenes]
     if frame_wh is not None:
         embed.check_frame_size(frame_wh)
     if int8:
         need("nncf", "to quantize to INT8")
-        for model in several:
-            found = resolve.resolve(model)
-            check_quantizable_file(found)
-            if found.bundle:
-                check_calibration(found.bundle, folders)
+    found = [resolve.resolve(model) for model in several]
     if len(several) > 1 and (scale or not (noted.given() if told is None else told).is_empty):
         raise BadInputError("--scale is for one model made elsewhere. Convert them one by one")
-    stages = _stages(several, int8=int8, embed=frame_wh is not None)
-    if scenes and FINDING not in stages:
-        raise BadInputError(
-            f"{several[0]} has no finder's original that scenes could calibrate. Leave --scenes out, or train one: "
-            "edgefashion train kiosk --photos DIR --scenes DIR"
-        )
+    stages = _stages(found, int8=int8, embed=frame_wh is not None)
+    _check_pictures(found, folders, marked, stages)
 
     def tell(doing: str) -> None:
         if on_stage:
@@ -136,19 +142,19 @@ def build(
     elif int8:
         tell(QUANTIZING)
         made, quantization = quantize(made, options, folders)
-    finds: tuple[FinderIr, ...] = ()
+    finds, skipped = tuple[FinderIr, ...](), list(quantization.skipped if quantization else ())
     if FINDING in stages:
         tell(FINDING)
-        made, finds = add_finder(made, folders, [Path(folder) for folder in scenes], int8=int8)
+        made, finds = add_finder(made, folders, marked, int8=int8, skipped=skipped)
     if frame_wh is not None:
         tell(EMBEDDING)
         made, embedding = embed.embed(made, frame_wh)
-    return Build(made, done, quantization, embedding, finds)
+    return Build(made, done, quantization, embedding, finds, tuple(dict.fromkeys(skipped)))
 
 
-def _stages(models: Sequence[str | Path], *, int8: bool, embed: bool) -> list[str]:
+def _stages(found: Sequence[resolve.Model], *, int8: bool, embed: bool) -> list[str]:
     """What will be done, in its order."""
-    only = resolve.resolve(models[0]).bundle if len(models) == 1 else None
+    only = found[0].bundle if len(found) == 1 else None
     there = (
         (CONVERTING, True),
         (QUANTIZING, int8),
@@ -156,3 +162,35 @@ def _stages(models: Sequence[str | Path], *, int8: bool, embed: bool) -> list[st
         (EMBEDDING, embed),
     )
     return [stage for stage, asked in there if asked]
+
+
+def _check_pictures(
+    found: Sequence[resolve.Model], photos: Sequence[Path], marked: Sequence[Path], stages: Sequence[str]
+) -> None:
+    """Raise :class:`BadInputError` for what INT8 of the models would refuse, for folders that hold no picture to use,
+    and for pictures that no stage uses."""
+    if marked and FINDING not in stages:
+        raise BadInputError(
+            f"{found[0].name} has no finder's original that scenes could calibrate. Leave --scenes out, or train one: "
+            "edgefashion train kiosk --photos DIR --scenes DIR"
+        )
+    for model in found:
+        if photos and not _may_take_photos(model):
+            raise takes_no_photos(model.name)
+        if QUANTIZING in stages:
+            check_quantizable_file(model)
+            if model.bundle:
+                check_calibration(model.bundle, photos)
+    if photos and len(found) > 1:
+        raise BadInputError("several models become one IR for Fashion-MNIST's images. Leave --photos out")
+    if photos and QUANTIZING not in stages and FINDING not in stages:
+        raise BadInputError("--photos is for INT8 of a photo network. Add --int8, or leave --photos out")
+    if photos:
+        scan(*photos, of=found[0].bundle.labels if found[0].bundle else PHOTO_LABELS)
+    if marked:
+        scan_scenes(*marked)
+
+
+def _may_take_photos(model: resolve.Model) -> bool:
+    """Whether it is a photo network. An original outside a bundle may be one, until it is converted."""
+    return model.bundle.takes_photos if model.bundle else model.kind in ("saved_model", "keras")

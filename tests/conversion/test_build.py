@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.photos import put
 
-from edgefashion.bundles import bundle, resolve
+from edgefashion.bundles import bundle, draft, resolve
 from edgefashion.conversion import build as module
 from edgefashion.conversion.build import CONVERTING, EMBEDDING, QUANTIZING, build
 from edgefashion.conversion.quantize import check_quantizable_file
@@ -69,6 +70,22 @@ def test_where_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with originals from elsewhere, a bundle that has the original of a finder, and folders of photos."""
+    folder = tmp_path_factory.mktemp("given")
+    for name in ("theirs.onnx", "a.keras", "b.keras"):
+        (folder / name).write_bytes(b"not read")
+    kiosk = resolve.resolve("kiosk").bundle
+    with draft.draft(folder / "finds", kiosk) as making:
+        making.part("finder_keras").write_bytes(b"not read")
+    put(folder / "good", *(f"{label}/{sender}-1.png" for label in ("Coat", "Dress") for sender in "ab"))
+    put(folder / "one", "Coat/a-1.png", "Coat/a-2.png")
+    put(folder / "strange", "Mantel/a-1.png")
+    put(folder / "nameless", "Unknown/a-1.png", "Unknown/b-1.png")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("models", "options", "says"),
     [
@@ -79,12 +96,56 @@ def test_where_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["edge", "kiosk"], {"int8": True}, "kiosk is a photo network: INT8 has to be calibrated on photos"),
         (["edge", "edge"], {"scale": "0-1"}, "--scale is for one model made elsewhere"),
         ("nowhere", {"int8": True}, "no model 'nowhere'"),
+        ("edge", {"photos": ["nowhere"]}, r"edge is no photo network\. Leave --photos out"),
+        ("edge", {"int8": True, "photos": ["nowhere"]}, r"edge is no photo network\. Leave --photos out"),
+        (["edge", "edge"], {"int8": True, "photos": ["good"]}, r"edge is no photo network\. Leave --photos out"),
+        ("theirs.onnx", {"int8": True, "photos": ["good"]}, r"theirs is no photo network\. Leave --photos out"),
+        (["a.keras", "b.keras"], {"photos": ["good"]}, r"Fashion-MNIST's images\. Leave --photos out"),
+        ("a.keras", {"photos": ["good"]}, r"--photos is for INT8 of a photo network\. Add --int8"),
+        ("a.keras", {"int8": True, "photos": ["nowhere"]}, "nowhere is no folder"),
+        ("kiosk", {"photos": ["good"]}, r"--photos is for INT8 of a photo network\. Add --int8"),
+        ("kiosk", {"int8": True, "photos": ["nowhere"]}, "nowhere is no folder"),
+        ("kiosk", {"int8": True, "photos": ["good", "strange"]}, None),
+        ("kiosk", {"int8": True, "photos": ["strange"]}, "no label is named so"),
+        ("kiosk", {"int8": True, "photos": ["one"]}, "are by one sender"),
+        ("kiosk", {"int8": True, "photos": ["nameless"]}, "no photo shows a garment with a name"),
+        ("edge", {"scenes": ["nowhere"]}, "edge has no finder's original that scenes could calibrate"),
+        ("kiosk", {"scenes": ["nowhere"]}, "kiosk has no finder's original that scenes could calibrate"),
+        ("finds", {"photos": ["good"]}, None),
+        ("finds", {"photos": ["one"]}, None),  # the finder needs no senders
+        ("finds", {"photos": ["strange"]}, "no label is named so"),
+        ("finds", {"scenes": ["nowhere"]}, "nowhere is no folder"),
+        ("finds", {"scenes": ["good"]}, "good is a photo folder"),
+        ("edge", {"max_drop": 0.3}, r"--max-drop and --calibration are for INT8\. Add --int8"),
+        ("edge", {"calibration": 300}, r"--max-drop and --calibration are for INT8\. Add --int8"),
+        ("edge", {"max_drop": 7}, "--max-drop must be from 0 to 1"),
     ],
 )
 def test_refused_before_the_work(
-    models: Any, options: dict[str, Any], says: str, tmp_path: Path, stages: list[str]
+    models: Any,
+    options: dict[str, Any],
+    says: str | None,
+    given: Path,
+    tmp_path: Path,
+    stages: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What cannot be done is refused before the first stage begins, and nothing is written."""
+    """What cannot be done, or would be used by nothing, is refused before the first stage begins, and nothing is
+    written; and nothing else is refused there."""
+
+    class BegunError(Exception):
+        pass
+
+    def begun(*_: object) -> None:
+        raise BegunError
+
+    monkeypatch.chdir(given)
+    monkeypatch.setattr(module, "convert", begun)
+    monkeypatch.setattr(module, "convert_ensemble", begun)
+    if says is None:
+        with pytest.raises(BegunError):
+            build(models, tmp_path / "made", **options)
+        return
     with pytest.raises(BadInputError, match=says):
         build(models, tmp_path / "made", on_stage=stages.append, **options)
     assert stages == []

@@ -102,11 +102,19 @@ def test_the_tuned_bundle_converts_and_quantizes(
 ) -> None:
     """The bundle goes the ordinary way: IRs behind the parity gate, INT8 calibrated on photos, predict."""
     mine = Path(shutil.copytree(tuned.bundle.path, tmp_path / "shop"))
-    done = run_here("convert", mine, "--int8", "--photos", photo_folder, "--max-drop", "0.05", "--calibration", "16")
+    photos = Path(shutil.copytree(photo_folder, tmp_path / "photos"))
+    shutil.copytree(photo_folder / "Coat", photos / "Mantel")
+    done = run_here("convert", mine, "--int8", "--photos", photos, "--max-drop", "0.05", "--calibration", "16")
     assert done.returncode == 0, done.stderr
+    assert "\nINT8 is calibrated on 16 photos and 5 of Fashion-MNIST's images\n" in done.stdout
+    assert f"\n1 skipped; the first: {photos / 'Mantel'}: no label is named so" in done.stdout
     made = bundle.open_bundle(mine)
     assert made.report()["convert"]["parity"][0]["changed_top1"] == 0
     assert made.has("int8")
+    report = made.report()["int8"]
+    assert report["time_of_fp32"] is None  # it is not measured
+    assert report["max_drop"] == 0.05
+    assert str(tmp_path) not in json.dumps(report)
     picture = next((photo_folder / "Trouser").iterdir())
     answer = json.loads(run("predict", mine, picture, "--json").stdout)
     assert set(answer) == {"source", "label", "confidence", "top", "accepted", "box", "garments"}
