@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 
 from edgefashion.data.pixel_range import in_8_bits, is_enlarged
+from edgefashion.data.png_notes import significant_bits
 from edgefashion.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ _UINT, _INT, _FLOAT, _UNDEFINED = 1, 2, 3, 4
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
 """Of TIFF's colour spaces (PhotometricInterpretation)."""
+
+_TURNED: Final = 274
+"""TIFF's tag of how the picture is to be turned, of EXIF's number."""
 
 _SAVE: Final = "Save it as JPEG or PNG"
 
@@ -76,7 +79,7 @@ def tiff_facts(file: BinaryIO) -> TiffFacts:
         bits=max(bits) if isinstance(bits, tuple) else int(bits),
         sample_format=int(first(339, _UINT)),
         colours=int(first(262, _BLACK_IS_ZERO)),
-        orientation=int(first(274, 1)),
+        orientation=next((turned for turned in range(1, 9) if turned == first(_TURNED)), 1),
         white=_number(first(341, first(281))),
         black=_number(first(340, first(280))),
         is_preview=bool(int(first(254, 0)) & 1) or 50706 in tags,  # 50706: DNGVersion
@@ -104,7 +107,7 @@ def of_tiff(raw: bytes, facts: TiffFacts, name: str) -> NDArray[np.uint8]:
         raise BadInputError(f"{name} is a TIFF of colours that are not read with {facts.bits} bits. {_SAVE}")
     if facts.end > len(raw):
         raise BadInputError(f"{name} is not a whole, readable picture. Replace it or leave it out")
-    values = _values(raw)
+    values = _values(raw if facts.orientation == 1 else _unturned(raw))
     if values is None or values.shape[:2] != (facts.height, facts.width):
         raise BadInputError(f"{name} is a TIFF of {facts.bits} bits a channel in a way that is not read. {_SAVE}")
     white = facts.white
@@ -114,6 +117,21 @@ def of_tiff(raw: bytes, facts: TiffFacts, name: str) -> NDArray[np.uint8]:
             white *= 1 << (16 - facts.bits)
     inverted = facts.colours == _WHITE_IS_ZERO
     return in_8_bits(values, name, white=white, black=facts.black, inverted=inverted)
+
+
+def _unturned(raw: bytes) -> bytes:
+    """A TIFF that says that it is upright: OpenCV turns some kinds of TIFF and not others, and which, its releases
+    differ in. Raises struct.error for a damaged one."""
+    order, is_big = "<" if raw[:2] == b"II" else ">", raw[2:4] in (b"+\0", b"\0+")
+    place, number, entry, upright = ("Q", "Q", 20, "HHQHHI") if is_big else ("I", "H", 12, "HHIHH")
+    (directory,) = struct.unpack_from(order + place, raw, 8 if is_big else 4)
+    (entries,) = struct.unpack_from(order + number, raw, directory)
+    first, made = directory + struct.calcsize(order + number), bytearray(raw)
+    for at in range(first, first + entries * entry, entry):
+        if struct.unpack_from(order + "H", raw, at)[0] == _TURNED:
+            one_short = (3, 1, 1) + (0,) * (len(upright) - 4)
+            struct.pack_into(order + upright, made, at, _TURNED, *one_short)
+    return bytes(made)
 
 
 def of_png(raw: bytes, name: str) -> NDArray[np.uint8]:
@@ -130,24 +148,12 @@ def png_white(raw: bytes, values: NDArray[Any]) -> float | None:
     By the format's rules it is always 65535, and samples of fewer bits are enlarged to 16. Some cameras write the
     number and do not enlarge: then no value has more bits, and the lower ones are used.
     """
-    bits = _significant_bits(raw)
+    bits = significant_bits(raw)
     if bits is None:
         return None
     largest = (1 << bits) - 1
     is_small = bits < 16 and values.max() <= largest and not is_enlarged(values)
     return float(largest if is_small else 0xFFFF)
-
-
-def _significant_bits(raw: bytes) -> int | None:
-    """The most that a PNG's sBIT says of a channel; None without one, or where it is junk."""
-    at = 8
-    while at + 12 <= len(raw) and raw[at + 4 : at + 8] != b"IDAT":
-        size = int(struct.unpack_from(">I", raw, at)[0])
-        if raw[at + 4 : at + 8] == b"sBIT":
-            bits = max(raw[at + 8 : at + 8 + size], default=0) if size <= 4 else 0
-            return bits if 8 <= bits <= 16 else None
-        at += size + 12
-    return None
 
 
 _PFM: Final = re.compile(rb"(P[Ff])\s+(\d{1,9})\s+(\d{1,9})\s+([-+.\deE]{1,30})\s")
@@ -201,17 +207,11 @@ def is_deep_png(head: bytes) -> bool:
     return len(head) >= 26 and head[24] == 16 and head[25] in (2, 4, 6)
 
 
-def png_without_notes(raw: bytes) -> bytes:
-    """A PNG without all that is no pixels: a damaged note is no reason to refuse the picture.
-
-    Its EXIF stays if it is whole, for it says how the picture is turned. Raises struct.error for a PNG that is cut off.
-    """
-    parts, at = [raw[:8]], 8
-    while at < len(raw):
-        end = at + struct.unpack_from(">I", raw, at)[0] + 12
-        kind, content = raw[at + 4 : at + 8], raw[at + 4 : end - 4]
-        is_whole_exif = kind == b"eXIf" and raw[end - 4 : end] == struct.pack(">I", zlib.crc32(content))
-        if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND") or is_whole_exif:
-            parts.append(raw[at:end])
-        at = end
-    return b"".join(parts)
+def over_white(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey (h, w) or (h, w, 1), BGR (h, w, 3) or BGRA (h, w, 4) as BGR, what is transparent white."""
+    if image.ndim == 2 or image.shape[2] == 1:
+        return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+    if image.shape[2] == 3:
+        return image
+    alpha = image[..., 3:].astype(np.float32) / 255
+    return np.rint(image[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import numpy as np
 
 from edgefashion.data import deep_pictures
-from edgefashion.data.deep_pictures import is_deep_png, png_without_notes, quiet_cv2
+from edgefashion.data.deep_pictures import is_deep_png, over_white, quiet_cv2
 from edgefashion.data.picture_kinds import (
     HEAD_BYTES,
     IMAGE_SUFFIXES,
@@ -25,6 +25,7 @@ from edgefashion.data.picture_kinds import (
 )
 from edgefashion.data.picture_walk import FolderWalk, LeftOut
 from edgefashion.data.pixel_range import in_8_bits
+from edgefashion.data.png_notes import clear_grey, png_without_notes
 from edgefashion.errors import BadInputError, NoDecoderError
 from edgefashion.system.files import written_aside
 
@@ -248,7 +249,7 @@ def _with_pillow(given: _Given, kind: str) -> Picture:
         if turned in _ON_ITS_SIDE:
             width, height = height, width
         if kind == "PNG" and is_deep_png(given.head):
-            image = _over_white(deep_pictures.of_png(given.bytes(), given.name))
+            image = over_white(deep_pictures.of_png(given.bytes(), given.name))
         else:
             cut = opened if whole is None or whole[2:] == opened.size else opened.crop(whole)
             image = _as_bgr(cut, given, kind)
@@ -302,7 +303,7 @@ def _deep_tiff(given: _Given) -> Picture | None:
     if not facts.deep:
         return None
     given.check_size(facts.width, facts.height)
-    image = _over_white(deep_pictures.of_tiff(given.bytes(), facts, given.name))
+    image = over_white(deep_pictures.of_tiff(given.bytes(), facts, given.name))
     upright = _upright(image, facts.orientation)
     return Picture(upright, upright.shape[1], upright.shape[0])
 
@@ -310,7 +311,7 @@ def _deep_tiff(given: _Given) -> Picture | None:
 def _pfm(given: _Given) -> Picture:
     width, height = deep_pictures.pfm_size(given.head)
     given.check_size(width, height)
-    return Picture(_over_white(deep_pictures.of_pfm(given.bytes(), given.name)), width, height)
+    return Picture(over_white(deep_pictures.of_pfm(given.bytes(), given.name)), width, height)
 
 
 def _orientation(opened: Image.Image) -> int:
@@ -338,11 +339,17 @@ def _as_bgr(picture: Image.Image, given: _Given, kind: str) -> NDArray[np.uint8]
     import cv2
     from PIL import Image
 
+    clear = clear_grey(given.bytes()) if kind == "PNG" and "transparency" in picture.info else None
     if picture.mode.startswith(("I", "F")):  # deep grey, in one of Pillow's spellings
         values = np.asarray(picture)
         # Pillow brings those of the other kinds to 16 bits by the depth that their files name.
         most = deep_pictures.png_white(given.bytes(), values) if kind == "PNG" else float(0xFFFF)
-        return _over_white(in_8_bits(values, given.name, white=most))
+        image = over_white(in_8_bits(values, given.name, white=most))
+        if clear is not None:
+            image[values == clear[0]] = 255
+        return image
+    if clear is not None:  # Pillow enlarges greys of 2 and 4 bits to 8, and not the one of them that is transparent
+        picture.info["transparency"] = clear[0] * 255 // clear[1]
     if picture.has_transparency_data:
         rgba = picture.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
@@ -361,16 +368,6 @@ def _from_lab(picture: Image.Image) -> Image.Image:
     seen = ImageCms.applyTransform(picture, ImageCms.buildTransform(lab, srgb, "LAB", "RGB"))
     assert seen is not None, "it is not changed in place"
     return seen
-
-
-def _over_white(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey (h, w) or (h, w, 1), BGR (h, w, 3) or BGRA (h, w, 4) as BGR, what is transparent white."""
-    if image.ndim == 2 or image.shape[2] == 1:
-        return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
-    if image.shape[2] == 3:
-        return image
-    alpha = image[..., 3:].astype(np.float32) / 255
-    return np.rint(image[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
 
 
 def write_png(path: Path, image: NDArray[np.uint8]) -> None:

@@ -22,6 +22,7 @@ from helpers.encoded import (
     RGB,
     RGBA,
     SMOOTH,
+    STORED,
     Picture,
     chunk,
     encoded,
@@ -63,6 +64,21 @@ FIRST_TRANSPARENT = chunk(b"tRNS", b"\0")
         pytest.param(
             [[0], [1]], (8, PALETTE, TWO_COLOURS, FIRST_TRANSPARENT), [255, (40, 50, 60)], id="palette, transparent"
         ),
+        *(
+            pytest.param(
+                [[0], [value], [largest]],
+                (depth, kind, chunk(b"tRNS", struct.pack(">H", value) * (3 if kind == RGB else 1))),
+                [0, 255, 255],
+                id=f"{depth} bits of {'colour' if kind == RGB else 'grey'}, one of them transparent",
+            )
+            for depth, kind, value, largest in (
+                (2, GREY, 1, 3),
+                (4, GREY, 5, 15),
+                (8, GREY, 5, 255),
+                (16, GREY, 5000, 0xFFFF),
+                (16, RGB, 5000, 0xFFFF),
+            )
+        ),
         pytest.param([[100, 0], [100, 255], [0, 51]], (8, GREY_ALPHA), [255, 100, 204], id="grey with alpha"),
         pytest.param(
             [[30, 20, 10, 0], [30, 20, 10, 255], [0, 50, 255, 51]],
@@ -80,7 +96,8 @@ def test_read_modes(
 ) -> None:
     """A PNG of any mode and depth becomes the same BGR uint8, what is transparent white."""
     depth, *rest = mode
-    image = read_image(write(tmp_path, png(np.array([row]), *rest, depth=depth)))
+    pixels = np.array([row]) if rest[0] != RGB or len(row[0]) == 3 else np.repeat(np.array([row]), 3, axis=2)
+    image = read_image(write(tmp_path, png(pixels, *rest, depth=depth)))
     assert image.dtype == np.uint8
     assert image.tolist() == [[[v, v, v] if isinstance(v, int) else list(v) for v in expected]]
 
@@ -115,19 +132,6 @@ def alpha_png(image: Picture, orientation: int) -> bytes:
 
 def alpha_webp(image: Picture, orientation: int) -> bytes:
     return webp_with(image, exif(orientation))
-
-
-# What a camera stores of an upright picture, by the orientation it notes down (EXIF 2.3, 4.6.4).
-STORED: dict[int, Callable[[Picture], Picture]] = {
-    1: lambda image: image,
-    2: lambda image: image[:, ::-1],
-    3: lambda image: image[::-1, ::-1],
-    4: lambda image: image[::-1],
-    5: lambda image: image.transpose(1, 0, 2),
-    6: lambda image: np.rot90(image, 1),
-    7: lambda image: image.transpose(1, 0, 2)[::-1, ::-1],
-    8: lambda image: np.rot90(image, -1),
-}
 
 
 @pytest.mark.parametrize("orientation", STORED)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
+from helpers import encoded
+from helpers.encoded import SMOOTH, STORED, Picture, chunk, exif, png, tiff_turned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -170,6 +174,45 @@ def test_ranges_that_are_refused(kind: str, capfd: pytest.CaptureFixture[str]) -
         decode_image(io.BytesIO(raw), "it")
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+def pillow_tiff(image: Picture, orientation: int, mode: str = "RGB", **options: Any) -> bytes:
+    values = image[..., ::-1] if mode == "RGB" else image[..., 0].astype(">u2" if mode == "I;16B" else "<u2") * 257
+    out = io.BytesIO()
+    made = PIL.Image.frombytes(mode, image.shape[1::-1], values.tobytes())
+    made.save(out, "TIFF", tiffinfo={274: orientation}, **options)
+    return out.getvalue()
+
+
+DEEP: dict[str, Callable[[Picture, int], bytes]] = {
+    "TIFF of 8 bits": pillow_tiff,
+    "TIFF of 8 bits by OpenCV": tiff_turned,
+    "TIFF of colour, 16": lambda image, orientation: tiff_turned(image.astype(np.uint16) * 257, orientation),
+    "TIFF of grey, 16": lambda image, orientation: tiff_turned(image[..., 0].astype(np.uint16) * 257, orientation),
+    "TIFF of floats": lambda image, orientation: tiff_turned(image[..., 0].astype(np.float32) / 255, orientation),
+    "TIFF of floats of colour": lambda image, orientation: tiff_turned(image.astype(np.float32) / 255, orientation),
+    "TIFF of 16, big-endian": lambda image, orientation: pillow_tiff(image, orientation, "I;16B"),
+    "BigTIFF of 16": lambda image, orientation: pillow_tiff(image, orientation, "I;16", big_tiff=True),
+    "PNG of grey, 16": lambda image, orientation: png(
+        image[..., :1].astype(np.uint16) * 257, encoded.GREY, chunk(b"eXIf", exif(orientation)), depth=16
+    ),
+    "PNG of colour, 16": lambda image, orientation: png(
+        image[..., ::-1].astype(np.uint16) * 257, encoded.RGB, chunk(b"eXIf", exif(orientation)), depth=16
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_deep_pictures_and_tiffs_are_upright(kind: str) -> None:
+    """TIFFs and pictures of more than 8 bits are turned once, by each of the eight orientations and by no other
+    number, and their size is that of the upright picture."""
+    for orientation in (0, *STORED, 9):
+        stored = np.ascontiguousarray(STORED[orientation if orientation in STORED else 1](SMOOTH))
+        seen = decode_image(io.BytesIO(DEEP[kind](stored, orientation)), "it")
+        assert (seen.image.shape, seen.width, seen.height) == (SMOOTH.shape, SMOOTH.shape[1], SMOOTH.shape[0])
+        is_grey = (seen.image == seen.image[..., :1]).all()
+        expected = SMOOTH[..., :1] if is_grey else SMOOTH
+        assert np.abs(seen.image.astype(int) - expected).max() <= 1, orientation
 
 
 def modes() -> dict[str, Any]:

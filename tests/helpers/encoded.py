@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -17,7 +18,10 @@ def png(pixels: NDArray[Any], colour_type: int, *extra: bytes, depth: int = 8) -
     """A PNG of ``pixels`` (height, width, channels) at ``depth`` bits, with ``extra`` chunks."""
     height, width = pixels.shape[:2]
     rows = pixels.reshape(height, -1).astype(">u2" if depth == 16 else np.uint8)
-    lines = b"".join(b"\0" + row.tobytes() for row in (np.packbits(rows, axis=1) if depth == 1 else rows))
+    if depth < 8:
+        bits = np.unpackbits(rows[..., None], axis=2)[..., 8 - depth :]
+        rows = np.packbits(bits.reshape(height, -1), axis=1)
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0))
     body = b"".join(extra) + chunk(b"IDAT", zlib.compress(lines))
     return b"\x89PNG\r\n\x1a\n" + head + body + chunk(b"IEND", b"")
@@ -40,6 +44,19 @@ def encoded(suffix: str, image: NDArray[Any], *options: int) -> bytes:
     _, out = cv2.imencode(suffix, image, options)
     raw: bytes = out.tobytes()
     return raw
+
+
+def tiff_turned(image: NDArray[Any], orientation: int) -> bytes:
+    """A TIFF of ``image``, written by OpenCV, with an orientation: a longer directory, put at its end."""
+    raw = encoded(".tiff", image)
+    (at,) = struct.unpack_from("<I", raw, 4)
+    (count,) = struct.unpack_from("<H", raw, at)
+    entries = [raw[begin : begin + 12] for begin in range(at + 2, at + 2 + 12 * count, 12)]
+    entries.append(struct.pack("<HHIHH", 274, 3, 1, orientation, 0))
+    entries.sort(key=lambda entry: struct.unpack_from("<H", entry)[0])
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    raw += b"\0" * (len(raw) % 2)
+    return raw[:4] + struct.pack("<I", len(raw)) + raw[8:] + directory
 
 
 def with_exif(jpeg: bytes, content: bytes) -> bytes:
@@ -73,3 +90,16 @@ def webp_with(image: Picture, content: bytes) -> bytes:
     body: bytes = b"WEBPVP8X" + struct.pack("<II", 10, 0x18) + size + still[12:]
     body += b"EXIF" + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+# What a camera stores of an upright picture, by the orientation it notes down (EXIF 2.3, 4.6.4).
+STORED: dict[int, Callable[[Picture], Picture]] = {
+    1: lambda image: image,
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.transpose(1, 0, 2),
+    6: lambda image: np.rot90(image, 1),
+    7: lambda image: image.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda image: np.rot90(image, -1),
+}
