@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from edgefashion.errors import printable
+from edgefashion.errors import BadInputError, printable
 from edgefashion.system.addresses import in_arguments
 
 PLAIN: Final[dict[str, Any]] = {
@@ -58,6 +58,10 @@ def group(homes: Mapping[str, str]) -> type[TyperGroup]:
             super().__init__(**settings)
             self.commands = Commands(homes)
 
+        def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+            refuse_empty(args)
+            return super().parse_args(ctx, args)
+
         def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
             try:
                 return super().invoke(ctx)
@@ -69,6 +73,24 @@ def group(homes: Mapping[str, str]) -> type[TyperGroup]:
                 raise
 
     return LazyGroup
+
+
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """Raise :class:`BadInputError` for an argument or an option's value of no letter.
+
+    A shell gives one for a variable that is not set: as a path it is the folder that one stands in, as the address to
+    serve at every network. No option needs one.
+    """
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        name, given, value = argument.partition("=")
+        if argument == "":
+            behind = f" behind {before}" if before.startswith("--") and "=" not in before else ""
+            empty = f"an argument{behind}"
+        elif name.startswith("--") and given and not value:
+            empty = name
+        else:
+            continue
+        raise BadInputError(f"{empty} is empty: is a variable of the shell not set? Give a value, or leave it out")
 
 
 def _command(name: str, found: Any) -> Any:

@@ -159,7 +159,7 @@ def test_privacy(tmp_path: Path, test_set: Arrays) -> None:
         ("cut.mp4", 2, "cut.mp4 is no video"),
         ("cut.avi", 2, "cut.avi is no video"),
         ("missing.mp4", 2, "missing.mp4 does not exist"),
-        ("", 2, "--source must be a text"),
+        ("", 2, "an argument behind --source is empty"),
         (".", 2, "no image"),
     ],
 )

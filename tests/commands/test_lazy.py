@@ -10,7 +10,8 @@ import pytest
 import typer
 
 from edgefashion.cli import lazy
-from edgefashion.cli.main import app
+from edgefashion.cli.main import FAMILIES, app
+from edgefashion.errors import BadInputError
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,29 @@ def test_a_family_keeps_its_commands() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert list(commands["data"].commands) == ["fetch", "verify", "show", "check"]
     assert not hasattr(commands["predict"], "commands")
+
+
+SAID = "is empty: is a variable of the shell not set? Give a value, or leave it out"
+
+
+@pytest.mark.parametrize("words", [*([name] for name in FAMILIES), ["models", "show"], ["export", "ovms"], []])
+def test_an_empty_argument_is_refused(words: list[str]) -> None:
+    """Whatever the command, an argument of no letter is refused before any work, and not taken for the folder one
+    stands in; an option's is named, and a value that may be a password is not shown."""
+    for given, said in (
+        ([""], f"an argument {SAID}"),
+        (["picture.png", ""], f"an argument {SAID}"),
+        (["--", ""], f"an argument behind -- {SAID}"),
+        (["--photos", ""], f"an argument behind --photos {SAID}"),
+        (["--token=s3cret", ""], f"an argument {SAID}"),
+        (["--out="], f"--out {SAID}"),
+        (["--host=", "more"], f"--host {SAID}"),
+    ):
+        with pytest.raises(BadInputError) as caught:
+            app([*words, *given], prog_name="edgefashion")
+        assert str(caught.value) == said
+
+
+def test_what_only_looks_empty_is_not_refused() -> None:
+    """A blank, a value that ends in "=", and a lone "-" or "=" are values like others."""
+    lazy.refuse_empty([" ", "-", "=", "a=", "--token=YWI=", "--filter=a=", "--no-bench", "0"])
