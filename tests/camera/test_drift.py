@@ -22,7 +22,7 @@ from edgefashion.camera.drift import watch as module
 from edgefashion.camera.drift.days import DAY_P, FIRST_DAYS, Days, Departure, Expected
 from edgefashion.camera.drift.expected import expected_of
 from edgefashion.camera.drift.visits import Visit, Visits
-from edgefashion.camera.drift.watch import DayWatch
+from edgefashion.camera.drift.watch import DayWatch, identity
 from edgefashion.camera.events.event import Event, now
 from edgefashion.camera.events.sink import line
 from edgefashion.camera.figures import Counts, Figures
@@ -255,6 +255,43 @@ def test_outlives_restarts(tmp_path: Path) -> None:
     networks = store.read(path)
     assert len(networks) == 3
     assert max(len(days.first) for days in networks.values()) == FIRST_DAYS
+
+
+MORNING = datetime(2026, 11, 27, 9)
+BEHIND, AHEAD = datetime(2026, 1, 1), datetime(2030, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("clock", "date", "garments", "judged"),
+    [
+        ([(0, MORNING)], "2026-11-27", 40, 0),
+        ([(0, BEHIND), (30, MORNING)], "2026-11-27", 40, 0),
+        ([(0, BEHIND), (3600, BEHIND), (7000, MORNING)], "2026-11-27", 40, 0),
+        ([(0, BEHIND), (7000, MORNING), (7010, BEHIND), (14_000, MORNING)], "2026-11-27", 40, 0),
+        ([(0, BEHIND), (30, MORNING + timedelta(days=1))], "2026-11-28", 0, 1),
+        ([(0, MORNING + timedelta(hours=15)), (1800, MORNING + timedelta(hours=14, minutes=30))], "2026-11-28", 0, 1),
+        ([(0, BEHIND), (7300, BEHIND + timedelta(hours=2))], "2026-01-01", 40, 0),
+        ([(0, BEHIND), (7300, BEHIND), (90_000, BEHIND + timedelta(days=1))], "2026-01-02", 0, 1),
+        ([(0, AHEAD), (30, MORNING)], "2030-01-01", 0, 1),
+        ([(0, AHEAD), (30, MORNING), (7300, MORNING + timedelta(hours=2))], "2026-11-27", 0, 1),
+        ([(0, AHEAD), (30, MORNING), (7300, MORNING), (86_400, MORNING + timedelta(days=1))], "2026-11-28", 0, 1),
+    ],
+)
+def test_a_clock_that_is_set(
+    tmp_path: Path, clock: list[tuple[float, datetime]], date: str, garments: int, judged: int
+) -> None:
+    """A start with a date long past leaves the day as it is until the clock is set; a clock that was ahead and is set
+    back counts its days again within hours; no day is judged but one that is over, once."""
+    path, of = tmp_path / "days.json", classifier()
+    day = Days("2026-11-27", {8: Counts(40, 4, 32.0, 70, 35, 8400.0)}, [{"brightness": 200.0}] * FIRST_DAYS)
+    store.write(path, store.text_of({identity(of): day}))
+    watch = DayWatch(path, lambda _: None, iter([at for _, at in clock]).__next__)
+    told = []
+    for time_s, _ in clock:
+        told += watch.take(Moment(time_s, LIVE), of)
+    watch.close()
+    (days,) = store.read(path).values()
+    assert (days.date, days.today.visits, len(told)) == (date, garments, judged)
 
 
 def test_a_visit_that_goes_on_counts_when_the_camera_ends(tmp_path: Path) -> None:

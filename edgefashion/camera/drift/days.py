@@ -73,9 +73,8 @@ class Days:
     departing: list[str] = field(default_factory=list)
     """The measures of which the last day that had enough departed."""
 
-    def hour(self, date: str, hour: int) -> Counts:
+    def hour(self, hour: int) -> Counts:
         """The counts to add to."""
-        assert self.date == date
         return self.hours.setdefault(hour, Counts())
 
     @property

@@ -30,6 +30,13 @@ LOOK_S: Final = 60.0
 """How often it is noted whether a garment is in view, and how bright the picture is."""
 SAVE_S: Final = 60.0
 """The most that a crash or a power cut loses of the counts."""
+BELIEVED_S: Final = 2 * 3600.0
+"""A date before the day's is taken for today's once the clock has stood there for so long.
+
+A machine without a battery, or with an old one, starts with a date long past, and has the right one as soon as it
+reaches a time server; where summer time ends at midnight the day before comes back for an hour. Neither ends a day. Who
+sets a clock right that was ahead means it.
+"""
 TOLD_S: Final = 1.0
 """How often the figures are made anew for page and metrics."""
 CLOSE_S: Final = 3.0
@@ -58,6 +65,8 @@ class DayWatch:
         self._classifier: Classifier | None = None
         self._days: Days | None = None
         self._report: Expected | None = None
+        self._earlier_since_s: float | None = None
+        """Since when the clock has stood before the day that is counted."""
         self._looked_s = self._told_s = float("-inf")
         self._saved_s = time.monotonic()
         self._pending: str | None = None
@@ -72,14 +81,9 @@ class DayWatch:
             self._begin_network(classifier)
         assert self._days is not None
         ended = self._visits.take(moment)
-        changes = []
         now = self._clock()
-        date = now.date().isoformat()
-        if self._days.date != date:
-            changes = self._days.end(date, self._report) if self._days.date else []
-            self._days.date = date
-            self._told_s = float("-inf")
-        counts = self._days.hour(date, now.hour)
+        changes = self._turn_to(now.date().isoformat(), moment.time_s)
+        counts = self._days.hour(now.hour)
         if ended is not None:
             _add(counts, ended)
         if moment.health.well and moment.image is not None and moment.time_s - self._looked_s >= LOOK_S:
@@ -90,10 +94,30 @@ class DayWatch:
         self._tell(counts)
         return changes
 
+    def _turn_to(self, date: str, time_s: float) -> list[Departure]:
+        """The clock says that today is ``date``; what a day that is over by it has changed."""
+        days = self._days
+        assert days is not None
+        if not date < days.date:
+            self._earlier_since_s = None
+            if date == days.date:
+                return []
+            self._told_s = float("-inf")
+            if days.date:
+                return days.end(date, self._report)
+            days.date = date
+            return []
+        # No day is over: what is counted meanwhile is counted to this one, under whichever date.
+        if self._earlier_since_s is None:
+            self._earlier_since_s = time_s
+        if time_s - self._earlier_since_s >= BELIEVED_S:
+            days.date, self._earlier_since_s = date, None
+        return []
+
     def _begin_network(self, classifier: Classifier) -> None:
         if self._days is not None and (ended := self._visits.end()) is not None and self._days.hours:
             _add(self._days.hours[max(self._days.hours)], ended)
-        self._classifier = classifier
+        self._classifier, self._earlier_since_s = classifier, None
         name = identity(classifier)
         # To the end: the one used last is dropped last.
         self._days = self._networks.pop(name, Days())
