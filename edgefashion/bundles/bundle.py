@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
@@ -68,6 +68,10 @@ IR_PRECISIONS: Final = ("int8", "fp32", "fp16")
 """The IRs a bundle may hold, the preferred one first."""
 
 
+class ReplacedError(BadInputError):
+    """Another bundle was put in the place of one that is being read."""
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A bundle on disk, its facts read and its format checked."""
@@ -104,7 +108,7 @@ class Bundle:
 
     def has(self, part: str) -> bool:
         """True if the manifest lists ``part`` (``"fp32"``, ``"saved_model"``, ...)."""
-        return any(f == name or f.startswith(f"{name}/") for name in PARTS[part] for f in self.files)
+        return bool(self.files_of(part))
 
     def verified(self, part: str) -> Path:
         """The path of ``part``, every byte of it checked against the manifest.
@@ -114,16 +118,29 @@ class Bundle:
         """
         if not self.has(part):
             raise BadInputError(f"{self.path} has no {part}. {self.how_to_make(part)}")
-        for name in PARTS[part]:
-            self._check(name)
+        self._check(PARTS[part])
         return self.path / PARTS[part][0]
 
     def verify_all(self) -> None:
         """Check every file of the manifest; raises :class:`BadInputError` at the first bad one."""
-        for name in self.files:
-            self._check(name)
+        self._check(self.files)
 
-    def _check(self, name: str) -> None:
+    def _check(self, names: Iterable[str]) -> None:
+        try:
+            for name in names:
+                self._check_one(name)
+        except BadInputError as error:
+            if self._is_as_opened():
+                raise
+            raise ReplacedError(f"{self.path} was replaced while it was read. Run it again") from error
+
+    def _is_as_opened(self) -> bool:
+        try:
+            return not self.sha256 or sha256(self.path / INFO) == self.sha256
+        except OSError:
+            return False
+
+    def _check_one(self, name: str) -> None:
         listed = {f: h for f, h in self.files.items() if f == name or f.startswith(f"{name}/")}
         target = self.path / name
         if target.is_dir():
@@ -162,14 +179,29 @@ class Bundle:
         named = (f"{f} {h}\n" for f, h in self.files.items() if f in PARTS[part])
         return hashlib.sha256("".join(sorted(named)).encode()).hexdigest()
 
+    def files_of(self, part: str) -> list[str]:
+        """What the manifest lists of ``part``, as paths in the bundle."""
+        return [f for name in PARTS[part] for f in self.files if f == name or f.startswith(f"{name}/")]
+
     def ir_files(self) -> list[Path]:
         """What another machine needs to load its IRs: bundle.json, and all of their files that the manifest lists."""
         return [self.path / name for name in (INFO, *self.files) if name == INFO or name.endswith((".xml", ".bin"))]
 
     def report(self) -> dict[str, Any]:
         """What training, conversion and quantization measured, by stage."""
-        loaded: dict[str, Any] = json.loads(self.verified("report").read_text(encoding="utf-8"))
-        return loaded
+        return report_of(self.verified("report"), self.path)
+
+
+def report_of(path: Path, bundle: Path) -> dict[str, Any]:
+    """What the report at ``path`` says, by stage. Raises :class:`BadInputError`, which names ``bundle``, for a file
+    that is none."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(told, dict) or not all(isinstance(stage, dict) for stage in told.values()):
+            raise ValueError("it is no table of what each stage measured")
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInputError(f"{bundle / path.name} cannot be read ({error}); {_restore(bundle)}") from error
+    return told
 
 
 _MADE_BY: Final = {
@@ -187,9 +219,8 @@ def _restore(path: Path) -> str:
 
 def open_bundle(path: Path) -> Bundle:
     """Read a bundle's facts. Raises :class:`BadInputError` if they are unreadable or too new."""
-    restore_interrupted(path, INFO)
     try:
-        raw = (path / INFO).read_bytes()
+        raw = _info_of(path)
         info = json.loads(raw.decode("utf-8"))
         if missing := {"format", "files"} - set(info):
             raise ValueError(f"no {', '.join(sorted(missing))}")
@@ -205,6 +236,15 @@ def open_bundle(path: Path) -> Bundle:
         raise BadInputError(f"{path} is no bundle: it has no {INFO}. Name a bundle, or train one") from error
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BadInputError(f"{path / INFO} cannot be read ({error}); {_restore(path)}") from error
+
+
+def _info_of(path: Path) -> bytes:
+    restore_interrupted(path, INFO)
+    try:
+        return (path / INFO).read_bytes()
+    except FileNotFoundError:  # for an instant, where a new bundle is put in the place of an old one?
+        restore_interrupted(path, INFO)
+        return (path / INFO).read_bytes()
 
 
 def manifest_of(files: Any) -> Mapping[str, str]:

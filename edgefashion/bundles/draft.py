@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgefashion.bundles.bundle import FORMAT, INFO, PARTS, Bundle
+from edgefashion.bundles.bundle import FORMAT, INFO, PARTS, Bundle, report_of
 from edgefashion.bundles.current import has_revisions, model_dir_of
 from edgefashion.bundles.facts import Facts
-from edgefashion.bundles.swap import swap
+from edgefashion.bundles.swap import behind, restore_interrupted, swap
 from edgefashion.errors import BadInputError
 from edgefashion.system.files import sha256, sync
 from edgefashion.system.text import quoted
@@ -22,9 +24,10 @@ from edgefashion.system.text import quoted
 class Draft:
     """A bundle being made: fill ``path`` with files, and set ``facts``."""
 
-    def __init__(self, path: Path, facts: Facts | None) -> None:
+    def __init__(self, path: Path, base: Bundle | None) -> None:
         self.path = path
-        self._facts = facts
+        self._facts = None if base is None else base.facts
+        self._base = path if base is None else base.path
 
     @property
     def facts(self) -> Facts:
@@ -53,17 +56,35 @@ class Draft:
         """Remove the IR with embedded preprocessing and what was measured of it: the IR it was made of has
         changed."""
         self.drop("embedded")
-        path = self.part("report")
-        report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        report = self._report()
         if report.pop("embed", None):
-            path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+            self._write_report(report)
+
+    def take(self, base: Bundle, part: str) -> None:
+        """Copy ``part`` of another bundle. Raises :class:`BadInputError` unless the copy is what its manifest lists."""
+        base.verified(part)
+        for name in base.files_of(part):
+            _copy(base, name, self.path)
 
     def add_report(self, stage: str, facts: Mapping[str, Any]) -> None:
         """Put ``facts`` under ``stage`` in the bundle's report."""
+        self._write_report({**self._report(), stage: dict(facts)})
+
+    def _report(self) -> dict[str, Any]:
         path = self.part("report")
-        report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        report[stage] = dict(facts)
-        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        return report_of(path, self._base) if path.is_file() else {}
+
+    def _write_report(self, report: Mapping[str, Any]) -> None:
+        self.part("report").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _copy(base: Bundle, name: str, folder: Path) -> None:
+    """Copy a file of ``base`` that was checked. The copy is checked too: it is what is listed in a new manifest."""
+    copy = folder / name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(base.path / name, copy)
+    if sha256(copy) != base.files[name]:
+        raise BadInputError(f"{base.path / name} was altered while it was copied. Nothing is written; run it again")
 
 
 def check_target(target: Path) -> None:
@@ -71,6 +92,13 @@ def check_target(target: Path) -> None:
     if target.name in {"", ".."}:
         raise BadInputError(f"{target} cannot be replaced from inside. Change to the folder above and give its name")
     try:
+        restore_interrupted(target, INFO)
+        if target.is_symlink() and not target.exists():
+            raise BadInputError(
+                f"{target} is a link to {target.readlink()}, which is not there. Mount or make it, or remove the link"
+            )
+        if os.path.ismount(target):
+            raise _mounted(target)
         if has_revisions(target):
             raise BadInputError(
                 f"{target} keeps the revisions of its model, which this would throw away. Write it elsewhere with "
@@ -82,10 +110,18 @@ def check_target(target: Path) -> None:
         raise BadInputError(f"{target} cannot be written: {error.strerror}. Choose another --out") from error
 
 
+def _mounted(target: Path) -> BadInputError:
+    return BadInputError(
+        f"{target} is where a disk or a container's volume is mounted, and cannot be replaced. Mount it at the folder "
+        "above, or choose another --out"
+    )
+
+
 def check_new(target: Path) -> None:
     """As :func:`check_target`, for another network than is there: a revision stays what its history says of it."""
-    model_dir = model_dir_of(target)
-    if model_dir is not None and model_dir.absolute() != target.absolute():
+    place = behind(target)
+    model_dir = model_dir_of(place)
+    if model_dir is not None and model_dir.absolute() != place.absolute():
         name = model_dir.absolute().name
         raise BadInputError(
             f"{target} is a place of {name}'s revisions, and no other network is put there. Give {model_dir}"
@@ -98,13 +134,14 @@ def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
     """Make the bundle ``target``, starting from a verified copy of ``base`` if given.
 
     On leaving the block the facts and the manifest are written and the folder takes its place; if the block
-    raises, nothing of it remains and an older bundle at ``target`` is untouched. Raises
-    :class:`BadInputError` if ``target`` cannot be written or is a folder of something else.
+    raises, nothing of it remains and an older bundle at ``target`` is untouched. Of a link, what it leads to is
+    replaced. Raises :class:`BadInputError` if ``target`` cannot be written or is a folder of something else.
     """
     check_target(target)
+    place = behind(target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{place.name}.new-", dir=place.parent))
     except OSError as error:
         raise BadInputError(f"{target} cannot be written: {error.strerror}. Choose another --out") from error
     try:
@@ -112,10 +149,8 @@ def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
         if base is not None:
             base.verify_all()
             for name in base.files:
-                copy = work / name
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(base.path / name, copy)
-        making = Draft(work, None if base is None else base.facts)
+                _copy(base, name, work)
+        making = Draft(work, base)
         yield making
         if (model_dir := model_dir_of(target)) is not None:  # revisions are called like their model
             making.facts = making.facts._replace(name=model_dir.absolute().name)
@@ -123,7 +158,11 @@ def draft(target: Path, base: Bundle | None = None) -> Iterator[Draft]:
         info = {"format": FORMAT, **making.facts.as_json(), "files": {f: sha256(work / f) for f in files}}
         (work / INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         sync(work)
-        swap(work, target)
+        try:
+            swap(work, place)
+        except OSError as error:
+            # Of the disk of the folder above, so that nothing told it before: a folder mounted at another.
+            raise _mounted(target) if error.errno == errno.EBUSY else error from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

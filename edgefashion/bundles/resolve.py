@@ -74,7 +74,10 @@ def resolve(model: str | Path) -> Model:
             f"{shown(str(model))} is served elsewhere: it can be asked, not read. Give a model of this machine"
         )
     try:
-        return _resolve(Path(model))
+        try:
+            return _resolve(Path(model))
+        except BadInputError:  # for an instant, where a new bundle is put in the place of an old one?
+            return _resolve(Path(model))
     except OSError as error:
         raise BadInputError(f"{model} cannot be read: {error.strerror}. Check the path and its permissions") from error
 

@@ -152,6 +152,7 @@ def quantize(
     options = replace(options, **given)
     need("nncf", "to quantize to INT8")
     _check_quantizable(made)
+    draft.check_target(made.path)
     folders = [Path(folder) for folder in photo_folders]
     if not photos:
         calibration_sets.check_calibration(made, folders)

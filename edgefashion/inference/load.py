@@ -82,9 +82,23 @@ def load(
                 f"{shown(str(model))}: its server chooses engine, precision, threads and device. Leave them out"
             )
         return remote.load(str(model), purpose=purpose)
-    on = chosen(device)
-    found = resolve.resolve(model)
-    said = noted.given() if told is None else told
+    said, on = noted.given() if told is None else told, chosen(device)
+    try:
+        return _loaded(resolve.resolve(model), engine, precision, purpose, threads, meanwhile, on, said)
+    except bundle.ReplacedError:  # a new one was put in its place: that one, then
+        return _loaded(resolve.resolve(model), engine, precision, purpose, threads, meanwhile, on, said)
+
+
+def _loaded(
+    found: resolve.Model,
+    engine: str | None,
+    precision: str | None,
+    purpose: str,
+    threads: int | None,
+    meanwhile: Callable[[], object] | None,
+    on: Device,
+    said: Told,
+) -> Classifier:
     engine = engine or {"saved_model": "tensorflow", "keras": "keras"}.get(found.kind, "openvino")
     if engine not in ENGINES:
         raise BadInputError(f"no engine named {engine!r}. Known: {', '.join(ENGINES)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -120,9 +119,7 @@ def _add_finder(making: draft.Draft, finder: TrainedFinder | None, older: bundle
     elif older is not None and any(older.has(part) for part in FINDER_PARTS):
         for part in FINDER_PARTS:
             if older.has(part):
-                older.verified(part)
-                for name in bundle.PARTS[part]:
-                    shutil.copyfile(older.path / name, making.path / name)
+                making.take(older, part)
         floor = older.facts.thresholds.found or FOUND
     else:
         return

@@ -222,9 +222,7 @@ def copy_parts(start: Bundle, making: draft.Draft, parts: tuple[str, ...]) -> No
     """Put ``parts`` of ``start``, those that it has, into a draft."""
     for part in parts:
         if start.has(part):
-            start.verified(part)
-            for name in bundle.PARTS[part]:
-                shutil.copyfile(start.path / name, making.path / name)
+            making.take(start, part)
 
 
 def write_keras(making: draft.Draft, start: Bundle, head: Head) -> None:

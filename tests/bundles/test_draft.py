@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -101,6 +101,27 @@ def test_draft_refuses_altered_base() -> None:
     (base.path / "int8.bin").write_text("altered")
     with pytest.raises(BadInputError, match="was altered"), draft.draft(Path("models/other"), base):
         pytest.fail("the block was entered")
+    assert names("models") == {"mine"}
+
+
+@pytest.mark.parametrize("part", ["int8", "saved_model"])
+@pytest.mark.parametrize("how", ["a base", "a part"])
+def test_draft_refuses_what_is_altered_while_it_is_copied(how: str, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is altered between its check and its copy gets into no bundle."""
+    base = make()
+    plain = bundle.Bundle._check
+
+    def check(self: bundle.Bundle, names: Iterable[str]) -> None:
+        plain(self, names)
+        (base.path / bundle.PARTS[part][-1] / ("saved_model.pb" if part == "saved_model" else "")).write_text("altered")
+
+    monkeypatch.setattr(bundle.Bundle, "_check", check)
+    of = base if how == "a base" else None
+    with (
+        pytest.raises(BadInputError, match="was altered while it was copied"),
+        draft.draft(Path("models/other"), of) as making,
+    ):
+        making.take(base, part)
     assert names("models") == {"mine"}
 
 
