@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 LABELS: Final[tuple[str, ...]] = (
@@ -49,6 +50,13 @@ def groups(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
         name = group_of(label)
         found[name] = (*found.get(name, ()), position)
     return found
+
+
+def fault_of(labels: Sequence[str]) -> str | None:
+    """What is wrong with a network's names, as a phrase behind "labels"; None where an answer can be told with them."""
+    if len(set(labels)) < len(labels):
+        return "name one thing twice"
+    return "name no garment" if set(labels) <= set(NAMELESS) else None
 
 
 def stands_for(name: str) -> frozenset[str]:

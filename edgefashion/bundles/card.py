@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edgefashion.bundles.draft import Draft
-from edgefashion.bundles.facts import Facts, PhotoFigures, Thresholds
+from edgefashion.bundles.facts import AGREEMENT, Facts, PhotoFigures, Thresholds
 
 
 def write_card(making: Draft) -> None:
@@ -74,10 +74,10 @@ def _floors(what: str, floors: Mapping[str, float] | None) -> str:
 
 
 def _agreement(measured: Mapping[str, Any] | None) -> str:
-    """INT8 beside the original, in a paragraph; empty where it was not measured."""
-    if measured is None:
+    """INT8 beside the original, in a paragraph; empty where it, or a part of it, was not measured."""
+    drops = (measured or {}).get("per_class_drop")
+    if measured is None or not drops or any(measured.get(name) is None for name in AGREEMENT):
         return ""
-    drops = measured["per_class_drop"]
     worst = max(drops, key=lambda label: drops[label])
     return _AGREEMENT.format(**measured, worst=worst, worst_drop=100 * drops[worst])
 

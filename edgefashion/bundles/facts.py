@@ -7,9 +7,11 @@ Named tuples, because every start pays for this module: frozen dataclasses take 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+
+from edgefashion.bundles import fields
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -41,19 +43,20 @@ class Thresholds(NamedTuple):
     @classmethod
     def from_json(cls, told: Any) -> Thresholds:
         """Raises ValueError without a share for ``accept``, and for floors that are no shares."""
-        if not isinstance(told, dict) or not _is_share(told.get("accept")):
+        if not isinstance(told, dict) or not fields.is_share(told.get("accept")):
             raise ValueError("thresholds has no number for accept from 0 to 1")
-        floors, worn, kind_floor = _mapping(told, "floors"), _mapping(told, "worn_floors"), told.get("kind_floor")
+        floors, worn = fields.mapping(told, "floors"), fields.mapping(told, "worn_floors")
+        kind_floor = told.get("kind_floor")
         for field, given in (("floors", floors), ("worn_floors", worn)):
-            if not all(isinstance(name, str) and _is_share(floor) for name, floor in (given or {}).items()):
+            if not all(isinstance(name, str) and fields.is_share(floor) for name, floor in (given or {}).items()):
                 raise ValueError(f"{field} has what is no number from 0 to 1")
-        if kind_floor is not None and not _is_share(kind_floor):
+        if kind_floor is not None and not fields.is_share(kind_floor):
             raise ValueError("kind_floor is no number from 0 to 1")
         found = told.get("found")
-        if found is not None and not _is_share(found):
+        if found is not None and not fields.is_share(found):
             raise ValueError("found is no number from 0 to 1")
         rest = _rest(told, "accept", "chosen_on", "floors", "kind_floor", "worn_floors", "found")
-        return cls(told["accept"], _text(told, "chosen_on"), rest, floors, kind_floor, worn, found)
+        return cls(told["accept"], fields.text(told, "chosen_on"), rest, floors, kind_floor, worn, found)
 
     def as_json(self) -> dict[str, Any]:
         """The fields of ``bundle.json``."""
@@ -82,10 +85,11 @@ class Measured(NamedTuple):
     @classmethod
     def from_json(cls, told: Any) -> Measured:
         """Raises ValueError for a field of the wrong kind."""
-        told = _table("metrics", told)
-        return cls(
-            _number(told, "test_accuracy"), _mapping(told, "agreement"), _rest(told, "test_accuracy", "agreement")
-        )
+        told = fields.table("metrics", told)
+        agreement = fields.mapping(told, "agreement")
+        for name, check in AGREEMENT.items():
+            check(agreement or {}, name)
+        return cls(fields.number(told, "test_accuracy"), agreement, _rest(told, "test_accuracy", "agreement"))
 
     def as_json(self) -> dict[str, Any]:
         """The fields of ``bundle.json``."""
@@ -110,14 +114,14 @@ class PhotoFigures(NamedTuple):
     @classmethod
     def from_json(cls, told: Any) -> PhotoFigures:
         """Raises ValueError for a field of the wrong kind."""
-        told = _table("photos", told)
+        told = fields.table("photos", told)
         return cls(
-            n=_whole(told, "n"),
-            accuracy=_number(told, "accuracy"),
-            reject_auroc=_number(told, "reject_auroc"),
-            per_label=_mapping(told, "per_label"),
-            by_colour=_mapping(told, "by_colour"),
-            by_background=_mapping(told, "by_background"),
+            n=fields.whole(told, "n"),
+            accuracy=fields.number(told, "accuracy"),
+            reject_auroc=fields.number(told, "reject_auroc"),
+            per_label=fields.numbers(told, "per_label"),
+            by_colour=fields.numbers(told, "by_colour"),
+            by_background=fields.numbers(told, "by_background"),
             told=told,
         )
 
@@ -144,10 +148,10 @@ class MadeElsewhere(NamedTuple):
     @classmethod
     def from_json(cls, told: Any) -> MadeElsewhere:
         """Raises ValueError for a field of the wrong kind."""
-        told = _table("foreign", told)
-        precision = _text(told, "precision") or "fp32"
-        softmax, contract = bool(told.get("softmax")), _mapping(told, "contract")
-        return cls(_text(told, "scale"), _text(told, "chosen"), softmax, precision, contract)
+        told = fields.table("foreign", told)
+        precision = fields.text(told, "precision") or "fp32"
+        softmax, contract = bool(told.get("softmax")), fields.mapping(told, "contract")
+        return cls(fields.text(told, "scale"), fields.text(told, "chosen"), softmax, precision, contract)
 
     def as_json(self) -> dict[str, Any]:
         """The fields of ``bundle.json``."""
@@ -251,26 +255,26 @@ class Facts(NamedTuple):
         """
         if missing := {"name", "labels", "input_shape", "thresholds"} - set(info):
             raise ValueError(f"no {', '.join(sorted(missing))}")
-        metrics, photos, foreign = _mapping(info, "metrics"), _mapping(info, "photos"), info.get("foreign")
+        metrics, photos, foreign = fields.mapping(info, "metrics"), fields.mapping(info, "photos"), info.get("foreign")
         return cls(
-            name=_given_text(info, "name"),
-            labels=_given_list(info, "labels", str, "names"),
-            input_shape=_image_shape(info),
+            name=fields.given_text(info, "name"),
+            labels=fields.labels(info),
+            input_shape=fields.image_shape(info),
             thresholds=Thresholds.from_json(info["thresholds"]),
-            architecture=_text(info, "architecture"),
-            members=_list(info, "members", str, "names"),
-            source=_text(info, "source"),
-            parameters=_whole(info, "parameters"),
-            pixels=_text(info, "pixels"),
+            architecture=fields.text(info, "architecture"),
+            members=fields.listed(info, "members", str, "names"),
+            source=fields.text(info, "source"),
+            parameters=fields.whole(info, "parameters"),
+            pixels=fields.text(info, "pixels"),
             metrics={form: Measured.from_json(told) for form, told in (metrics or {}).items()},
             photos=None if photos is None else {name: PhotoFigures.from_json(told) for name, told in photos.items()},
-            data=_list(info, "data", str, "phrases"),
+            data=fields.listed(info, "data", str, "phrases"),
             finds=bool(info.get("finds")),
-            versions=_mapping(info, "versions") or {},
-            data_sha256=_mapping(info, "data_sha256") or {},
-            seed=_whole(info, "seed"),
-            split_seed=_whole(info, "split_seed"),
-            validation_split=_number(info, "validation_split"),
+            versions=fields.mapping(info, "versions") or {},
+            data_sha256=fields.mapping(info, "data_sha256") or {},
+            seed=fields.whole(info, "seed"),
+            split_seed=fields.whole(info, "split_seed"),
+            validation_split=fields.number(info, "validation_split"),
             foreign=None if foreign is None else MadeElsewhere.from_json(foreign),
             others=_rest(info, *_KNOWN),
         )
@@ -320,67 +324,10 @@ def _rest(told: Mapping[str, Any], *known: str) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name not in known}
 
 
-def _is_number(value: Any) -> bool:
-    # Python's JSON knows NaN and infinities, which are no measurement and no limit.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-
-
-def _is_share(value: Any) -> bool:
-    return _is_number(value) and 0 <= value <= 1
-
-
-def _number(told: Mapping[str, Any], name: str) -> float | None:
-    value = told.get(name)
-    if value is not None and not _is_number(value):
-        raise ValueError(f"{name} is no number")
-    return value
-
-
-def _whole(told: Mapping[str, Any], name: str) -> int | None:
-    value = _number(told, name)
-    if value is not None and not isinstance(value, int):
-        raise ValueError(f"{name} is no whole number")
-    return value
-
-
-def _text(told: Mapping[str, Any], name: str) -> str | None:
-    value = told.get(name)
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"{name} is no text")
-    return value
-
-
-def _given_text(told: Mapping[str, Any], name: str) -> str:
-    value = told[name]
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} is no text")
-    return value
-
-
-def _table(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{name} is no table")
-    return value
-
-
-def _mapping(told: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    value = told.get(name)
-    return None if value is None else _table(name, value)
-
-
-def _image_shape(told: Mapping[str, Any]) -> tuple[int, ...]:
-    shape = _given_list(told, "input_shape", int, "numbers")
-    if len(shape) != 3 or not all(edge is not True and 0 < edge < 2**31 for edge in shape):
-        raise ValueError("input_shape is no height, width and number of channels")
-    return shape
-
-
-def _list(told: Mapping[str, Any], name: str, kind: type, of: str) -> tuple[Any, ...] | None:
-    return None if told.get(name) is None else _given_list(told, name, kind, of)
-
-
-def _given_list(told: Mapping[str, Any], name: str, kind: type, of: str) -> tuple[Any, ...]:
-    value = told[name]
-    if not isinstance(value, list) or not value or not all(isinstance(item, kind) for item in value):
-        raise ValueError(f"{name} is no list of {of}")
-    return tuple(value)
+AGREEMENT: Final[Mapping[str, Callable[[Mapping[str, Any], str], Any]]] = {
+    "reference": fields.text,
+    "per_class_drop": fields.numbers,
+    **dict.fromkeys(("n", "only_original_right", "only_converted_right"), fields.whole),
+    **dict.fromkeys(("top1_agreement", "p_value", "mean_abs_difference", "max_abs_difference"), fields.number),
+}
+"""What a model card tells of how two networks agree, and what checks each."""

@@ -9,6 +9,7 @@ from helpers.bundles import fill
 
 from edgefashion.bundles import draft
 from edgefashion.bundles.card import write_card
+from edgefashion.bundles.facts import AGREEMENT, Measured
 
 pytestmark = pytest.mark.usefixtures("work")
 
@@ -64,3 +65,22 @@ def test_card_tells_what_it_was_taught(taught: dict[str, object] | None, says: s
     assert says in card
     assert never not in card.partition("| form")[0].partition("## ")[0]
     assert ("| form |" in card) == (taught is None)
+
+
+WHOLE = {
+    **dict.fromkeys(AGREEMENT, 1),
+    "reference": "TensorFlow",
+    "per_class_drop": {"Coat": 0.02, "Bag": 0.0},
+}
+
+
+@pytest.mark.parametrize("without", [None, *AGREEMENT, "all"])
+def test_card_tells_how_int8_agrees(without: str | None) -> None:
+    """What INT8 costs stands in the card where all of it was measured, and else is left out."""
+    told = {} if without == "all" else {name: value for name, value in WHOLE.items() if name != without}
+    with draft.draft(Path("models/mine")) as making:
+        fill(making)
+        making.facts = making.facts.with_measured("int8", Measured(0.9, told))
+        write_card(making)
+        card = making.part("card").read_text(encoding="utf-8")
+    assert ("INT8 against TensorFlow" in card) == ("most is Coat,\n2.0 points" in card) == (without is None)

@@ -147,6 +147,29 @@ def test_draft_report() -> None:
         made.report()
 
 
+ASKED: list[Callable[[bundle.Bundle, draft.Draft], object]] = [
+    lambda made, _: made.report(),
+    lambda _, making: making.drop_embedded(),
+    lambda _, making: making.add_report("train", {}),
+]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "no json", "7", '{"train": []}', "[" * 100_000, "\udcff"])
+@pytest.mark.parametrize("ask", ASKED)
+def test_a_report_that_is_none(text: str, ask: Callable[[bundle.Bundle, draft.Draft], object]) -> None:
+    """A listed report that is no report is refused by its name in the bundle that it came with, whoever reads it."""
+    with draft.draft(Path("models/mine")) as making:
+        fill(making)
+        making.part("report").write_bytes(text.encode(errors="surrogateescape"))
+    made = bundle.open_bundle(Path("models/mine"))
+    with (
+        pytest.raises(BadInputError, match=r"^models/mine/report\.json cannot be read \(.*\); restore the bundle"),
+        draft.draft(Path("models/other"), made) as making,
+    ):
+        ask(made, making)
+    assert names("models") == {"mine"}
+
+
 def _folder_of_photos() -> None:
     Path("target").mkdir()
     Path("target/holiday.jpg").write_text("precious")

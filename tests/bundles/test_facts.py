@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.bundles import FACTS
+from helpers.bundles import FACTS, change_info, make
 
 from edgefashion.bundles import bundle, draft, places
 from edgefashion.bundles.facts import Facts, MadeElsewhere, Measured, PhotoFigures, takes_photos
+from edgefashion.cli.main import app
+from edgefashion.errors import BadInputError
 
 NAMES = ("edge", "edge-teachers", "kiosk")
 """The teachers travel with the source alone."""
@@ -136,6 +138,17 @@ def test_takes_photos(shape: Any, photos: bool) -> None:
         ("photos", {"held_out": None}, "photos is no table"),
         ("photos", {"held_out": {"per_label": 1}}, "per_label is no table"),
         ("foreign", "0-1", "foreign is no table"),
+        ("labels", ["Coat", "Bag", "Coat"], "labels name one thing twice"),
+        ("labels", ["Unknown"] * 10, "labels name one thing twice"),
+        ("labels", ["Unknown", "No garment"], "labels name no garment"),
+        ("labels", ["No garment"], "labels name no garment"),
+        ("parameters", 10**400, "parameters is no number"),
+        ("photos", {"held_out": {"per_label": {"Coat": "most"}}}, "Coat is no number"),
+        ("metrics", {"int8": {"agreement": []}}, "agreement is no table"),
+        ("metrics", {"int8": {"agreement": {"n": 1.5}}}, "n is no whole number"),
+        ("metrics", {"int8": {"agreement": {"p_value": "small"}}}, "p_value is no number"),
+        ("metrics", {"int8": {"agreement": {"reference": 7}}}, "reference is no text"),
+        ("metrics", {"int8": {"agreement": {"per_class_drop": {"Coat": []}}}}, "Coat is no number"),
         ("thresholds", {"accept": True}, "no number for accept"),
         ("thresholds", {"accept": 0.5, "floors": [0.5]}, "floors is no table"),
         ("thresholds", {"accept": 0.5, "floors": {"Coat": "high"}}, "floors has what is no number from 0 to 1"),
@@ -149,6 +162,21 @@ def test_a_field_of_the_wrong_kind(field: str, value: Any, message: str) -> None
     """A field of the wrong kind is named, rather than failing in the middle of use."""
     with pytest.raises(ValueError, match=message):
         Facts.from_json({**FACTS, field: value})
+
+
+@pytest.mark.parametrize("command", ["predict ./broken x.png", "convert ./broken --int8", "bench ./broken"])
+@pytest.mark.parametrize(
+    "told", [{"labels": ["Unknown"] * 10}, {"metrics": {"int8": {"agreement": 3}}}, {"thresholds": {}}, {"labels": 1}]
+)
+def test_damaged_facts_are_said_by_every_command(
+    told: dict[str, Any], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is asked of a bundle whose facts are damaged, the one sentence names its file and what to do."""
+    monkeypatch.chdir(tmp_path)
+    make("broken")
+    change_info(Path("broken"), lambda info: info.update(told))
+    with pytest.raises(BadInputError, match=r"broken/bundle\.json cannot be read \(.*\); restore the bundle"):
+        app(command.split(), prog_name="edgefashion")
 
 
 @pytest.mark.parametrize("field", ["name", "labels", "input_shape", "thresholds"])

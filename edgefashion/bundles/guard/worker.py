@@ -200,6 +200,7 @@ def _check_facts(model: Any) -> None:
     """Labels and threshold, where the file brings them, are such."""
     from edgefashion.bundles.bundle import RT_INFO
     from edgefashion.bundles.facts import Thresholds
+    from edgefashion.labels import fault_of
 
     facts = {
         key: json.loads(model.get_rt_info([RT_INFO, key]).astype(str))
@@ -209,6 +210,8 @@ def _check_facts(model: Any) -> None:
     labels, thresholds = facts.get("labels", ["any"]), facts.get("thresholds", {})
     if not isinstance(labels, list) or not all(isinstance(text, str) and text.isprintable() for text in labels):
         _refuse("its labels are no list of names")
+    if wrong := fault_of(labels):
+        _refuse(f"its labels {wrong}")
     accept = thresholds.get("accept", 0.0) if isinstance(thresholds, dict) else None
     if not isinstance(accept, int | float) or not 0 <= accept <= 1:
         _refuse("its threshold is no number from 0 to 1")

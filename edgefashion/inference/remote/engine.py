@@ -22,6 +22,7 @@ from edgefashion.inference.remote.address import Address, parse
 from edgefashion.inference.remote.client import Answered, Client, Limits
 from edgefashion.inference.remote.errors import RefusedError, ServerError
 from edgefashion.inference.remote.threads import Askers
+from edgefashion.labels import fault_of
 from edgefashion.system.extras import need
 
 if TYPE_CHECKING:
@@ -89,9 +90,9 @@ class ServedFacts:
                 f"{address} does not tell its labels and threshold. Serve the model with: edgefashion serve"
             ) from error
         finite = math.isfinite(facts.rule.threshold) and math.isfinite(facts.finder_floor or 0)
-        if not facts.labels or not finite or facts.max_images < 1:
+        if fault_of(facts.labels) or not finite or facts.max_images < 1:
             raise BadInputError(
-                f"{address} tells no labels, no threshold or no sound limit. Serve the model with: edgefashion serve"
+                f"{address} tells no sound labels, threshold or limit. Serve the model with: edgefashion serve"
             )
         return facts
 
