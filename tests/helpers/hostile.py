@@ -335,6 +335,7 @@ def cases() -> list[Case]:
         # What it answers
         _text("labels that are none", _put(r"\[&quot;T-shirt/top", "{&quot;T-shirt/top"), "", child=True),
         _text("a label that moves the cursor", _put("Trouser", r"\u001b[2J"), "labels", child=True),
+        _text("labels that name one thing twice", _put("Trouser", "Dress"), "labels name one thing twice", child=True),
         _text("labels nested without end", _put(r"\[&quot;T-shirt", "[" * 100_000 + "&quot;T-shirt"), "", child=True),
         _text("a threshold in words", _put("0.5}", "&quot;high&quot;}"), "threshold", child=True),
         _text("a threshold that is none", _put("0.5}", "NaN}"), "threshold", child=True),
