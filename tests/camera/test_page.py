@@ -192,6 +192,7 @@ def test_passwords_are_not_shown(page: Page) -> None:
 
 def test_metrics_are_prometheus(page: Page) -> None:
     """/metrics is read by Prometheus's own parser, and tells what /healthz tells."""
+    get(page, "/metrics")  # the library's import, from a cold disk, may take longer than an answer is of now
     page.take(live("T-shirt/top", taken_s=time.monotonic()))
     page.take(live('A "quoted" \\ name\n', taken_s=time.monotonic()))
     answer = get(page, "/metrics")
