@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -78,18 +79,19 @@ def test_stalled_stream_is_lost(network_camera: NetworkCamera) -> None:
 
 
 def test_loss_is_told_once(network_camera: NetworkCamera) -> None:
-    """The loss of a stream ends a read at once; the reads after that wait out their time, so that
-    a loop around them does not spin."""
-    source = open_source(network_camera.url)
-    read_frame(source)
-    network_camera.cut()
-    while source.read(5 * 60) is not None:  # the last frames; then the loss, or this would hang
-        pass
-    assert source.state == "reconnecting"
-    began = time.monotonic()
-    assert source.read(0.3) is None
-    assert time.monotonic() - began >= 0.3
-    source.close()
+    """The loss of a stream ends a read at once, and so does another reason for it; the reads after that wait out their
+    time, so that a loop around them does not spin."""
+    with contextlib.closing(open_source(network_camera.url)) as source:
+        read_frame(source)
+        network_camera.cut()
+        while source.read(5 * 60) is not None:  # the last frames; then the loss, or this would hang
+            pass
+        assert source.state == "reconnecting"
+        began, reads, reasons = time.monotonic(), 0, {source.reason}
+        while time.monotonic() - began < 0.9:
+            assert source.read(0.3) is None
+            reads, reasons = reads + 1, reasons | {source.reason}
+        assert reads <= 3 + len(reasons)
 
 
 def test_close_leaves_nothing(network_camera: NetworkCamera) -> None:
