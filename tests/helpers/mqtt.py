@@ -119,7 +119,11 @@ class Subscriber:
         )
         self._client.reconnect_delay_set(0.1, 0.1)  # type: ignore[arg-type]
 
-        def on_connect(client: Any, *_: object) -> None:
+        self.session_kept = False
+        """The broker knew us when we came back: it has saved its state."""
+
+        def on_connect(client: Any, _: object, flags: Any, *__: object) -> None:
+            self.session_kept = flags.session_present
             client.subscribe(f"{topic}/#", qos)
 
         def on_message(_client: Any, _: object, message: Any) -> None:
