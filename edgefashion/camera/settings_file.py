@@ -24,16 +24,21 @@ from edgefashion.system.text import quoted
 _TOML: Final = "Texts stand in quotes, true and false are lower case, a \\ is doubled"
 _LARGEST_BYTES: Final = 1_000_000
 
+SERVICE_FILE: Final = Path("/etc", settings.FILE_NAME)
+"""Where ``docs/screen.md`` has a service's configuration written."""
+
 
 def find(path: Path | None = None) -> Path | None:
-    """The configuration file: ``path``, else the first there is in the current, the user's and the system's folder."""
+    """The configuration file: ``path``, else the first there is in the current, the user's and the system's folder,
+    and last :data:`SERVICE_FILE`: who types a command on a kiosk is held to what its service is held to."""
     if path is not None:
         return path
     from platformdirs import site_config_path, user_config_path
 
     name = "edgefashion"
     folders = Path(), user_config_path(name, appauthor=False), site_config_path(name, appauthor=False)
-    return next((folder / settings.FILE_NAME for folder in folders if _is_there(folder / settings.FILE_NAME)), None)
+    places = [folder / settings.FILE_NAME for folder in folders]
+    return next((place for place in (*places, SERVICE_FILE) if _is_there(place)), None)
 
 
 def _is_there(path: Path) -> bool:
@@ -123,8 +128,8 @@ def example() -> str:
     """A whole `edgefashion.toml`, commented: as it stands it gives the defaults."""
     lines = [
         "# edgefashion.toml: what `edgefashion camera` does where no flag says otherwise.",
-        "# It is looked for in the current folder, then in the user's and the system's configuration folder,",
-        "# or given with --config. Take the # away before a line to set it.",
+        "# It is looked for in the current folder, then in the user's and the system's configuration folder, then in",
+        "# /etc, or given with --config. Take the # away before a line to set it.",
     ]
     for name, each in settings.FIELDS.items():
         default = getattr(settings.DEFAULTS, name)

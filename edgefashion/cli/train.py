@@ -118,7 +118,7 @@ def train(
 ) -> None:
     """Train a network on Fashion-MNIST or kiosk on photos, or teach it a shop's own labels.
 
-    What is not given is the network's source's.
+    A setting that you do not give is the one that the network's source used.
 
     Example: edgefashion train cnn-242k --epochs 10 --out models/mine
 

@@ -118,15 +118,17 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_where_the_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file given comes first, then the current folder's, then the user's; without one there are no settings."""
+    """The file given comes first, then the current folder's, the user's, the system's, and the one that screen.md has a
+    service read; without one there are no settings."""
     home = tmp_path / "config"
     variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CONFIG_HOME"
     monkeypatch.setenv(variable, str(home))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "site"))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(settings_file, "SERVICE_FILE", tmp_path / "etc" / settings.FILE_NAME)
     assert settings_file.load() == {}
-    for folder, name in (("site/edgefashion", "s"), ("config/edgefashion", "u"), ("here", "h")):
+    for folder, name in (("etc", "e"), ("site/edgefashion", "s"), ("config/edgefashion", "u"), ("here", "h")):
         if sys.platform == "win32" and name == "s":
             continue
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`scripts/prepare_photos` and `scripts/prepare_shop`: published sets of pictures become photo folders."""
+"""`scripts/prepare_photos`, `prepare_shop` and `prepare_empty`: published sets of pictures become photo folders."""
 
 from __future__ import annotations
 
@@ -52,3 +52,17 @@ def test_a_shop_becomes_a_photo_folder(tmp_path: Path) -> None:
     assert (found["5-119.png"].also, found["5-119.png"].worn) == (("Pullover",), True)
     assert found["5-100.png"].sender == found["5-119.png"].sender != found["6-120.png"].sender
     assert "Sandal 1" in said
+
+
+def test_empty_pictures_become_a_photo_folder(tmp_path: Path) -> None:
+    """Each source's pictures show no garment, ten neighbours are one sender, and what is no picture is left out."""
+    put(tmp_path / "given" / "shelf", *(f"{number:02d}.png" for number in range(12)))
+    put(tmp_path / "given" / "hand", "IMG_7.png")
+    (tmp_path / "given" / "LICENSE").write_text("MIT")
+    (tmp_path / "given" / "shelf" / "notes.txt").write_text("none")
+    said = run("prepare_empty", tmp_path / "given", tmp_path / "out")
+    found = photo_folders.scan(tmp_path / "out").photos
+    assert {photo.label for photo in found} == {"No garment"}
+    senders = [photo.sender for photo in sorted(found, key=lambda photo: photo.path.name)]
+    assert senders == ["hand0", *["shelf0"] * 10, *["shelf1"] * 2]
+    assert "13 pictures" in said
