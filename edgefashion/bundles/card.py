@@ -12,7 +12,7 @@ from edgefashion.bundles.facts import AGREEMENT, Facts, PhotoFigures, Thresholds
 def write_card(making: Draft) -> None:
     """Write the draft's model card from its facts, so that the two never disagree."""
     facts = making.facts
-    rows = ["", "| form | accuracy, 10,000 test images |", "|---|---|"] if facts.metrics else []
+    rows = ["| form | accuracy, 10,000 test images |", "|---|---|"] if facts.metrics else []
     rows += [
         f"| {form} | {'-' if of.test_accuracy is None else f'{100 * of.test_accuracy:.2f} %'} |"
         for form, of in facts.metrics.items()
@@ -53,7 +53,7 @@ def _photo_data(facts: Facts) -> str:
     """The photo network's other pictures, as a phrase or a list."""
     if facts.data is None:
         return _PHOTO_DATA
-    return _BEGUN + ", and on:" + "".join(f"\n  - {phrase};" for phrase in facts.data).rstrip(";")
+    return _BEGUN + ", and on four fifths, by sender and group, of:" + "".join(f"\n  - {phrase};" for phrase in facts.data).rstrip(";")
 
 
 def _accepted(thresholds: Thresholds) -> str:
