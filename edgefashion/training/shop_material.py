@@ -26,7 +26,8 @@ VIEWS: Final = 4
 once for each."""
 
 FOLDS: Final = 5
-"""Each picture is held out in one of so many trainings, or of as many as there are senders."""
+"""Each picture is held out in one of so many trainings; of fewer where there are fewer senders, of more where some
+training would else have none of a label's pictures."""
 
 TWINS: Final = 0.995
 """Cosine of two pictures' features from which they are taken for the same picture."""
@@ -142,7 +143,8 @@ class Folds:
 def folds_of(photos: Sequence[Photo]) -> Folds:
     """Part the photos by sender, so that each fold has about its share of every label.
 
-    The largest senders are placed first, each where its labels are rarest; so it is the same each time. Raises
+    The largest senders are placed first, each where its labels are rarest; so it is the same each time. No fold has all
+    photos of a label: a network that has learned from the others would know nothing of it. Raises
     :class:`BadInputError` where all are by one sender.
     """
     senders = {photo.sender for photo in photos}
@@ -159,10 +161,15 @@ def folds_of(photos: Sequence[Photo]) -> Folds:
     for sender in sorted(senders, key=lambda name: (-by_sender[name].total(), name)):
         own = by_sender[sender]
         cost = [sum((has[label] + n) * n / totals[label] ** 2 for label, n in own.items()) for has in filled]
-        place[sender] = int(np.argmin(cost))
+        whole = [any(has[label] + n == totals[label] for label, n in own.items()) for has in filled]
+        if all(whole):
+            filled.append(Counter())
+            place[sender] = len(filled) - 1
+        else:
+            place[sender] = int(np.argmin(np.where(whole, np.inf, cost)))
         filled[place[sender]].update(own)
     fold = np.array([place[p.sender] if p.label in movable else -1 for p in photos], np.int64)
-    return Folds(count, fold, one)
+    return Folds(len(filled), fold, one)
 
 
 def twins(shop: Shop, folds: Folds) -> NDArray[np.bool_]:

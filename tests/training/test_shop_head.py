@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,10 +123,15 @@ def test_a_new_label_begins_as_what_the_start_takes_it_for() -> None:
         ({"A": "abcdefg", "B": "ab"}, []),
         ({"A": "a", "B": "abc"}, ["A"]),
         ({"A": "ab", "B": "c", "C": "d"}, ["B", "C"]),
+        ({"A": "ac", "B": "ab", "C": "bc"}, []),  # days that overlap: two of them have all photos of a label
+        ({"A": "ab", "B": "ac", "C": "ad", "D": "bc", "E": "bd", "F": "cd", "G": "a"}, ["G"]),
+        ({"A": "ab", "B": "abcdefg", "C": "cd", "D": "df", "E": "ae"}, []),
+        ({"".join(two): "".join(two) for two in itertools.combinations("abcdefg", 2)}, []),
     ],
 )
 def test_what_is_held_out_is_held_out_by_sender(senders: dict[str, str], always: list[str]) -> None:
-    """Of every sender all photos are in one fold, each fold has some, and a label of one sender always teaches."""
+    """Of every sender all photos are in one fold, each fold has some, and a label of one sender always teaches. Every
+    label teaches in every training, in the one that ships too."""
     photos = [Photo(Path(f"{n}.jpg"), label, who) for label, by in senders.items() for who in by for n in range(6)]
     folds = shop_material.folds_of(photos)
     assert folds.one_sender == always
@@ -134,6 +140,8 @@ def test_what_is_held_out_is_held_out_by_sender(senders: dict[str, str], always:
         assert len(here) <= 1
     assert {int(f) for f in folds.fold if f >= 0} == set(range(folds.count))
     assert all((f == -1) == (p.label in always) for f, p in zip(folds.fold, photos, strict=True))
+    for held in range(folds.count):
+        assert {p.label for f, p in zip(folds.fold, photos, strict=True) if f != held} == {*senders}
 
 
 RULE = Thresholds(0.5, "961 garments", floors={"T-shirt/top": 0.6, "Coat": 0.7}, worn_floors={"T-shirt/top": 0.8})
