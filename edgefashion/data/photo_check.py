@@ -170,7 +170,7 @@ def _senders(photos: Sequence[Photo], folders: Sequence[Path]) -> dict[str, str]
     """By sender how it is told."""
     told = {}
     for photo in photos:
-        root = next(folder for folder in folders if folder in photo.path.parents)
+        root = photo_folders.root_of(photo.path, folders)
         below = root / photo.path.relative_to(root).parts[0]
         if photo.sender not in told:
             told[photo.sender] = senders.sender_of(photo.path, below).by

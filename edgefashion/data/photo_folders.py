@@ -80,42 +80,22 @@ def scan(*folders: Path, of: tuple[str, ...] | None = PHOTO_LABELS) -> PhotoSet:
     """List the photos of one or more photo folders, sorted; no picture is read yet.
 
     ``of``: the labels of the network that they are for. A sub-folder of another name is left out and listed. None: any
-    name is a label. What is no picture is counted by reason. Raises :class:`BadInputError` for a folder that does not
-    exist or holds no photo under any known name.
+    name is a label. What is no picture is counted by reason. A photo of a label counts once, however many paths lead
+    to it: a folder may be given twice, or lie in another one as a link. Raises :class:`BadInputError` for a folder that
+    does not exist or holds no photo under any known name.
     """
     known = None if of is None else folder_labels(of)
-    photos: list[Photo] = []
+    photos: dict[tuple[Path, str], Photo] = {}
+    """By the file that it is in the end, and its label."""
     skipped: list[str] = []
     for folder in folders:
         if not folder.is_dir():
             raise BadInputError(f"{folder} is no folder. Give one with a sub-folder of photos for each label")
-        listed, before = _listed(folder, known), len(photos)
-        left_out = LeftOut()
-        for below in sorted(p for p in folder.iterdir() if p.is_dir()):
-            if key(below.name) in (TO_REVIEW, DELETED):
-                continue  # a folder of collected pictures: these are not decided, or deleted
-            label = _label_of(below.name, known)
-            why = None if label else stray([below.name])
-            found = sorted(Path(name) for name in FolderWalk(left_out).below(str(below), why))
-            if label is None:
-                if found:
-                    skipped.append(
-                        f"{below}: no label is named so{_near(below.name, known)}; {len(found):,} files left out"
-                    )
-                continue
-            photos += [
-                Photo(path, label, sender_of(path, below).name, **listed.get(path.relative_to(folder).as_posix(), {}))
-                for path in found
-            ]
-        here = {photo.path.relative_to(folder).as_posix() for photo in photos[before:]}
-        if absent := [name for name in listed if name not in here]:
-            told = f"{len(absent):,} of the files that it names are no photo here, such as {absent[0]}"
-            skipped.append(f"{folder / 'photos.csv'}: {told}")
-        if loose := sum(is_picture_file(str(path), LeftOut()) for path in folder.iterdir() if not path.is_dir()):
-            loose_told = f"{loose:,} picture{'s' * (loose != 1)} in no label's folder"
-            skipped.append(f"{folder}: {loose_told}")
-        if told := left_out.told():
-            skipped.append(f"{folder}: {told}")
+        here = _photos_of(folder, known, skipped)
+        again = [photo for photo in here if photos.setdefault((photo.path.resolve(), photo.label), photo) is not photo]
+        if again:
+            such = f"such as {again[0].path}: each counts once"
+            skipped.append(f"{folder}: {len(again):,} of its photos were found before by another path, {such}")
     if not photos:
         if scenes := [folder for folder in folders if coco_file.find(folder)]:
             raise BadInputError(f"{scenes[0]} has a COCO file: it is a folder of annotated scenes. Use --scenes")
@@ -125,11 +105,42 @@ def scan(*folders: Path, of: tuple[str, ...] | None = PHOTO_LABELS) -> PhotoSet:
             else f"give a sub-folder for each label: {', '.join(known or ('Polo', 'Hoodie', '...'))}"
         )
         raise BadInputError(f"{', '.join(map(str, folders))} holds no labelled photo: {hint}")
-    return PhotoSet(folders, tuple(photos), tuple(skipped))
+    return PhotoSet(folders, tuple(photos.values()), tuple(dict.fromkeys(skipped)))
 
 
 _Known = tuple[str, ...] | None
 """The names that labels' folders may have; None: any."""
+
+
+def _photos_of(folder: Path, known: _Known, skipped: list[str]) -> list[Photo]:
+    """The photos of one folder; ``skipped`` gets a line for what is left out."""
+    photos: list[Photo] = []
+    listed, left_out = _listed(folder, known), LeftOut()
+    for below in sorted(p for p in folder.iterdir() if p.is_dir()):
+        if key(below.name) in (TO_REVIEW, DELETED):
+            continue  # a folder of collected pictures: these are not decided, or deleted
+        label = _label_of(below.name, known)
+        why = None if label else stray([below.name])
+        found = sorted(Path(name) for name in FolderWalk(left_out).below(str(below), why))
+        if label is None:
+            if found:
+                near = _near(below.name, known)
+                skipped.append(f"{below}: no label is named so{near}; {len(found):,} files left out")
+            continue
+        photos += [
+            Photo(path, label, sender_of(path, below).name, **listed.get(path.relative_to(folder).as_posix(), {}))
+            for path in found
+        ]
+    here = {photo.path.relative_to(folder).as_posix() for photo in photos}
+    if absent := [name for name in listed if name not in here]:
+        told = f"{len(absent):,} of the files that it names are no photo here, such as {absent[0]}"
+        skipped.append(f"{folder / 'photos.csv'}: {told}")
+    if loose := sum(is_picture_file(str(path), LeftOut()) for path in folder.iterdir() if not path.is_dir()):
+        loose_told = f"{loose:,} picture{'s' * (loose != 1)} in no label's folder"
+        skipped.append(f"{folder}: {loose_told}")
+    if told := left_out.told():
+        skipped.append(f"{folder}: {told}")
+    return photos
 
 
 def _listed(folder: Path, known: _Known) -> dict[str, dict[str, Any]]:
@@ -190,6 +201,11 @@ def _near(name: str, known: _Known) -> str:
     names = {label.casefold(): label for label in there}
     near = difflib.get_close_matches(name.casefold(), names, n=2, cutoff=0.5)
     return f" (did you mean {' or '.join(names[n] for n in near)}?)" if near else f" (known: {', '.join(there)})"
+
+
+def root_of(path: Path, folders: Sequence[Path]) -> Path:
+    """Which of the folders that were given a photo is found in: the first, where one lies in another."""
+    return next(folder for folder in folders if folder in path.parents)
 
 
 def has_labels(folder: Path) -> bool:

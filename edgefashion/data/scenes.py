@@ -49,22 +49,27 @@ class SceneSet:
 def scan_scenes(*folders: Path) -> SceneSet:
     """List the scenes of one or more folders; no picture is opened but where its size is not told.
 
-    Raises :class:`BadInputError` for a folder without a COCO file, a file that is none, and where nothing is left.
+    A picture counts once, whatever paths lead to it, also where a folder is given twice. Raises :class:`BadInputError`
+    for a folder without a COCO file, a file that is none, and where nothing is left.
     """
-    scenes: list[Scene] = []
+    scenes: dict[Path, Scene] = {}
+    """By the file that its picture is in the end."""
     skipped: list[str] = []
     for folder in folders:
-        before = len(scenes)
+        here: list[Scene] = []
         for path in _files_of(folder):
-            scenes += _scenes_of(coco_file.read(path, folder), skipped)
-        if len(scenes) == before:
+            here += _scenes_of(coco_file.read(path, folder), skipped)
+        if not here:
             raise BadInputError(
                 f"{folder} holds no picture that its annotations name: {(skipped or ['none is named'])[-1]}"
             )
-    if not any(scene.things for scene in scenes):
+        if again := [scene for scene in here if scenes.setdefault(scene.path.resolve(), scene) is not scene]:
+            such = f"such as {again[0].path}: each counts once, as the first file has it"
+            skipped.append(f"{folder}: {len(again):,} of its pictures were named before, {such}")
+    if not any(scene.things for scene in scenes.values()):
         reason = skipped[0] if skipped else "annotate the garments first"
         raise BadInputError(f"{', '.join(map(str, folders))} holds no annotation of a known category: {reason}")
-    return SceneSet(folders, tuple(scenes), tuple(skipped))
+    return SceneSet(folders, tuple(scenes.values()), tuple(dict.fromkeys(skipped)))
 
 
 def read(scenes: Sequence[Scene], skipped: list[str]) -> Iterator[tuple[Scene, NDArray[np.uint8]]]:

@@ -96,7 +96,7 @@ def part_in_fold(folders: Sequence[Path], scene_folders: Sequence[Path], fold: i
     fit_scene, held_scene = splits.in_fold([scene.group for scene in marked], fold, splits.split_by_group)
     fit: list[Photo] = []
     held: list[Photo] = []
-    for folder in folders:
+    for folder in {folder.resolve(): folder for folder in folders}.values():
         photos = photo_folders.scan(folder).photos
         fit_at, held_at = splits.in_fold(photos, fold, splits.split_by_sender)
         fit += [photos[at] for at in fit_at]

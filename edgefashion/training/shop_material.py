@@ -58,7 +58,7 @@ def gather(
     skipped, photos, rows = list(found.skipped), list[Photo](), list["NDArray[np.float32]"]()
     total, done = len(found.photos) * VIEWS, 0
     for folder in dict.fromkeys(folders):
-        own = [photo for photo in found.photos if folder in photo.path.parents]
+        own = [photo for photo in found.photos if folder == photo_folders.root_of(photo.path, folders)]
         kept = features.Kept(folder / features.KEPT_IN, of.network, of.size)
 
         def step(number: int, _: int, before: int = done) -> None:

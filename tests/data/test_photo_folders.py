@@ -14,7 +14,7 @@ import pytest
 from helpers.photos import put
 from helpers.types import Run
 
-from edgefashion.data import images, photo_folders
+from edgefashion.data import images, photo_check, photo_folders
 from edgefashion.errors import BadInputError
 from edgefashion.labels import PHOTO_LABELS
 
@@ -129,6 +129,41 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert "1 picture in no label's folder" in loose
     for told in ("2 hidden files", "1 thumbnail", "1 file that is no picture (.txt)"):
         assert told in left_out
+
+
+@pytest.mark.linux_only("links")
+@pytest.mark.parametrize(
+    ("first", "second", "again"),
+    [
+        ("shop", "shop/", 3),
+        ("shop", "./shop", 3),
+        ("shop", "shop/Coat/..", 3),
+        ("shop", "{here}/shop", 3),
+        ("{here}/shop", "shop", 3),
+        ("shop", "link", 3),
+        ("shop", "others", 2),  # its Coat is a link to the shop's
+        ("shop", "copy", 0),
+    ],
+)
+def test_a_photo_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str, again: int
+) -> None:
+    """Whatever paths lead to a photo, it is there once, as it was found first, and how many were found again is told;
+    ``data check`` counts alike. A photo under two labels is under both."""
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, "shop/Coat/anna/1.png", "shop/Coat/ben/1.png", "copy/Coat/carl/2.png")
+    (tmp_path / "shop/photos.csv").write_text("file,kind\nCoat/anna/1.png,Parka\n")
+    (tmp_path / "shop/Dress").mkdir()
+    (tmp_path / "shop/Dress/two labels.png").symlink_to(tmp_path / "shop/Coat/ben/1.png")
+    (tmp_path / "link").symlink_to("shop")
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others/Coat").symlink_to(tmp_path / "shop/Coat")
+    folders = [Path(name.format(here=tmp_path)) for name in (first, second)]
+    found = photo_folders.scan(*folders)
+    assert [(p.label, p.kind) for p in found.photos[:3]] == [("Coat", "Parka"), ("Coat", None), ("Dress", None)]
+    assert len(found.photos) == 3 + (second == "copy")
+    assert [line.split(": ")[1].split()[0] for line in found.skipped] == ([str(again)] if again else [])
+    assert sum(photo_check.check(*folders).counts.values()) == len(found.photos)
 
 
 @pytest.mark.parametrize(

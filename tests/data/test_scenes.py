@@ -208,6 +208,20 @@ def test_a_missing_picture_is_listed(tmp_path: Path) -> None:
     assert len(found.scenes) == 1
 
 
+@pytest.mark.parametrize("second", ["scenes/", "./scenes", "{here}/scenes", "other"])
+def test_a_scene_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: str) -> None:
+    """Whatever paths and files lead to a picture it is there once, as the first file has it; the others are counted."""
+    monkeypatch.chdir(tmp_path)
+    put_scenes(tmp_path / "scenes", coco(COAT, pictures=2))
+    told = coco(COAT)
+    told["images"][0]["file_name"] = "../scenes/cam-1.png"
+    put_scenes(tmp_path / "other", told)
+    found = scan_scenes(Path("scenes"), Path(second.format(here=tmp_path)))
+    assert [(scene.path.name, len(scene.things)) for scene in found.scenes] == [("cam-1.png", 1), ("cam-2.png", 0)]
+    (line,) = found.skipped
+    assert f": {1 if second == 'other' else 2} of its pictures were named before" in line
+
+
 # A folder of scenes that cannot be used -> what is said of it.
 REFUSED: dict[str, tuple[Any, str]] = {
     "all pictures missing": (json.dumps(coco(COAT)), "holds no picture .* no picture cam-1.png beside it"),

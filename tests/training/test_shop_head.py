@@ -6,11 +6,12 @@ import itertools
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
 from helpers.damaged import DAMAGED
+from helpers.photos import put
 
 from edgefashion.bundles import draft, resolve
 from edgefashion.bundles.facts import Thresholds
@@ -23,6 +24,9 @@ from edgefashion.labels import PHOTO_LABELS
 from edgefashion.training import shop_head, shop_kinds, shop_material, shop_report, shop_rule
 from edgefashion.training.shop_head import HeadOptions, Lessons, State
 from edgefashion.training.shop_progress import Kept
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SIZE = 16
 OPTIONS = HeadOptions(epochs=20, batch_size=32, learning_rate=0.02)
@@ -142,6 +146,28 @@ def test_what_is_held_out_is_held_out_by_sender(senders: dict[str, str], always:
     assert all((f == -1) == (p.label in always) for f, p in zip(folds.fold, photos, strict=True))
     for held in range(folds.count):
         assert {p.label for f, p in zip(folds.fold, photos, strict=True) if f != held} == {*senders}
+
+
+class _Looks:
+    """Stands for a network: of a picture it sees how bright its colours are."""
+
+    network, size = "none", 3
+
+    def __call__(self, views: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.asarray(views.mean((1, 2)), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("folders", "count"), [(["shop"], 10), (["shop", "shop/"], 10), (["shop", "{here}/shop"], 10), ([".", "shop"], 20)]
+)
+def test_a_photo_teaches_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: list[str], count: int) -> None:
+    """A photo has one row of features under each label, also where a folder is given twice or lies in another one."""
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, *(f"shop/{label}/{n}.png" for label in ("Polo", "Hoodie") for n in range(5)))
+    network: Any = _Looks()
+    shop = shop_material.gather([Path(name.format(here=tmp_path)) for name in folders], network)
+    assert (len(shop.photos), shop.features.shape) == (count, (count, shop_material.VIEWS, 3))
+    assert len({(photo.path.resolve(), photo.label) for photo in shop.photos}) == count
 
 
 RULE = Thresholds(0.5, "961 garments", floors={"T-shirt/top": 0.6, "Coat": 0.7}, worn_floors={"T-shirt/top": 0.8})
