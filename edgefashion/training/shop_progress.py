@@ -74,7 +74,8 @@ class Kept:
             kept = read_arrays(self.file)
             if str(kept["key"]) != self.key:
                 raise BadInputError(
-                    f"photos, labels or settings are others than those of the run that was interrupted. {begin}"
+                    "photos, their labels, their places and days, or settings are others than those of the run that "
+                    f"was interrupted. {begin}"
                 )
             self.heads = [_head(kept, f"head{at}") for at in range(int(kept["count"]))]
             if "epoch" in kept:

@@ -49,10 +49,12 @@ class School:
         self.taken_for = {label: PHOTO_LABELS[int(mean[:-2].argmax())] for label, mean in self.means.items()}
 
     def key(self) -> str:
-        """What a run is known by again: other pictures, labels or options are another run."""
+        """What a run is known by again: other pictures, labels or options are another run. So are other folds: a head
+        would else be asked for pictures that it has learned from."""
         told = hashlib.sha256(repr((self.options, self.labels, self.start.sha256_of("fp16"))).encode())
         told.update(self.shop.features[:, 0].tobytes())
         told.update("\n".join(self.shop.labels).encode())
+        told.update(self.folds.fold.tobytes())
         return told.hexdigest()
 
     @property

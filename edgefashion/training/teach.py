@@ -111,7 +111,8 @@ def teach(
 
     Raises:
         BadInputError: Folders that cannot be learned from, all faults of all folders in one error; a start without the
-            features of its own pictures; with ``resume``, a run of other photos, labels or settings.
+            features of its own pictures; with ``resume``, a run of other photos, labels, places and days or
+            settings.
 
     Example:
         >>> from edgefashion import teach

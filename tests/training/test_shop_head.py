@@ -24,6 +24,7 @@ from edgefashion.labels import PHOTO_LABELS
 from edgefashion.training import shop_head, shop_kinds, shop_material, shop_report, shop_rule
 from edgefashion.training.shop_head import HeadOptions, Lessons, State
 from edgefashion.training.shop_progress import Kept
+from edgefashion.training.shop_school import School
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,6 +109,36 @@ def test_what_cannot_be_gone_on_with(tmp_path: Path) -> None:
         Kept.at(tmp_path / "shop", "another", resume=True)
     Kept.forget(tmp_path / "shop")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("senders", "labels", "epochs", "same"),
+    [
+        ("aabb", "PHPH", 20, True),
+        ("ccdd", "PHPH", 20, True),  # others by name, parted alike
+        ("abba", "PHPH", 20, False),  # sorted into day folders meanwhile
+        ("aabc", "PHPH", 20, True),
+        ("aaba", "PHPH", 20, False),  # all of H are of one day now
+        ("aabb", "PHHP", 20, False),
+        ("aabb", "PHPH", 21, False),
+    ],
+)
+def test_what_makes_a_run_another(senders: str, labels: str, epochs: int, same: bool) -> None:
+    """A run is gone on with where pictures, labels, options and what is held out are the same."""
+    start = resolve.resolve("kiosk").bundle
+    assert start is not None
+    rows = np.random.default_rng(0).random((4, shop_material.VIEWS, 1280), np.float32)
+    own = Taught.of(rows[:, 0], ["Coat"] * 4, held=True)
+
+    def key(senders: str, labels: str, epochs: int) -> str:
+        photos = [
+            Photo(Path(f"{n}.jpg"), label, who) for n, (label, who) in enumerate(zip(labels, senders, strict=True))
+        ]
+        shop = shop_material.Shop(photos, rows, [])
+        of = shop_material.network_labels(shop.labels)
+        return School(start, shop, shop_material.folds_of(photos), own, of, OPTIONS.but(epochs=epochs)).key()
+
+    assert (key(senders, labels, epochs) == key("aabb", "PHPH", 20)) is same
 
 
 def test_a_new_label_begins_as_what_the_start_takes_it_for() -> None:
