@@ -38,9 +38,11 @@ from edgefashion.errors import BadInputError
 from edgefashion.system.files import sync_folder
 
 __all__ = ["DELETED", "TO_REVIEW", "Facts", "Listing", "Moved", "Picture", "delete", "deleted", "empty", "find"]
-__all__ += ["listing", "move", "read_facts", "remove", "undo", "with_facts", "write"]
+__all__ += ["is_name", "listing", "move", "read_facts", "remove", "undo", "with_facts", "write"]
 
 _NAME: Final = re.compile(r"\d{8}-\d{6}-([0-9a-f]{16})(?:-\d+)?\.jpg")
+
+_NO_TEXT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 T = TypeVar("T")
 
@@ -91,7 +93,7 @@ class Listing:
     undecided: tuple[Picture, ...]
     decided: tuple[Picture, ...]
     unnamed: tuple[Picture, ...] = ()
-    """Those left out as bytes that are no text stand in their names: no page and no JSON can name them."""
+    """Those left out for their names, which no page and no JSON takes as they are: see :func:`is_name`."""
 
 
 def listing(folder: Path) -> Listing:
@@ -104,9 +106,9 @@ def listing(folder: Path) -> Listing:
     undecided = list(_below(folder, TO_REVIEW) if (folder / TO_REVIEW).is_dir() else ())
     decided = [picture for name in names if is_label_folder(name) for picture in _below(folder, name)]
     return Listing(
-        tuple(filter(_is_text, undecided)),
-        tuple(filter(_is_text, decided)),
-        tuple(picture for picture in (*undecided, *decided) if not _is_text(picture)),
+        tuple(filter(_has_name, undecided)),
+        tuple(filter(_has_name, decided)),
+        tuple(picture for picture in (*undecided, *decided) if not _has_name(picture)),
     )
 
 
@@ -116,18 +118,19 @@ def deleted(folder: Path) -> tuple[Picture, ...]:
     if not where.is_dir():
         return ()
     there = (picture for below in sorted(where.iterdir()) for picture in _below(folder, f"{DELETED}/{below.name}"))
-    return tuple(filter(_is_text, there))
+    return tuple(filter(_has_name, there))
 
 
 def find(folder: Path, name: str) -> Picture | None:
     """The picture called ``name`` (see :class:`Picture`), None where there is none, or the name leads elsewhere.
 
-    Made for names that come from a browser: nothing outside the folder is found, and nothing deleted.
+    Made for names that come from a browser: nothing outside the folder is found, and nothing deleted. All that
+    :func:`listing` tells is found.
     """
     parts = PurePosixPath(name).parts
-    plain = all(part.isprintable() and part[0] not in "./" and not set(part) & set("\\:") for part in parts)
     if (
-        not plain
+        not is_name(name)
+        or any(part[0] in "./" for part in parts)
         or "/".join(parts) != name
         or len(parts) < 2
         or not (parts[0] == TO_REVIEW or is_label_folder(parts[0]))
@@ -138,6 +141,12 @@ def find(folder: Path, name: str) -> Picture | None:
         return picture if picture.path.is_file() else None
     except (OSError, ValueError):  # too long, for one
         return None
+
+
+def is_name(name: str, system: str = os.name) -> bool:
+    """False for a name with controls, a line break among them, or with bytes that are no text, as archives of old
+    systems unpack them; on Windows also for one that would lead elsewhere there. Blanks of any kind may stand in it."""
+    return not (_NO_TEXT.search(name) or (system == "nt" and not set(name).isdisjoint("\\:")))
 
 
 # --- Written and read --------------------------------------------------------------------------
@@ -336,13 +345,8 @@ def _labels(folder: Path) -> list[str]:
     return [entry.name for entry in folder.iterdir() if is_label_folder(entry.name) and entry.is_dir()]
 
 
-def _is_text(picture: Picture) -> bool:
-    """False for a name with bytes that are no text, as archives of old systems unpack them."""
-    try:
-        picture.name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _has_name(picture: Picture) -> bool:
+    return is_name(picture.name)
 
 
 def _below(folder: Path, name: str) -> Iterator[Picture]:

@@ -323,7 +323,7 @@ def _unnamed(pictures: Sequence[Picture]) -> str:
     if not pictures:
         return ""
     count = "1 picture is" if len(pictures) == 1 else f"{len(pictures):,} pictures are"
-    return f"{count} not shown: bytes that are no text stand in the name {printable(pictures[0].name)}. Rename it"
+    return f"{count} not shown: characters that are no text stand in the name {printable(pictures[0].name)}. Rename it"
 
 
 def _lacks(name: str, counts: dict[str, int], days: dict[str, set[str]]) -> str:

@@ -347,6 +347,49 @@ def test_names_that_come_from_outside(tmp_path: Path, name: str, is_found: bool)
     assert (collected.find(tmp_path / "shop", name) is not None) == is_found
 
 
+@pytest.mark.linux_only("names that Windows has not")
+@pytest.mark.parametrize(
+    ("name", "is_named"),
+    [
+        ("Polo/Screenshot 2026-11-27 at 10.11.12\u202fAM.png", True),  # as a Mac names it
+        ("Polo/a\u00a0b.jpg", True),
+        ("School\u3000blazer/a.jpg", True),
+        ("Polo/anna\u2009b/a.jpg", True),
+        ("Polo/\u200fa\u200b.jpg", True),
+        ("Polo/a\u2028b.jpg", True),
+        ("Polo/\ue000\U0001faf8\U0001fadc.jpg", True),  # private, and newer than this Python
+        ("to review/10:11:12.jpg", True),
+        ("Polo\\tie/C:\\a.jpg", True),
+        ("Polo/a..jpg", True),
+        ("Polo/ ../a.jpg", True),
+        ("Polo/a\nb.jpg", False),
+        ("Po\x7flo/a.jpg", False),
+        ("Polo/a\x85.jpg", False),
+        ("to review/a\udce9.jpg", False),
+    ],
+)
+def test_what_is_listed_is_found(tmp_path: Path, name: str, is_named: bool) -> None:
+    """Every picture that is listed is found by its name, moved and had back; what no page can name is told apart."""
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_bytes(jpeg_of(garment(0)))
+    listed = collected.listing(tmp_path)
+    assert [one.name for one in (*listed.undecided, *listed.decided)] == [name] * is_named
+    assert [one.name for one in listed.unnamed] == [name] * (not is_named)
+    found = collected.find(tmp_path, name)
+    assert (found is not None) == is_named
+    deleted = collected.delete(found) if found else None
+    assert [one.name for one in collected.deleted(tmp_path)] == [f".deleted/{name}"] * is_named
+    assert deleted is None or collected.undo(deleted)
+
+
+@pytest.mark.parametrize(
+    "name", ["C:/a.jpg", "Polo/C:a.jpg", "Polo/a.jpg:b", "Polo/..\\..\\a.jpg", "Polo/\\\\host\\a.jpg"]
+)
+def test_names_that_lead_elsewhere_on_windows(name: str) -> None:
+    """A name that parts a path on Windows is none there; on other systems it is one like any other."""
+    assert [collected.is_name(name, system) for system in ("nt", "posix")] == [False, True]
+
+
 def test_what_is_listed(tmp_path: Path) -> None:
     """Labels of any name are listed with their pictures; a system's files, hidden ones and what is no picture are not.
     Training from photos passes over what is not decided, and says nothing of it."""

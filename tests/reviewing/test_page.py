@@ -133,6 +133,25 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
             assert ask(page, f"pictures?group={group}")[0] == 200
 
 
+@pytest.mark.linux_only("names that Windows has not")
+@pytest.mark.parametrize("name", ["10.11.12\u202fAM.jpg", "anna\u00a0b/1.jpg", "\u3000/1.jpg", "10:11.jpg", "a\\b.jpg"])
+def test_names_with_odd_blanks(opened: Callable[..., ReviewPage], folder: Path, name: str) -> None:
+    """A picture is shown, looked at and decided whatever blanks, colons and strokes stand in its name."""
+    jpeg = collected.listing(folder).undecided[0].path.read_bytes()
+    place = folder / "School\u00a0blazer" / name
+    place.parent.mkdir(parents=True)
+    place.write_bytes(jpeg)
+    page = opened()
+    group = quote("label/School\u00a0blazer")
+    (one,) = ask(page, f"pictures?group={group}")[1]["pictures"]
+    assert one["id"] == f"School\u00a0blazer/{name}"
+    for kind in ("thumb", "picture", "closer"):
+        assert ask(page, f"{kind}?picture={quote(one['id'])}")[0] == 200
+    body = {"what": "label", "pictures": [one["id"]], "label": "Polo"}
+    done = ask(page, "do", body, Content_Type=JSON, Sec_Fetch_Site="same-origin")
+    assert (done[0], done[1].get("done"), done[1].get("gone")) == (200, 1, 0)
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One page for tests that change nothing."""
