@@ -9,7 +9,8 @@ How a folder DIR is laid out::
 A file's name holds the local day and time at which it was taken, and its perceptual hash. It never changes. As the day
 comes first, all of a day are of one "sender" to :mod:`edgefashion.data.photo_folders`, and a split keeps them together.
 Two labels mean no garment of the shop's own: ``Unknown`` (none of these) and ``No garment`` (nothing to name).
-``to review``, and every name that begins with a dot, is no label.
+``to review``, and every name that begins with a dot, is no label. Photos that were not collected may lie beside these,
+in sub-folders that tell their senders.
 
 A picture and its facts are one file: the facts are JSON in the JPEG's comment segment. So both move at once, and a
 power cut leaves no half. A file gets its name by a link, which the file system gives to one and which overwrites
@@ -194,8 +195,8 @@ def write(folder: Path, jpeg: bytes, facts: Facts, phash: int) -> Picture:
 def move(picture: Picture, to_label: str | None) -> Moved | None:
     """Put a picture under a label, or back among those to review (None).
 
-    A label's folder is made where there is none yet. A sub-folder below a label, which tells the sender, is kept. Among
-    those to review it is as new: a camera removes the old ones.
+    A label's folder is made where there is none yet. A sub-folder, which tells the sender, is kept, among those to
+    review too; a collected picture lies there in its day's folder. There it is as new: a camera removes the old ones.
 
     Returns:
         What was done, for :func:`undo`; None where the picture is not there any more: somebody was faster.
@@ -204,14 +205,12 @@ def move(picture: Picture, to_label: str | None) -> Moved | None:
         BadInputError: ``to_label`` can be no folder's name; see :func:`~edgefashion.data.label_names.folder_of_label`.
         OSError: The folder cannot be written.
     """
-    below = picture.name.split("/")[1:]
-    if picture.label is None:
-        below = below[-1:]  # the day is in the file's name, too
-    if to_label is None:
-        to = [TO_REVIEW, _day_of(picture), below[-1]]
-    else:
-        to = [folder_of_label(to_label, _labels(picture.folder)), *below]
-    return _renamed(picture, "/".join(to))
+    *above, file = picture.name.split("/")[1:]
+    days = _days_folder(picture)
+    if picture.label is None and days:
+        above = above[above.index(days[0]) + 1 :] if days[0] in above else []  # the day is in the file's name, too
+    to = [TO_REVIEW, *days] if to_label is None else [folder_of_label(to_label, _labels(picture.folder))]
+    return _renamed(picture, "/".join((*to, *above, file)))
 
 
 def delete(picture: Picture) -> Moved | None:
@@ -333,12 +332,10 @@ def _tidy(picture: Picture) -> None:
             above = above.parent
 
 
-def _day_of(picture: Picture) -> str:
-    """The name of its day's folder."""
+def _days_folder(picture: Picture) -> tuple[str, ...]:
+    """The name of the folder of its day; none for a photo that was not collected, whose folders are a person's."""
     name = picture.name.rpartition("/")[2]
-    if _NAME.fullmatch(name):
-        return f"{name[:4]}-{name[4:6]}-{name[6:8]}"
-    return f"{datetime.now(UTC).astimezone():%Y-%m-%d}"
+    return (f"{name[:4]}-{name[4:6]}-{name[6:8]}",) if _NAME.fullmatch(name) else ()
 
 
 def _labels(folder: Path) -> list[str]:

@@ -228,6 +228,40 @@ def test_a_sender_s_folder_is_kept(tmp_path: Path) -> None:
     assert back.after.label is None
 
 
+COLLECTED = "20261127-101112-0123456789abcdef.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "to_review", "again"),
+    [
+        ("Polo/1.jpg", "to review/1.jpg", "Blazer/1.jpg"),
+        ("Polo/anna/1.jpg", "to review/anna/1.jpg", "Blazer/anna/1.jpg"),
+        ("Polo/anna/left/1.jpg", "to review/anna/left/1.jpg", "Blazer/anna/left/1.jpg"),
+        ("Polo/2026-11-02/1.jpg", "to review/2026-11-02/1.jpg", "Blazer/2026-11-02/1.jpg"),
+        (f"Polo/{COLLECTED}", f"to review/2026-11-27/{COLLECTED}", f"Blazer/{COLLECTED}"),
+        (f"Polo/anna/{COLLECTED}", f"to review/2026-11-27/anna/{COLLECTED}", f"Blazer/anna/{COLLECTED}"),
+        ("to review/anna/1.jpg", "to review/anna/1.jpg", "Blazer/anna/1.jpg"),
+        (f"to review/2026-11-27/{COLLECTED}", f"to review/2026-11-27/{COLLECTED}", f"Blazer/{COLLECTED}"),
+        # Copied together by hand.
+        (f"to review/till/2026-11-27/{COLLECTED}", f"to review/2026-11-27/{COLLECTED}", f"Blazer/{COLLECTED}"),
+        (f"to review/till/{COLLECTED}", f"to review/2026-11-27/{COLLECTED}", f"Blazer/{COLLECTED}"),
+    ],
+)
+def test_who_sent_it_outlasts_a_second_thought(tmp_path: Path, name: str, to_review: str, again: str) -> None:
+    """Put back and labelled anew, a picture is of the same sender: the folder that tells it is kept."""
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_bytes(jpeg_of(garment(0)))
+    picture = collected.find(tmp_path, name)
+    assert picture
+    back = collected.move(picture, None)
+    assert back
+    assert back.after.name == to_review
+    labelled = collected.move(back.after, "Blazer")
+    assert labelled
+    assert labelled.after.name == again
+    assert names(tmp_path) == [again]
+
+
 def test_who_is_slower_is_told(tmp_path: Path) -> None:
     """Of many who decide about the same pictures at once, each to another label, one each has decided, no picture is
     lost or there twice, and the others get None."""
