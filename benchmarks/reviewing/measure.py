@@ -21,7 +21,7 @@ from edgefashion.bundles import resolve
 from edgefashion.data import collected
 from edgefashion.inference.features import KEPT_IN, Features, Kept, of_files
 from edgefashion.reviewing import mistakes
-from edgefashion.reviewing.watched_folder import place_of
+from edgefashion.reviewing.watched_folder import WatchedFolder
 
 RESULTS = Path(__file__).parent / "results"
 BOUNDS = (0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
@@ -39,7 +39,8 @@ def main() -> None:
     kept = Kept(folder / KEPT_IN, features.network, features.size)
     files, rows = of_files(features, list(pictures), kept)
     labels = [pictures[file].label or "" for file in files]
-    places = [place_of(pictures[file]) for file in files]
+    watched = WatchedFolder(folder)
+    places = [watched.place(pictures[file]) for file in files]
     told = {"photos": len(files), "alike": alike(rows, labels), "mistakes": changed(rows, labels, places)}
     print(json.dumps(told, indent=2))
     (RESULTS / "measure.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

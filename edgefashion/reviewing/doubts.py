@@ -7,7 +7,6 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from edgefashion.reviewing import mistakes
-from edgefashion.reviewing.watched_folder import place_of
 from edgefashion.system.files import written_aside
 from edgefashion.system.server_log import complain
 
@@ -102,7 +101,7 @@ class Doubts:
     def _look(self) -> None:
         pictures, rows = self._looking.seen(self._folder.now().decided)
         labels = [one.label or "" for one in pictures]
-        places = [place_of(one) for one in pictures]
+        places = [self._folder.place(one) for one in pictures]
         found = mistakes.find(rows, labels, places)
         self._found = {pictures[one.index].name: (pictures[one.index], one.other) for one in found}
         self.changes += 1

@@ -16,7 +16,6 @@ from edgefashion.errors import BadInputError, printable
 from edgefashion.labels import GROUPS, NAMELESS, NO_GARMENT, UNKNOWN, folder_labels
 from edgefashion.reviewing import alike
 from edgefashion.reviewing.doubts import Doubts
-from edgefashion.reviewing.watched_folder import place_of
 
 if TYPE_CHECKING:
     from edgefashion.reviewing.looking import Looking
@@ -85,7 +84,7 @@ class Review:
 
     def _made_state(self, now: Seen) -> dict[str, Any]:
         counts, said = self.folder.counts(), self._said(now.undecided)
-        days = _days(now.decided)
+        days = self._days(now.decided)
         often: dict[str, int] = {}
         for name, _ in said.values():
             often[name] = often.get(name, 0) + 1
@@ -174,6 +173,15 @@ class Review:
 
     def _said(self, pictures: Iterable[Picture]) -> dict[str, tuple[str, float]]:
         return {one.name: said for one in pictures if (said := self.looking.says(one)) is not None}
+
+    def _days(self, pictures: Iterable[Picture]) -> dict[str, set[str]]:
+        """By label, the days or senders of its pictures, no more than are wanted: files are opened for them."""
+        days: dict[str, set[str]] = {}
+        for one in pictures:
+            assert one.label is not None
+            if len(known := days.setdefault(one.label, set())) < WANTED_DAYS:
+                known.add(self.folder.place(one))
+        return days
 
     # --- What is like what ---
 
@@ -339,15 +347,6 @@ def _lacks(name: str, counts: dict[str, int], days: dict[str, set[str]]) -> str:
     if len(days[name]) < WANTED_DAYS:
         return "all are of one day: take some on another"
     return ""
-
-
-def _days(pictures: Iterable[Picture]) -> dict[str, set[str]]:
-    """By label, the days or senders of its pictures: what a training holds out by."""
-    days: dict[str, set[str]] = {}
-    for one in pictures:
-        assert one.label is not None
-        days.setdefault(one.label, set()).add(place_of(one))
-    return days
 
 
 def _is_deleted(picture: Picture) -> bool:

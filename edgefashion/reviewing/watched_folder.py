@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edgefashion.data import collected
+from edgefashion.data import collected, senders
 from edgefashion.data.label_names import DELETED, TO_REVIEW
-from edgefashion.data.senders import prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,6 +49,7 @@ class WatchedFolder:
         """When each folder was changed last, in nanoseconds, as of :attr:`_seen`."""
         self._looked_s = 0.0
         self._facts: dict[str, Facts | None] = {}
+        self._places: dict[str, str] = {}
 
     def now(self) -> Seen:
         """What is there now. A folder that has not changed is not looked through again."""
@@ -65,6 +65,15 @@ class WatchedFolder:
         if name not in self._facts:
             self._facts[name] = picture.facts()
         return self._facts[name]
+
+    def place(self, picture: Picture) -> str:
+        """The day and place where a labelled picture was taken, or who sent it: what a training holds out by. It is
+        told once for each picture, for its file may have to be opened."""
+        assert picture.label is not None
+        if picture.name not in self._places:
+            told = senders.sender_of(picture.path, picture.folder / picture.name.partition("/")[0])
+            self._places[picture.name] = told.name
+        return self._places[picture.name]
 
     def counts(self) -> dict[str, int]:
         """How many pictures each label has."""
@@ -99,13 +108,6 @@ class WatchedFolder:
         seen = self._seen
         for pictures in (seen.undecided, seen.decided, seen.deleted):
             yield from _folders_of(self.path, pictures)
-
-
-def place_of(picture: Picture) -> str:
-    """The day and place where a picture was taken, or its sender, as far as its name tells: what a training holds out
-    by. See :mod:`edgefashion.data.collected`."""
-    parts = picture.name.split("/")
-    return parts[1] if len(parts) > 2 else prefix_of(picture.path.stem)
 
 
 def _folders_of(path: Path, pictures: Sequence[Picture]) -> Iterator[Path]:

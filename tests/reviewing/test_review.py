@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 from helpers.collecting import garment
 from helpers.reviewing import collect, there
+from PIL import Image
 
-from edgefashion.data import collected
+from edgefashion.data import collected, photo_folders
 from edgefashion.data.collected import Facts, Picture, with_facts
 from edgefashion.data.collection import jpeg_of
 from edgefashion.errors import BadInputError
@@ -212,6 +214,46 @@ def test_what_the_set_lacks(review: Review, folder: Path) -> None:
         "POLO": "Polo is the same label: put all under one",
         "Polo": "POLO is the same label: put all under one",
     }
+
+
+@pytest.mark.parametrize(
+    ("names", "days"),
+    [
+        (["IMG_20261101_101112.jpg", "IMG_20261102_101112.jpg"], 2),
+        (["IMG_20261101_101112.jpg", "PXL_20261101_101112345.jpg"], 1),
+        (["photo (1).jpg", "photo (2).jpg"], 1),
+        (["IMG_0001.jpg", "IMG_0002.jpg"], 2),  # taken on two days, as the pictures tell
+        (["DSC_0001.jpg", "P1010001.jpg"], 1),
+        (["anna/1.jpg", "anna/2.jpg"], 1),
+        (["anna-1.jpg", "ben-1.jpg", "anna-2.jpg"], 2),
+        (["20261127-101112-0123456789abcdef.jpg", "20261127-101113-0123456789abcdef.jpg"], 2),  # of two cameras
+        (["20261127-101112-0123456789abcdef.jpg", "2026-11-27/1.jpg"], 2),
+    ],
+    ids=str,
+)
+def test_places_are_those_that_a_training_holds_out(
+    review: Review, folder: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], days: int
+) -> None:
+    """Which pictures are of one day and place is told here as it is to a training, and of one only is said; a file is
+    opened for it once."""
+    for number, name in enumerate(names):
+        place = folder / "Polo" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        exif = Image.Exif()
+        if name.startswith("IMG_0"):
+            exif[0x0132] = f"2026:11:{1 + number:02} 10:11:12"
+        made = io.BytesIO()
+        Image.new("RGB", (60, 80), (90 * number, 80, 70)).save(made, "JPEG", exif=exif)
+        place.write_bytes(with_facts(made.getvalue(), Facts(camera=f"camera {number}")))
+    scanned = {photo.path: photo.sender for photo in photo_folders.scan(folder, of=None).photos}
+    decided = review.folder.now().decided
+    assert {one.path: review.folder.place(one) for one in decided} == scanned
+    assert len(set(scanned.values())) == days
+    monkeypatch.setattr("edgefashion.reviewing.review.WANTED", 1)
+    (lacks,) = [one["lacks"] for one in review.state()["labels"] if one["count"]]
+    assert lacks == ("" if days > 1 else "all are of one day: take some on another")
+    monkeypatch.setattr("edgefashion.data.senders.sender_of", None)
+    assert {one.path: review.folder.place(one) for one in decided} == scanned
 
 
 def test_like_this(review: Review) -> None:
