@@ -3,7 +3,8 @@
 A small network of one layer is trained on the features of a part of the pictures and asked for the others. Where it is
 about as sure of another label as it usually is of that label's own pictures, and the given label is not what it sees, a
 person should look again. This is the rule of confident learning (Northcutt, Jiang and Chuang, 2021, JAIR 70). The parts
-are whole days and places: pictures of one garment on one table would else vouch for each other.
+are whole days and places: pictures of one garment on one table would else vouch for each other. A label that has
+pictures in one part alone is left out, for a network that has never seen it says nothing of it.
 """
 
 from __future__ import annotations
@@ -55,15 +56,18 @@ def find(features: NDArray[np.float32], labels: Sequence[str], places: Sequence[
         features: float32 (n, d), a row for each picture.
         labels: n labels as people gave them.
         places: n names of the day and place where each was taken. Where all are of one, the pictures are parted
-            singly.
+            singly. A label of one day and place beside others is neither doubted nor named in another's place.
     """
     often = Counter(labels)
     rows = np.array([i for i, label in enumerate(labels) if often[label] >= LEAST_OF_A_LABEL], np.int64)
+    folds = _folds([places[i] for i in rows], [labels[i] for i in rows])
+    parts = Counter(label for label, _ in {(labels[i], fold) for i, fold in zip(rows, folds.tolist(), strict=True)})
+    learned = np.array([parts[labels[i]] > 1 for i in rows], np.bool_)
+    rows, folds = rows[learned], folds[learned]
     names = sorted({labels[i] for i in rows})
     if len(names) < 2:
         return []
     given = np.array([names.index(labels[i]) for i in rows])
-    folds = _folds([places[i] for i in rows])
     seen = _seen_by_others(_reduced(features[rows]), given, folds, len(names))
     found = _doubted(seen, given)
     found.sort(key=lambda pair: seen[pair[0], given[pair[0]]] - seen[pair[0], pair[1]])
@@ -81,18 +85,24 @@ def _reduced(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(most * np.sqrt(np.maximum(0, values[::-1][:_DIRECTIONS])), np.float32)
 
 
-def _folds(places: list[str]) -> NDArray[np.int64]:
+def _folds(places: list[str], labels: list[str]) -> NDArray[np.int64]:
     """The part of each picture: one of :data:`FOLDS`, the same for all of a place."""
-    often = Counter(places)
+    often, totals = Counter(places), Counter(labels)
     if len(often) == 1:
-        return np.arange(len(places)) % FOLDS
-    sizes = [0] * FOLDS
+        return np.argsort(np.argsort(labels, kind="stable")) % FOLDS  # of each label some are in every part
+    by_place = {place: Counter[str]() for place in often}
+    for place, label in zip(places, labels, strict=True):
+        by_place[place][label] += 1
+    filled = [Counter[str]() for _ in range(FOLDS)]
     part: dict[str, int] = {}
-    # The largest places first, each to the smallest part; ties by a hash, so that a place's name decides nothing.
+    # The largest places first; ties by a hash, so that a place's name decides nothing. Each goes to the smallest of
+    # the parts that would then have all of the fewest labels.
     for place in sorted(often, key=lambda place: (-often[place], hashlib.sha256(place.encode()).digest())):
-        part[place] = sizes.index(min(sizes))
-        sizes[part[place]] += often[place]
-    return np.array([part[place] for place in places])
+        own = by_place[place]
+        cost = [(sum(has[one] + n == totals[one] for one, n in own.items()), has.total()) for has in filled]
+        part[place] = cost.index(min(cost))
+        filled[part[place]].update(own)
+    return np.array([part[place] for place in places], np.int64)
 
 
 def _seen_by_others(

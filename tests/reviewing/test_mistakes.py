@@ -44,6 +44,45 @@ def test_a_day_does_not_vouch_for_itself() -> None:
     assert set(twins) <= {one.index for one in mistakes.find(rows, given, days)}
 
 
+@pytest.mark.parametrize("labels", [2, 3, 5, 10])
+def test_one_day_alone(labels: int) -> None:
+    """Where all pictures are of one day and place mistakes are found too, in whatever order the labels come."""
+    rows, names, _ = blobs(20, labels, np.random.default_rng(labels))
+    given = [names[1], *names[1:]]
+    assert {one.index for one in mistakes.find(rows, given, ["one day"] * len(names))} == {0}
+
+
+@pytest.mark.parametrize("others", [1, 2, 4, 6, 9])
+def test_a_label_of_one_day_is_left_alone(others: int) -> None:
+    """The pictures of a label that has one day alone are not doubted, however much they look like another label's, and
+    no picture is taken for one of them; mistakes under the other labels are found as ever."""
+    rng = np.random.default_rng(others)
+    rows, names, _ = blobs(40, 2, rng)
+    days = [f"day {i // 2 % others}" for i in range(len(names))]
+    new = rows[[i for i in range(len(names)) if names[i] == "label 0"][:10]] + rng.normal(0, 0.3, (10, rows.shape[1]))
+    given = ["label 1", "label 1", *names[2:], *["new"] * 10]
+    found = mistakes.find(np.vstack([rows, new]).astype(np.float32), given, [*days, *["its day"] * 10])
+    assert {one.index for one in found} == ({0} if others > 1 else set())
+    assert {one.other for one in found} <= {"label 0"}
+
+
+@pytest.mark.parametrize("small", [1, 2, 3, 5])
+def test_a_label_of_two_days_is_looked_at(small: int) -> None:
+    """The two days of a label are looked at apart, also where they are the smallest: its mistakes are found, and its
+    other pictures are left alone but for one at most, however much they look like another label's."""
+    rng = np.random.default_rng(small)
+    rows, names, days = blobs(60, 2, rng)
+    at = [i for i in range(len(names)) if names[i] == "label 0"][: 6 * small]
+    new = rows[at] + rng.normal(0, 0.6, rows.shape[1]) + rng.normal(0, 0.3, (len(at), rows.shape[1]))
+    wrong = rows[[names.index("label 1"), names.index("label 1") + 2]]
+    given = [*names, *["new"] * (len(at) + 2)]
+    small_days = [f"small day {n % 2}" for n in range(len(at) + 2)]
+    found = mistakes.find(np.vstack([rows, new, wrong]).astype(np.float32), given, [*days, *small_days])
+    doubted = {one.index: one.other for one in found if given[one.index] == "new"}
+    assert [doubted.pop(index, None) for index in (len(given) - 2, len(given) - 1)] == ["label 1", "label 1"]
+    assert len(doubted) <= 1
+
+
 @pytest.mark.parametrize(
     ("labels", "rows"),
     [
