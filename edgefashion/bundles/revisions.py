@@ -91,23 +91,24 @@ class Revision:
 def history(model_dir: Path) -> list[Revision]:
     """The revisions of the model at ``model_dir``, the oldest first; of a plain bundle that one.
 
-    A revision whose facts cannot be read, or that was not recorded, is left out.
+    A revision whose facts cannot be read, or that was not recorded, is left out, unless it is the one in force.
     """
-    try:
-        in_force = current_id(model_dir)
-    except BadInputError:
-        in_force = ""
+    in_force = _in_force(model_dir)
     found = []
     if (model_dir / INFO).is_file():
-        made = datetime.fromtimestamp((model_dir / INFO).stat().st_mtime, UTC).isoformat(timespec="seconds")
-        origin = Origin(why="was here before revisions were kept" if keeps_history(model_dir) else "", when=made)
+        why = "was here before revisions were kept" if keeps_history(model_dir) else ""
+        origin = Origin(why=why, when=_made(model_dir))
         found.append(Revision(PLAIN, model_dir, sha256(model_dir / INFO), in_force == PLAIN, origin))
-    for facts in sorted((model_dir / REVISIONS).glob("*.json"), key=lambda file: _number(file.stem)):
-        place = facts.with_suffix("")
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            if is_id(place.name) and (place / INFO).is_file():
-                origin = origin_of(json.loads(facts.read_text(encoding="utf-8")))
-                found.append(Revision(place.name, place, sha256(place / INFO), place.name == in_force, origin))
+    for name in sorted({file.stem for file in (model_dir / REVISIONS).glob("*.json")} | {in_force}, key=_number):
+        place = model_dir / REVISIONS / name
+        with contextlib.suppress(OSError):
+            if is_id(name) and name != PLAIN and (place / INFO).is_file():
+                recorded, current = _recorded(place), name == in_force
+                # What runs is a revision, whatever became of what was written of it.
+                if recorded is None and current:
+                    recorded = Origin(why="what was written of it is lost", when=_made(place))
+                if recorded is not None:
+                    found.append(Revision(name, place, sha256(place / INFO), current, recorded))
     return found
 
 
@@ -160,6 +161,27 @@ def origin_of(told: Any) -> Origin:
         raise ValueError("no table")
     fields_told = {field.name: told.get(field.name) for field in fields(Origin)}
     return Origin(**{name: value for name, value in fields_told.items() if isinstance(value, str)})
+
+
+def _in_force(model_dir: Path) -> str:
+    """The name of the revision in force; empty where ``current`` names none."""
+    try:
+        return current_id(model_dir)
+    except BadInputError:
+        return ""
+
+
+def _recorded(place: Path) -> Origin | None:
+    """What was written of the revision at ``place``; None where nothing was, or nobody can read it."""
+    try:
+        return origin_of(json.loads(_facts_of(place).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _made(place: Path) -> str:
+    """When the bundle at ``place`` was written, by its file: UTC, ISO 8601."""
+    return datetime.fromtimestamp((place / INFO).stat().st_mtime, UTC).isoformat(timespec="seconds")
 
 
 def _way(model_dir: Path, here: str) -> list[str]:
@@ -269,6 +291,8 @@ def switch(model_dir: Path, revision: str, *, probation_s: float | None = None) 
         new, old = find(model_dir, revision), next((each for each in history(model_dir) if each.current), None)
         if new == old:
             return new
+        if old is not None and old.id != PLAIN and _recorded(old.path) is None:
+            _write_facts(old)  # else nothing could go back to it
         # First: without its revision in force it says nothing, and afterwards a crash would leave it unwritten.
         if probation_s and old is not None:
             probation.begin(model_dir, new.id, old.id, probation_s)
@@ -339,12 +363,13 @@ def prune(model_dir: Path, keep: int = KEEP) -> list[Revision]:
 
 def _clear_up(model_dir: Path) -> None:
     """Remove what a killed run has left: folders that no revision was made of, and facts whose bundle is gone."""
+    in_force = _in_force(model_dir)
     for path in (*model_dir.glob(".*.new-*"), *(model_dir / REVISIONS).iterdir()):
         with contextlib.suppress(OSError):
             young = time.time() - path.stat().st_mtime < _ABANDONED_S
             if young or path.name == _LOCK or path.suffix == ".training":  # what can be resumed
                 continue
-            if path.is_dir() and not _facts_of(path).is_file():
+            if path.is_dir() and path.name != in_force and not _facts_of(path).is_file():
                 shutil.rmtree(path, ignore_errors=True)
             elif path.is_file() and (path.suffix != ".json" or not path.with_suffix("").is_dir()):
                 path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -260,7 +261,7 @@ class _Ahead:
     def begin(self) -> None:
         """Read the first one. What prevents that is raised when it is asked for."""
         try:
-            self._first = [next(self._pictures)]
+            self._first = list(itertools.islice(self._pictures, 1))
         except BadInputError as error:
             self._error = error
 

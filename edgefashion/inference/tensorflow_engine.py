@@ -108,7 +108,7 @@ class _Original:
         if self._contract is None or self._table is None:
             return _in_batches(self._ours, images)
         answers = self.ask(self._contract.pixels(images, self._table))
-        name = self._contract.output if self._contract.output in answers or len(answers) > 1 else next(iter(answers))
+        name = self._contract.output if self._contract.output in answers or len(answers) != 1 else next(iter(answers))
         if name not in answers:
             raise BadInputError(f"{self._path} has no output {name}, but {', '.join(answers)}. Convert it again")
         return self._contract.probabilities(answers[name])

@@ -46,7 +46,8 @@ def models() -> list[Listed]:
         >>> {"edge", "kiosk"} <= {each.model for each in models()}
         True
     """
-    return sorted((_listed(found) for found in resolve.known()), key=lambda each: each.model)
+    listed = (_listed(found) for found in resolve.known())
+    return sorted((each for each in listed if each is not None), key=lambda each: each.model)
 
 
 def accuracy_of(found: Bundle) -> tuple[float | None, str | None]:
@@ -60,10 +61,13 @@ def accuracy_of(found: Bundle) -> tuple[float | None, str | None]:
     return None, None
 
 
-def _listed(found: Bundle) -> Listed:
+def _listed(found: Bundle) -> Listed | None:
+    """A line of the list; None for a revision that another process has removed meanwhile."""
     folder: Path = current.folder_of(found.path)
     known = revisions.history(folder)
-    here = next(each for each in known if each.path == found.path)
+    here = next((each for each in known if each.path == found.path), None)
+    if here is None:
+        return None
     accuracy, measured_on = accuracy_of(found)
     last = probation.last(folder)
     return Listed(

@@ -138,9 +138,9 @@ class OthersLoad:
 def peak_rss_mb() -> float:
     """The most memory this process has held, in MiB."""
     status = Path("/proc/self/status")
-    if status.is_file():
-        # Not getrusage: its maximum is inherited from the parent across exec.
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+    # Not getrusage: its maximum is inherited from the parent across exec. Not every sandbox's kernel tells it.
+    told = status.read_text().splitlines() if status.is_file() else []
+    if line := next((x for x in told if x.startswith("VmHWM")), ""):
         return int(line.split()[1]) / 1024
     import psutil
 

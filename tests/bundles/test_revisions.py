@@ -18,6 +18,7 @@ from helpers.crashes import calls_of, killed, with_full_disk
 from edgefashion.bundles import current, draft, file_watch, places, probation, resolve, revisions
 from edgefashion.bundles.facts import Facts
 from edgefashion.errors import BadInputError
+from edgefashion.packs import listing
 from edgefashion.system import ownership
 
 pytestmark = pytest.mark.usefixtures("work")
@@ -217,6 +218,25 @@ def test_prune_clears_up_what_was_killed() -> None:
         os.utime(old, (1e9, 1e9))
     revisions.prune(SHOP)
     assert names(str(folder)) == {".lock", second, f"{second}.json", "0005-00000000"}
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{", "[" * 9999], ids=["gone", "empty", "list", "half", "deep"])
+def test_record_of_the_one_in_force_is_lost(text: str | None) -> None:
+    """A revision in force of which nobody can read where it comes from is listed, survives every pruning, and one can
+    go back to it."""
+    make(SHOP)
+    second = go_live("second")
+    written, place = SHOP / "revisions" / f"{second}.json", SHOP / "revisions" / second
+    written.unlink() if text is None else written.write_text(text)
+    (listed,) = [each for each in listing.models() if each.model == "shop"]
+    assert (listed.revision, listed.revisions, listed.age_days < 1) == (second, 2, True)
+    os.utime(place, (1e9, 1e9))
+    assert revisions.prune(SHOP) == []
+    assert [(each.id, each.current) for each in revisions.history(SHOP)] == [(".", False), (second, True)]
+    third = go_live("third")
+    assert [each.id for each in revisions.history(SHOP)] == [".", second, third]
+    assert revisions.rollback(SHOP)[1].id == second
+    assert in_force() == "second"
 
 
 def test_camera_sees_the_switch() -> None:

@@ -6,6 +6,9 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+import pytest
 
 from edgefashion.system import machine
 
@@ -19,3 +22,11 @@ def test_others_load_is_seen() -> None:
             assert load.share() > 0.1 / (os.cpu_count() or 1)
         finally:
             other.kill()
+
+
+@pytest.mark.parametrize("told", ["Name:\tpython\nVmRSS:\t  64 kB\n", ""])
+def test_a_kernel_that_tells_no_peak(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel of a sandbox does not tell the most memory, what is held now is told in its place."""
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    monkeypatch.setattr(Path, "read_text", lambda _: told)
+    assert machine.peak_rss_mb() > 10
