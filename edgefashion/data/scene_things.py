@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -73,23 +73,36 @@ class Thing:
 
 
 def _run_lengths(code: Entry, height: int, width: int) -> NDArray[np.uint8]:
+    lengths = _lengths(code, height, width)
+    column_wise = np.repeat((np.arange(len(lengths)) % 2).astype(np.uint8), lengths)
+    return column_wise.reshape(width, height).T
+
+
+def _lengths(code: Entry, height: int, width: int) -> list[int]:
+    """The pixels outside, inside, outside, ... an outline, column by column; together those of the picture."""
     counts = code["counts"]
-    lengths = np.array(_decompressed(counts) if isinstance(counts, str | bytes) else counts, np.int64)
-    if lengths.ndim != 1 or lengths.sum() != height * width or (lengths < 0).any():
+    lengths = _decompressed(counts) if isinstance(counts, str | bytes) else counts
+    if not _fill(lengths, height * width):
         raise BadInputError(f"an outline's run lengths do not fill a picture of {width} x {height}. Export it again")
-    column_wise = np.repeat(np.arange(len(lengths)) % 2, lengths)
-    return column_wise.reshape(width, height).T.astype(np.uint8)
+    return list(lengths)
+
+
+_MOST_BITS: Final = 45
+"""Of a run length's text: no picture has more pixels. More may be a text that is none, or meant to take for ever."""
 
 
 def _decompressed(code: str | bytes) -> list[int]:
     """The run lengths of COCO's compressed text: five bits a character, from the third on as the difference from the
-    last but one. Not by pycocotools, which decodes a broken text into a wrong mask without a word."""
+    last but one. None for a text that has a longer number than there are. Not by pycocotools, which decodes a broken
+    text into a wrong mask without a word."""
     counts: list[int] = []
     number = shift = 0
     for character in code.encode() if isinstance(code, str) else code:
         bits = character - 48
         number |= (bits & 31) << shift
         shift += 5
+        if shift > _MOST_BITS:
+            return []
         if not bits & 32:
             number -= (bits & 16) << (shift - 4)  # its sign
             counts.append(number + (counts[-2] if len(counts) > 2 else 0))
@@ -124,8 +137,12 @@ def _is_run_lengths(counts: Any, pixels: int) -> bool:
     longer than all else about a large file."""
     if isinstance(counts, str):
         return counts.isascii()
-    whole = isinstance(counts, list) and all(type(each) is int and 0 <= each <= pixels for each in counts)
-    return whole and sum(counts) == pixels
+    return isinstance(counts, list) and _fill(counts, pixels)
+
+
+def _fill(lengths: list[Any], pixels: int) -> bool:
+    """True for run lengths of so many pixels. Counted by Python, whose numbers have no end: those of a file may."""
+    return all(type(each) is int and 0 <= each <= pixels for each in lengths) and sum(lengths) == pixels
 
 
 def box_of(entry: Entry, outline: Any, size_wh: tuple[int, int]) -> Box:
@@ -140,11 +157,7 @@ def box_of(entry: Entry, outline: Any, size_wh: tuple[int, int]) -> Box:
         points = np.concatenate([np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in outline])
         (x, y), (w, h) = points.min(0).tolist(), np.ptp(points, 0).tolist()
     elif outline:
-        rows, columns = np.nonzero(_run_lengths(outline, size_wh[1], size_wh[0]))
-        if not len(rows):
-            raise BadInputError("has an empty outline. Left out")
-        x, y = float(columns.min()), float(rows.min())
-        w, h = float(np.ptp(columns)) + 1, float(np.ptp(rows)) + 1
+        x, y, w, h = _around(_lengths(outline, size_wh[1], size_wh[0]), size_wh[1])
     else:
         raise BadInputError("has neither a box nor an outline. Left out")
     left, top = max(0.0, x), max(0.0, y)
@@ -152,6 +165,21 @@ def box_of(entry: Entry, outline: Any, size_wh: tuple[int, int]) -> Box:
     if right <= left or bottom <= top:
         raise BadInputError("has a box without an area, or outside the picture. Left out")
     return left, top, right - left, bottom - top
+
+
+def _around(lengths: list[int], height: int) -> Box:
+    """The box around what run lengths outline. It is not drawn: a file may claim more pixels than memory holds."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    inside = np.flatnonzero(lengths)
+    inside = inside[inside % 2 == 1]
+    if not len(inside):
+        raise BadInputError("has an empty outline. Left out")
+    first, last = ends[inside - 1], ends[inside] - 1
+    left, right = int(first.min()) // height, int(last.max()) // height
+    in_one_column = first // height == last // height
+    top = int(np.where(in_one_column, first % height, 0).min())
+    bottom = int(np.where(in_one_column, last % height, height - 1).max())
+    return float(left), float(top), float(right - left + 1), float(bottom - top + 1)
 
 
 def _is_number(value: object) -> bool:

@@ -14,7 +14,7 @@ from helpers.scenes import CATEGORIES, coco, put_scenes, thing
 from helpers.types import Run
 from PIL import Image
 
-from edgefashion.data import photo_folders, scene_labels, scenes
+from edgefashion.data import photo_folders, scene_labels, scene_things, scenes
 from edgefashion.data.scenes import Thing, scan_scenes
 from edgefashion.errors import BadInputError
 
@@ -165,6 +165,20 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str, int, int]] = {
     ),
     "run lengths beyond counting": (
         coco(COAT, thing(2, 1, 1, (1, 1, 9, 9), segmentation={"size": [64, 64], "counts": [10**30]})),
+        "do not fill a picture of 64 x 64",
+        1,
+        1,
+    ),
+    "compressed run lengths beyond counting": (
+        coco(
+            COAT,
+            {
+                "id": 2,
+                "image_id": 1,
+                "category_id": 1,
+                "segmentation": {"size": [64, 64], "counts": "oooooooooooooooooooo0"},
+            },
+        ),
         "do not fill a picture of 64 x 64",
         1,
         1,
@@ -336,7 +350,50 @@ def test_run_lengths_give_the_mask() -> None:
         )
 
 
-@pytest.mark.parametrize("counts", [[1, 2], [3000, -1, 73], "zzz", "0"])
+def test_the_box_of_run_lengths() -> None:
+    """A thing without a box has the one around its run lengths, whatever they outline: runs over several columns, runs
+    of no length, a single pixel."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        turns = np.sort(rng.integers(0, 7 * 5 + 1, rng.integers(1, 6)))
+        outline = {"size": [7, 5], "counts": np.diff([0, *turns, 7 * 5]).tolist()}
+        rows, columns = np.nonzero(Thing("Coat", (0, 0, 5, 7), outline).mask(7, 5))
+        if len(rows):
+            box = scene_things.box_of({}, outline, (5, 7))
+            assert box == (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+        else:
+            with pytest.raises(BadInputError, match="an empty outline"):
+                scene_things.box_of({}, outline, (5, 7))
+
+
+def test_more_pixels_than_memory_holds(tmp_path: Path) -> None:
+    """A file that claims a picture of a million million pixels, all of them outlined, is read; the picture, which is
+    smaller, is left out."""
+    wide = {"size": [999_999, 999_999], "counts": [0, 999_999**2]}
+    told = coco({"id": 2, "image_id": 1, "category_id": 1, "segmentation": wide})
+    told["images"][0] |= {"width": 999_999, "height": 999_999}
+    put_scenes(tmp_path, told)
+    found = scan_scenes(tmp_path)
+    assert found.scenes[0].things[0].box == (0, 0, 999_999, 999_999)
+    skipped: list[str] = []
+    assert list(scenes.read(found.scenes, skipped)) == []
+    assert "its annotations are of 999999 x 999999" in skipped[0]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [1, 2],
+        [3000, -1, 73],
+        [2**62, 2**62, 2**62, 2**62, 48 * 64],
+        "zzz",
+        "0",
+        "oooooooooooooooooooo0",
+        "o" * 2_000_000,
+        "".join(["ooooooo0"] * 5000),
+    ],
+    ids=["too few", "negative", "round to the right sum", "no end", "zero", "too long", "far too long", "ever longer"],
+)
 def test_wrong_run_lengths_are_refused(counts: Any) -> None:
     """Run lengths that do not fill the picture are refused, never drawn in part or beyond it."""
     with pytest.raises(BadInputError, match="do not fill a picture of 64 x 48"):
