@@ -272,9 +272,9 @@ class Facts(NamedTuple):
             finds=bool(info.get("finds")),
             versions=fields.mapping(info, "versions") or {},
             data_sha256=fields.mapping(info, "data_sha256") or {},
-            seed=fields.whole(info, "seed"),
-            split_seed=fields.whole(info, "split_seed"),
-            validation_split=fields.number(info, "validation_split"),
+            seed=fields.seed(info, "seed"),
+            split_seed=fields.seed(info, "split_seed"),
+            validation_split=fields.held_out_share(info, "validation_split"),
             foreign=None if foreign is None else MadeElsewhere.from_json(foreign),
             others=_rest(info, *_KNOWN),
         )

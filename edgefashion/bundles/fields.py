@@ -35,6 +35,22 @@ def whole(told: Mapping[str, Any], name: str) -> int | None:
     return value
 
 
+def seed(told: Mapping[str, Any], name: str) -> int | None:
+    """A whole number that random numbers can be drawn by; None where there is none."""
+    value = whole(told, name)
+    if value is not None and value < 0:
+        raise ValueError(f"{name} is below 0")
+    return value
+
+
+def held_out_share(told: Mapping[str, Any], name: str) -> float | None:
+    """A share that leaves at least as many to train on; None where there is none."""
+    value = number(told, name)
+    if value is not None and not 0 <= value <= 0.5:
+        raise ValueError(f"{name} is no number from 0 to 0.5")
+    return value
+
+
 def text(told: Mapping[str, Any], name: str) -> str | None:
     """A text; None where there is none."""
     value = told.get(name)

@@ -128,7 +128,7 @@ class FinetuneOptions:
             ("--learning-rate must be above 0", self.learning_rate > 0),
             ("the Fashion-MNIST images a step must be at least 1", self.fashion_images >= 1),
             ("--finder-steps must be at least 1", self.finder_steps >= 1),
-            ("--seed must be from 0 to 4294967295", 0 <= self.seed < 2**32),
+            (f"--seed must be from 0 to {SEED_LIMIT - 1}", 0 <= self.seed < SEED_LIMIT),
         ):
             if not ok:
                 raise BadInputError(rule)

@@ -13,7 +13,7 @@ from edgefashion.data import fashion_mnist, splits
 from edgefashion.errors import BadInputError
 from edgefashion.system import files
 from edgefashion.system.extras import need
-from edgefashion.training.options import fashion_architecture, options_for
+from edgefashion.training.options import SEED_LIMIT, fashion_architecture, options_for
 from edgefashion.training.tune_plot import draw
 from edgefashion.training.tune_study import all_tried, quiet, study, untried
 from edgefashion.training.zoo.architecture import Architecture, multiply_adds
@@ -58,6 +58,7 @@ class TuneOptions:
             ("--trials must be at least 1", self.trials >= 1),
             ("--epochs must be at least 1", self.epochs is None or self.epochs >= 1),
             ("--limit must be at least 1", self.limit is None or self.limit >= 1),
+            (f"--seed must be from 0 to {SEED_LIMIT - 1}", 0 <= self.seed < SEED_LIMIT),
         ):
             if not ok:
                 raise BadInputError(rule)

@@ -6,7 +6,9 @@ import csv
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +18,11 @@ import pytest
 from edgefashion.bundles import bundle, draft, resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference.load import load
-from edgefashion.training.options import OPTIMIZERS, TrainOptions, options_for
+from edgefashion.training.options import OPTIMIZERS, FinetuneOptions, TrainOptions, options_for
 from edgefashion.training.run import Run as TrainingRun
+from edgefashion.training.shop_head import HeadOptions
 from edgefashion.training.train import train
+from edgefashion.training.tune import TuneOptions
 
 if TYPE_CHECKING:
     from helpers.types import Arrays, Run
@@ -190,6 +194,18 @@ def test_options_are_checked_at_once(given: dict[str, Any], message: str) -> Non
     """An option out of range is refused before anything is loaded."""
     with pytest.raises(BadInputError, match=message):
         options_for("cnn-242k", **given)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+@pytest.mark.parametrize(
+    "options",
+    [partial(options_for, "cnn-242k"), partial(TuneOptions, "cnn-242k", 1), FinetuneOptions, HeadOptions],
+    ids=["train", "tune", "kiosk", "shop"],
+)
+def test_a_seed_that_is_none_is_refused(options: Callable[..., object], seed: int) -> None:
+    """Every training and search refuses at once a seed that random numbers cannot be drawn by."""
+    with pytest.raises(BadInputError, match="--seed must be from 0 to 4294967295"):
+        options(seed=seed)
 
 
 def test_a_frozen_backbone_takes_no_augmentation_drawn_every_epoch() -> None:

@@ -149,6 +149,7 @@ def test_the_photo_network_is_not_searched() -> None:
     ("arguments", "code", "message"),
     [
         (("--trials", "0"), 2, "--trials must be at least 1"),
+        (("--seed", "-1"), 2, "--seed must be from 0 to 4294967295"),
         (("--storage", "nonsense"), 2, "the study's storage nonsense cannot be opened"),
         (("--storage", "sqlite:////nowhere/at/all.db"), 2, "cannot be opened"),
         (
