@@ -118,15 +118,25 @@ def replace_patiently(new: Path, path: Path) -> None:
 
 
 def cached_array(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-    """The array of the .npy file ``path``, memory-mapped; computed and written there first if need be."""
+    """The array of the .npy file ``path``, memory-mapped; computed and written there first if need be, and again where
+    the file is damaged."""
     import numpy as np  # here, because hashing a file or writing one needs no numpy
 
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as aside:
-            np.save(aside, compute())
-    array: NDArray[Any] = np.load(path, mmap_mode="r")
-    return array
+    def read() -> NDArray[Any]:
+        try:
+            array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+        except OSError:
+            raise
+        except Exception as error:  # as of an .npz file, see read_arrays
+            raise ValueError(f"it is no whole array: {error}") from error
+        return array
+
+    with suppress(FileNotFoundError, ValueError):
+        return read()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside:
+        np.save(aside, compute())
+    return read()
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

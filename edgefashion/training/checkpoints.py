@@ -8,17 +8,25 @@ import os
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edgefashion.errors import BadInputError
 from edgefashion.training.history import write_history
 from edgefashion.training.options import TrainOptions, without_none
 from edgefashion.training.run import Run
 
+_MEASURED: Final = frozenset({"epoch", "accuracy", "loss", "seconds"})
+_VALIDATED: Final = frozenset({"val_accuracy", "val_loss"})
+"""Of an epoch, where validation images were held out."""
+
+
+def _name(epochs: int) -> str:
+    return f"epoch-{epochs:04d}"
+
 
 def save_checkpoint(folder: Path, run: Run, history: list[dict[str, float]]) -> None:
     """Write ``epoch-NNN``, weights and optimizer with their history in one rename; drop the last."""
-    done = folder / f"epoch-{len(history):04d}"
+    done = folder / _name(len(history))
     aside = folder / f".{done.name}.new"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
@@ -47,7 +55,7 @@ def resumed_options(latest: Path, arch: str, given: dict[str, Any]) -> TrainOpti
     """
     try:
         stored = TrainOptions(**json.loads((latest / "options.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BadInputError(f"{latest} is no readable checkpoint ({error}). Train without --resume") from error
     given = {"arch": arch, **without_none(given)}
     asked = replace(stored, **given)
@@ -62,8 +70,18 @@ def resumed_options(latest: Path, arch: str, given: dict[str, Any]) -> TrainOpti
 
 
 def read_history(latest: Path | None) -> list[dict[str, float]]:
-    """The epochs run before, as the checkpoint ``latest`` has them."""
+    """The epochs run before, as the checkpoint ``latest`` has them. Raises :class:`BadInputError` where it cannot be
+    read, or has others than the checkpoint was left by."""
     if latest is None:
         return []
-    with (latest / "history.csv").open(newline="", encoding="utf-8") as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    path = latest / "history.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)) or latest.name != _name(len(rows)):
+            raise ValueError("its epochs are not those that were run")
+        if not all(_MEASURED <= set(row) <= _MEASURED | _VALIDATED for row in rows):
+            raise ValueError("its columns are not those of a training")
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise BadInputError(f"{path} cannot be read ({error}). Train without --resume") from error
+    return rows

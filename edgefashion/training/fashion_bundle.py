@@ -17,6 +17,7 @@ from edgefashion.inference import decision
 from edgefashion.inference.classifier import PIXELS
 from edgefashion.inference.tensorflow_engine import export_saved_model
 from edgefashion.labels import LABELS
+from edgefashion.training.divergence import refuse_diverged
 from edgefashion.training.history import draw_curves, write_history
 from edgefashion.training.run import Run
 from edgefashion.training.temperature import divide_logits, fit_temperature
@@ -29,11 +30,14 @@ def write_fashion_bundle(out: Path, run: Run, history: list[dict[str, float]]) -
 
     Where the options say so, its confidences are calibrated first. The accept threshold and the temperature are chosen
     on the validation images; the test images give the accuracy that is reported, once.
+    Raises :class:`edgefashion.training.divergence.DivergedError` for a network whose answers are no numbers.
     """
     options, arch = run.options, architecture(run.options.arch)
     model = run.network()
     threshold_at = run.validation_at if len(run.validation_at) else run.fit_at
     held_out = model.predict(run.images[threshold_at], batch_size=500, verbose=0)
+    # Weights may be numbers still, and so large that no answer is.
+    refuse_diverged("its last epoch", {}, [held_out], options.learning_rate, "--learning-rate")
     temperature = 1.0
     if options.calibrate and len(run.validation_at):
         temperature = fit_temperature(held_out, run.labels[threshold_at])

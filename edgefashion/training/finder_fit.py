@@ -16,6 +16,7 @@ import numpy as np
 
 from edgefashion.inference.finder import FINDER_PX, GARMENT_KINDS, KINDS, STRIDE
 from edgefashion.inference.tensorflow_engine import tensorflow
+from edgefashion.training.divergence import refuse_diverged
 from edgefashion.training.finder_compose import Frame, compose
 from edgefashion.training.finder_material import Material
 from edgefashion.training.photo_fit import optimizer
@@ -108,7 +109,8 @@ def train(
     of: Material, options: FinderOptions, start: keras.Model | None = None, on_step: OnStep | None = None
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Train a finder on ``of``, its backbone from a plain photo network's, or from ImageNet; returns the plain network
-    and a row for every hundred steps."""
+    and a row for every hundred steps. Raises :class:`edgefashion.training.divergence.DivergedError` where its loss or a
+    weight is no number any more."""
     tf = tensorflow("to train")
     tf.keras.utils.set_random_seed(options.seed)
     model = finder(to_train=True)
@@ -124,6 +126,7 @@ def train(
         if step % 100 == 0 or step == options.steps:
             done = step - 100 * len(history)
             row = dict(zip(("heat_loss", "box_loss", "worn_loss"), (float(v) for v in losses / done), strict=True))
+            refuse_diverged(f"step {step} of the finder", row, model.get_weights(), options.learning_rate)
             history.append({"step": float(step), **row, "seconds": round(time.perf_counter() - began, 1)})
             losses, began = np.zeros(3), time.perf_counter()
             if on_step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -45,14 +46,14 @@ class TrainOptions(Recipe):
         for rule, ok in (
             ("--epochs must be at least 1", self.epochs >= 1),
             ("--batch-size must be at least 1", self.batch_size >= 1),
-            ("--learning-rate must be above 0", self.learning_rate > 0),
+            ("--learning-rate must be above 0 and finite", 0 < self.learning_rate < math.inf),
             ("--validation-split must be from 0 to 0.5", 0 <= self.validation_split <= 0.5),
             (f"--optimizer must be one of {', '.join(OPTIMIZERS)}", self.optimizer in OPTIMIZERS),
             (f"--augment must be one of {', '.join(AUGMENTATIONS)}", self.augment in AUGMENTATIONS),
             (f"schedule must be one of {', '.join(SCHEDULES)}", self.schedule in SCHEDULES),
             (f"precision must be one of {', '.join(PRECISIONS)}", self.precision in PRECISIONS),
             ("label_smoothing must be from 0 to below 1", 0 <= self.label_smoothing < 1),
-            ("weight_decay must be at least 0", self.weight_decay >= 0),
+            ("weight_decay must be at least 0 and finite", 0 <= self.weight_decay < math.inf),
             ("--limit must be at least 1", self.limit is None or self.limit >= 1),
             (f"--seed must be from 0 to {SEED_LIMIT - 1}", 0 <= self.seed < SEED_LIMIT),
             (
@@ -125,7 +126,7 @@ class FinetuneOptions:
             ("--epochs must be at least 1", self.epochs >= 1),
             ("--batch-size must be at least 8", self.batch_size >= 8),
             ("--validation-split must be above 0 and up to 0.5", 0 < self.validation_split <= 0.5),
-            ("--learning-rate must be above 0", self.learning_rate > 0),
+            ("the learning rate must be above 0 and finite", 0 < self.learning_rate < math.inf),
             ("the Fashion-MNIST images a step must be at least 1", self.fashion_images >= 1),
             ("--finder-steps must be at least 1", self.finder_steps >= 1),
             (f"--seed must be from 0 to {SEED_LIMIT - 1}", 0 <= self.seed < SEED_LIMIT),

@@ -12,6 +12,7 @@ import numpy as np
 from edgefashion.data import fashion_mnist, photo_folders, scenes
 from edgefashion.inference.tensorflow_engine import tensorflow
 from edgefashion.labels import PHOTO_LABELS
+from edgefashion.training.divergence import refuse_diverged
 from edgefashion.training.options import FinetuneOptions
 from edgefashion.training.photo_batches import Batch, photo_batches
 from edgefashion.training.photo_material import TARGETS, TrainingPhotos
@@ -62,7 +63,8 @@ def train(
     read are added to ``skipped``. ``without`` is as :class:`TrainingPhotos` takes it; ``steps`` is the
     length of an epoch, or None for as many as show each picture once.
 
-    Raises :class:`MissingError` without the ``train`` extra, Fashion-MNIST or the package with the weights.
+    Raises :class:`MissingError` without the ``train`` extra, Fashion-MNIST or the package with the weights, and
+    :class:`edgefashion.training.divergence.DivergedError` where its loss or a weight is no number any more.
     """
     tf = tensorflow("to train")
     fashion = fashion_mnist.load("train")
@@ -107,6 +109,7 @@ def _fit(
             if on_step:
                 on_step(epoch, number + 1, steps, {"loss": losses[0] / (number + 1)})
         row = dict(zip(("loss", "mask_loss", "fashion_loss"), (float(v) for v in losses / steps), strict=True))
+        refuse_diverged(f"epoch {epoch + 1}", row, model.get_weights(), options.learning_rate)
         history.append({"epoch": float(epoch + 1), **row, "seconds": round(time.perf_counter() - began, 2)})
         if on_epoch:
             on_epoch(history[-1])

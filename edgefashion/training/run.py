@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from edgefashion.data import fashion_mnist, splits
+from edgefashion.errors import BadInputError
 from edgefashion.inference.tensorflow_engine import tensorflow
 from edgefashion.system import files, machine
+from edgefashion.system.text import reason_of
 from edgefashion.training import distillation
 from edgefashion.training.backbone import head_of, layers_after, load_backbone
+from edgefashion.training.divergence import refuse_diverged
 from edgefashion.training.fashion_augment import DRAWN, LAYERS, MIXING
 from edgefashion.training.options import OPTIMIZERS, SEED_LIMIT, TrainOptions
 from edgefashion.training.zoo.architecture import CLASSES, INPUT_SHAPE
@@ -50,7 +54,7 @@ class Run:
         """Start anew, or go on from the ``saved`` .keras of :meth:`save`.
 
         Raises :class:`MissingError` without the ``train`` extra or the dataset, :class:`BadInputError`
-        for weights that do not fit.
+        for weights that do not fit, and for a ``saved`` file that is damaged or of another network.
         """
         keras = _keras()
         keras.utils.set_random_seed(options.seed)
@@ -71,14 +75,17 @@ class Run:
             else None
         )
         if saved is not None:
-            self.model = keras.models.load_model(saved)
+            self.model = _loaded(saved, self._built())
             self._decay_kernels_only()  # no optimizer's saved state says which
         else:
             self.model = self._built()
             self._compile()
 
     def epoch(self, number: int, on_step: StepProgress | None = None) -> dict[str, float]:
-        """Train one epoch, counted from 0; its metrics and its seconds."""
+        """Train one epoch, counted from 0; its metrics and its seconds.
+
+        Raises :class:`edgefashion.training.divergence.DivergedError` where its loss or a weight is no number any more.
+        """
         import keras
 
         options = self.options
@@ -103,6 +110,8 @@ class Run:
             callbacks=[Report()],
         )
         measured = {key: float(values[-1]) for key, values in result.history.items()}
+        weights, rate = self.model.get_weights(), options.learning_rate
+        refuse_diverged(f"epoch {number + 1}", measured, weights, rate, "--learning-rate")
         return {"epoch": number + 1, **measured, "seconds": round(time.perf_counter() - start, 2)}
 
     def save(self, path: Path) -> None:
@@ -263,6 +272,25 @@ def _keras() -> Any:
     import edgefashion.training.muon  # noqa: F401  a checkpoint may hold one
 
     return keras
+
+
+def _loaded(saved: Path, like: keras.Model) -> keras.Model:
+    """The network of :meth:`Run.save`, with its optimizer; it has to have the weights that ``like`` has."""
+    import keras
+
+    try:
+        if not zipfile.is_zipfile(saved):  # Keras says of such a file that it is not found
+            raise ValueError("it is no whole .keras file")
+        found = keras.models.load_model(saved)
+        if getattr(found, "optimizer", None) is None:
+            raise ValueError("it has no optimizer")
+        if [w.shape for w in found.weights] != [w.shape for w in like.weights]:
+            raise ValueError("it is of another network")
+    except Exception as error:  # Keras, h5py and zip's reader raise many kinds
+        raise BadInputError(
+            f"{saved} cannot be gone on with ({reason_of(error, 160)}). Train without --resume"
+        ) from error
+    return found
 
 
 def _reseed(model: keras.Model, seed: int, epoch: int) -> None:

@@ -6,6 +6,7 @@ is how the new weights differ from the old ones, and every difference has its pr
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import numpy as np
 
 from edgefashion.errors import BadInputError
 from edgefashion.inference.head import Head
+from edgefashion.training.divergence import refuse_diverged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +39,7 @@ class HeadOptions:
     def __post_init__(self) -> None:
         for rule, ok in (
             ("--epochs must be from 1 to 1000", 1 <= self.epochs <= 1000),
+            ("the learning rate must be above 0 and finite", 0 < self.learning_rate < math.inf),
             ("--seed must be from 0 to 4294967295", 0 <= self.seed < 2**32),
         ):
             if not ok:
@@ -83,7 +86,10 @@ EpochDone = Callable[[int, int, float, float], None]
 def fit(
     start: Head, lessons: Lessons, options: HeadOptions, state: State | None = None, on_epoch: EpochDone | None = None
 ) -> State:
-    """Train a head that begins as ``start``. ``state`` is changed as it goes: whoever is interrupted still has it."""
+    """Train a head that begins as ``start``. ``state`` is changed as it goes: whoever is interrupted still has it.
+
+    Raises :class:`edgefashion.training.divergence.DivergedError` where a weight is no number any more.
+    """
     state = State.begin(start) if state is None else state
     steps = max(1, -(-len(lessons.features) // options.batch_size))
     total = steps * options.epochs
@@ -109,6 +115,7 @@ def fit(
             rate = options.learning_rate * 0.5 * (1 + np.cos(np.pi * step / total))
             weights, moments[0], moments[1] = _adam(weights, slopes[0], moments[0], moments[1], rate, step + 1)
             bias, moments[2], moments[3] = _adam(bias, slopes[1], moments[2], moments[3], rate, step + 1)
+        refuse_diverged(f"epoch {state.epoch + 1}", {}, [weights, bias, likely], options.learning_rate)
         # In one step: an interruption finds the whole epoch or none of it.
         state.head, state.moments, state.epoch = Head(weights, bias), moments, state.epoch + 1
         if on_epoch:

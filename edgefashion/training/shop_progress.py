@@ -86,7 +86,7 @@ class Kept:
                 self.state = State(head, moments, int(kept["epoch"]))
         except FileNotFoundError:  # interrupted before it had learned anything: all that there was are the features
             self.note = "--resume: no interrupted run had learned anything yet, so it has begun at the beginning"
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise BadInputError(f"{self.file} cannot be read ({error}). {begin}") from error
 
     @staticmethod

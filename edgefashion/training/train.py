@@ -80,10 +80,8 @@ def train(
         checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInputError(f"{checkpoints} cannot be written: {error.strerror}. Choose another --out") from error
-    run, history = (
-        Run(options, checkpoints, latest / "model.keras" if latest else None, on_prepare),
-        read_history(latest),
-    )
+    history = read_history(latest)
+    run = Run(options, checkpoints, latest / "model.keras" if latest else None, on_prepare)
     if latest is None:
         # Only now that the new run can begin: an interrupted one might still have been wanted.
         for old in checkpoints.iterdir():

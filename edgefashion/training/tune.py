@@ -13,6 +13,7 @@ from edgefashion.data import fashion_mnist, splits
 from edgefashion.errors import BadInputError
 from edgefashion.system import files
 from edgefashion.system.extras import need
+from edgefashion.training.divergence import DivergedError
 from edgefashion.training.options import SEED_LIMIT, fashion_architecture, options_for
 from edgefashion.training.tune_plot import draw
 from edgefashion.training.tune_study import all_tried, quiet, study, untried
@@ -118,9 +119,9 @@ def tune(
 
     No trial has the settings of another; where all were tried the search ends. Each trial trains on the training
     part and is judged by its accuracy on the validation images; one below the median of the others at the same epoch
-    is cut short. The test images are not looked at.
-    Where ``latency_of`` is given it is the second judge, no trial is cut short, and those that are larger than
-    the network may be are neither trained nor counted.
+    is cut short, and so is one that diverges. The test images are not looked at.
+    Where ``latency_of`` is given it is the second judge, no trial is cut short for falling behind, and those that
+    diverge, or are larger than the network may be, are not counted.
     Raises :class:`BadInputError` for a study of another space or a storage that cannot be opened,
     :class:`MissingError` without the ``train`` extra or the database's driver.
     """
@@ -206,18 +207,26 @@ def _trial(
     if not arch.may_have(network.count_params(), multiply_adds(network)):
         raise optuna.TrialPruned
     late = None if latency_of is None else latency_of(network)
-    accuracy = _trained(trial, options, chosen, on_trial if late is None else None, cuts=late is None)
-    if late is None:
-        return accuracy
-    if on_trial:
-        on_trial(trial.number, options.epochs or arch.recipe.epochs, {**chosen, "latency": round(late, 3)}, accuracy)
-    return accuracy, late
+
+    def told(epochs_run: int, accuracy: float | None) -> None:
+        if on_trial:
+            measured = {} if late is None else {"latency": round(late, 3)}
+            on_trial(trial.number, epochs_run, {**chosen, **measured}, accuracy)
+
+    accuracy = _trained(trial, options, chosen, told, cuts=late is None)
+    return accuracy if late is None else (accuracy, late)
 
 
 def _trained(
-    trial: optuna.Trial, options: TuneOptions, chosen: dict[str, Any], on_trial: TrialProgress | None, *, cuts: bool
+    trial: optuna.Trial,
+    options: TuneOptions,
+    chosen: dict[str, Any],
+    told: Callable[[int, float | None], None],
+    *,
+    cuts: bool,
 ) -> float:
-    """Train with what was ``chosen``; the validation accuracy. ``cuts``: a trial that falls behind is cut short."""
+    """Train with what was ``chosen``; the validation accuracy. A trial that diverges is cut short, and with ``cuts``
+    one that falls behind. ``told``: called with the epochs it ran and its accuracy, None where it was cut short."""
     import optuna
 
     from edgefashion.training.run import Run
@@ -239,14 +248,16 @@ def _trained(
     accuracy = 0.0
     for epoch in range(run_options.epochs):
         # The last epoch's counts, for that is what the train line ships; the best one's would flatter.
-        accuracy = run.epoch(epoch)["val_accuracy"]
+        try:
+            accuracy = run.epoch(epoch)["val_accuracy"]
+        except DivergedError:
+            told(epoch + 1, None)
+            raise optuna.TrialPruned from None
         if not cuts:
             continue
         trial.report(accuracy, epoch)
         if epoch + 1 < run_options.epochs and trial.should_prune():
-            if on_trial:
-                on_trial(trial.number, epoch + 1, chosen, None)
+            told(epoch + 1, None)
             raise optuna.TrialPruned
-    if on_trial:
-        on_trial(trial.number, run_options.epochs, chosen, accuracy)
+    told(run_options.epochs, accuracy)
     return accuracy

@@ -21,7 +21,7 @@ def draw(study: optuna.Study, path: Path, arch: str) -> None:
 
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not complete:
-        raise BadInputError("every trial was cut short. Give more --trials")
+        raise BadInputError("every trial diverged or was cut short. Give more --trials")
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(f"{arch}: {len(complete)} whole trials")
     if len(study.directions) > 1:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from helpers.damaged import DAMAGED
 
 from edgefashion.errors import BadInputError
 from edgefashion.system import files
@@ -35,3 +38,22 @@ def test_an_output_that_cannot_be_written_is_refused(name: str, says: str, tmp_p
     for good in ("new.png", "old.PNG"):
         files.check_output(tmp_path / good, (".png",), "only PNG pictures")
     assert not (tmp_path / "new.png").exists()
+
+
+NO_ARRAY = {name: content for name, content in DAMAGED.items() if name != "one array"}
+
+
+@pytest.mark.parametrize("content", [*NO_ARRAY.values(), None], ids=[*NO_ARRAY, "cut short"])
+def test_a_damaged_array_is_computed_again(content: bytes | None, tmp_path: Path) -> None:
+    """What a power cut has left of a kept array is computed and written anew; what is whole is not."""
+    path, asked = tmp_path / "kept" / "features.npy", []
+
+    def compute() -> Any:
+        asked.append(1)
+        return np.arange(1000)
+
+    files.cached_array(path, compute)
+    path.write_bytes(path.read_bytes()[:300] if content is None else content)
+    for _ in range(2):
+        assert (files.cached_array(path, compute) == np.arange(1000)).all()
+    assert len(asked) == 2

@@ -6,9 +6,7 @@ import csv
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +16,9 @@ import pytest
 from edgefashion.bundles import bundle, draft, resolve
 from edgefashion.errors import BadInputError
 from edgefashion.inference.load import load
-from edgefashion.training.options import OPTIMIZERS, FinetuneOptions, TrainOptions, options_for
+from edgefashion.training.options import OPTIMIZERS, TrainOptions, options_for
 from edgefashion.training.run import Run as TrainingRun
-from edgefashion.training.shop_head import HeadOptions
 from edgefashion.training.train import train
-from edgefashion.training.tune import TuneOptions
 
 if TYPE_CHECKING:
     from helpers.types import Arrays, Run
@@ -171,48 +167,6 @@ def test_resume_without_a_run_says_so(tmp_path: Path) -> None:
     """--resume with nothing to resume is refused."""
     with pytest.raises(BadInputError, match="nothing to resume"):
         train("cnn-242k", out=tmp_path / "none", resume=True)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"epochs": 0}, "--epochs must be at least 1"),
-        ({"batch_size": 0}, "--batch-size must be at least 1"),
-        ({"learning_rate": 0.0}, "--learning-rate must be above 0"),
-        ({"validation_split": 0.9}, "--validation-split must be from 0 to 0.5"),
-        ({"optimizer": "magic"}, "--optimizer must be one of sgd, rmsprop, adagrad"),
-        ({"seed": -1}, "--seed must be from 0"),
-        ({"augment": "blur"}, "--augment must be one of none, turn-flip-zoom"),
-        ({"settings": {"dropout": 0.1}}, "cnn-242k has no setting 'dropout'. It has: none"),
-        ({"weights": "imagenet"}, "--weights is for networks with a backbone"),
-        ({"precision": "bf16"}, "precision must be one of float32, bfloat16"),
-        ({"label_smoothing": 1.0}, "label_smoothing must be from 0 to below 1"),
-        ({"teacher": ("edge",), "augment": "turn-flip-zoom"}, "give --augment crop-flip-erase, crop-flip-mix or none"),
-    ],
-)
-def test_options_are_checked_at_once(given: dict[str, Any], message: str) -> None:
-    """An option out of range is refused before anything is loaded."""
-    with pytest.raises(BadInputError, match=message):
-        options_for("cnn-242k", **given)
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32])
-@pytest.mark.parametrize(
-    "options",
-    [partial(options_for, "cnn-242k"), partial(TuneOptions, "cnn-242k", 1), FinetuneOptions, HeadOptions],
-    ids=["train", "tune", "kiosk", "shop"],
-)
-def test_a_seed_that_is_none_is_refused(options: Callable[..., object], seed: int) -> None:
-    """Every training and search refuses at once a seed that random numbers cannot be drawn by."""
-    with pytest.raises(BadInputError, match="--seed must be from 0 to 4294967295"):
-        options(seed=seed)
-
-
-def test_a_frozen_backbone_takes_no_augmentation_drawn_every_epoch() -> None:
-    """An augmentation that a transfer would leave out is refused rather than left out."""
-    with pytest.raises(BadInputError, match="a frozen backbone sees images once"):
-        options_for("resnet50", augment="crop-flip-erase")
-    assert options_for("resnet50", augment="crop-flip-erase", weights="none").weights == "none"
 
 
 def test_recipes_are_the_sources() -> None:
