@@ -1,4 +1,9 @@
-"""What a photo network is trained on and what is held out: photos by sender, scenes by group."""
+"""What a photo network is trained on and what is held out: photos by sender, scenes by group.
+
+A group that is called like a sender is the same person, camera or day: both are held out, or neither. Only of a name
+that is a number that is not known. Whoever counts photos and whoever counts scenes begins with the same ones, so that
+numbers meet by chance, and what they name is parted by itself.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +38,8 @@ class Parts:
     """Garments of each label, photos and scenes together."""
 
     def apart(self, marked: Sequence[scenes.Scene]) -> list[scenes.Scene]:
-        """Of further scenes to train on those that are of no sender and no group that is held out."""
+        """Of further scenes to train on those that are of no sender and no group that is held out. Numbers count here:
+        such scenes are marked in the photos and scenes that were given, and have their names."""
         held = {photo.sender for photo in self.held_photos} | {scene.group for scene in self.held_scenes}
         return [scene for scene in marked if scene.group not in held]
 
@@ -63,6 +69,8 @@ def part(
 ) -> Parts:
     """Scan photo folders and scenes folders, any number of each, and hold a share of the senders and groups out.
 
+    Where all scenes would be on one side, because all their groups are senders of that side, they are parted by
+    themselves, and their senders' photos on the other side are left out: ``skipped`` tells it.
     Raises :class:`BadInputError` for none of either, for one label only, and where nothing can be held out.
     """
     if not folders and not scene_folders:
@@ -71,38 +79,68 @@ def part(
     marked = scenes.scan_scenes(*map(Path, scene_folders)) if scene_folders else scenes.SceneSet((), (), ())
     labels = Counter(photo.label for photo in photos.photos)
     labels += Counter(_folder_label(thing.label) for scene in marked.scenes for thing in scene.things if thing.garment)
-    if len({label for label in labels if label in _KNOWN}) < 2:
-        only = ", ".join(f"{label} ({n})" for label, n in labels.items())
-        raise BadInputError(
-            f"the pictures have one garment's label only: {only}. A network learns differences: add another label"
-        )
+    _refuse_one_label(labels)
     fit_at, held_at = splits.split_by_sender(photos.photos, validation_split, seed) if photos.photos else ([], [])
     groups = [scene.group for scene in marked.scenes]
     fit_scene, held_scene = splits.split_by_group(groups, validation_split, seed) if groups else ([], [])
+    together = _followed(groups, (fit_scene, held_scene), _told([photo.sender for photo in photos.photos], held_at))
+    if all(together):
+        fit_scene, held_scene = together
+    scenes_held = _told(groups, held_scene)
+    fit = [photos.photos[i] for i in fit_at if not scenes_held.get(photos.photos[i].sender, False)]
+    held = [photos.photos[i] for i in held_at if scenes_held.get(photos.photos[i].sender, True)]
+    skipped = [*photos.skipped, *marked.skipped]
+    for count, why in ((len(fit_at) - len(fit), "held out"), (len(held_at) - len(held), "learned from")):
+        if count:
+            skipped.append(f"{count:,} photos left out: the scenes of their senders are {why}")
     return Parts(
-        [photos.photos[i] for i in fit_at],
-        [marked.scenes[i] for i in fit_scene],
-        [photos.photos[i] for i in held_at],
-        [marked.scenes[i] for i in held_scene],
-        [*photos.skipped, *marked.skipped],
-        labels,
+        fit, [marked.scenes[i] for i in fit_scene], held, [marked.scenes[i] for i in held_scene], skipped, labels
     )
 
 
 def part_in_fold(folders: Sequence[Path], scene_folders: Sequence[Path], fold: int) -> Parts:
     """Everything parted with fold ``fold`` of five held out: of each photo folder by itself, so that each is measured
-    on as many as it has, by sender, and of the scenes by group. Fold 0 is what :func:`part` holds out of one folder."""
-    marked = scenes.scan_scenes(*scene_folders).scenes
-    fit_scene, held_scene = splits.in_fold([scene.group for scene in marked], fold, splits.split_by_group)
+    on as many as it has, by sender, and of the scenes by group. A sender that an earlier folder has is held out as
+    there. Fold 0 is what :func:`part` holds out of one folder."""
     fit: list[Photo] = []
     held: list[Photo] = []
+    told: dict[str, bool] = {}
     for folder in {folder.resolve(): folder for folder in folders}.values():
         photos = photo_folders.scan(folder).photos
-        fit_at, held_at = splits.in_fold(photos, fold, splits.split_by_sender)
+        senders = [photo.sender for photo in photos]
+        fit_at, held_at = _followed(senders, splits.in_fold(photos, fold, splits.split_by_sender), told)
+        told |= _told(senders, held_at)
         fit += [photos[at] for at in fit_at]
         held += [photos[at] for at in held_at]
+    marked = scenes.scan_scenes(*scene_folders).scenes
+    groups = [scene.group for scene in marked]
+    fit_scene, held_scene = _followed(groups, splits.in_fold(groups, fold, splits.split_by_group), told)
     labels = Counter(photo.label for photo in (*fit, *held))
     return Parts(fit, [marked[at] for at in fit_scene], held, [marked[at] for at in held_scene], [], labels)
+
+
+def _refuse_one_label(labels: Counter[str]) -> None:
+    if len({label for label in labels if label in _KNOWN}) < 2:
+        only = ", ".join(f"{label} ({n})" for label, n in labels.items())
+        raise BadInputError(
+            f"the pictures have one garment's label only: {only}. A network learns differences: add another label"
+        )
+
+
+def _told(names: Sequence[str], held_at: Sequence[int]) -> dict[str, bool]:
+    """Whether the senders or groups ``names`` are held out, by name, without those that are a number."""
+    held = {names[at] for at in held_at}
+    return {name: name in held for name in names if not name.isdecimal()}
+
+
+def _followed(
+    names: Sequence[str], split: tuple[list[int], list[int]], told: dict[str, bool]
+) -> tuple[list[int], list[int]]:
+    """A ``split`` of things of these senders or groups into (training, held-out) ones, but with what is ``told`` of a
+    name for all that have it."""
+    held = {names[at] for at in split[1]}
+    is_held = [told.get(name, name in held) for name in names]
+    return [at for at, out in enumerate(is_held) if not out], [at for at, out in enumerate(is_held) if out]
 
 
 _KNOWN = frozenset(photo_folders.LABELS[:-2])
