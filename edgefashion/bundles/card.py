@@ -53,7 +53,11 @@ def _photo_data(facts: Facts) -> str:
     """The photo network's other pictures, as a phrase or a list."""
     if facts.data is None:
         return _PHOTO_DATA
-    return _BEGUN + ", and on four fifths, by sender and group, of:" + "".join(f"\n  - {phrase};" for phrase in facts.data).rstrip(";")
+    return (
+        _BEGUN
+        + ", and on four fifths, by sender and group, of:"
+        + "".join(f"\n  - {phrase};" for phrase in facts.data).rstrip(";")
+    )
 
 
 def _accepted(thresholds: Thresholds) -> str:
