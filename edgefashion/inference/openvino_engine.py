@@ -144,9 +144,10 @@ class OpenVinoRunner:
         return self._for(len(images), shape)(images)
 
     def starts(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> bool:
-        """Begin a batch; False where there is no queue to begin it in."""
+        """Begin a batch; False where there is no queue to begin it in, or where its requests take fewer images: of a
+        model made elsewhere that has its batch of one written into it."""
         queue = self._for(BATCH, self._shape) if self._purpose == "throughput" else None
-        if not isinstance(queue, _Queue) or images.shape[1:] != self.input_shape:
+        if not isinstance(queue, _Queue) or images.shape[1:] != self.input_shape or len(images) > queue.batch:
             return False
         queue.start(images, done, failed)
         return True
@@ -270,19 +271,21 @@ class _Queue:
         self._answer_at = _answer_at(compiled)
         self._mask_at = next((i for i, port in enumerate(compiled.outputs) if len(port.shape) == 4), None)
         self._shape = tuple(compiled.input(0).shape)
+        self.batch = int(self._shape[0])
+        """Images that a request takes."""
         self._dtype = compiled.input(0).element_type.to_dtype()
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         probabilities = np.empty((len(images), self.compiled.output(self._answer_at).shape[1]), np.float32)
-        batch = self._shape[0]
-        for at in range(0, len(images), batch):
-            part = images[at : at + batch]
+        for at in range(0, len(images), self.batch):
+            part = images[at : at + self.batch]
             self._begin(part, functools.partial(self._collect, probabilities[at : at + len(part)]))
         self._queue.wait_all()
         return probabilities
 
     def start(self, images: NDArray[np.uint8], done: Done, failed: Failed) -> None:
-        """Begin one batch; ``done`` is called from a thread of the queue's, or ``failed`` with what went wrong."""
+        """Begin a batch, ``self.batch`` images at most; ``done`` is called from a thread of the queue's, or ``failed``
+        with what went wrong."""
 
         def take(request: Any) -> None:
             # Nothing may be raised into OpenVINO. It would tell of it at the next start only, or end the process.
@@ -299,7 +302,7 @@ class _Queue:
         self._queue.wait_all()
 
     def _begin(self, images: NDArray[np.uint8], take: Callable[[Any], None]) -> None:
-        missing = self._shape[0] - len(images)
+        missing = self.batch - len(images)
         if missing:
             images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
         self._queue.start_async(np.ascontiguousarray(images, self._dtype).reshape(self._shape), take)
