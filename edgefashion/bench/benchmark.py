@@ -15,7 +15,7 @@ from edgefashion.bench.report_file import read
 from edgefashion.bundles import places
 from edgefashion.system import machine
 from edgefashion.system.extras import need
-from edgefashion.system.files import check_output
+from edgefashion.system.files import check_not_read, check_output
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def benchmark(
         check_output(chart, (".png",), "only PNG pictures")
     if html:
         check_output(html, (".html", ".htm"), "only HTML pages")
+        check_not_read(html, filter(None, [baseline]))
     earlier = read(baseline, model) if baseline else None
     if earlier:
         same_machine(machine.describe(), earlier)
@@ -106,6 +107,7 @@ def benchmark(
         devices=devices,
         photos=photos,
         options=BenchOptions(rounds=rounds, seconds=seconds),
+        writes=chart,
         on_estimate=on_estimate,
         on_progress=on_progress,
     )

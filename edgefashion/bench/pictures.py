@@ -16,6 +16,7 @@ from edgefashion.data import fashion_mnist, photo_folders, splits
 from edgefashion.errors import BadInputError
 from edgefashion.inference import decision, preprocess
 from edgefashion.labels import PHOTO_LABELS
+from edgefashion.system.files import check_not_read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,9 +96,13 @@ def of_fashion(facts: Facts | None, folder: Path, *, calibrates: bool, enlarged:
     return Pictures(f"{FASHION_IMAGES:,} test images", FASHION_IMAGES, calibration=path, notes=tuple(notes))
 
 
-def check(folders: Sequence[Path], of: tuple[str, ...] = PHOTO_LABELS) -> None:
-    """Raise what :func:`of_photos` raises, as far as that is seen without reading a picture."""
-    splits.for_calibration(photo_folders.scan(*folders, of=of).photos)
+def check(folders: Sequence[Path], of: tuple[str, ...] = PHOTO_LABELS, writes: Path | None = None) -> None:
+    """Raise what :func:`of_photos` raises, as far as that is seen without reading a picture; and
+    :class:`BadInputError` where the file ``writes`` is one of the photos."""
+    photos = photo_folders.scan(*folders, of=of).photos
+    splits.for_calibration(photos)
+    if writes:
+        check_not_read(writes, (photo.path for photo in photos))
 
 
 def of_photos(

@@ -59,6 +59,7 @@ def bench(
     devices: Sequence[str] | None = None,
     photos: Sequence[Path] = (),
     options: BenchOptions | None = None,
+    writes: Path | None = None,
     on_estimate: OnEstimate | None = None,
     on_progress: OnProgress | None = None,
 ) -> BenchReport:
@@ -66,8 +67,9 @@ def bench(
 
     ``vs``, ``threads``, ``isa``, ``devices``: see :func:`edgefashion.bench.candidates.of_model`. ``photos``: folders of
     labelled photos, for a photo network: the peers' INT8 is calibrated on those of some senders, and accuracy is
-    measured on those of the others. ``on_estimate`` is called once, before the measuring. Raises
-    :class:`BadInputError` for settings that cannot be, and the first failure where no row is left.
+    measured on those of the others. ``writes``: the picture that will be made of the report, which may be none of them.
+    ``on_estimate`` is called once, before the measuring. Raises :class:`BadInputError` for settings that cannot be, and
+    the first failure where no row is left.
     """
     options = options or BenchOptions()
     _check_options(options, threads)
@@ -76,7 +78,7 @@ def bench(
         if photos and not photo:
             raise BadInputError(f"{shown(str(model))} is no photo network. Leave --photos out")
         if photos:
-            pictures.check(photos, _labels(chosen))
+            pictures.check(photos, _labels(chosen), writes)
         if photo:
             options = replace(options, batches=(BATCH,))  # of photos, each twenty times the work
         steps = _Steps(chosen, options, on_progress, photos=bool(photos))

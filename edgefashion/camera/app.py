@@ -22,10 +22,11 @@ from edgefashion.camera.probation_bounds import Bounds
 from edgefashion.camera.server_fallback import NONE, AwayError
 from edgefashion.camera.service import watchdog
 from edgefashion.camera.settings import FIELDS, merge
+from edgefashion.camera.sources.schemes import resolved
 from edgefashion.camera.sources.source import Source, open_source
 from edgefashion.errors import BadInputError, EdgeFashionError, printable
 from edgefashion.system.addresses import shown
-from edgefashion.system.files import FULL
+from edgefashion.system.files import FULL, check_not_read
 from edgefashion.system.text import is_url, reason_of
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def run(
         networks = _networks(settings)
         source = open_source(settings.source, wait=settings.wait, max_failures=settings.max_failures or None, stop=stop)
         opened.callback(source.close)
+        for place in settings.events:
+            check_not_read(Path(place), [Path(resolved(settings.source))])
         kept = _open_collecting(settings, source, networks)
         if kept is not None:
             opened.callback(kept.close)

@@ -13,6 +13,7 @@ import typer
 from edgefashion.camera.settings import DEFAULTS, given, merge, option
 from edgefashion.cli.made_elsewhere import made_elsewhere
 from edgefashion.errors import BadInputError, printable
+from edgefashion.system.files import check_not_read
 
 
 @made_elsewhere()
@@ -68,6 +69,8 @@ def camera(
     file = settings_file.find(config)
     settings = merge(settings_file.load(file) if file else {}, given(context))
     if file:
+        for place in settings.events:
+            check_not_read(Path(place), [file])
         print(f"settings from {printable(file)}", file=sys.stderr)
     summary = run_camera(settings, stop=stop)
     rate = summary.frames / summary.seconds if summary.seconds else 0.0

@@ -14,6 +14,7 @@ from edgefashion.bundles.places import DEFAULT_MODEL, PHOTO_MODEL
 from edgefashion.cli.common import JsonOption, ServedModelsArgument, check_png, new_table, print_table
 from edgefashion.cli.made_elsewhere import made_elsewhere
 from edgefashion.errors import BadInputError, printable
+from edgefashion.system.files import check_not_read
 
 if TYPE_CHECKING:
     from edgefashion.evaluation.fashion import Evaluation
@@ -115,14 +116,17 @@ def _evaluate_on_photos(
     model: str, precision: str | None, folders: list[Path], plot: Path | None, as_json: bool
 ) -> None:
     from edgefashion.cli.progress import Progress
+    from edgefashion.data import photo_folders
     from edgefashion.data.images import write_png
     from edgefashion.evaluation import plots
-    from edgefashion.evaluation.photos import evaluate_photos
+    from edgefashion.evaluation.photos import evaluate_photos, labels_of
     from edgefashion.inference.load import load
 
     if plot:
         check_png(plot)
     classifier = load(model, precision=precision)
+    if plot and plot.exists():
+        check_not_read(plot, (photo.path for photo in photo_folders.scan(*folders, of=labels_of(classifier)).photos))
     with Progress("looking at photos") as progress:
         result = evaluate_photos(classifier, *folders, on_progress=progress.step)
     _warn_of_learned(model, result)
@@ -197,12 +201,15 @@ def _evaluate_on_scenes(
 ) -> None:
     from edgefashion.cli.progress import Progress
     from edgefashion.data.images import write_png
+    from edgefashion.data.scenes import scan_scenes
     from edgefashion.evaluation.scene_sheet import worst_scenes
     from edgefashion.evaluation.scenes import evaluate_scenes
     from edgefashion.inference.load import load
 
     if sheet:
         check_png(sheet)
+        if sheet.exists():
+            check_not_read(sheet, (scene.path for scene in scan_scenes(*folders).scenes))
     with Progress("looking at scenes") as progress:
         result = evaluate_scenes(load(model, precision=precision), *folders, on_progress=progress.step)
     if sheet:

@@ -15,6 +15,7 @@ from edgefashion.cli.common import DeviceOption, check_png, picture_path, refuse
 from edgefashion.cli.made_elsewhere import made_elsewhere
 from edgefashion.errors import BadInputError, printable
 from edgefashion.system.addresses import shown
+from edgefashion.system.files import check_not_read
 from edgefashion.system.text import is_url
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def predict(
         check_png(explain)
         if len(paths) != 1 or not paths[0].is_file():
             raise BadInputError("--explain draws one picture. Give one image file")
+        check_not_read(explain, paths)
     failed, left_out = set(), LeftOut()
     for path, seen in predict_files(model, paths, top, single=single, device=device, left_out=left_out):
         if isinstance(seen, BadInputError):

@@ -10,6 +10,7 @@ import typer
 
 from edgefashion.errors import printable
 from edgefashion.system.addresses import without_secrets
+from edgefashion.system.files import check_not_read
 
 service_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Keep the camera running: as a systemd service, or a task."
@@ -113,10 +114,12 @@ def task(
     if at not in ("logon", "startup"):
         raise BadInputError(f"--at takes logon or startup, not {at!r}")
     logon = at == "logon"
-    text = windows_task.task(systemd_unit.configured(config, user=logon), "logon" if logon else "startup")
+    options = systemd_unit.configured(config, user=logon)
+    text = windows_task.task(options, "logon" if logon else "startup")
     if out is None:
         print(text, end="")
         return
+    check_not_read(out, filter(None, [options.config]))
     windows_task.write(out, text)
     print(printable(f"{out} is written. As administrator: schtasks /Create /TN {windows_task.NAME} /XML {out}"))
     print(

@@ -218,7 +218,7 @@ def evaluate_photos(
         >>> sorted(result.per_label)
         ['Coat', 'Dress', 'Footwear', 'T-shirt', 'Trouser']
     """
-    found = photo_folders.scan(*map(Path, folders), of=_labels_of(classifier))
+    found = photo_folders.scan(*map(Path, folders), of=labels_of(classifier))
     skipped, seen = list(found.skipped), []
     for photo, picture in photo_folders.read(found.photos, skipped):
         seen.append(_see(classifier, photo, picture))
@@ -233,11 +233,11 @@ def evaluate_photos(
         threshold=classifier.rule.threshold,
         seen=tuple(seen),
         skipped=tuple(skipped),
-        labels=_labels_of(classifier),
+        labels=labels_of(classifier),
     )
 
 
-def _labels_of(classifier: Classifier) -> tuple[str, ...]:
+def labels_of(classifier: Classifier) -> tuple[str, ...]:
     """The labels that folders may be named after: a network of Fashion-MNIST is measured beside the photo network, on
     the same folders."""
     return classifier.labels if UNKNOWN in classifier.labels else PHOTO_LABELS

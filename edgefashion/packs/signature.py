@@ -17,6 +17,7 @@ from typing import Any, Final
 from edgefashion.bundles import pack as pack_file
 from edgefashion.errors import BadInputError
 from edgefashion.system.extras import need
+from edgefashion.system.files import check_output
 from edgefashion.system.text import reason_of
 
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
@@ -42,9 +43,11 @@ def sign(
         out: The signed pack. None: ``pack`` itself, replaced in one step.
 
     Raises:
-        BadInputError: No pack, or no such key.
+        BadInputError: No pack, or no such key; or ``out`` is no name for a pack.
         MissingError: ``model-signing`` is not installed.
     """
+    if out is not None:
+        check_output(out, (pack_file.SUFFIX,), "packs")
     need("model_signing", "to sign a pack")
     pem = _read(key)
     if _PRIVATE not in pem and (_PUBLIC in pem or _CERTIFICATE in pem):

@@ -10,7 +10,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -69,6 +69,23 @@ def check_output(out: Path, suffixes: tuple[str, ...], what: str) -> None:
     folder = out.absolute().parent
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise BadInputError(f"{out} cannot be written: its folder does not exist or is read-only. Choose another place")
+
+
+def check_not_read(out: Path, read: Iterable[Path]) -> None:
+    """Fail before the work if ``out`` is one of the files ``read``, by whatever name: nobody wants that one replaced.
+
+    Raises :class:`BadInputError`.
+    """
+    try:
+        there = out.stat()
+    except (OSError, ValueError):  # nothing is replaced; or no name at all, which writing it tells
+        return
+    for path in read:
+        with suppress(OSError, ValueError):
+            if os.path.samestat(there, path.stat()):
+                raise BadInputError(
+                    f"{out} is read by this very command, and writing it would spoil it. Give another name"
+                )
 
 
 @contextlib.contextmanager
