@@ -78,9 +78,10 @@ def at_hand(classifier: Classifier, collect: CollectOptions | None = None) -> Ne
         assert isinstance(classifier.run, Remote), "another machine serves it"
         network = {"url": classifier.run.url, "sha256": _hashes(classifier)}
     else:
-        folder, rule = str(_bundle_of(classifier).path), classifier.rule.as_json()
+        of, rule = _bundle_of(classifier), classifier.rule.as_json()
         device = classifier.run.device.name if isinstance(classifier.run, OpenVinoRunner) else None
-        network = {"bundle": folder, "precision": classifier.precision, "rule": rule, "device": device}
+        network = {"bundle": str(of.path), "sha256": of.sha256, "rule": rule, "device": device}
+        network["precision"] = classifier.precision
     if collect is not None:
         network["collect"] = collect.wish()
     return lambda: contextlib.nullcontext(network)
@@ -97,7 +98,10 @@ def _bundle_of(classifier: Classifier) -> Bundle:
 
 
 def loaded(network: Network) -> Classifier:
-    """The classifier, its finder loaded too, to be used by one process with one thread."""
+    """The classifier, its finder loaded too, to be used by one process with one thread.
+
+    Raises :class:`MissingError` where it is another one by now than when the run began: the table names that one.
+    """
     from edgefashion.bundles.facts import Thresholds
     from edgefashion.inference import load
     from edgefashion.inference.decision import Rule
@@ -112,6 +116,10 @@ def loaded(network: Network) -> Classifier:
         found = replace(found, rule=Rule.of(Thresholds.from_json(network["rule"])))
     assert found.finder is not None
     found.finder.make_ready()  # it is read now: its files may be gone later
+    # At last, when everything is read. A copy that was sent from another machine is checked by its files.
+    folder = network.get("bundle") if "sha256" in network else None
+    if folder and open_bundle(Path(folder)).sha256 != network["sha256"]:
+        raise MissingError(f"{folder} is another model than when this began. Start again")
     return found
 
 

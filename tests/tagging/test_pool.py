@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -13,9 +16,11 @@ from helpers import finding
 from helpers.tagging import tag_here
 
 from edgefashion import load
+from edgefashion.bundles.bundle import open_bundle
+from edgefashion.bundles.draft import draft
 from edgefashion.errors import MissingError
 from edgefashion.inference.classifier import Classifier
-from edgefashion.tagging import inventory, pool, pool_worker
+from edgefashion.tagging import inventory, pool, pool_worker, several
 
 HOSTILE = """
 import os, signal, sys, time
@@ -78,6 +83,40 @@ def test_network_that_fails(where: str, shop: Path, tmp_path: Path, monkeypatch:
         MissingError, match=r"^the network failed where pictures are decoded: .* so it is\. Run: [^\n]*$"
     ):
         tag_here(load(finding.bundle_with_finder(tmp_path)), tmp_path / "tags.jsonl", shop)
+
+
+DYING = """
+import os, signal, sys
+if "edgefashion.tagging.pool_worker" in sys.orig_argv:
+    from edgefashion.tagging import several
+    several.named = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("start", [1, 2])
+def test_network_that_is_replaced(start: int, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle in whose place another one is put after a run began, before its first process loads it or before the
+    one that follows a crash does, gives no rows: the table names the network that they are by. The run ends, in one
+    line."""
+    (tmp_path / "sitecustomize.py").write_text(DYING)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    model, starts = finding.bundle_with_finder(tmp_path), itertools.count(1)
+    classifier = load(model)
+    networks = several.at_hand(classifier)
+
+    @contextlib.contextmanager
+    def replaced() -> Iterator[several.Network]:
+        with networks() as network:
+            if next(starts) == start:
+                with draft(model, open_bundle(model)) as making:
+                    making.add_report("train", {"again": True})
+            yield network
+
+    monkeypatch.setattr(several, "at_hand", lambda *_: replaced)
+    with pytest.raises(MissingError, match=r"^[^\n]* is another model than when this began\. Start again$"):
+        tag_here(classifier, tmp_path / "tags.jsonl", shop)
+    assert next(starts) == start + 1
+    assert not (tmp_path / "tags.jsonl").exists()
 
 
 def test_gone_from_memory(classifier: Classifier, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
