@@ -21,9 +21,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edgefashion.bundles import model_files
+from edgefashion.bundles import model_files, resolve
 from edgefashion.data.picture_walk import LeftOut
 from edgefashion.errors import BadInputError, MissingError
+from edgefashion.inference import foreign_files
 from edgefashion.system.extras import need
 from edgefashion.system.files import sha256
 from edgefashion.system.processes import Child, Message
@@ -165,6 +166,11 @@ def _job(classifier: Classifier, address: str | None, workers: int | None, *, ev
     files = [path for path in model_files.files_of(source) if path.is_file()] if source else []
     if classifier.engine != "openvino" or not files:
         raise BadInputError(f"{classifier.name} cannot be sent to a cluster. Give a bundle with an IR, or an IR")
+    if foreign_files.is_foreign(resolve.resolve(files[0])):
+        # How it is fed and read was told or measured here, and each node would find out anew.
+        raise BadInputError(
+            f"{source} was made elsewhere, and --engine ray runs bundles. Convert the model first, and give the bundle"
+        )
     if every:
         assert classifier.finder is not None
         classifier.finder.make_ready()  # tried here: the other machines take it for sound

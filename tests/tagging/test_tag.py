@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from edgefashion.bundles import model_files
 from edgefashion.cli import tag as cli_tag
 from edgefashion.errors import BadInputError
 from edgefashion.inference.classifier import Classifier
+from edgefashion.tagging import ray_engine
 from edgefashion.tagging.formats import read_rows
 from edgefashion.tagging.run import Summary
 from edgefashion.tagging.tag import tag
@@ -101,3 +106,29 @@ def test_refused_before_the_work(options: dict[str, Any], says: str, shop: Path,
     assert says in str(caught.value)
     assert "secret" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def _files(folder: Path) -> list[Path]:
+    """An ONNX file, a .tflite file and an IR that say nothing of how they are fed."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    images = ops.parameter([1, 784], ov.Type.f32)
+    answer = ops.softmax(ops.matmul(images, np.ones((784, 10), np.float32), False, False), 1)
+    ov.save_model(ov.Model([answer], [images]), folder / "theirs.xml")
+    for name in ("theirs.onnx", "theirs.tflite"):
+        (folder / name).touch()
+    return [folder / "theirs.onnx", folder / "theirs.tflite", folder / "theirs.xml"]
+
+
+def test_ray_takes_no_model_made_elsewhere(classifier: Classifier, tmp_path: Path) -> None:
+    """How a file made elsewhere is fed is found out where it is loaded, so that it is not sent to other machines, which
+    might find another way: it is to be converted. An IR of ours says itself how, in its bundle or outside."""
+    for path in _files(tmp_path):
+        with pytest.raises(BadInputError, match=r"theirs\..* Convert the model first, and give the bundle"):
+            ray_engine._job(replace(classifier, source=path), None, 1, every=False)
+    assert classifier.source is not None
+    for path in model_files.files_of(classifier.source):
+        shutil.copy(path, tmp_path)
+    for source in (classifier.source, tmp_path / classifier.source.name):
+        assert len(ray_engine._job(replace(classifier, source=source), None, 1, every=False)["files"]) == 2
