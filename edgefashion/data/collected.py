@@ -39,7 +39,7 @@ from edgefashion.errors import BadInputError
 from edgefashion.system.files import sync_folder
 
 __all__ = ["DELETED", "TO_REVIEW", "Facts", "Listing", "Moved", "Picture", "delete", "deleted", "empty", "find"]
-__all__ += ["is_name", "listing", "move", "read_facts", "remove", "undo", "with_facts", "write"]
+__all__ += ["is_collected", "is_name", "listing", "move", "read_facts", "remove", "undo", "with_facts", "write"]
 
 _NAME: Final = re.compile(r"\d{8}-\d{6}-([0-9a-f]{16})(?:-\d+)?\.jpg")
 
@@ -111,6 +111,11 @@ def listing(folder: Path) -> Listing:
         tuple(filter(_has_name, decided)),
         tuple(picture for picture in (*undecided, *decided) if not _has_name(picture)),
     )
+
+
+def is_collected(name: str) -> bool:
+    """True for a file's name, without its folder, that only a picture has that was collected, decided or not."""
+    return _NAME.fullmatch(name) is not None
 
 
 def deleted(folder: Path) -> tuple[Picture, ...]:

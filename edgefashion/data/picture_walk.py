@@ -18,13 +18,14 @@ from edgefashion.data.picture_kinds import HEAD_BYTES, NOT_READ, found_kind
 SORTED_AT_ONCE: Final = 10_000
 """Entries of a folder that are sorted together. A larger folder comes in several parts, each sorted by itself."""
 
-HIDDEN, SYSTEM, OTHER, NOT_READ_HERE, NO_FILE, UNREADABLE, FOLDER = (
+HIDDEN, SYSTEM, OTHER, NOT_READ_HERE, NO_FILE, UNREADABLE, COLLECTED, FOLDER = (
     "hidden",
     "system",
     "no_picture",
     "not_read",
     "no_file",
     "unreadable",
+    "collected",
     "folder",
 )
 """The reasons to leave a file out."""
@@ -36,6 +37,7 @@ _WORDS: Final = {
     NOT_READ_HERE: ("picture of a kind that is not read here", "pictures of a kind that is not read here"),
     NO_FILE: ("name without a file behind it", "names without a file behind them"),
     UNREADABLE: ("file that cannot be opened", "files that cannot be opened"),
+    COLLECTED: ("picture that was collected for teaching", "pictures that were collected for teaching"),
     FOLDER: ("folder (end the pattern in ** for what is in it)", "folders (end the pattern in ** for what is in them)"),
 }
 

@@ -12,7 +12,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
-from edgefashion.data.picture_walk import FOLDER, FolderWalk, LeftOut, is_picture_file, stray
+from edgefashion.data.collected import is_collected
+from edgefashion.data.picture_walk import COLLECTED, FOLDER, FolderWalk, LeftOut, is_picture_file, stray
 from edgefashion.errors import BadInputError
 from edgefashion.system import addresses, files
 from edgefashion.system.text import is_url
@@ -29,9 +30,10 @@ def walk(paths: Sequence[str], left_out: LeftOut | None = None) -> Iterator[str]
     """The pictures' paths and URLs, each once: those in folders first, sorted within a folder, then the others.
 
     A file named outright comes whatever it is; of folders, globs, archives and stores only the pictures, and the rest
-    is counted in ``left_out``. Links are followed, each folder entered once. A folder that cannot be read comes itself,
-    for whoever opens it to say why. Raises :class:`BadInputError` for a path that leads to nothing,
-    :class:`MissingError` for a URL whose package is not installed.
+    is counted in ``left_out``. So are, of this machine, those that were collected for teaching: they are cut out of
+    others, and a folder that ``--collect`` names may lie among these. Links are followed, each folder entered once. A
+    folder that cannot be read comes itself, for whoever opens it to say why. Raises :class:`BadInputError` for a path
+    that leads to nothing, :class:`MissingError` for a URL whose package is not installed.
     """
     walked = _Walked(LeftOut() if left_out is None else left_out)
     folders = [path for path in paths if not is_url(path) and os.path.isdir(path)]  # noqa: PTH112 (bytes that are no text)
@@ -108,7 +110,7 @@ class _Walked:
 
     def below(self, root: str) -> Iterator[str]:
         """The pictures in a folder and the folders below it."""
-        return self._folders.below(root)
+        return filter(self._is_theirs, self._folders.below(root))
 
     def found(self, path: str) -> Iterator[str]:
         """The pictures behind a path that is no local folder, which did not come yet."""
@@ -138,8 +140,14 @@ class _Walked:
                     continue
                 if (reason := stray(matched)) is not None:
                     self._left_out.add(reason, name)
-                elif is_picture_file(name, self._left_out):
+                elif is_picture_file(name, self._left_out) and self._is_theirs(name):
                     yield name
+
+    def _is_theirs(self, path: str) -> bool:
+        """False, and counted, for a picture that was collected."""
+        if collected := _is_collected(path):
+            self._left_out.add(COLLECTED, path)
+        return not collected
 
     def _is_new(self, path: str, *, named: bool = False) -> bool:
         """True for a file that came neither with a folder nor by name; ``named`` if it is named outright."""
@@ -154,13 +162,17 @@ class _Walked:
             if self._folders.has_seen(found):
                 # What its walk left out is wanted all the same where it is named outright.
                 came = self._folders.has_given(found) and not stray([name]) and is_picture_file(path, LeftOut())
-                return named and not came
+                return named and not (came and not _is_collected(path))
             key = hash((found, name))
         if not self.remembers:
             return True
         new = key not in self._files
         self._files.add(key)
         return new
+
+
+def _is_collected(path: str) -> bool:
+    return is_collected(os.path.basename(path))  # noqa: PTH119 (bytes that are no text)
 
 
 def _check_no_pipe(path: str) -> None:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
 import fsspec
 import pytest
+from helpers import collecting
+from helpers.photos import put
 from helpers.tagging import tag_here
 
+from edgefashion import load
+from edgefashion.data.picture_walk import LeftOut
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference.classifier import Classifier
-from edgefashion.tagging.run import tag
+from edgefashion.tagging import inventory
+from edgefashion.tagging.collecting import CollectOptions
+from edgefashion.tagging.run import TagOptions, tag
+from edgefashion.tagging.table import read_rows
 
 
 @pytest.mark.linux_only("links, and a name of bytes that are no text")
@@ -87,3 +95,55 @@ def test_urls(classifier: Classifier, shop: Path, tmp_path: Path) -> None:
     for url in (f"zip://00.jpg::{tmp_path}/shop.zip", "memory://tag-test/00.jpg"):
         assert vars(rows[url]) == expected | {"path": url}
     assert [path for path, row in rows.items() if row.error] == [f"zip://cut.jpg::{tmp_path}/shop.zip"]
+
+
+@pytest.mark.parametrize(
+    ("given", "come"),
+    [
+        ([""], ["a.jpg"]),
+        (["**/*.jpg"], ["a.jpg"]),
+        (["kept/to review/*/*.jpg", "a.jpg"], ["a.jpg"]),
+        (["kept/Coat", "a.jpg"], ["a.jpg"]),
+        (["{crop}"], ["{crop}"]),
+        (["", "{crop}", "a.jpg"], ["a.jpg", "{crop}"]),
+        (["file://", "file://{crop}"], ["file://a.jpg", "file://{crop}"]),
+    ],
+)
+def test_what_was_collected_is_left_out(given: list[str], come: list[str], tmp_path: Path) -> None:
+    """Pictures that were collected for teaching, decided or not, are cut out of others: a folder or a pattern gives the
+    others alone, and they are counted. One that is named outright comes."""
+    put(tmp_path, "a.jpg")
+    (tmp_path / "kept/Coat").mkdir(parents=True)
+    crop = collecting.put(tmp_path / "kept").path
+    shutil.copy(crop, tmp_path / "kept/Coat")
+
+    def whole(name: str) -> str:
+        scheme, name = ("file://", name[7:]) if name.startswith("file://") else ("", name)
+        return f"{scheme}{tmp_path}/{name}".replace("{crop}", f"kept/Coat/{crop.name}").rstrip("/")
+
+    left_out = LeftOut()
+    assert list(inventory.walk([whole(name) for name in given], left_out)) == [whole(name) for name in come]
+    assert ("collected for teaching" in left_out.told()) == (given != ["{crop}"])
+
+
+def test_a_folder_of_what_was_collected_alone(tmp_path: Path) -> None:
+    """A folder that holds nothing else is refused, with the reason."""
+    collecting.put(tmp_path)
+    with pytest.raises(BadInputError, match=r"no picture \(left out: 1 picture that was collected for teaching\)"):
+        inventory.check([str(tmp_path)])
+
+
+def test_collected_into_the_folder_that_is_tagged(shop: Path, tmp_path: Path) -> None:
+    """A run that collects into a folder below its PATH, and one after it, write a row for each of the user's pictures
+    and for none that was collected."""
+    photos, out = tmp_path / "photos", tmp_path / "tags.csv"
+    (photos / "more").mkdir(parents=True)
+    for name in ("00.jpg", "more/01.png"):
+        shutil.copy(shop / name, photos / name)
+    options = TagOptions(workers=1, collect=CollectOptions(photos / "kept", rate=1))
+    kiosk = load("kiosk", purpose="throughput")
+    assert tag(kiosk, [str(photos)], out, options).collected > 0
+    done = tag(kiosk, [str(photos)], out, TagOptions(workers=1))
+    assert (done.pictures, done.done_before) == (2, 2)
+    assert done.left_out["collected"] > 0
+    assert {Path(row.path).name for row in read_rows(out)} == {"00.jpg", "01.png"}
