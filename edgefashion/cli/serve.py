@@ -35,9 +35,11 @@ def serve(
     device: DeviceOption = None,
     workers: Annotated[int, typer.Option(min=0, max=256, help="Requests computed at once; 0: one a core.")] = 0,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait beside them; more are told 503.")] = 256,
-    timeout: Annotated[float, typer.Option(min=0.01, help="Seconds a request may be sent, and be computed.")] = 10,
+    timeout: Annotated[
+        float, typer.Option(min=0.01, max=86400, help="Seconds a request may be sent, and be computed.")
+    ] = 10,
     drain_timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds that requests in flight have after SIGTERM.")
+        float, typer.Option(min=0, max=86400, help="Seconds that requests in flight have after SIGTERM.")
     ] = 10,
     max_request_mb: Annotated[float, typer.Option(min=0.001, max=2000, help="Size of a request, in MB.")] = 32,
     max_images: Annotated[int, typer.Option(min=1, help="Images in one request.")] = 256,

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Final
+
+from edgefashion.errors import BadInputError
+
+LONGEST_S: Final = 86_400.0
+"""That a request may take. Waiting for much longer overflows the system's clocks."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,22 @@ class ServeOptions:
     """Images in one request."""
     max_megapixels: float = 64.0
     """Size of one encoded picture."""
+
+    def __post_init__(self) -> None:
+        """Raises :class:`BadInputError` for a number out of its range."""
+        for flag, value, low, high in (
+            ("--workers", self.workers, 0, 256),
+            ("--queue", self.queue, 0, None),
+            ("--timeout", self.timeout_s, 0.01, LONGEST_S),
+            ("--drain-timeout", self.drain_timeout_s, 0, LONGEST_S),
+            ("--max-request-mb", self.max_request_mb, 0.001, 2000),
+            ("--max-images", self.max_images, 1, None),
+            ("--max-megapixels", self.max_megapixels, 0.01, 134),
+        ):
+            # NaN is in no range.
+            if not (low <= value and (high is None or value <= high)):
+                what = f"at least {low:g}" if high is None else f"from {low:g} to {high:,g}"
+                raise BadInputError(f"{flag} must be {what}, not {value:g}")
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,9 @@ class Architecture:
             kind = type(known[name])
             try:
                 result[name] = kind(value)
-            except ValueError:
+                if kind is float and not math.isfinite(result[name]):
+                    raise ValueError(value)
+            except (ValueError, OverflowError):
                 raise BadInputError(f"{self.name}'s {name} has to be like {known[name]!r}, not {value!r}") from None
         return result
 
