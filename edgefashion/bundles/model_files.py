@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from edgefashion.system.files import sha256
+from edgefashion.system.text import openvino_reason
 
 
 def weights_of(xml: Path) -> Path:
@@ -17,6 +19,20 @@ def weights_of(xml: Path) -> Path:
 def files_of(model: Path) -> list[Path]:
     """The files that belong together: both of an IR, whose .xml is given; of another file that file alone."""
     return [model, weights_of(model)] if model.suffix == ".xml" else [model]
+
+
+def save_ir(ir: Any, xml: Path, *, halved: bool = False) -> None:
+    """Write an ``openvino.Model`` as ``xml`` and its weights; ``halved``: with weights of 16 bits. Every IR is written
+    here.
+
+    Raises OSError where that fails, of a full disk for one: OpenVINO raises a RuntimeError, which does not say of what.
+    """
+    import openvino as ov
+
+    try:
+        ov.save_model(ir, xml, compress_to_fp16=halved)
+    except RuntimeError as error:
+        raise OSError(None, f"OpenVINO could not write it ({openvino_reason(error)})", str(xml)) from error
 
 
 def size_bytes(xml: Path) -> int:

@@ -105,14 +105,12 @@ def embed(
     source = made.verified(part)
     classifier = load.load(source, precision=part)
     with draft.draft(made.path, made) as making:
-        import openvino as ov
-
         network = openvino_engine.read_ir(source)
         embedded = fixed_size.with_frame(network, size_wh)
         kind = "photo" if classifier.takes_photos else "fashion"
         _describe(embedded, size_wh, fixed_size.STEPS[kind])
         path = making.part("embedded")
-        ov.save_model(embedded, path, compress_to_fp16=False)
+        model_files.save_ir(embedded, path)
         parity = _compare(classifier, FrameReader(path), size_wh, frames, on_progress)
         if not parity.passed:
             raise GateError(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle, draft, resolve
+from edgefashion.bundles import bundle, draft, model_files, resolve
 from edgefashion.bundles.current import folder_of
 from edgefashion.bundles.facts import Facts, Measured, Thresholds
 from edgefashion.bundles.guard import check
@@ -87,11 +87,9 @@ def convert_ensemble(models: Sequence[str | Path], out: Path) -> Conversion:
 def _ensemble_facts(members: Sequence[resolve.Model], out: Path, merged: Any, making: draft.Draft) -> Facts:
     """A bundle's facts for several networks in one. They are measured with the merged IR: there is no other
     original."""
-    import openvino as ov
-
     path = making.part("fp32")
     merged.set_rt_info(json.dumps(LABELS), [bundle.RT_INFO, "labels"])
-    ov.save_model(merged, path, compress_to_fp16=False)
+    model_files.save_ir(merged, path)
     check.vouch(path)
     classifier = load.load(path, precision="fp32", purpose="throughput")
     train_images, train_labels = fashion_mnist.load("train")

@@ -65,8 +65,6 @@ def add_finder(
     Without pictures, or with few, both are done with drawn ones too. ``skipped``: gets a line for each folder or file
     that is left out. Raises :class:`GateError` where the original finds nothing, or an IR too little of what it finds.
     """
-    import openvino as ov
-
     pictures = _pictures(photos, marked, made.labels, [] if skipped is None else skipped)
     if len(pictures) < ENOUGH:
         pictures += _drawn()[: (PICTURES if not pictures else ENOUGH) - len(pictures)]
@@ -76,7 +74,7 @@ def add_finder(
         plain = _convert(made.verified("finder_keras"))
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             exact = Path(folder) / "finder.xml"
-            ov.save_model(plain, exact, compress_to_fp16=False)
+            model_files.save_ir(plain, exact)
             expected = _found(exact, gate, floor)
         if not any(expected):
             raise GateError(_nothing(len(gate)))
@@ -86,7 +84,7 @@ def add_finder(
         measured = []
         for part, ir in irs.items():
             xml = making.part(part)
-            ov.save_model(ir, xml, compress_to_fp16=part == "finder_fp16")
+            model_files.save_ir(ir, xml, halved=part == "finder_fp16")
             measured.append(_compared(part.removeprefix("finder_"), expected, _found(xml, gate, floor), xml))
             if measured[-1].found_too < LEAST_FOUND:
                 raise GateError(_too_little(measured[-1]))

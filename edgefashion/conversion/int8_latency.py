@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from edgefashion.bundles import model_files
 from edgefashion.bundles.guard import check
 from edgefashion.conversion import post_training
 from edgefashion.conversion.ir import to_ir
@@ -68,13 +69,12 @@ def ratio(one: Classifier, other: Classifier) -> float:
 def in_int8(network: keras.Model) -> Classifier:
     """An untrained or trained network, quantized and loaded at one thread."""
     import nncf
-    import openvino as ov
 
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         saved, fp32 = Path(folder) / "saved_model", Path(folder) / "fp32.xml"
         export_saved_model(network, saved)
-        ov.save_model(to_ir(saved, saved), fp32, compress_to_fp16=False)
+        model_files.save_ir(to_ir(saved, saved), fp32)
         check.vouch(fp32)
         model = openvino_engine.read_ir(fp32)
         shape, dtype = tuple(model.input(0).shape), model.input(0).element_type.to_dtype()
@@ -82,6 +82,6 @@ def in_int8(network: keras.Model) -> Classifier:
         with post_training.quietly():
             quantized = nncf.quantize(model, nncf.Dataset(images), subset_size=IMAGES)
         int8 = Path(folder) / "int8.xml"
-        ov.save_model(quantized, int8, compress_to_fp16=False)
+        model_files.save_ir(quantized, int8)
         check.vouch(int8)
         return load.load(int8, precision="int8", told=_AS_IT_IS)

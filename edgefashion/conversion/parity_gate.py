@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import draft
+from edgefashion.bundles import draft, model_files
 from edgefashion.bundles.guard import check
 from edgefashion.data import fashion_mnist
 from edgefashion.errors import GateError
@@ -93,10 +93,8 @@ def write_and_compare(
     allows, or :data:`SAME_ANSWERS` and :data:`ROUNDED_DROP`; :class:`BadInputError` for an IR that would be refused
     elsewhere.
     """
-    import openvino as ov
-
     path = making.part(precision)
-    ov.save_model(ir, path, compress_to_fp16=precision == "fp16")
+    model_files.save_ir(ir, path, halved=precision == "fp16")
     if original.elsewhere:
         check.check(path, check.Limits(TRYING_S), named=Path(f"the {precision.upper()} IR"))
     else:

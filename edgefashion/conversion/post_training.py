@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgefashion.bundles import model_files
 from edgefashion.bundles.guard import check
 from edgefashion.conversion import ensemble, first_layers
 from edgefashion.conversion.accuracy_control import PlainQuantization
@@ -37,11 +38,9 @@ def quantize_plain(fp32: Path, images: Sequence[NDArray[np.uint8]], *, photo: bo
 
 def loaded(quantized: Any) -> classifier.Classifier:
     """A quantized ``openvino.Model`` as it will be called."""
-    import openvino as ov
-
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "network.xml"
-        ov.save_model(quantized, path, compress_to_fp16=False)
+        model_files.save_ir(quantized, path)
         check.vouch(path)
         return load.load(path, precision="int8")
 

@@ -249,11 +249,9 @@ def _write(
     making: draft.Draft, made: bundle.Bundle, before: Classifier, int8: _Int8, sets: CalibrationSets
 ) -> Quantization:
     """Write the INT8 IR into the draft and measure what was written."""
-    import openvino as ov
-
     making.drop_embedded()
     path = making.part("int8")
-    ov.save_model(int8.ir, path, compress_to_fp16=False)
+    model_files.save_ir(int8.ir, path)
     if made.facts.foreign is not None:
         check.check(path, check.Limits(TRYING_S), named=Path("the INT8 IR"))
     else:

@@ -216,14 +216,12 @@ def _takes_photos(ir: Any) -> bool:
 @contextlib.contextmanager
 def temporary_ir(path: Path, said: Told | None = None) -> Iterator[tuple[Path, Foreign]]:
     """A temporary IR of a file from elsewhere, for as long as the block lasts."""
-    import openvino as ov
-
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         with onnx_file.whole(path) as file:
             theirs = replace(read(file, said, named=path), path=path)  # the original's path is what bench shows
             ir = Path(folder) / "network.xml"
             theirs.ir.set_rt_info(json.dumps(LABELS), [bundle.RT_INFO, "labels"])  # from here on it says what it is
-            ov.save_model(theirs.ir, ir, compress_to_fp16=False)
+            model_files.save_ir(theirs.ir, ir)
         check.vouch(ir)
         yield ir, theirs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from edgefashion.bundles import bundle, draft
+from edgefashion.bundles import bundle, draft, model_files
 from edgefashion.bundles.facts import Facts
 from edgefashion.inference import classifier
 from edgefashion.inference.openvino_engine import read_ir
@@ -38,14 +38,12 @@ def describe(ir: Any, facts: Facts) -> None:
 
 def describe_again(making: draft.Draft) -> None:
     """Write a draft's facts into the IRs it holds, whose rule may have been chosen after they were made."""
-    import openvino as ov
-
     for part in bundle.IR_PRECISIONS:
         xml = making.part(part)
         if xml.is_file():
             ir = read_ir(xml)
             describe(ir, making.facts)
-            ov.save_model(ir, xml, compress_to_fp16=False)  # as it is: weights of 16 bits stay so
+            model_files.save_ir(ir, xml)  # as it is: weights of 16 bits stay so
 
 
 def image_side(ir: Any) -> tuple[int, ...]:

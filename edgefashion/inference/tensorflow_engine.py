@@ -22,7 +22,7 @@ from edgefashion.inference.classifier import BATCH, image_shape
 from edgefashion.inference.contract import Contract
 from edgefashion.labels import LABELS
 from edgefashion.system.extras import need
-from edgefashion.system.text import is_of_texts, reason_of
+from edgefashion.system.text import is_of_texts, last_line, reason_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -253,7 +253,8 @@ def _in_batches(run: Callable[[NDArray[np.uint8]], Any], images: NDArray[np.uint
 def export_saved_model(model: Any, path: Path) -> None:
     """Write a Keras model as a SavedModel with a serving signature: images in, probabilities out.
 
-    ``model.export`` would store every weight twice and give the input no name.
+    ``model.export`` would store every weight twice and give the input no name. Raises OSError where it cannot be
+    written.
     """
     tf = tensorflow("to export a SavedModel")
     image = input_of(model, path)
@@ -269,7 +270,19 @@ def export_saved_model(model: Any, path: Path) -> None:
             return named_outputs(model, model(packed(model, images), training=False))
 
     serving = Serving()
-    tf.saved_model.save(serving, str(path), signatures={"serving_default": serving.serve})
+    failed = tf.errors
+    try:
+        tf.saved_model.save(serving, str(path), signatures={"serving_default": serving.serve})
+    # What TensorFlow makes of a system's errors. One that is wrong about the network is of another kind.
+    except (
+        failed.ResourceExhaustedError,
+        failed.OutOfRangeError,
+        failed.PermissionDeniedError,
+        failed.UnavailableError,
+        failed.UnknownError,
+    ) as error:
+        reason = last_line(error.message.rpartition("; ")[2]) or type(error).__name__
+        raise OSError(None, f"TensorFlow could not write it ({reason})", str(path)) from error
 
 
 def load_keras(path: Path) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle, card, draft, probation, resolve, revisions
+from edgefashion.bundles import bundle, card, draft, model_files, probation, resolve, revisions
 from edgefashion.bundles.bundle import Bundle
 from edgefashion.bundles.current import has_revisions, keeps_history, place_of
 from edgefashion.bundles.facts import TAUGHT, Facts, PhotoFigures, Thresholds
@@ -210,11 +210,10 @@ def _write(out: Path, name: str, start: Bundle, made: Made, shop: Shop, held: ND
 
 
 def _write_ir(making: draft.Draft, start: Bundle, part: str, head: Head) -> None:
-    import openvino as ov
 
     ir = with_head(start.verified(part), head)
     describe(ir, making.facts)
-    ov.save_model(ir, making.part(part), compress_to_fp16=False)
+    model_files.save_ir(ir, making.part(part))
     check.vouch(making.part(part))
 
 

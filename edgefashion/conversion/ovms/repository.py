@@ -163,11 +163,7 @@ def _aside(folder: Path) -> Iterator[Path]:
 
 def _write_version(model: str | Path, precision: str | None, to: Path) -> Served:
     to.mkdir()
-    try:
-        served = write_ir(model, precision, to / "model.xml")
-    except RuntimeError as error:
-        # OpenVINO raises a RuntimeError where the disk is full.
-        raise OSError(None, f"OpenVINO could not write the model ({error})") from error
+    served = write_ir(model, precision, to / "model.xml")
     (to / "labels.txt").write_text("\n".join(served.labels) + "\n", encoding="utf-8")
     return served
 

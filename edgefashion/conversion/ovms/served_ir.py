@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle, resolve
+from edgefashion.bundles import bundle, model_files, resolve
 from edgefashion.conversion.graph import any_size
 from edgefashion.errors import BadInputError, GateError
 from edgefashion.inference import load, openvino_engine, preprocess
@@ -58,8 +58,6 @@ def write_ir(model: str | Path, precision: str | None, path: Path) -> Served:
     :func:`edgefashion.conversion.graph.any_size.with_pictures`. Raises :class:`BadInputError` for a model without a
     usable IR, and :class:`GateError` if the written IR does not answer as Python does.
     """
-    import openvino as ov
-
     if precision == "bf16":
         raise BadInputError("--precision bf16 cannot be served: the preprocessing needs FP32. Take int8, fp32 or fp16")
     resolve.resolve(model)
@@ -75,7 +73,7 @@ def write_ir(model: str | Path, precision: str | None, path: Path) -> Served:
         )
     served = any_size.with_pictures(network)
     _describe(served, classifier)
-    ov.save_model(served, path, compress_to_fp16=False)
+    model_files.save_ir(served, path)
     return Served(
         name=classifier.name,
         precision=classifier.precision,
