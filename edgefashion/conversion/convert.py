@@ -24,6 +24,7 @@ from edgefashion.inference import classifier, decision, foreign_files, load, onn
 from edgefashion.inference import told as noted
 from edgefashion.inference.told import Told
 from edgefashion.labels import LABELS
+from edgefashion.system.files import copy_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +83,7 @@ def convert(
         def facts(making: draft.Draft) -> Facts:
             if found.bundle:
                 return making.facts
-            shutil.copytree(saved_model, making.part("saved_model"))
+            copy_folder(saved_model, making.part("saved_model"))
             if found.kind == "keras":
                 shutil.copyfile(found.path, making.part("keras"))
             original = load.load(saved_model, engine="tensorflow")
@@ -117,7 +118,7 @@ def _convert_foreign(found: resolve.Model, out: Path, said: Told) -> Conversion 
                 making.drop("int8")
                 return _facts(found, out, theirs.run, shape, making)._replace(foreign=fed)
             if theirs.kind == "saved_model":
-                shutil.copytree(copy, making.part("saved_model"))
+                copy_folder(copy, making.part("saved_model"))
             elif theirs.kind != "ir":
                 shutil.copyfile(copy, making.part(theirs.kind))
             if found.kind == "keras":

@@ -16,6 +16,7 @@ from edgefashion.errors import BadInputError, MissingError
 from edgefashion.evaluation.reference import load_reference
 from edgefashion.inference import foreign_files, tensorflow_engine
 from edgefashion.system.extras import install_line, installed, need
+from edgefashion.system.files import copy_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,7 @@ def saved_model_of(found: resolve.Model) -> Iterator[Path]:
                 tensorflow_engine.in_float32(model) if tensorflow_engine.half_precision(keras) else model, copy
             )
         else:
-            shutil.copytree(found.bundle.verified("saved_model") if found.bundle else found.path, copy)
+            copy_folder(found.bundle.verified("saved_model") if found.bundle else found.path, copy)
         yield copy
 
 

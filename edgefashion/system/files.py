@@ -8,6 +8,8 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -46,10 +48,21 @@ def seen_by_others(path: str) -> str:
 
 def sync(folder: Path) -> None:
     """Flush a folder's files to the disk, so that the rename never outruns the bytes."""
+    # Windows flushes only what may be written; elsewhere a file that may be read alone is flushed too.
+    mode = "rb+" if os.name == "nt" else "rb"
     for path in folder.rglob("*"):
         if path.is_file():
-            with path.open("rb+") as file:
+            with path.open(mode) as file:
                 os.fsync(file.fileno())
+
+
+def copy_folder(folder: Path, to: Path) -> None:
+    """Copy a folder of somebody's to ``to``, which is new, as files and folders of our own: what may only be read there
+    can be written, replaced and removed here. Links are followed. Raises OSError."""
+    shutil.copytree(folder, to, copy_function=shutil.copyfile)
+    for path in (to, *to.rglob("*")):
+        if path.is_dir():  # of folders the modes are copied all the same
+            path.chmod(path.stat().st_mode | stat.S_IRWXU)
 
 
 def sha256(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,10 +150,14 @@ def test_failed_gate_keeps_the_older_bundle(converted: bundle.Bundle, tmp_path: 
 
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (784,)])
 def test_foreign_saved_model_becomes_a_bundle(tmp_path: Path, shape: tuple[int, ...], test_set: Arrays) -> None:
-    """A SavedModel made elsewhere, with float input of any of the usual shapes, converts."""
+    """A SavedModel made elsewhere, with float input of any of the usual shapes, converts, be its files to read only:
+    those of the bundle can be replaced."""
     _save(tmp_path / "theirs", shape=shape)
+    for path in (tmp_path / "theirs", *(tmp_path / "theirs").rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
     untrained = Told(scale="0-255", anyway=True)
     made = convert(tmp_path / "theirs", tmp_path / "mine", told=untrained).bundle
+    assert all(path.stat().st_mode & stat.S_IWUSR for path in (made.path, *made.path.rglob("*")))
     images = test_set[0][:100]
     theirs = load(tmp_path / "theirs", told=untrained)
     assert theirs.engine == "tensorflow"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +61,43 @@ def test_a_damaged_array_is_computed_again(content: bytes | None, tmp_path: Path
     for _ in range(2):
         assert (files.cached_array(path, compute) == np.arange(1000)).all()
     assert len(asked) == 2
+
+
+_AS_NOBODY = """
+import os, shutil, sys
+from pathlib import Path
+from edgefashion.system import files
+os.chdir(sys.argv[1])
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+for name in ("first", "second"):
+    files.copy_folder(Path("theirs"), Path(name))
+    files.sync(Path(name))
+files.copy_folder(Path("first"), Path("third"))
+files.sync(Path("theirs"))
+(Path("third") / "deep/new").write_text("new")
+shutil.rmtree("second")
+"""
+
+
+@pytest.mark.linux_only("modes, and an account without rights")
+def test_a_folder_that_may_only_be_read() -> None:
+    """What somebody may only read is copied as files and folders of their own: flushed, added to and removed by an
+    account without rights. Links are followed."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o777)
+        (folder / "theirs/deep").mkdir(parents=True)
+        (folder / "theirs/a.pb").write_text("a")
+        (folder / "theirs/deep/b").write_text("b")
+        (folder / "theirs/link").symlink_to("deep")
+        for path in (folder / "theirs").rglob("*"):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        (folder / "theirs").chmod(0o555)
+        done = subprocess.run([sys.executable, "-c", _AS_NOBODY, place], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        found = {path.relative_to(folder / "third").as_posix() for path in (folder / "third").rglob("*")}
+        assert found == {"a.pb", "deep", "deep/b", "deep/new", "link", "link/b"}
+        assert not (folder / "second").exists()
+        for path in (folder / "third").rglob("*"):
+            assert path.stat().st_mode & stat.S_IWUSR
