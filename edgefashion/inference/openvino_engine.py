@@ -7,7 +7,6 @@ one thread for a single image, input and output tensors bound once.
 from __future__ import annotations
 
 import functools
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from edgefashion.bundles.bundle import RT_INFO
 from edgefashion.bundles.facts import Thresholds
+from edgefashion.bundles.rt_facts import rt_fact
 from edgefashion.errors import BadInputError, MissingError
 from edgefashion.inference.classifier import BATCH, Done, Failed, image_shape
 from edgefashion.inference.decision import Rule
@@ -73,14 +72,14 @@ class OpenVinoRunner:
         self._path = path
         self.device = device
         self._model = read_ir(path)
-        if _rt_info(self._model, FRAME, None):
+        if _rt_info(self._model, path, FRAME, None):
             raise BadInputError(
                 f"{path} takes whole camera frames, for programs that run OpenVINO without edgefashion. "
                 "Give the bundle it lies in, or another of its IRs"
             )
         if not any(len(port.get_partial_shape()) == 2 for port in self._model.outputs):
             raise BadInputError(f"{path} gives no probabilities: it is no classifier. Give the bundle it lies in")
-        self.labels: tuple[str, ...] = tuple(_rt_info(self._model, "labels", ()))
+        self.labels: tuple[str, ...] = tuple(_rt_info(self._model, path, "labels", ()))
         self.rule = _rule(self._model, path)
         self.classes = int(self._model.output(_answer_at(self._model)).get_partial_shape()[1].get_length())
         self._shape = tuple(int(n) for n in self._model.input(0).shape)[1:]
@@ -328,15 +327,17 @@ def read_ir(path: Path) -> Any:
     return model
 
 
-def _rt_info(model: Any, key: str, otherwise: Any) -> Any:
-    """A fact an IR made here carries in its rt_info; ``otherwise`` for another's."""
-    path = [RT_INFO, key]
-    return json.loads(model.get_rt_info(path).astype(str)) if model.has_rt_info(path) else otherwise
+def _rt_info(model: Any, path: Path, key: str, otherwise: Any) -> Any:
+    """A fact an IR made here carries in its rt_info; ``otherwise`` for another's. Raises :class:`BadInputError`."""
+    try:
+        return rt_fact(model, key, otherwise)
+    except ValueError as error:
+        raise BadInputError(f"{path}: {error}. Convert its model again") from error
 
 
 def _rule(model: Any, path: Path) -> Rule:
     """By what the answers of an IR made here count; of another's IR they all count."""
-    told = _rt_info(model, "thresholds", {})
+    told = _rt_info(model, path, "thresholds", {})
     try:
         return Rule.of(Thresholds.from_json({"accept": 0.0, **told} if isinstance(told, dict) else told))
     except ValueError as error:

@@ -8,7 +8,6 @@ answer is ``{"reason": null}`` for a network that can be used, else what is wron
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -197,17 +196,16 @@ def _check_loop(layer: Any, depth: int) -> None:
 
 
 def _check_facts(model: Any) -> None:
-    """Labels and threshold, where the file brings them, are such."""
-    from edgefashion.bundles.bundle import RT_INFO
+    """What is read of a file's rt_info can be, and labels and threshold, where it brings them, are such."""
     from edgefashion.bundles.facts import Thresholds
+    from edgefashion.bundles.rt_facts import rt_fact
     from edgefashion.labels import fault_of
 
-    facts = {
-        key: json.loads(model.get_rt_info([RT_INFO, key]).astype(str))
-        for key in ("labels", "thresholds")
-        if model.has_rt_info([RT_INFO, key])
-    }
-    labels, thresholds = facts.get("labels", ["any"]), facts.get("thresholds", {})
+    try:
+        labels, thresholds = rt_fact(model, "labels", ["any"]), rt_fact(model, "thresholds", {})
+        rt_fact(model, "frame", None)
+    except ValueError as error:
+        _refuse(str(error))
     if not isinstance(labels, list) or not all(isinstance(text, str) and text.isprintable() for text in labels):
         _refuse("its labels are no list of names")
     if wrong := fault_of(labels):

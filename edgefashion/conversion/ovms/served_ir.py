@@ -119,6 +119,7 @@ class Reader:
 def _describe(ir: Any, classifier: Classifier) -> None:
     """Write into the IR's rt_info what it takes, once as Model API and OVMS's metadata read it, and once exactly."""
     told = ir.get_rt_info(["model_info"]).value if ir.has_rt_info(["model_info"]) else {}
+    told = told if isinstance(told, dict) else {}  # of an IR made elsewhere it may be anything
     kept = {key: fact for key, fact in told.items() if key not in ("orig_width", "orig_height")}  # of any size now
     now = {"embedded_processing": "True", "reverse_input_channels": "False", "resize_type": "standard"}
     ir.set_rt_info({**kept, **now}, ["model_info"])
