@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from edgefashion.bundles import resolve
+from edgefashion.bundles import fields, resolve
 from edgefashion.conversion.ovms.served_ir import Served, write_ir
 from edgefashion.conversion.ovms.texts import inference_services, model_config, new_config, readme
 from edgefashion.errors import BadInputError
@@ -278,17 +278,31 @@ def contents_of(folder: Path) -> Contents:
     if mark["format"] != FORMAT:
         raise BadInputError(f"{folder} was made by a newer edgefashion. Upgrade edgefashion, or give another folder")
     try:
+        files = fields.table("files", mark["files"])
         return Contents(
             config=config,
-            listed=frozenset(entry["config"]["name"] for entry in config["model_config_list"]),
-            models=tuple(Served(**facts) for facts in mark["models"].values()),
-            files={str(name): list(hashes) for name, hashes in mark["files"].items()},
-            storage=str(mark["storage"]),
+            listed=frozenset(fields.given_text(entry["config"], "name") for entry in _listed(config)),
+            models=tuple(_known(facts) for facts in fields.table("models", mark["models"]).values()),
+            files={name: list(fields.given_list(files, name, str, "hashes")) for name in files},
+            storage=fields.given_text(mark, "storage"),
         )
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInputError(
             f"{folder / MARK} or {CONFIG} is not as it was made. Mend it, or give another folder"
         ) from error
+
+
+def _listed(config: dict[str, Any]) -> tuple[Any, ...]:
+    """The models of a server's configuration, of which there may be none."""
+    return fields.given_list(config, "model_config_list", dict, "tables") if config["model_config_list"] != [] else ()
+
+
+def _known(told: Any) -> Served:
+    """A model that a repository tells of. Raises ValueError and KeyError for one that is none."""
+    served = Served.from_json(told)
+    if not _NAME.fullmatch(served.name):
+        raise ValueError(f"{served.name!r} is no model's name")
+    return served
 
 
 def _read(path: Path, key: str) -> dict[str, Any]:

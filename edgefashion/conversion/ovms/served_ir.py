@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.bundles import bundle, model_files, resolve
+from edgefashion.bundles import bundle, fields, model_files, resolve
 from edgefashion.conversion.graph import any_size
 from edgefashion.errors import BadInputError, GateError
 from edgefashion.inference import load, openvino_engine, preprocess
@@ -49,6 +49,25 @@ class Served:
     kind_floor: float | None = None
     """These two and ``accept_threshold`` are :class:`edgefashion.inference.decision.Rule`'s. A repository that was
     written before there were floors tells none."""
+
+    @classmethod
+    def from_json(cls, told: Any) -> Served:
+        """What a repository says of a model in it. Raises ValueError for a field of the wrong kind, KeyError for one
+        that is missing, TypeError for one that is not known here."""
+        told = fields.table("models", told)
+        outputs, floors = fields.table("outputs", told["outputs"]), fields.numbers(told, "floors") or {}
+        known = {
+            "name": fields.given_text(told, "name"),
+            "precision": fields.given_text(told, "precision"),
+            "labels": fields.labels(told),
+            "outputs": {name: list(fields.given_list(outputs, name, int, "numbers")) for name in outputs},
+            "floors": floors,
+            "kind_floor": fields.number(told, "kind_floor"),
+        }
+        shares = [told["accept_threshold"], *floors.values()]
+        if not all(map(fields.is_share, shares)) or not isinstance(told["takes_photos"], bool):
+            raise ValueError("accept_threshold, floors or takes_photos is of another kind")
+        return cls(**{**told, **known})
 
 
 def write_ir(model: str | Path, precision: str | None, path: Path) -> Served:

@@ -86,7 +86,8 @@ def readme(models: Sequence[Served], newest: Mapping[str, int], folder: Path) ->
 
 
 def _model(served: Served) -> str:
-    outputs = "\n".join(f"- `{name}`, {_OUTPUTS[name].format(shape=shape)}" for name, shape in served.outputs.items())
+    told = {name: _OUTPUTS.get(name, "{shape}.").format(shape=shape) for name, shape in served.outputs.items()}
+    outputs = "\n".join(f"- `{name}`, {text}" for name, text in told.items())
     pictures = "photos, the garment filling most of them" if served.takes_photos else "garments on a plain background"
     return _MODEL.format(
         name=served.name,

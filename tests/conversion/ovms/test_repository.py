@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from helpers.ovms_schema import SCHEMA
 
 from edgefashion.bundles import bundle, draft, resolve
 from edgefashion.conversion.ovms.repository import export
+from edgefashion.conversion.ovms.served_ir import Served
 from edgefashion.errors import BadInputError
 from edgefashion.inference.load import load
 from edgefashion.labels import LABELS
@@ -282,6 +285,46 @@ def test_a_folder_of_something_else_is_refused(repository: Path, spoil: Callable
     with pytest.raises(BadInputError, match=says):
         export(["edge"], repository)
     assert _files(repository) == before
+
+
+def _put(told: Any, path: str, value: Any) -> Any:
+    """``told`` with ``value`` at ``path``, whose steps are names, or numbers of a list's entries."""
+    *steps, last = (int(step) if step.isdecimal() else step for step in path.split("/"))
+    at = told
+    for step in steps:
+        at = at[step]
+    at[last] = value
+    return told
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("value", [None, [], [7], {}, {"x": None}, 7, -1.5, True, "", "../x", float("nan")], ids=repr)
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        *(("edgefashion.json", path) for path in ("storage", "files", "files/README.md", "models", "models/edge")),
+        *(("edgefashion.json", f"models/edge/{fact.name}") for fact in dataclasses.fields(Served)),
+        ("edgefashion.json", "models/edge/outputs/probabilities"),
+        ("edgefashion.json", "models/edge/labels/0"),
+        ("edgefashion.json", "models/edge/floors/Coat"),
+        ("config.json", "model_config_list"),
+        ("config.json", "model_config_list/0"),
+        ("config.json", "model_config_list/0/config"),
+        ("config.json", "model_config_list/0/config/name"),
+    ],
+)
+def test_a_value_that_is_damaged(repository: Path, name: str, path: str, value: Any) -> None:
+    """Whatever stands in the place of a value, a repository is added to, or refused in one line as it is."""
+    told = _put(json.loads((repository / name).read_text()), path, value)
+    (repository / name).write_text(json.dumps(told))
+    before, refused = _files(repository), ""
+    try:
+        export(["kiosk"], repository)
+    except BadInputError as error:
+        refused = str(error)
+    if refused:
+        assert re.fullmatch(r".* is not as it was made\. Mend it, or give another folder", refused)
+        assert _files(repository) == before
 
 
 @pytest.mark.usefixtures("quick")
