@@ -19,6 +19,7 @@ from edgefashion.inference import load
 from edgefashion.inference.decision import Rule
 from edgefashion.inference.finder import CELLS_SHAPE
 from edgefashion.inference.remote import engine
+from edgefashion.inference.remote.address import parse
 from edgefashion.inference.remote.errors import RefusedError, ServerError
 from edgefashion.system import extras
 from edgefashion.training import distillation
@@ -75,6 +76,48 @@ def test_strangers(status: int, body: bytes, error: type[Exception], words: str)
         load.load(f"http://127.0.0.1:{port}/v2/models/edge")
     assert words in str(told.value)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "[-1, 28, 28, 2]",
+        "[-1, 0, 28, 1]",
+        "[-1, -28, -28, 1]",
+        "[-1, 1025, 28, 3]",
+        "[-1, 99999999999, 99999999999, 3]",
+        f"[-1, {'9' * 4000}, 28, 1]",
+        f"[-1, {'9' * 5000}, 28, 1]",
+        "[-1, Infinity, 28, 1]",
+        "[-1, NaN, 28, 1]",
+        "[-1, null, 28, 1]",
+        '[-1, "28", [28], 1]',
+        "null",
+        "7",
+        "{}",
+        f"{'[' * 100_000}{']' * 100_000}",
+    ],
+    ids=lambda shape: shape[:40],
+)
+def test_an_image_that_nobody_can_make(shape: str) -> None:
+    """A server that wants images of no size, or of one that no memory holds, is none of ours, or not well; that is said
+    in one line, and no image is made."""
+    facts = json.dumps({"inputs": [OURS], "outputs": [{"name": "probabilities"}]})
+    body = facts.replace(json.dumps(OURS["shape"]), shape).encode()
+    with (
+        answering(lambda *_: (200, "application/json", body)) as port,
+        pytest.raises((BadInputError, ServerError)) as told,
+    ):
+        load.load(f"http://127.0.0.1:{port}/v2/models/edge")
+    assert "no infer" not in str(told.value)  # it was not asked for an answer
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 500
+
+
+def test_facts_nested_without_end() -> None:
+    """What a server says of its model is refused, nested however deep."""
+    with pytest.raises(BadInputError, match="does not tell its labels"):
+        engine.ServedFacts.read("[" * 100_000, parse("http://shop:1/v2/models/edge"))
 
 
 @pytest.mark.parametrize(

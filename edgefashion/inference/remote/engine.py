@@ -43,6 +43,10 @@ MOST_IMAGES: Final = 256
 MOST_BYTES: Final = 2 << 20
 """Of one request. Servers take more (gRPC's own limit is 4 MB), and the cost of a request itself counts for nothing."""
 
+LARGEST_PX: Final = 1024
+"""Side of an image that a server may want. A network of ours takes 28 or 160; an image of what a stranger asks for
+would have to fit into memory."""
+
 CELL_PX: Final = 8
 """Side of a mask's cell."""
 
@@ -85,7 +89,7 @@ class ServedFacts:
                 None if told.get("finder_floor") is None else float(told["finder_floor"]),
                 str(told.get("finder_sha256", "")),
             )
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise BadInputError(
                 f"{address} does not tell its labels and threshold. Serve the model with: edgefashion serve"
             ) from error
@@ -223,7 +227,8 @@ def _contract(metadata: dict[str, Any], address: Address) -> tuple[tuple[int, ..
         images = taken.get(IMAGES, {})
         shape = tuple(int(n) for n in images.get("shape", ()))[1:]
         ours = images.get("datatype") == "UINT8" and len(shape) == 3 and min(shape) > 0 and shape[-1] in (1, 3)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        ours = ours and max(shape) <= LARGEST_PX
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         taken, given, ours, shape = {}, set(), False, ()
     if not ours or PROBABILITIES not in given:
         has = (
