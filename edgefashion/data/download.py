@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from edgefashion.data.fashion_mnist import FILES, IdxFile, cache_dir, on_disk, read_verified
 from edgefashion.errors import BadInputError, MissingError
+from edgefashion.system.text import whole_number
 
 # Both serve the same bytes; the first is the one keras.datasets uses, the second is upstream's.
 SOURCES: Final = (
@@ -94,7 +95,7 @@ def _download(url: str, part: Path, timeout_s: float, progress: Callable[[int, i
     with response:
         resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
         have = have if resumed else 0
-        expected = have + int(response.headers.get("Content-Length") or 0)
+        expected = have + (whole_number(response.headers.get("Content-Length") or "") or 0)
         with part.open("ab" if resumed else "wb") as out:
             # Not read(): it waits for a whole chunk, and loses what has come if the source stalls.
             while chunk := response.read1(_CHUNK_BYTES):

@@ -30,6 +30,7 @@ from edgefashion.inference.contract_trial import (
 )
 from edgefashion.inference.told import NOTHING, Told
 from edgefashion.labels import LABELS
+from edgefashion.system.text import whole_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -167,8 +168,9 @@ def _outputs(network: Network, said: Told, answers: Mapping[str, Any]) -> list[s
     if said.output in answers:
         return [said.output]
     every = list(network.ask(np.zeros((1, *network.shape), network.dtype)))
-    if said.output.isdigit() and int(said.output) < len(every) and every[int(said.output)] in answers:
-        return [every[int(said.output)]]
+    at = whole_number(said.output)
+    if at is not None and at < len(every) and every[at] in answers:
+        return [every[at]]
     raise BadInputError(
         f"--output {said.output} of {network.named} has no ten values. Those that have: {', '.join(names)}"
     )

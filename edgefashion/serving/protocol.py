@@ -18,6 +18,7 @@ from edgefashion.inference.finite import NoNumbersError
 from edgefashion.serving import extensions
 from edgefashion.serving.admission import check_values
 from edgefashion.serving.statuses import BROKEN, UNKNOWN, UNSUPPORTED, Refusal, RefusedError
+from edgefashion.system.text import whole_number
 from edgefashion.version import __version__
 
 if TYPE_CHECKING:
@@ -64,20 +65,21 @@ class Plane(DataPlane):  # type: ignore[misc]
 
         The tensors are views of ``body``, which is not to change.
         """
-        length = headers.get(JSON_LENGTH, str(len(body)))
-        if not (length.isascii() and length.isdigit() and int(length) <= len(body)):
-            raise InvalidInput(f"the header {JSON_LENGTH} says {length[:20]!r}, of a body of {len(body)} bytes")
+        said = headers.get(JSON_LENGTH, str(len(body)))
+        length = whole_number(said)
+        if length is None or length > len(body):
+            raise InvalidInput(f"the header {JSON_LENGTH} says {said[:20]!r}, of a body of {len(body)} bytes")
         # Each value but a list's first has a comma before it, and each list its bracket.
-        check_values(sum(body.count(mark, 0, int(length)) for mark in (b",", b"[", b"{")))
+        check_values(sum(body.count(mark, 0, length) for mark in (b",", b"[", b"{")))
         begin = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0  # PowerShell writes one into files
         try:
-            asked = orjson.loads(memoryview(body)[begin : int(length)])
+            asked = orjson.loads(memoryview(body)[begin:length])
         except orjson.JSONDecodeError as error:
             raise InvalidInput(
                 "the request is no JSON in UTF-8. A picture goes into it in base64, or behind it as binary data"
             ) from error
         try:
-            return _request(asked, memoryview(body)[int(length) :], model_name)
+            return _request(asked, memoryview(body)[length:], model_name)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             if isinstance(error, InvalidInput):
                 raise

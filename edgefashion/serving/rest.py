@@ -22,6 +22,7 @@ from edgefashion.serving.protocol import JSON_LENGTH, refusal_of
 from edgefashion.serving.statuses import BUSY, DRAINING, LARGE, SLOW, RefusedError
 from edgefashion.system.http_server import HttpServer, TimedConnection
 from edgefashion.system.server_log import complain
+from edgefashion.system.text import whole_number
 
 if TYPE_CHECKING:
     import socket
@@ -199,9 +200,9 @@ class Http:
 
     async def _read(self, request: Request, body: bytearray) -> None:
         limit = f"{self._max_bytes / 1e6:g} MB"
-        length = request.headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._max_bytes:
-            raise RefusedError(LARGE, f"the request has {int(length):,} bytes, more than {limit}")
+        length = whole_number(request.headers.get("content-length", "0"))
+        if length is not None and length > self._max_bytes:
+            raise RefusedError(LARGE, f"the request has {length:,} bytes, more than {limit}")
         coding = Coding(request.headers.get("content-encoding", ""))
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -39,6 +39,12 @@ def reason_of(error: BaseException | str, longest: int = 200) -> str:
     return " ".join(without_secrets(str(error)).split())[:longest].rstrip(" .") or type(error).__name__
 
 
+def whole_number(text: str) -> int | None:
+    """A number of plain digits, as a header or an argument brings it; None for anything else, and for more digits than
+    any size has. Python's ``isdigit`` takes a ``²`` too, and its ``int`` raises over that and over 4,300 digits."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
 def last_line(text: str, longest: int = 200) -> str:
     """The last line of ``text`` that is not blank, ``longest`` characters at most; empty if there is none.
 

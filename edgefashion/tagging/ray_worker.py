@@ -35,7 +35,7 @@ from edgefashion.inference.decision import Rule
 from edgefashion.system.addresses import shown
 from edgefashion.system.processes import Parent
 from edgefashion.system.reaper import GRACE_S
-from edgefashion.system.text import last_line, reason_of
+from edgefashion.system.text import last_line, reason_of, whole_number
 from edgefashion.tagging import logins, several
 from edgefashion.tagging.formats import to_record
 from edgefashion.tagging.pool import Pool
@@ -253,10 +253,11 @@ def _knock(address: str) -> None:
     host, _, port = address.rpartition(":")
     if address == "auto":
         return
-    if not host or "/" in host or not port.isdecimal():
+    number = whole_number(port)
+    if not host or "/" in host or number is None:
         raise BadInputError(f"--ray-address {shown(address)} is no address of a Ray cluster. Give host:port, or auto")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_LIMIT_S).close()
+        socket.create_connection((host.strip("[]"), number), KNOCK_LIMIT_S).close()
     except (OSError, OverflowError, UnicodeError) as error:
         raise MissingError(
             f"no Ray cluster answers at {shown(address)} ({reason_of(error)}). "

@@ -152,6 +152,9 @@ def test_a_wrong_output_is_told_with_the_right_ones() -> None:
     assert measure(network, Told(output="2")).output == "label"
     with pytest.raises(BadInputError, match=r"--output features .* Those that have: other, label"):
         measure(network, Told(output="features"))
+    for output in ("3", "-1", "\u00b2", "9" * 5000):
+        with pytest.raises(BadInputError, match=r"has no ten values\. Those that have: other, label"):
+            measure(network, Told(output=output))
     with pytest.raises(GateError, match="does not fit"):
         measure(network, Told(output="other"))
 

@@ -89,6 +89,15 @@ def test_malformed_requests(server: Server, body: Any, says: str) -> None:
 
 
 @pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
+@pytest.mark.parametrize("said", ["9" * 5000, "9" * 18, "\u00b2", "1_0", "+5", "-1", "0x10", "1e2", "ten", ""])
+def test_a_length_that_is_none(server: Server, said: str) -> None:
+    """A header that tells no length of the JSON, or one beyond any, is the client's fault, told in one line."""
+    status, answer = server.post(as_json(ZEROS), **{"Inference-Header-Content-Length": said})
+    assert (status, list(answer)) == (400, ["error"])
+    assert f"the header inference-header-content-length says {said[:20]!r}" in answer["error"]
+
+
+@pytest.mark.linux_only("the server is ended by SIGTERM and must say 143")
 def test_broken_bytes(server: Server) -> None:
     """Bytes changed, cut or moved at random are refused or answered; never is the server at fault."""
     body, rng = as_json(ZEROS), np.random.default_rng(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefashion.system.text import openvino_reason, quoted
+from edgefashion.system.text import openvino_reason, quoted, whole_number
 
 NAMES = ["m1", "my models/m 1", "it's", "$HOME", "a;b", "*.onnx", "-m", "ü/b"]
 
@@ -45,3 +45,18 @@ def test_windows_takes_double_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_openvino_is_quoted_without_its_advice(said: str, told: str) -> None:
     """Of what OpenVINO says of a model its cause is told, in one line: neither a place in its source nor advice."""
     assert openvino_reason(RuntimeError(said)) == told
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        *(("0", 0), ("0010", 10), ("9" * 18, 10**18 - 1)),
+        *(
+            (said, None)
+            for said in ("", " 1", "1\n", "-1", "+1", "1_0", "1.0", "0x1", "\u00b2", "\u0663", "9" * 19, "9" * 5000)
+        ),
+    ],
+)
+def test_a_whole_number(said: str, number: int | None) -> None:
+    """Plain digits are a number; what else Python takes for one, and what it cannot hold as text, is none."""
+    assert whole_number(said) == number

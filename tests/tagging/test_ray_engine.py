@@ -131,6 +131,8 @@ def test_unreachable(classifier: Classifier, tmp_path: Path, monkeypatch: pytest
         addresses = {
             "127.0.0.1:1": (MissingError, "no Ray cluster answers at 127.0.0.1:1 .*refused.* Check --ray-address"),
             "ray://a:1": (BadInputError, "no address of a Ray cluster. Give host:port"),
+            f"127.0.0.1:{'9' * 5000}": (BadInputError, "no address of a Ray cluster. Give host:port"),
+            "127.0.0.1:\u00b2": (BadInputError, "no address of a Ray cluster. Give host:port"),
             f"127.0.0.1:{silent.getsockname()[1]}": (MissingError, "does not take part as a Ray cluster"),
         }
         for address, (kind, said) in addresses.items():
