@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -29,6 +28,8 @@ ADAMW_DECAY: Final = 0.004
 SCHEDULES: Final = ("constant", "cosine")
 PRECISIONS: Final = ("float32", "bfloat16")
 SEED_LIMIT: Final = 2**32
+LARGEST: Final = 3.4e38
+"""What float32 holds: a larger number is infinite there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +47,14 @@ class TrainOptions(Recipe):
         for rule, ok in (
             ("--epochs must be at least 1", self.epochs >= 1),
             ("--batch-size must be at least 1", self.batch_size >= 1),
-            ("--learning-rate must be above 0 and finite", 0 < self.learning_rate < math.inf),
+            (f"--learning-rate must be above 0 and at most {LARGEST}", 0 < self.learning_rate <= LARGEST),
             ("--validation-split must be from 0 to 0.5", 0 <= self.validation_split <= 0.5),
             (f"--optimizer must be one of {', '.join(OPTIMIZERS)}", self.optimizer in OPTIMIZERS),
             (f"--augment must be one of {', '.join(AUGMENTATIONS)}", self.augment in AUGMENTATIONS),
             (f"schedule must be one of {', '.join(SCHEDULES)}", self.schedule in SCHEDULES),
             (f"precision must be one of {', '.join(PRECISIONS)}", self.precision in PRECISIONS),
             ("label_smoothing must be from 0 to below 1", 0 <= self.label_smoothing < 1),
-            ("weight_decay must be at least 0 and finite", 0 <= self.weight_decay < math.inf),
+            (f"weight_decay must be from 0 to {LARGEST}", 0 <= self.weight_decay <= LARGEST),
             ("--limit must be at least 1", self.limit is None or self.limit >= 1),
             (f"--seed must be from 0 to {SEED_LIMIT - 1}", 0 <= self.seed < SEED_LIMIT),
             (
@@ -126,7 +127,7 @@ class FinetuneOptions:
             ("--epochs must be at least 1", self.epochs >= 1),
             ("--batch-size must be at least 8", self.batch_size >= 8),
             ("--validation-split must be above 0 and up to 0.5", 0 < self.validation_split <= 0.5),
-            ("the learning rate must be above 0 and finite", 0 < self.learning_rate < math.inf),
+            (f"--learning-rate must be above 0 and at most {LARGEST}", 0 < self.learning_rate <= LARGEST),
             ("the Fashion-MNIST images a step must be at least 1", self.fashion_images >= 1),
             ("--finder-steps must be at least 1", self.finder_steps >= 1),
             (f"--seed must be from 0 to {SEED_LIMIT - 1}", 0 <= self.seed < SEED_LIMIT),
