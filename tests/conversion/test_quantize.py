@@ -111,7 +111,7 @@ def test_the_rare_large_activation_is_kept(tmp_path: Path, test_set: Arrays) -> 
     bright, logits = layers.Dense(16, activation="relu"), layers.Dense(10, activation="softmax", name="answers")
     model = keras.Model(images, logits(bright(layers.Flatten()(layers.Rescaling(1 / 255)(images)))))
     # Every other weight is 0: CPUs without VNNI add two products in 16 bits, which two largest ones would overflow.
-    steps, every_other = np.arange(10, dtype=np.float32), np.float32([[1], [0]])
+    steps, every_other = np.arange(10, dtype=np.float32), np.array([[1], [0]], np.float32)
     bright.set_weights([np.tile(every_other, (392, 16)) / 392, np.zeros(16)])
     # The answer is the brightness in steps of 0.07: the nearest of (0, 0.07, 0.14, ...) has the largest logit.
     logits.set_weights([np.tile(every_other * steps * 0.07 * 400 / 8 * 2, (8, 1)), -((steps * 0.07) ** 2) * 400])
