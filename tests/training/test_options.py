@@ -22,7 +22,7 @@ CNN = partial(options_for, "cnn-242k")
         ({"epochs": 0}, "--epochs must be at least 1"),
         ({"batch_size": 0}, "--batch-size must be at least 1"),
         ({"learning_rate": 0.0}, "--learning-rate must be above 0"),
-        ({"weight_decay": float("inf")}, "weight_decay must be at least 0 and finite"),
+        ({"weight_decay": float("inf")}, "weight_decay must be from 0 to"),
         ({"validation_split": 0.9}, "--validation-split must be from 0 to 0.5"),
         ({"optimizer": "magic"}, "--optimizer must be one of sgd, rmsprop, adagrad"),
         ({"seed": -1}, "--seed must be from 0"),

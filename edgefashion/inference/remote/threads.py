@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import queue
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+_LOOK_S: Final = 0.5
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -36,7 +39,7 @@ class Askers:
             for part in parts:
                 futures.append(Future())
                 self._jobs.put((futures[-1], ask, part))
-            return [future.result() for future in futures]
+            return [_result_of(future) for future in futures]
         finally:
             for future in futures:
                 future.cancel()
@@ -44,6 +47,13 @@ class Askers:
     def close(self) -> None:
         """Let the threads end, each after its present request."""
         self._ended()
+
+
+def _result_of(future: Future[R]) -> R:
+    # Not in one wait without an end: a Ctrl-C that comes in the moment before it begins would be seen after it only.
+    while not concurrent.futures.wait((future,), _LOOK_S).done:
+        pass
+    return future.result()
 
 
 def _end(jobs: queue.SimpleQueue[Any], count: int) -> None:
