@@ -3,7 +3,8 @@
     python benchmarks/networks/front.py STUDY        # goes on with the study kept in this folder
 
 Each trial learns its teachers' answers to a part of the training images for a few epochs, and its INT8 is timed beside
-that of the default shape. What no other trial beats in both is the front. Writes
+that of the default shape, which is the next trial to be made wherever the study stands. What no other trial beats in
+both is the front. Writes
 ``benchmarks/networks/results/front.json`` and ``front.png``. The test images are not looked at. Needs the extra
 ``train`` and a machine left alone for two hours.
 """
@@ -20,6 +21,7 @@ from typing import Any
 from edgefashion.conversion.int8_latency import Int8Latency
 from edgefashion.system import machine
 from edgefashion.training.tune import TuneOptions, tune
+from edgefashion.training.tune_study import study
 from edgefashion.training.zoo.registry import architecture
 
 RESULTS = Path(__file__).parent / "results"
@@ -35,12 +37,17 @@ def main() -> None:
     def tell(number: int, _: int, chosen: dict[str, Any], accuracy: float | None) -> None:
         print(number, f"{accuracy:.4f}" if accuracy else "cut short", json.dumps(chosen), flush=True)
 
-    latency_of = Int8Latency(architecture("edge").network({}))
-    done = tune(OPTIONS, Path(sys.argv[1]), tell, latency_of)
+    out, shipped = Path(sys.argv[1]), architecture("edge")
+    out.mkdir(parents=True, exist_ok=True)
+    searched = study(f"sqlite:///{out / 'study.db'}", OPTIONS.study, OPTIONS.meaning, latency=True)
+    default = {name: shipped.settings[name] for name in OPTIONS.space}
+    searched.enqueue_trial(default, skip_if_exists=True)
+    done = tune(OPTIONS, out, tell, Int8Latency(shipped.network({})))
     shutil.copy(done.plot, RESULTS / "front.png")
     found = {
         "machine": machine.describe(),
         "options": asdict(OPTIONS),
+        "shipped": default,
         "front": [trial.number for trial in done.front],
         "trials": [asdict(trial) for trial in done.trials],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from doc_parts.results import Results, middle, share, size_text, spread, table
@@ -184,17 +184,10 @@ def shapes(results: Results) -> str:
     """Untrained shapes of `edge` in OpenVINO and in LiteRT."""
     rows = []
     for row in results.json("shapes.json")["rows"]:
-        of = row["settings"]
-        layers = [
-            f"{of['stem']} of {of['stem_size']}x{of['stem_size']}",
-            *[f"{of['early']}"] * of["early_layers"],
-            *[f"{of['middle']}"] * of["middle_layers"],
-            f"{of['late']}",
-        ]
         low, high = row["quartiles"]
         rows.append(
             (
-                ", ".join(layers),
+                _layers(row["settings"]),
                 f"{row['parameters']:,}",
                 f"{row['macs'] / 1e6:.1f} M",
                 f"{row['openvino_us']:.0f} us",
@@ -203,6 +196,33 @@ def shapes(results: Results) -> str:
             )
         )
     return table(("convolutions", "parameters", "multiply-adds", "OpenVINO", "LiteRT", "ratio"), rows)
+
+
+def front(results: Results) -> str:
+    """The trials that no other beats in both accuracy and latency, and the shape that ships."""
+    found = results.json("front.json")
+    trials = sorted(found["trials"], key=lambda trial: trial["latency"])
+    shipped = next(trial["number"] for trial in trials if trial["parameters"] == found["shipped"])
+    rows = [
+        (
+            _layers(trial["parameters"]) + (" (ships)" if trial["number"] == shipped else ""),
+            f"{100 * trial['val_accuracy']:.1f} %",
+            f"{trial['latency']:.2f}",
+        )
+        for trial in trials
+        if trial["number"] in (*found["front"], shipped)
+    ]
+    return table(("convolutions", "validation images right", "INT8, the shipped shape's time = 1"), rows)
+
+
+def _layers(of: Mapping[str, int]) -> str:
+    """The convolutions of a shape of `edge`."""
+    stem = f"{of['stem']} of {of['stem_size']}x{of['stem_size']}"
+    stem += "" if of.get("stem_stride", 2) == 2 else f" by {of['stem_stride']}"
+    middle = [str(of["middle"])] * of["middle_layers"]
+    middle[0] += "" if of.get("middle_stride", 2) == 2 else " by 1"
+    late = [str(of["late"])] * of.get("late_layers", 1)
+    return ", ".join([stem, *[str(of["early"])] * of["early_layers"], *middle, *late])
 
 
 def rounding(results: Results) -> str:
@@ -235,5 +255,6 @@ PARTS: Final[dict[str, Callable[[Results], str]]] = {
     "zoo": zoo,
     "edge-seeds": edge_seeds,
     "shapes": shapes,
+    "front": front,
     "rounding": rounding,
 }
