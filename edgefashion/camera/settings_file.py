@@ -38,7 +38,9 @@ def find(path: Path | None = None) -> Path | None:
     name = "edgefashion"
     folders = Path(), user_config_path(name, appauthor=False), site_config_path(name, appauthor=False)
     places = [folder / settings.FILE_NAME for folder in folders]
-    return next((place for place in (*places, SERVICE_FILE) if _is_there(place)), None)
+    if os.name != "nt":  # there any account may make such a folder, and give others its settings
+        places.append(SERVICE_FILE)
+    return next(filter(_is_there, places), None)
 
 
 def _is_there(path: Path) -> bool:

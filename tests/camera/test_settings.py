@@ -129,7 +129,7 @@ def test_where_the_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(settings_file, "SERVICE_FILE", tmp_path / "etc" / settings.FILE_NAME)
     assert settings_file.load() == {}
     for folder, name in (("etc", "e"), ("site/edgefashion", "s"), ("config/edgefashion", "u"), ("here", "h")):
-        if sys.platform == "win32" and name == "s":
+        if sys.platform == "win32" and name in "es":
             continue
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         write(tmp_path / folder, f'source = "{name}"')
