@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -12,11 +14,15 @@ from helpers.finding import finder_of_squares, square
 from helpers.photos import put
 
 from edgefashion.bundles import bundle, draft, resolve
-from edgefashion.conversion import finder
+from edgefashion.conversion import finder, without_vnni
 from edgefashion.errors import GateError
 from edgefashion.inference.finder import Region
 from edgefashion.inference.load import load
+from edgefashion.inference.openvino_engine import read_ir
 from edgefashion.training.photo_bundle import save_compactly
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("plain_graphs")]
 
@@ -66,6 +72,33 @@ def test_irs_find_what_the_original_finds(
         found = classifier.finder.find(picture)
         assert found
         assert found[0].kind == "bag"
+
+
+def test_a_finder_that_overflows_without_vnni_gets_seven_bits(
+    made: bundle.Bundle, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where INT8 finds too little on a CPU without VNNI, it is quantized with seven bits, and measured there again."""
+    answered, asked = without_vnni.found, list[float]()
+
+    def at_first_nothing(xml: Path, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        largest = max(np.abs(weights.astype(int)).max() for weights in _in_8_bits(xml))
+        asked.append(largest)
+        answers = answered(xml, pictures)
+        return answers if len(asked) > 1 else np.full_like(answers, -20)
+
+    monkeypatch.setattr(finder, "ENOUGH", 0)
+    monkeypatch.setattr(without_vnni, "differs", lambda: True)
+    monkeypatch.setattr(without_vnni, "found", at_first_nothing)
+    copy = bundle.open_bundle(Path(shutil.copytree(made.path, tmp_path / "squares")))
+    _, (_, int8) = finder.add_finder(copy, [photos])
+    assert int8.found_too >= finder.LEAST_FOUND
+    assert [largest > 64 for largest in asked] == [True, False]
+
+
+def _in_8_bits(xml: Path) -> list[NDArray[np.int8]]:
+    constants = [op for op in read_ir(xml).get_ops() if op.get_type_name() == "Constant"]
+    weights = [op.get_data() for op in constants if op.get_element_type().get_type_name() == "i8"]
+    return [some for some in weights if some.ndim == 4]  # a depthwise convolution has five and adds no two in 16 bits
 
 
 BAG = Region("bag", (0.1, 0.1, 0.5, 0.5), 0.9, 0.0)

@@ -46,6 +46,7 @@ def test_int8_is_smaller_and_as_good(quantized: tuple[bundle.Bundle, Quantizatio
     assert int8.precision == "int8"
     assert int8.runtime_precision.rstrip("8") in ("u", "i")
     assert result.control is None
+    assert result.weight_bits == 8
     assert set(result.seconds) == {"plain", "gate"}
     in_8_bits = accuracy_control.reverted(read_ir(made.verified("int8")), read_ir(made.verified("fp32")))
     assert sorted({kind for _, kind in in_8_bits}) == ["Convolution", "MatMul"]
