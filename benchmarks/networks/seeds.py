@@ -4,9 +4,9 @@
     python benchmarks/networks/seeds.py cnn-590k           # these rows only
     python benchmarks/networks/seeds.py --table            # train nothing: the table and the chart
 
-A row's bundle goes to ``models/ROW``, converted and quantized; one that is there already is not trained
-again, and an interrupted training goes on. What was measured goes to
-``edgefashion/training/zoo/measured.json``, which ``edgefashion zoo`` shows, and from there to ``benchmarks/networks/results/seeds.md`` and ``seeds.png``.
+A row's bundle goes to ``models/ROW``, converted and quantized; one that is there already is not trained again, and an
+interrupted training goes on. What was measured goes to ``edgefashion/training/zoo/measured.json``, which
+``edgefashion zoo`` shows, and from there to ``benchmarks/networks/results/seeds.md`` and ``seeds.png``.
 """
 
 from __future__ import annotations
