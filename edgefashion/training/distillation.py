@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VIEWS: Final = 25
-"""The number of random variants of each image that the teacher answers. The pupil's epochs take turns."""
+"""The number of random variants of each image that the teacher answers at most. The pupil's epochs take turns."""
 
 PrepareProgress = Callable[[int, int], None]
 """Called while teachers are asked, with the variants of the images done and their number."""
@@ -38,17 +38,21 @@ def view(images: NDArray[np.uint8], augment: str, number: int) -> NDArray[np.uin
 
 
 def answers(
-    names: Sequence[str], images: NDArray[np.uint8], augment: str, on_prepare: PrepareProgress | None = None
+    names: Sequence[str],
+    images: NDArray[np.uint8],
+    augment: str,
+    on_prepare: PrepareProgress | None = None,
+    epochs: int = VIEWS,
 ) -> NDArray[np.float16]:
-    """The mean answers of the models ``names`` to every :func:`view` of ``images``, float16
-    (views, n, 10), from the user's cache if they were asked before. A variant is answered as it is and mirrored, where
-    ``augment`` mirrors: the mean of both is right more often.
+    """The mean answers of the models ``names`` to every :func:`view` of ``images`` that a pupil sees in ``epochs``,
+    float16 (views, n, 10), from the user's cache if they were asked before. A variant is answered as it is and
+    mirrored, where ``augment`` mirrors: the mean of both is right more often.
 
     Raises :class:`BadInputError` for a model that is not there or answers other labels.
     """
     teachers = [_teacher(name) for name in names]
     mirrored = augment in DRAWN
-    views = VIEWS if mirrored else 1
+    views = min(VIEWS, epochs) if mirrored else 1
 
     def ask() -> NDArray[np.float16]:
         given = np.zeros((views, len(images), len(LABELS)), np.float16)

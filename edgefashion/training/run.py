@@ -70,7 +70,7 @@ class Run:
         self.fit_at: NDArray[np.int64] = fit_at
         self._transfer = self._transferred() if options.weights != "none" else None
         self._taught = (
-            distillation.answers(options.teacher, self.images[fit_at], options.augment, on_prepare)
+            distillation.answers(options.teacher, self.images[fit_at], options.augment, on_prepare, options.epochs)
             if options.teacher
             else None
         )

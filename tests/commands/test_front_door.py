@@ -243,8 +243,8 @@ def few_images(monkeypatch: pytest.MonkeyPatch, plain_graphs: None, steps_withou
     monkeypatch.setattr("edgefashion.bench.pictures.FASHION_IMAGES", 200)
     monkeypatch.setattr("edgefashion.bench.benchmark.BenchOptions", partial(BenchOptions, min_calls=3, cold_starts=0))
 
-    def quickly(fp32: Path, images: Sequence[Any], *, photo: bool) -> Any:
-        return quantize(fp32, images[:60], photo=photo)
+    def quickly(fp32: Path, images: Sequence[Any], **how: Any) -> Any:
+        return quantize(fp32, images[:60], **how)
 
     monkeypatch.setattr("edgefashion.conversion.quantize.quantize_plain", quickly)
 

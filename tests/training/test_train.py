@@ -224,7 +224,7 @@ def test_a_pupil_learns_its_teachers_answers(
     tmp_path: Path, trained: bundle.Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With --teacher the targets are the teacher's answers to each image as it is shown, moved and mixed, and mirrored;
-    they are computed once, and another augmentation's are others."""
+    they are computed once, for no more variants than there are epochs, and another augmentation's are others."""
     from edgefashion.training import distillation
     from edgefashion.training.options import options_for
     from edgefashion.training.run import Run
@@ -236,8 +236,8 @@ def test_a_pupil_learns_its_teachers_answers(
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
     run = Run(options, tmp_path)
     (kept,) = (tmp_path / "cache").rglob("*.npy")
-    assert np.load(kept).shape == (distillation.VIEWS, 200, 10)
-    for epoch in (0, 1, distillation.VIEWS):
+    assert np.load(kept).shape == (2, 200, 10)
+    for epoch in range(3):
         shown, targets = run._shown(epoch)
         assert shown.shape == (200, 28, 28, 1)
         both = (teacher(shown) + teacher(np.ascontiguousarray(shown[:, :, ::-1]))) / 2
@@ -248,6 +248,8 @@ def test_a_pupil_learns_its_teachers_answers(
     Run(replace(options, augment="none"), on_prepare=lambda done, total: asked.append(done))
     assert asked == [0]
     assert len(list((tmp_path / "cache").rglob("*.npy"))) == 2
+    many = distillation.answers(options.teacher, run.images[:3], options.augment, epochs=100)
+    assert many.shape == (distillation.VIEWS, 3, 10)
     assert set(run.epoch(0)) == {"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"}
 
 
