@@ -4,8 +4,8 @@
     python scripts/gpu/inception.py OUT --optimizer rmsprop --augment --width 0.125 --epochs 15
     python scripts/gpu/take_fashion.py models/dilated-inception-rmsprop-augmented OUT/inception-rmsprop-augmented.npz
 
-Needs PyTorch and NumPy, and Fashion-MNIST where ``EDGEFASHION_DATA`` says. What `edgefashion train dilated-inception`
-does in Keras, two to three times as fast on a CPU: batches of 128, Keras's optimizers at their default rates, the
+Needs PyTorch and NumPy, and Fashion-MNIST where ``EDGEFASHION_DATA`` says. What ``edgefashion train dilated-inception``
+does in Keras, in less time on a CPU: batches of 128, Keras's optimizers at their default rates, the
 augmentation ``turn-flip-zoom``. A checkpoint an epoch is kept, and a run goes on from it. A fifth of the training
 images is held out, as the recipe says; the test images are not looked at. On a CPU set ``MALLOC_MMAP_MAX_=0`` and
 ``MALLOC_TRIM_THRESHOLD_=100000000000``: a fifth of the time is the kernel's, handing memory back and forth.

@@ -86,6 +86,20 @@ def test_the_projects_layers_are_off_at_inference(name: str, train_set: Arrays) 
     assert varied.max() <= 255.001
 
 
+def test_a_garment_is_mirrored_either_way_by_itself() -> None:
+    """Of the two flips each is done or not, whatever the other: all four turn up, about equally often."""
+    import keras
+
+    quarters = np.zeros((1000, 28, 28, 1), np.float32)
+    quarters[:, :14, :14] = 255  # bright above on the left
+    flips = [layer for layer in LAYERS["turn-flip-zoom"]() if "flip" in layer.name]
+    keras.utils.set_random_seed(0)
+    varied = np.asarray(keras.Sequential([keras.layers.Input((28, 28, 1)), *flips])(quarters, training=True))
+    bright = [(varied[:, row, column, 0] == 255).mean() for row in (0, 27) for column in (0, 27)]
+    assert sum(bright) == pytest.approx(1)
+    assert bright == pytest.approx([0.25] * 4, abs=0.06)
+
+
 def _nearest_move(images: Images, varied: Images) -> tuple[Images, NDArray[np.int64], NDArray[np.bool_]]:
     """For each variant the move of its image it is nearest to, by how many pixels they differ, and whether
     that move is mirrored."""
