@@ -16,16 +16,22 @@ from edgefashion.training.zoo.registry import ZOO, architecture
 FASHION = [name for name in ZOO if name != "kiosk"]
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_parameter_count_is_the_sources(name: str) -> None:
+@pytest.fixture(scope="module")
+def built(name: str) -> Any:
+    """The network ``name``, built once for all tests of it: the largest takes ten seconds and a gigabyte."""
+    return ZOO[name].build()
+
+
+@pytest.mark.parametrize("name", ZOO, scope="module")
+def test_parameter_count_is_the_sources(name: str, built: Any) -> None:
     """Each network has exactly the parameters its source reports."""
-    assert ZOO[name].build().count_params() == ZOO[name].parameters
+    assert built.count_params() == ZOO[name].parameters
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_macs_are_counted_right(name: str) -> None:
+@pytest.mark.parametrize("name", ZOO, scope="module")
+def test_macs_are_counted_right(name: str, built: Any) -> None:
     """The multiply-accumulates in the table are those of the built network's layers."""
-    assert _macs(ZOO[name].build()) == ZOO[name].macs
+    assert _macs(built) == ZOO[name].macs
 
 
 def test_the_photo_network_takes_pictures_of_any_size() -> None:
@@ -36,18 +42,17 @@ def test_the_photo_network_takes_pictures_of_any_size() -> None:
     assert answer["mask"].shape == (2, 20, 12, 1)
 
 
-@pytest.mark.parametrize("name", [name for name in FASHION if name != "dilated-inception"])
-def test_takes_bytes_and_scales_inside(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in FASHION if name != "dilated-inception"], scope="module")
+def test_takes_bytes_and_scales_inside(name: str, built: Any) -> None:
     """Each network takes uint8 pixels, scales them by 1/255 itself, and answers probabilities."""
-    model = ZOO[name].build()
-    assert model.inputs[0].dtype == "uint8"
-    assert model.input_shape == (None, *INPUT_SHAPE)
+    assert built.inputs[0].dtype == "uint8"
+    assert built.input_shape == (None, *INPUT_SHAPE)
     images = np.random.default_rng(0).integers(0, 256, (4, *INPUT_SHAPE), np.uint8)
-    scale = next(layer for layer in model.layers if type(layer).__name__ == "Rescaling")
+    scale = next(layer for layer in built.layers if type(layer).__name__ == "Rescaling")
     scaled = np.asarray(scale(images))
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(scaled, images / 255, atol=1e-6)
-    answers = np.asarray(model(images))
+    answers = np.asarray(built(images))
     assert answers.shape == (4, CLASSES)
     np.testing.assert_allclose(answers.sum(1), 1, atol=1e-5)
 
