@@ -34,19 +34,19 @@ def few_fashion_images() -> Iterator[None]:
 
     def few(part: str) -> Any:
         images, labels = load(part)
-        return (images[:200], labels[:200]) if part == "test" else (images, labels)
+        return (images[:60], labels[:60]) if part == "test" else (images, labels)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fashion_mnist, "load", few)
-        patch.setattr(finetune, "FASHION_VALIDATION", 100)
+        patch.setattr(finetune, "FASHION_VALIDATION", 50)
         yield
 
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path, plain_graphs: None) -> finetune.Finetuning:
-    """The shipped network after four epochs on photos it has never seen the like of."""
+    """The shipped network after two epochs on photos it has never seen the like of."""
     out = tmp_path_factory.mktemp("tuned") / "shop"
-    options = FinetuneOptions(epochs=4, validation_split=0.25, fashion_images=8)
+    options = FinetuneOptions(epochs=2, validation_split=0.25, fashion_images=8)
     return finetune.finetune([photo_folder], out, options)
 
 
@@ -87,7 +87,7 @@ def test_no_rule_is_chosen_on_too_few_photos(tuned: finetune.Finetuning) -> None
 
 
 def test_it_learns(tuned: finetune.Finetuning) -> None:
-    """Four epochs of a shop's own photos, and held-out ones are better answered and told from Unknown."""
+    """Two epochs of a shop's own photos, and held-out ones are better answered and told from Unknown."""
     assert tuned.before is not None
     assert tuned.before.accuracy is not None
     assert tuned.after.accuracy is not None
@@ -104,9 +104,9 @@ def test_the_tuned_bundle_converts_and_quantizes(
     mine = Path(shutil.copytree(tuned.bundle.path, tmp_path / "shop"))
     photos = Path(shutil.copytree(photo_folder, tmp_path / "photos"))
     shutil.copytree(photo_folder / "Coat", photos / "Mantel")
-    done = run_here("convert", mine, "--int8", "--photos", photos, "--max-drop", "0.05", "--calibration", "16")
+    done = run_here("convert", mine, "--int8", "--photos", photos, "--max-drop", "0.05", "--calibration", "8")
     assert done.returncode == 0, done.stderr
-    assert "\nINT8 is calibrated on 16 photos and 5 of Fashion-MNIST's images\n" in done.stdout
+    assert "\nINT8 is calibrated on 8 photos and 2 of Fashion-MNIST's images\n" in done.stdout
     assert f"\n1 skipped; the first: {photos / 'Mantel'}: no label is named so" in done.stdout
     made = bundle.open_bundle(mine)
     assert made.report()["convert"]["parity"][0]["changed_top1"] == 0
@@ -127,7 +127,7 @@ def test_scenes_teach_a_finder(tmp_path: Path, photo_folder: Path, steps_without
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for label, category in pictures.items():
-        for number, path in enumerate(sorted((photo_folder / label).iterdir())[:8]):
+        for number, path in enumerate(sorted((photo_folder / label).iterdir())[:4]):
             picture = read_image(path)
             height, width = picture.shape[:2]
             name = f"cam{number}-{label}.png"
@@ -137,7 +137,7 @@ def test_scenes_teach_a_finder(tmp_path: Path, photo_folder: Path, steps_without
             annotations.append(scene_files.thing(len(annotations), len(images) - 1, category, box))
     told = {"images": images, "annotations": annotations, "categories": scene_files.CATEGORIES}
     (tmp_path / "scenes" / "annotations.json").write_text(json.dumps(told))
-    options = FinetuneOptions(epochs=1, batch_size=8, validation_split=0.25, fashion_images=8, finder_steps=2)
+    options = FinetuneOptions(epochs=1, batch_size=8, validation_split=0.25, fashion_images=8, finder_steps=1)
     done = finetune.finetune([], tmp_path / "shop", options, scenes=[tmp_path / "scenes"])
     assert done.bundle.has("finder_keras")
     assert done.bundle.facts.finds
