@@ -67,7 +67,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path, plain_gra
 
     def few(part: str) -> Any:
         images, labels = fashion(part)
-        return (images[:100], labels[:100]) if part == "test" else (images, labels)
+        return (images[:40], labels[:40]) if part == "test" else (images, labels)
 
     def command(**flags: Any) -> dict[str, Any]:
         with contextlib.redirect_stdout(io.StringIO()) as printed:
