@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,21 +124,29 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     def make(folder: Path) -> None:
         from edgefashion.training.train import train
 
-        train("cnn-242k", out=folder / "small", epochs=2, batch_size=32, limit=4000)
+        with graphs_as_they_are():
+            train("cnn-242k", out=folder / "small", epochs=2, batch_size=32, limit=4000)
 
     return bundle.open_bundle(once(tmp_path_factory, "trained", make) / "small")
 
 
-@pytest.fixture(scope="module")
-def plain_graphs() -> Iterator[None]:
-    """TensorFlow runs the graphs of this module's trainings as they are: to optimize one takes ten seconds, and a test
-    trains for a few steps."""
+@contextmanager
+def graphs_as_they_are() -> Iterator[None]:
+    """TensorFlow does not optimize graphs, which takes ten seconds for one."""
     from edgefashion.inference.tensorflow_engine import tensorflow
 
     options = tensorflow("to train").config.optimizer
+    before = options.get_experimental_options().get("disable_meta_optimizer", False)
     options.set_experimental_options({"disable_meta_optimizer": True})
     yield
-    options.set_experimental_options({"disable_meta_optimizer": False})
+    options.set_experimental_options({"disable_meta_optimizer": before})
+
+
+@pytest.fixture(scope="module")
+def plain_graphs() -> Iterator[None]:
+    """TensorFlow runs the graphs of this module's trainings as they are: a test trains for a few steps."""
+    with graphs_as_they_are():
+        yield
 
 
 @pytest.fixture
@@ -226,13 +235,14 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, test_set: Arrays) -> 
 
 
 @pytest.fixture
-def few_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of Fashion-MNIST's 10,000 test images: for tests that are not about what is measured on them."""
+def few_test_images(monkeypatch: pytest.MonkeyPatch, test_set: Arrays) -> None:
+    """A tenth of Fashion-MNIST's 10,000 test images: for tests that are not about what is measured on them. The
+    fixture ``test_set``, which comes before it, still has all of them."""
     _give_few(monkeypatch)
 
 
 @pytest.fixture(scope="module")
-def few_test_images_throughout() -> Iterator[None]:
+def few_test_images_throughout(test_set: Arrays) -> Iterator[None]:
     """The same for all of a file's tests, and for what they share."""
     with pytest.MonkeyPatch.context() as patch:
         _give_few(patch)
