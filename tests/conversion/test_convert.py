@@ -24,11 +24,13 @@ from edgefashion.labels import LABELS
 if TYPE_CHECKING:
     from helpers.types import Arrays, Run
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_test_images_throughout")]
 
 
 @pytest.fixture(scope="module")
-def converted(trained: bundle.Bundle, tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
+def converted(
+    trained: bundle.Bundle, tmp_path_factory: pytest.TempPathFactory, few_test_images_throughout: None
+) -> bundle.Bundle:
     def started(*_: object) -> None:
         pytest.fail("what this process has just written was tried in a child")
 
