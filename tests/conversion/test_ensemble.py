@@ -23,12 +23,15 @@ from edgefashion.training.train import train
 if TYPE_CHECKING:
     from helpers.types import Arrays, Run
 
-pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_test_images_throughout")]
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_test_images_throughout", "plain_graphs")]
 
 
 @pytest.fixture(scope="module")
 def members(
-    tmp_path_factory: pytest.TempPathFactory, trained: bundle.Bundle, few_test_images_throughout: None
+    tmp_path_factory: pytest.TempPathFactory,
+    trained: bundle.Bundle,
+    few_test_images_throughout: None,
+    plain_graphs: None,
 ) -> list[Path]:
     """Two small networks of different build."""
     folder = tmp_path_factory.mktemp("members")
@@ -39,7 +42,7 @@ def members(
 @pytest.fixture(scope="module")
 def merged(members: list[Path], tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
     made = convert_ensemble(members, tmp_path_factory.mktemp("ensemble") / "both").bundle
-    return quantize(made, QuantizeOptions(max_drop=0.05, calibration=60))[0]
+    return quantize(made, QuantizeOptions(max_drop=0.05, calibration=30))[0]
 
 
 def test_one_ir_answers_the_mean(members: list[Path], merged: bundle.Bundle, test_set: Arrays) -> None:
