@@ -33,7 +33,9 @@ def converted(trained: bundle.Bundle, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def quantized(converted: bundle.Bundle, tmp_path_factory: pytest.TempPathFactory) -> tuple[bundle.Bundle, Quantization]:
-    return quantize(_copy(converted, tmp_path_factory.mktemp("quantized")), QuantizeOptions(max_drop=0.02))
+    return quantize(
+        _copy(converted, tmp_path_factory.mktemp("quantized")), QuantizeOptions(max_drop=0.02, calibration=100)
+    )
 
 
 def test_int8_is_smaller_and_as_good(quantized: tuple[bundle.Bundle, Quantization], test_set: Arrays) -> None:
@@ -82,7 +84,7 @@ def test_int8s_report_is_that_of_the_networks(quantized: tuple[bundle.Bundle, Qu
 
 
 def test_the_bias_correction_nearest_to_fp32_is_kept(
-    converted: bundle.Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    converted: bundle.Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_test_images: None
 ) -> None:
     """Of the three bias corrections the one is kept, and named in the report, whose answers to the calibration
     images differ least from FP32's."""
@@ -96,13 +98,13 @@ def test_the_bias_correction_nearest_to_fp32_is_kept(
         return given if len(seen) == 3 else np.roll(given, 1, axis=1)
 
     monkeypatch.setattr(post_training, "_answers", spoilt)
-    made, result = quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.5, calibration=50))
+    made, result = quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.5, calibration=20))
     assert len(seen) == 3
     assert result.bias_correction == "slow"
     assert made.report()["int8"]["bias_correction"] == "slow"
 
 
-def test_the_rare_large_activation_is_kept(tmp_path: Path, test_set: Arrays) -> None:
+def test_the_rare_large_activation_is_kept(tmp_path: Path, test_set: Arrays, few_test_images: None) -> None:
     """Activations beyond the mean of the images' largest are not cut off: a network that tells pictures by their
     brightness alone answers the brightest in INT8 as it does in FP32."""
     import keras
@@ -118,14 +120,16 @@ def test_the_rare_large_activation_is_kept(tmp_path: Path, test_set: Arrays) -> 
     logits.set_weights([np.tile(every_other * steps * 0.07 * 400 / 8 * 2, (8, 1)), -((steps * 0.07) ** 2) * 400])
     export_saved_model(model, tmp_path / "saved")
     converted = convert(tmp_path / "saved", tmp_path / "steps", told=Told(anyway=True))  # it has learned nothing
-    made, _ = quantize(converted.bundle, QuantizeOptions(max_drop=1.0))
+    made, _ = quantize(converted.bundle, QuantizeOptions(max_drop=1.0, calibration=100))
     shown = test_set[0][test_set[0].mean((1, 2, 3)) > 255 * 0.4]
     assert len(shown) > 500
     fp32, int8 = (load(made.path, precision=precision)(shown).argmax(1) for precision in ("fp32", "int8"))
     assert np.mean(fp32 == int8) > 0.9
 
 
-def test_calibration_never_sees_the_gates_images(converted: bundle.Bundle, tmp_path: Path, monkeypatch: Any) -> None:
+def test_calibration_never_sees_the_gates_images(
+    converted: bundle.Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_test_images: None
+) -> None:
     """NNCF is given exactly the asked number of training images, none of them held out."""
     import nncf
 
@@ -142,25 +146,26 @@ def test_calibration_never_sees_the_gates_images(converted: bundle.Bundle, tmp_p
             super().__init__(items, *rest)
 
     monkeypatch.setattr(nncf, "Dataset", Spy)
-    quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.1, calibration=50))
+    quantize(_copy(converted, tmp_path), QuantizeOptions(max_drop=0.1, calibration=20))
     images, labels = fashion_mnist.load("train")
     assert converted.facts.validation_split
     fit_at, gate_at = splits.split(labels, converted.facts.validation_split, converted.facts.validation_seed)
     fit, gate = ({images[i].tobytes() for i in at} for at in (fit_at, gate_at))
     seen = {item.tobytes() for item in given}
-    assert len(given) == 50
+    assert len(given) == 20
     assert seen <= fit
     assert not seen & (gate - fit)
 
 
 def test_too_large_a_drop_fails_and_keeps_fp32(
-    fragile: bundle.Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fragile: bundle.Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_test_images: None
 ) -> None:
     """Where accuracy control cannot help either, a drop above --max-drop fails, names both accuracies, keeps the
     FP32 IR and leaves no INT8, not even an older one that a larger --max-drop let pass."""
     made, _ = quantize(_copy(fragile, tmp_path), QuantizeOptions(max_drop=1.0, calibration=30))
     assert made.has("int8")
     monkeypatch.setattr(accuracy_control, "AIM", 200)  # it is content with what it finds
+    monkeypatch.setattr(accuracy_control, "IMAGES", 500)
     with pytest.raises(GateError, match=r"--max-drop 0\.005, though accuracy control put no operation back") as failed:
         quantize(made, QuantizeOptions(calibration=30))
     after = bundle.open_bundle(made.path)
