@@ -130,6 +130,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return bundle.open_bundle(once(tmp_path_factory, "trained", make) / "small")
 
 
+@pytest.fixture(scope="session")
+def finder_of_squares(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A finder that takes red squares for bags, trained by the first that asks for it: see helpers/finding.py."""
+    from helpers import finding
+
+    from edgefashion.inference.tensorflow_engine import load_keras
+
+    def make(folder: Path) -> None:
+        with graphs_as_they_are():
+            finding.finder_of_squares().save(folder / "squares.keras")
+
+    return load_keras(once(tmp_path_factory, "finder_of_squares", make) / "squares.keras")
+
+
 @contextmanager
 def graphs_as_they_are() -> Iterator[None]:
     """TensorFlow does not optimize graphs, which takes ten seconds for one."""

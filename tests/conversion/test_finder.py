@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pytest
-from helpers.finding import finder_of_squares, square
+from helpers.finding import square
 from helpers.photos import put
 
 from edgefashion.bundles import bundle, draft, resolve
@@ -40,16 +40,15 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, plain_graphs: None) -> bundle.Bundle:
+def made(tmp_path_factory: pytest.TempPathFactory, finder_of_squares: Any) -> bundle.Bundle:
     """The shipped photo network with the original of a finder that has learned to find squares."""
     shipped = resolve.resolve("kiosk").bundle
     assert shipped is not None
-    model = finder_of_squares()
     out = tmp_path_factory.mktemp("models") / "squares"
     with draft.draft(out, shipped) as making:
         for part in ("finder_fp16", "finder_int8"):
             making.drop(part)
-        save_compactly(model, making.part("finder_keras"))
+        save_compactly(finder_of_squares, making.part("finder_keras"))
         making.facts = making.facts._replace(name="squares", thresholds=making.facts.thresholds._replace(found=0.3))
     return bundle.open_bundle(out)
 

@@ -3,7 +3,6 @@ picture, an upper one on its left and trousers on its right."""
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 from pathlib import Path
@@ -68,7 +67,6 @@ def square(rng: np.random.Generator, size: int = 160) -> NDArray[np.uint8]:
     return picture
 
 
-@functools.cache
 def finder_of_squares() -> Any:
     """A finder, begun from ImageNet's weights, that takes such squares for bags."""
     from edgefashion.inference.tensorflow_engine import tensorflow

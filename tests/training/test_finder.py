@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from helpers import finding
 from helpers import scenes as scene_files
 
 from edgefashion.data import scenes
@@ -134,11 +134,11 @@ def test_scenes_that_a_finder_marked_count_half(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_it_learns(plain_graphs: None) -> None:
+def test_it_learns(finder_of_squares: Any, plain_graphs: None) -> None:
     """In a few steps it learns to find a square where it is, and what kind of thing that is."""
     picture = np.full((FINDER_PX, FINDER_PX, 3), 220, np.uint8)
     picture[45:135, 75:165] = (40, 60, 160)
-    answered = np.asarray(finding.finder_of_squares().predict(picture[None, ..., ::-1], verbose=0))[0]
+    answered = np.asarray(finder_of_squares.predict(picture[None, ..., ::-1], verbose=0))[0]
     assert answered.shape == (CELLS, CELLS, CHANNELS)
     best = max(regions(answered, 0.05), key=lambda region: region.score)
     x, y, w, h = (edge * FINDER_PX for edge in best.box)
