@@ -26,7 +26,7 @@ def stages() -> list[str]:
 
 def test_all_three(tmp_path: Path, stages: list[str], few_test_images: None) -> None:
     """One call makes the FP32, FP16 and INT8 IR and the one for frames, and gives what each gate measured."""
-    done = build("edge", tmp_path / "made", int8=True, frame_wh=(64, 48), on_stage=stages.append)
+    done = build("edge", tmp_path / "made", int8=True, calibration=100, frame_wh=(64, 48), on_stage=stages.append)
     assert stages == [f"1 of 3: {CONVERTING}", f"2 of 3: {QUANTIZING}", f"3 of 3: {EMBEDDING}"]
     assert [proof.precision for proof in done.conversion.parity] == ["fp32", "fp16"]
     assert done.quantization is not None
