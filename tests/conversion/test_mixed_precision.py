@@ -20,6 +20,8 @@ from edgefashion.inference.openvino_engine import read_ir
 if TYPE_CHECKING:
     from helpers.types import Arrays
 
+pytestmark = pytest.mark.usefixtures("few_test_images_throughout")
+
 
 def _network(policy: str) -> Any:
     import keras
@@ -40,7 +42,7 @@ def _network(policy: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory, train_set: Arrays) -> Path:
+def mixed(tmp_path_factory: pytest.TempPathFactory, train_set: Arrays, plain_graphs: None) -> Path:
     """A network trained for a moment under mixed_bfloat16, as a .keras file."""
     model = _network("mixed_bfloat16")
     model.compile("adam", "sparse_categorical_crossentropy")
@@ -51,9 +53,9 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, train_set: Arrays) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
+def made(mixed: Path, tmp_path_factory: pytest.TempPathFactory, few_test_images_throughout: None) -> bundle.Bundle:
     converted = convert(mixed, tmp_path_factory.mktemp("made") / "mixed").bundle
-    return quantize(converted, QuantizeOptions(max_drop=0.05, calibration=50))[0]
+    return quantize(converted, QuantizeOptions(max_drop=0.05, calibration=30))[0]
 
 
 def test_a_keras_file_is_rebuilt_in_float32(mixed: Path, made: bundle.Bundle, test_set: Arrays) -> None:
