@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -20,11 +20,16 @@ from edgefashion.errors import EdgeFashionError
 from edgefashion.inference.tensorflow_engine import export_saved_model
 from edgefashion.inference.told import Told
 
+if TYPE_CHECKING:
+    from helpers.types import Arrays
+
 Made = tuple[bundle.Bundle, Quantization]
+
+pytestmark = pytest.mark.usefixtures("few_test_images_throughout")
 
 
 @pytest.fixture(scope="module")
-def by_brightness(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
+def by_brightness(tmp_path_factory: pytest.TempPathFactory, few_test_images_throughout: None) -> bundle.Bundle:
     """Ten garments told apart by brightness alone: two hidden layers of equal, positive weights. Two largest weights,
     each times a bright pixel, are more than 16 bits hold."""
     import keras
@@ -65,10 +70,10 @@ def test_weights_get_seven_bits_where_eight_overflow(steps: Made) -> None:
     assert (report["weight_bits"], report["accuracy_without_vnni"]) == (7, result.accuracy_without_vnni)
 
 
-def test_int8_answers_as_fp32_on_a_cpu_without_vnni(steps: Made) -> None:
+def test_int8_answers_as_fp32_on_a_cpu_without_vnni(steps: Made, test_set: Arrays) -> None:
     """What was written answers like FP32 in a process capped at AVX2."""
     made, _ = steps
-    shown = fashion_mnist.load("test")[0][:2000]
+    shown = test_set[0][:2000]
     fp32 = load(made.path, precision="fp32")(shown).argmax(1)
     assert np.mean(_capped(made, "int8")(shown).argmax(1) == fp32) > 0.95
 
