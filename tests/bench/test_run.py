@@ -42,7 +42,7 @@ IMAGES = 2000
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The whole table, measured as shortly as it can be."""
-    short = BenchOptions(rounds=2, seconds=0.05, min_calls=3, batches=(64,), cold_starts=0)
+    short = BenchOptions(rounds=1, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "FASHION_IMAGES", IMAGES)
         measured = run.bench("edge", threads=1, options=short)
@@ -168,9 +168,9 @@ SHORT = BenchOptions(rounds=1, seconds=0.02, min_calls=3, cold_starts=0)
 def photo_report(vs: tuple[str, ...], *photos: Path) -> BenchReport:
     """The shipped photo network beside its peers, whose INT8 is calibrated on a few pictures."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pictures, "CALIBRATION", 24)
+        patch.setattr(pictures, "CALIBRATION", 8)
         patch.setattr(pictures, "FASHION_IMAGES", FEW)
-        patch.setattr(pictures, "TIMED_PHOTOS", 64)  # a batch
+        patch.setattr(pictures, "TIMED_PHOTOS", 20)  # as many as warm a process up
         return run.bench("kiosk", vs=vs, threads=1, photos=photos, options=SHORT)
 
 
@@ -204,7 +204,7 @@ def test_accuracy_on_photos_is_of_all_engines_alike(on_photos: BenchReport, phot
     assert n > right[0] > n / 3, "drawn garments, but garments"
     assert on_photos.settings["photos"] == [str(photo_folder)]
     assert on_photos.settings["accuracy_on"] == f"{n} photos in {photo_folder}"
-    assert f"The peers' INT8 is calibrated on 24 photos in {photo_folder}." in on_photos.notes
+    assert f"The peers' INT8 is calibrated on 8 photos in {photo_folder}." in on_photos.notes
     assert f"--photos {photo_folder}" in on_photos.command
 
 
@@ -219,7 +219,7 @@ def test_without_photos_fashion_images_measure(on_fashion: BenchReport, test_set
         assert accuracy[name] == pytest.approx(np.mean(right), abs=1.5 / FEW)
     assert "LiteRT INT8" in accuracy
     assert any("Fashion-MNIST's test images, enlarged" in note for note in on_fashion.notes)
-    assert any("calibrated on 24 Fashion-MNIST training images" in note for note in on_fashion.notes)
+    assert any("calibrated on 8 Fashion-MNIST training images" in note for note in on_fashion.notes)
 
 
 def test_on_photos_a_row_in_fp32_stands_in_for_the_original(on_photos: BenchReport) -> None:
