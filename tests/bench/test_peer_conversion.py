@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefashion.bench import peer_conversion, run
+from edgefashion.bench import peer_conversion, pictures, run
 from edgefashion.bench.report import BenchOptions
 from edgefashion.bundles import resolve
 from edgefashion.errors import EdgeFashionError
@@ -16,6 +16,7 @@ from edgefashion.errors import EdgeFashionError
 def test_a_peer_that_fails_loses_its_own_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """A converter that takes too long, and one that has not got what it needs, leave the other rows."""
     monkeypatch.setattr(peer_conversion, "LIMIT_S", 0.05)
+    monkeypatch.setattr(pictures, "FASHION_IMAGES", 500)
     short = BenchOptions(rounds=1, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
     report = run.bench("edge", vs=("litert",), threads=1, options=short)
     assert {row.engine for row in report.rows} == {"openvino"}

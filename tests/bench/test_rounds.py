@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefashion.bench import candidates, rounds
+from edgefashion.bench.pictures import Pictures
 from edgefashion.bench.report import BenchOptions
 
 
@@ -29,7 +30,7 @@ def test_a_file_no_runtime_can_load_loses_its_own_row(tmp_path: Path) -> None:
     broken = replace(ours, name="LiteRT FP32", engine="litert", model=str(tmp_path))
     notes: list[str] = []
     options = BenchOptions(rounds=1, seconds=0.02, min_calls=3, batches=(64,), cold_starts=0)
-    running = rounds.Rounds(options, lambda doing: None, notes)
+    running = rounds.Rounds(options, lambda doing: None, notes, Pictures(images=500))
     try:
         running.start([broken, ours])
         running.run()

@@ -14,7 +14,7 @@ import pytest
 from helpers import shipped
 from helpers.progress import without_progress
 
-from edgefashion.bench import benchmark
+from edgefashion.bench import benchmark, pictures
 from edgefashion.bench.report import BenchOptions
 from edgefashion.bundles import resolve
 from edgefashion.system import machine
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def bench_here(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The bench command without cold starts, of which it has no option, for tests that are not about them."""
+    """The bench command without cold starts and on a tenth of the test images, of which it has no options, for tests
+    that are not about them."""
+    monkeypatch.setattr(pictures, "FASHION_IMAGES", 1000)
     monkeypatch.setattr(benchmark, "BenchOptions", partial(BenchOptions, min_calls=3, cold_starts=0))
     return partial(run_here, "bench", "--rounds", "1", "--seconds", "0.02")
 
