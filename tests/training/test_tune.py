@@ -20,7 +20,7 @@ from edgefashion.training.zoo.registry import ZOO
 if TYPE_CHECKING:
     from helpers.types import Run
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("plain_graphs")]
 
 QUICK = ("--epochs", "1", "--limit", "200")
 
