@@ -236,15 +236,15 @@ def few_images(monkeypatch: pytest.MonkeyPatch, plain_graphs: None, steps_withou
     load, quantize = fashion_mnist.load, post_training.quantize_plain
 
     def few(part: str) -> Any:
-        return tuple(each[:200] for each in load(part)) if part == "test" else load(part)
+        return tuple(each[:60] for each in load(part)) if part == "test" else load(part)
 
     monkeypatch.setattr(fashion_mnist, "load", few)
-    monkeypatch.setattr("edgefashion.training.finetune.FASHION_VALIDATION", 100)
+    monkeypatch.setattr("edgefashion.training.finetune.FASHION_VALIDATION", 50)
     monkeypatch.setattr("edgefashion.bench.pictures.FASHION_IMAGES", 200)
     monkeypatch.setattr("edgefashion.bench.benchmark.BenchOptions", partial(BenchOptions, min_calls=3, cold_starts=0))
 
     def quickly(fp32: Path, images: Sequence[Any], **how: Any) -> Any:
-        return quantize(fp32, images[:60], **how)
+        return quantize(fp32, images[:30], **how)
 
     monkeypatch.setattr("edgefashion.conversion.quantize.quantize_plain", quickly)
 
