@@ -57,10 +57,10 @@ def test_the_epochs_before_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patch:
         patch.setattr(TrainingRun, "epoch", broken)
         with pytest.raises(DivergedError, match=r"diverged in epoch 2 \(loss nan, val_loss nan\)"):
-            train("cnn-242k", out=out, **given)
+            train("feed-forward", out=out, **given)
     assert not out.exists()
     assert [path.name for path in draft.checkpoints_dir(out).glob("epoch-*")] == ["epoch-0001"]
-    assert train("cnn-242k", out=out, resume=True).report()["train"]["epochs"] == 2
+    assert train("feed-forward", out=out, resume=True).report()["train"]["epochs"] == 2
 
 
 def test_answers_that_are_no_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_a_search_goes_on(latency: bool, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("edgefashion.training.tune.SPACE", SPACE)
     told: list[tuple[float, float | None]] = []
     done = tune.tune(
-        tune.TuneOptions("cnn-242k", trials=2, epochs=1, limit=200),
+        tune.TuneOptions("feed-forward", trials=2, epochs=1, limit=200),
         tmp_path,
         lambda _, __, chosen, accuracy: told.append((chosen["learning_rate"], accuracy)),
         (lambda _: 1.0) if latency else None,
@@ -137,4 +137,4 @@ def test_a_search_in_which_all_diverge(tmp_path: Path, monkeypatch: pytest.Monke
     """Where every trial has diverged that is one line."""
     monkeypatch.setattr("edgefashion.training.tune.SPACE", {"learning_rate": (FAR,)})
     with pytest.raises(BadInputError, match="every trial diverged or was cut short"):
-        tune.tune(tune.TuneOptions("cnn-242k", trials=1, epochs=1, limit=200), tmp_path)
+        tune.tune(tune.TuneOptions("feed-forward", trials=1, epochs=1, limit=200), tmp_path)
