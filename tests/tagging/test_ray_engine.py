@@ -154,6 +154,18 @@ def test_other_version(
         ray_engine.tag_on_ray(classifier, pictures[1:4], tmp_path / "tags.jsonl", address=cluster.address)
 
 
+def test_every_garment(cluster: Cluster, pictures: list[str], tmp_path: Path) -> None:
+    """With a finder each machine gets the files of both networks, and the table is the same as one machine's."""
+    both = load.load(finding.bundle_with_finder(tmp_path))
+    out, alone = tmp_path / "tags.jsonl", tmp_path / "alone.jsonl"
+    summary = ray_engine.tag_on_ray(both, pictures[: 2 * LEAST], out, address=cluster.address)
+    tag(both, pictures[: 2 * LEAST], alone, TagOptions(workers=1))
+    rows, expected = (sorted(read_rows(file), key=lambda row: row.path) for file in (out, alone))
+    assert rows == expected
+    assert (summary.pictures, summary.errors) == (2 * LEAST, 1)
+    assert summary.inference_s > 0
+
+
 def test_node_killed(classifier: Classifier, cluster: Cluster, pictures: list[str], tmp_path: Path) -> None:
     """With a node killed in the middle of the job the table is complete, each picture in it once, and all the same
     as one machine's, unreadable pictures too."""
@@ -173,18 +185,6 @@ def test_node_killed(classifier: Classifier, cluster: Cluster, pictures: list[st
     assert [row.path for row in rows] == sorted(pictures)
     assert rows == expected
     assert (summary.pictures, summary.errors) == (len(pictures), 2)
-
-
-def test_every_garment(pictures: list[str], tmp_path: Path) -> None:
-    """With a finder each machine gets the files of both networks, and the table is the same as one machine's."""
-    both = load.load(finding.bundle_with_finder(tmp_path))
-    out, alone = tmp_path / "tags.jsonl", tmp_path / "alone.jsonl"
-    summary = ray_engine.tag_on_ray(both, pictures[: 2 * LEAST], out, TagOptions(workers=1))
-    tag(both, pictures[: 2 * LEAST], alone, TagOptions(workers=1))
-    rows, expected = (sorted(read_rows(file), key=lambda row: row.path) for file in (out, alone))
-    assert rows == expected
-    assert (summary.pictures, summary.errors) == (2 * LEAST, 1)
-    assert summary.inference_s > 0
 
 
 class _Late(BaseHTTPRequestHandler):
