@@ -89,7 +89,10 @@ def test_bench_says_where_it_is(tmp_path: Path) -> None:
             "convert edge --out made --embed 64x48",
             ("1 of 2: converting and comparing with the original", "2 of 2: embedding the preprocessing"),
         ),
-        ("train feed-forward --epochs 2 --limit 2000 --out t", (r"epoch \d of 2  loss .*: \d+ of \d+",)),
+        (
+            "train feed-forward --epochs 2 --limit 500 --validation-split 0.01 --out t",
+            (r"epoch \d of 2  loss .*: \d+ of \d+",),
+        ),
         ("tune logistic-regression --trials 1 --epochs 1 --limit 200 --out s", ("searching",)),
     ],
     ids=["evaluate", "tag", "convert and embed", "train", "tune"],
