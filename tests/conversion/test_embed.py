@@ -184,7 +184,9 @@ def test_sizes_that_are_some() -> None:
     assert frame_size("640x480") == (640, 480)
 
 
-def test_the_command_embeds_after_converting(edge: bundle.Bundle, run_here: Run, tmp_path: Path) -> None:
+def test_the_command_embeds_after_converting(
+    edge: bundle.Bundle, run_here: Run, tmp_path: Path, few_test_images: None
+) -> None:
     """``convert --embed`` puts the new size in the older one's place, compares 1,000 frames, and prints its row."""
     copy = shutil.copytree(edge.path, tmp_path / "made")
     done = run_here("convert", copy, "--embed", "64x48")
