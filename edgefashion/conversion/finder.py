@@ -64,7 +64,8 @@ def add_finder(
     pictures of photo folders, whose labels are the bundle's, and of scenes folders.
 
     Without pictures, or with few, both are done with drawn ones too. ``skipped``: gets a line for each folder or file
-    that is left out. Raises :class:`GateError` where the original finds nothing, or an IR too little of what it finds.
+    that is left out. Raises :class:`GateError` where the original finds nothing, or an IR too little of what it finds,
+    and :class:`MissingError` where the process that stands for a CPU without VNNI fails.
     """
     pictures = _pictures(photos, marked, made.labels, [] if skipped is None else skipped)
     if len(pictures) < ENOUGH:

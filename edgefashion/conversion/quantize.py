@@ -155,7 +155,7 @@ def quantize(
         BadInputError: A bundle without an FP32 IR, an option out of range, a photo network without photos that can be
             read, or photos for another network.
         GateError: Accuracy drops by more than ``max_drop`` all the same. The FP32 IR stays, and no INT8 IR is left.
-        MissingError: NNCF or Fashion-MNIST is not installed.
+        MissingError: NNCF or Fashion-MNIST is not installed, or the process that stands for a CPU without VNNI fails.
 
     Example:
         >>> from edgefashion import convert, quantize
@@ -278,8 +278,8 @@ def _quantized(fp32: Path, before: Classifier, sets: CalibrationSets, max_drop: 
         return int8_gate.passes(accuracy_before - gated.lower, max_drop)
 
     (plain, gated), bits = plainly(seven_bits=False), _EIGHT_BITS
-    # A loss that a CPU with VNNI has too is no overflow's. On one without it cannot be told apart.
-    if not passes(gated) and (gated.without_vnni < gated.here or not without_vnni.differs()):
+    # What a CPU with VNNI alone loses is no overflow's. Where both lose alike this one may have no VNNI itself.
+    if not passes(gated) and gated.without_vnni <= gated.here:
         other, other_gated = plainly(seven_bits=True)
         if other_gated.lower > gated.lower:
             plain, gated, bits = other, other_gated, _EIGHT_BITS - 1

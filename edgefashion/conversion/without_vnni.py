@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgefashion.errors import EdgeFashionError
+from edgefashion.errors import EdgeFashionError, MissingError
 from edgefashion.inference.classifier import Classifier, Runner
 from edgefashion.system import machine
 from edgefashion.system.processes import Child, Parent
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CAP: Final = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
-_LIMIT_S: Final = 600.0
-"""For all pictures of a gate. The photo network's 2,000 take half a minute."""
+_LIMIT_S: Final = 3600.0
+"""For all pictures of a gate. The photo network's 2,000 take half a minute, the zoo's largest network ten."""
 
 
 def differs() -> bool:
@@ -38,13 +38,14 @@ def differs() -> bool:
 def capped(classifier: Classifier, xml: Path) -> Classifier:
     """``classifier``, answering as the same IR ``xml`` does on a CPU without VNNI: a process for each call.
 
-    Its calls raise :class:`EdgeFashionError` where that process fails.
+    Its calls raise :class:`MissingError` where that process fails.
     """
     return replace(classifier, run=_Capped(classifier.run, xml))
 
 
 def found(xml: Path, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """What the finder's IR ``xml`` answers to each of ``pictures``, uint8 (h, w, 3), on such a CPU: (n, cells, ...)."""
+    """What the finder's IR ``xml`` answers to each of ``pictures``, uint8 (h, w, 3), on such a CPU: (n, rows, columns,
+    channels). Raises :class:`MissingError` where its process fails."""
     return _asked(xml, np.stack(pictures), finder=True)
 
 
@@ -87,7 +88,9 @@ def _asked(xml: Path, images: NDArray[np.uint8], *, finder: bool) -> NDArray[np.
         finally:
             child.close()
         if said:
-            raise EdgeFashionError(f"INT8 cannot be tried as on a CPU without VNNI: {said}. Is there memory enough?")
+            raise MissingError(
+                f"INT8 cannot be tried as on a CPU without VNNI: {said}. Close other programs and try again"
+            )
         answered: NDArray[np.float32] = np.load(answers)
         return answered
 

@@ -45,7 +45,7 @@ def answers(
     epochs: int = VIEWS,
 ) -> NDArray[np.float16]:
     """The mean answers of the models ``names`` to every :func:`view` of ``images`` that a pupil sees in ``epochs``,
-    float16 (views, n, 10), from the user's cache if they were asked before. A variant is answered as it is and
+    float16 (views, n, 10), from the user's cache if as many were asked before. A variant is answered as it is and
     mirrored, where ``augment`` mirrors: the mean of both is right more often.
 
     Raises :class:`BadInputError` for a model that is not there or answers other labels.

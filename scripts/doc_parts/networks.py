@@ -119,7 +119,7 @@ def conversion(results: Results) -> str:
     """The shipped `edge` in every form: what converting it changed."""
     folder, info, report = results.bundle("edge")
     gate = report["int8"]
-    drop = (gate["accuracy_before"] - gate["accuracy_after"]) * 100
+    drop = gate["drop"] * 100
     proofs = {
         one["precision"]: f"largest difference of a probability {one['max_abs_difference']:.1e}, "
         f"{one['changed_top1']} of {one['n']:,} answers changed"

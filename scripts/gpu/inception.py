@@ -2,13 +2,14 @@
 
     export PYTHONPATH=.
     python scripts/gpu/inception.py OUT --optimizer rmsprop --augment --width 0.125 --epochs 15
-    python scripts/gpu/take_fashion.py models/dilated-inception-rmsprop-augmented OUT/inception-rmsprop-augmented.npz
+    python scripts/gpu/take_fashion.py models/NAME OUT/inception-rmsprop-augmented-0.125-0.npz --max-drop 0.005
 
 Needs PyTorch and NumPy, and Fashion-MNIST where ``EDGEFASHION_DATA`` says. What ``edgefashion train dilated-inception``
-does in Keras, in less time on a CPU: batches of 128, Keras's optimizers at their default rates, the
-augmentation ``turn-flip-zoom``. A checkpoint an epoch is kept, and a run goes on from it. A fifth of the training
-images is held out, as the recipe says; the test images are not looked at. On a CPU set ``MALLOC_MMAP_MAX_=0`` and
-``MALLOC_TRIM_THRESHOLD_=100000000000``: a fifth of the time is the kernel's, handing memory back and forth.
+does in Keras, in less time on a CPU: batches of 128, Keras's optimizers at their default rates, the augmentation
+``turn-flip-zoom``, all in one resampling. On a GPU it computes in bfloat16. A checkpoint an epoch is kept, and a run
+goes on from it. A fifth of the training images is held out, as the recipe says; the test images are not looked at. On a
+CPU set ``MALLOC_MMAP_MAX_=0`` and ``MALLOC_TRIM_THRESHOLD_=100000000000``: a fifth of the time is the kernel's, handing
+memory back and forth.
 """
 
 from __future__ import annotations
@@ -42,9 +43,7 @@ TURN, ZOOM = math.radians(45), 0.2
 class Dropout(nn.Module):
     """Dropout whose masks on a CPU are drawn as bytes: PyTorch's own draws take a quarter of the training."""
 
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        self.rng = np.random.Generator(np.random.SFC64(seed))
+    rng: np.random.Generator
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop three tenths, and enlarge the rest to match."""
@@ -75,20 +74,20 @@ class Block(nn.Module):
 class Inception(nn.Module):
     """Layer for layer what ``edgefashion.training.zoo.published.dilated_inception`` makes."""
 
-    def __init__(self, width: float, classes: int, seed: int) -> None:
+    def __init__(self, width: float, classes: int) -> None:
         super().__init__()
         filters = [max(1, round(of * width)) for of in BLOCKS]
         parts: list[nn.Module] = [Block(1, filters[0])]
         for before, wanted in itertools.pairwise(filters):
             reduced = nn.Conv2d(len(BRANCHES) * before, wanted, 1)
-            parts += [reduced, nn.ReLU(), Block(wanted, wanted), Dropout(seed + len(parts))]
+            parts += [reduced, nn.ReLU(), Block(wanted, wanted), Dropout()]
         self.convolutions = nn.Sequential(*parts)
         inputs = 28 * 28 * len(BRANCHES) * filters[-1]
         head: list[nn.Module] = []
         for units in DENSE:
             # Keras's momentum 0.99 is PyTorch's 0.01.
             norm = nn.BatchNorm1d(units, eps=1e-3, momentum=0.01)
-            head += [nn.Linear(inputs, units), norm, nn.LeakyReLU(SLOPE), Dropout(seed + 100 + len(head))]
+            head += [nn.Linear(inputs, units), norm, nn.LeakyReLU(SLOPE), Dropout()]
             inputs = units
         self.head = nn.Sequential(*head, nn.Linear(inputs, classes))
         for part in self.modules():
@@ -160,7 +159,7 @@ class Run:
     """A training: what it learns from, how far it has got."""
 
     def __init__(self, given: argparse.Namespace) -> None:
-        self.given = given
+        self.given, self.device = given, torch.device(given.device).type
         images, labels = (torch.from_numpy(part.copy()) for part in fashion_mnist.load("train"))
         images = images.reshape(-1, 28, 28)
         fit, held = splits.split(labels.numpy(), RECIPE.validation_split)
@@ -168,11 +167,12 @@ class Run:
         self.images, self.labels = images[fit].to(given.device), labels[fit].long().to(given.device)
         self.held_images, self.held_labels = images[held].to(given.device), labels[held].long().to(given.device)
         torch.manual_seed(given.seed)
-        network = Inception(given.width, int(labels.max()) + 1, given.seed)
+        network = Inception(given.width, int(labels.max()) + 1)
         self.network = network.to(given.device, memory_format=torch.channels_last)
         self.optimizer, self.rate = optimizer_of(given.optimizer, self.network)
         self.rows: list[dict[str, float]] = []
-        self.name = f"inception-{given.optimizer}{'-augmented' if given.augment else ''}"
+        name = f"inception-{given.optimizer}{'-augmented' if given.augment else ''}-{given.width:g}-{given.seed}"
+        self.name = f"{name}-of-{given.limit}" if given.limit else name
         self.kept = given.out / f"{self.name}.run"
         if self.kept.is_file():
             state = torch.load(self.kept, map_location=given.device, weights_only=True)
@@ -184,12 +184,15 @@ class Run:
         """One epoch, its row and its checkpoint."""
         began = time.time()
         torch.manual_seed(self.given.seed * 1000 + number)
+        for place, part in enumerate(self.network.modules()):
+            if isinstance(part, Dropout):  # the masks of this epoch, gone on from or not
+                part.rng = np.random.Generator(np.random.SFC64((self.given.seed, number, place)))
         self.network.train()
         order, losses = torch.randperm(len(self.images)), []
         for at in order.split(RECIPE.batch_size):
             seen = as_input(self.images[at])
             seen = turn_flip_zoom(seen) if self.given.augment else seen
-            with torch.autocast(self.given.device, torch.bfloat16, enabled=self.given.device == "cuda"):
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
                 logits = self.network(seen.contiguous(memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits.float(), self.labels[at])
             self.optimizer.zero_grad(set_to_none=True)

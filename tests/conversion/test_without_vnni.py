@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from edgefashion.bundles import bundle
 from edgefashion.conversion import without_vnni
 from edgefashion.conversion.quantize import Quantization, QuantizeOptions
 from edgefashion.data import fashion_mnist
-from edgefashion.errors import EdgeFashionError
+from edgefashion.errors import MissingError
 from edgefashion.inference.tensorflow_engine import export_saved_model
 from edgefashion.inference.told import Told
 
@@ -70,6 +71,16 @@ def test_weights_get_seven_bits_where_eight_overflow(steps: Made) -> None:
     assert (report["weight_bits"], report["accuracy_without_vnni"]) == (7, result.accuracy_without_vnni)
 
 
+def test_seven_bits_are_tried_where_the_cpu_cannot_be_told(
+    by_brightness: bundle.Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is not known whether the CPU has VNNI, it is asked both ways, and seven bits are tried."""
+    monkeypatch.setattr(without_vnni, "differs", lambda: True)
+    copy = bundle.open_bundle(Path(shutil.copytree(by_brightness.path, tmp_path / "steps")))
+    _, result = quantize(copy, QuantizeOptions(max_drop=0.02))
+    assert result.weight_bits == 7
+
+
 def test_int8_answers_as_fp32_on_a_cpu_without_vnni(steps: Made, test_set: Arrays) -> None:
     """What was written answers like FP32 in a process capped at AVX2."""
     made, _ = steps
@@ -113,7 +124,7 @@ def test_a_process_that_fails_is_told_in_one_line(steps: Made, tmp_path: Path) -
     """An IR that is gone, or whose process dies, is one sentence and no traceback."""
     made, _ = steps
     network = without_vnni.capped(load(made.path, precision="fp32"), tmp_path / "gone.xml")
-    with pytest.raises(EdgeFashionError, match="INT8 cannot be tried as on a CPU without VNNI: ") as told:
+    with pytest.raises(MissingError, match="INT8 cannot be tried as on a CPU without VNNI: ") as told:
         network(np.zeros((1, 28, 28, 1), np.uint8))
     assert "\n" not in str(told.value)
 
