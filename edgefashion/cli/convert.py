@@ -120,7 +120,7 @@ def _print_build(done: Build) -> None:
 
 def _add_int8(table: Any, result: Quantization) -> None:
     gate = (
-        f"passed: {result.accuracy_before:.2%} to {result.accuracy_before - result.drop:.2%} on {result.gate_images:,} "
+        f"passed: {result.accuracy_before:.2%} to {result.accuracy_gated:.2%} on {result.gate_images:,} "
         f"images kept from calibration, a drop of {result.drop * 100:.2f} points (limit {result.max_drop * 100:g}); "
         f"{result.agreement.in_short()}"
     )

@@ -96,10 +96,15 @@ class Quantization:
     """A line for each of the folders and files given that was left out, and why."""
 
     @property
+    def accuracy_gated(self) -> float:
+        """Accuracy on the gate's images, on a CPU with VNNI or without, whichever is lower."""
+        return min(self.accuracy_after, self.accuracy_without_vnni)
+
+    @property
     def drop(self) -> float:
         """Accuracy lost on the gate's images, on a CPU with VNNI or without, whichever loses more; negative where INT8
         is better on both."""
-        return self.accuracy_before - min(self.accuracy_after, self.accuracy_without_vnni)
+        return self.accuracy_before - self.accuracy_gated
 
     def warnings(self) -> list[str]:
         """What speaks against INT8 here, each as a sentence."""
@@ -194,7 +199,7 @@ def quantize(
         raise int8_gate.failed(
             images=result.gate_images,
             before=result.accuracy_before,
-            after=result.accuracy_before - result.drop,
+            after=result.accuracy_gated,
             max_drop=options.max_drop,
             tried=result.control.in_short(),
             kept=made.path,

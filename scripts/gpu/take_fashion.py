@@ -1,7 +1,7 @@
 """Make the bundle of what ``fashion.py`` or ``inception.py`` trained, as ``edgefashion train`` would, and its INT8.
 
 python scripts/gpu/take_fashion.py models/edge-seed-0 OUT/edge-0.npz
-python scripts/gpu/take_fashion.py models/dilated-inception-adam OUT/inception-adam.npz --max-drop 0.005
+python scripts/gpu/take_fashion.py models/dilated-inception-adam OUT/inception-adam-1-0.npz --max-drop 0.005
 """
 
 from __future__ import annotations
